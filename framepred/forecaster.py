@@ -1,0 +1,65 @@
+"""The interface of everything that predicts: observe frames one by one, then forecast any horizon."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+from framepred.clips import Clip, Frame, State
+from framepred.errors import ClipError, ConfigError
+
+
+class Forecaster(nn.Module, ABC):
+    """Predicts the frames that come next.
+
+    A state is a flat tuple of tensors whose first is the last frame seen. Subclasses give ``observe`` and
+    ``next_frame``; batch prediction, streaming, training on every frame and export are made of these two.
+    """
+
+    @abstractmethod
+    def observe(self, frame: Frame, state: State | None = None) -> State:
+        """Take in one frame, values in [0, 1]; a state of None starts a new clip.
+
+        Returns:
+            The new state; the caller's state is left as it was.
+        """
+
+    @abstractmethod
+    def next_frame(self, state: State) -> Frame:
+        """The frame that comes next, ``(b, c, h, w)``, raw: not clamped to [0, 1]."""
+
+    def feedback(self, frame: Frame, state: State) -> State:
+        """Take in a frame of the future: a prediction, or in training sometimes the truth."""
+        return self.observe(frame.clamp(0, 1), state)
+
+    def forecast(self, state: State, horizon: int) -> Clip:
+        """The next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
+
+        Raises:
+            ConfigError: if ``horizon`` is less than 1.
+        """
+        if horizon < 1:
+            raise ConfigError(f"The horizon must be at least 1 frame, not {horizon}.")
+        frames = [self.next_frame(state)]
+        while len(frames) < horizon:
+            state = self.feedback(frames[-1], state)
+            frames.append(self.next_frame(state))
+        clip = torch.stack(frames, dim=1)
+        return clip if self.training else clip.clamp(0, 1)
+
+    def forward(self, context: Clip, horizon: int) -> Clip:
+        """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast.
+
+        Raises:
+            ClipError: if the context holds no frame.
+            ConfigError: if ``horizon`` is less than 1.
+        """
+        if context.ndim != 5 or context.shape[1] == 0:
+            raise ClipError(
+                f"A context has the shape (b, t, c, h, w) with at least one frame, not {tuple(context.shape)}."
+            )
+        state = None
+        for frame in context.unbind(dim=1):
+            state = self.observe(frame, state)
+        assert state is not None
+        return self.forecast(state, horizon)
