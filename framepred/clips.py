@@ -52,6 +52,19 @@ def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     return frames.float() / WHITE[frames.dtype]
 
 
+def from_unit(frames: Float[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor, "..."]:
+    """Bring floats back to a file's type; values outside [0, 1] are clamped, integers are rounded to nearest.
+
+    Args:
+        frames: floats, meant to lie in [0, 1].
+        dtype: uint8, uint16 or a float type.
+    """
+    frames = frames.clamp(0, 1)
+    if dtype.is_floating_point:
+        return frames.to(dtype)
+    return (frames * WHITE[dtype]).round().to(torch.int32).to(dtype)
+
+
 def to_uint8(frames: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
     """Round floats to the nearest of 256 levels; values outside [0, 1] are clamped first."""
-    return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+    return from_unit(frames, torch.uint8)

@@ -1,6 +1,8 @@
 """The interface of everything that predicts: observe frames one by one, then forecast any horizon."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import nn
@@ -40,12 +42,15 @@ class Forecaster(nn.Module, ABC):
         """
         if horizon < 1:
             raise ConfigError(f"The horizon must be at least 1 frame, not {horizon}.")
-        frames = [self.next_frame(state)]
-        while len(frames) < horizon:
-            state = self.feedback(frames[-1], state)
-            frames.append(self.next_frame(state))
-        clip = torch.stack(frames, dim=1)
+        clip = torch.stack(list(islice(self.rollout(state), horizon)), dim=1)
         return clip if self.training else clip.clamp(0, 1)
+
+    def rollout(self, state: State) -> Iterator[Frame]:
+        """The future without end, frame by frame, ``(b, c, h, w)``, raw; each costs one step when it is asked for."""
+        while True:
+            frame = self.next_frame(state)
+            yield frame
+            state = self.feedback(frame, state)
 
     def forward(self, context: Clip, horizon: int) -> Clip:
         """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast.

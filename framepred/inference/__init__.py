@@ -1,0 +1,1 @@
+"""Use a forecaster on files: predict what follows a clip."""

@@ -1,0 +1,7 @@
+"""Forecasters that learn: recurrent cells, the encoder-forecaster, pretrained weights."""
+
+from framepred.models.conv_lstm import ConvLSTMCell
+from framepred.models.encoder_forecaster import EncoderForecaster
+from framepred.models.pretrained import load
+
+__all__ = ["ConvLSTMCell", "EncoderForecaster", "load"]

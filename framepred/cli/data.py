@@ -1,0 +1,46 @@
+"""``framepred data``: write generated clips to a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framepred.cli.options import DownloadOption, RootOption, SeedOption, Split, check_digits
+from framepred.media.formats import check_output
+
+
+def data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="moving-mnist or moving-fashion-mnist.")],
+    output: Annotated[Path, typer.Option("--output", help=".npy, .npz, .mp4 or .gif.")],
+    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips.")] = 16,
+    seed: SeedOption = 0,
+    split: Annotated[Split, typer.Option("--split", help="Whose digits.")] = Split.TEST,
+    length: Annotated[int, typer.Option("--length", min=1, help="Frames a clip.")] = 20,
+    height: Annotated[int, typer.Option("--height", min=28, help="Pixels.")] = 64,
+    width: Annotated[int, typer.Option("--width", min=28, help="Pixels.")] = 64,
+    digits: Annotated[int, typer.Option("--digits", min=1, help="Digits a clip.")] = 2,
+    speed: Annotated[float, typer.Option("--speed", min=0, help="Fraction of the free canvas per frame.")] = 0.1,
+    root: RootOption = None,
+    download: DownloadOption = False,
+) -> None:
+    """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid."""
+    bank = check_digits(name)
+    output = check_output(output)
+
+    from framepred.data import MovingMNIST
+    from framepred.media.writing import write_video
+
+    dataset = MovingMNIST(
+        split.value,
+        clips=clips,
+        seed=seed,
+        length=length,
+        frame_size=(height, width),
+        digits_per_clip=digits,
+        speed=speed,
+        digits=bank,
+        root=root,
+        download=download,
+    )
+    write_video(output, dataset.render(range(clips)))
+    print(f"{output}: {clips} clips of {length} frames {width}x{height}, {split} digits of {dataset.bank.source}")

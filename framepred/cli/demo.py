@@ -1,0 +1,52 @@
+"""``framepred demo``: bundled weights on digits that training never saw, to watch and to read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framepred.cli.options import Device, DeviceOption, WeightsOption, pick_device
+
+CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 100, 3, 10, 10, 5
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", help="Folder for video, panel and card.")] = Path("demo"),
+    weights: WeightsOption = "moving-mnist",
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Predict real handwritten digits in motion: a video, a panel, and the score beside the baselines."""
+    import torch
+    from rich.console import Console
+
+    from framepred.cli.scoring import open_generated, score
+    from framepred.clips import to_unit
+    from framepred.evaluation.tables import score_table
+    from framepred.inference.predict import predict_frames
+    from framepred.media.panels import side_by_side, write_panel
+    from framepred.media.writing import write_video
+    from framepred.models.pretrained import load
+
+    place = pick_device(device)
+    test = open_generated("moving-mnist", "mnist-5k", CLIPS, 0, CONTEXT, HORIZON, batch_size=20)
+    card = score(weights, test, "openstl", place)
+
+    seen, truth = (frames[:SHOWN] for frames in next(iter(test.batches)))
+    predicted = torch.stack(list(predict_frames(load(weights).to(place), seen, HORIZON)), dim=1)
+    watched = side_by_side(seen, truth, predicted)
+    output.mkdir(parents=True, exist_ok=True)
+    write_video(output / "prediction.mp4", watched, FPS)
+    write_video(output / "prediction.gif", watched, FPS)
+    write_video(output / "clip.mp4", torch.cat([seen, truth], dim=1)[0], FPS)
+    write_panel(output / "panel.png", *map(to_unit, (seen, truth, predicted)))
+    card.write(output / "card.json")
+
+    Console().print(score_table(card))
+    for name, what in {
+        "prediction.mp4": "truth and prediction side by side",
+        "prediction.gif": "the same",
+        "panel.png": "context, truth, prediction and error, frame by frame",
+        "card.json": "the score and how it was measured",
+        "clip.mp4": f"one of the clips: framepred predict {output / 'clip.mp4'} --frames 30",
+    }.items():
+        print(f"{output / name}  {what}")

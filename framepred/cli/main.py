@@ -1,0 +1,73 @@
+"""The entry point: every verb, and what a user sees when something goes wrong."""
+
+import os
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from framepred import __version__
+from framepred.cli.data import data
+from framepred.cli.demo import demo
+from framepred.cli.evaluate import evaluate
+from framepred.cli.predict import predict
+from framepred.cli.train import train
+from framepred.cli.weights import weights
+from framepred.errors import FramepredError
+
+# Typer ships Click under a name of its own: the parser's errors are known by their base class.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+app = typer.Typer(
+    name="framepred",
+    help="Show it frames, it predicts the next ones.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command(context_settings=PASS_ON)(train)
+app.command()(predict)
+app.command()(evaluate)
+app.command()(data)
+app.command()(weights)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"framepred {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Show it frames, it predicts the next ones."""
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 2 the user can mend it (one sentence), 1 our bug (a traceback)."""
+    if not os.environ.get("PYTHONWARNINGS"):
+        warnings.simplefilter("ignore")
+    try:
+        sys.exit(app(standalone_mode=False))
+    except FramepredError as error:
+        _refuse(str(error))
+    except UsageError as error:
+        _refuse(f"{_sentence(error.format_message())} See framepred --help.")  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
+        _refuse("Stopped.", code=130)
+
+
+def _sentence(message: str) -> str:
+    return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _refuse(sentence: str, code: int = 2) -> None:
+    typer.echo(sentence, err=True)
+    sys.exit(code)

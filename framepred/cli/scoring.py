@@ -1,0 +1,99 @@
+"""What the verbs that score share: test clips by name or path, weights by name, one evaluation of both."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from framepred.baselines import BASELINES, load_baseline
+from framepred.cli.options import DIGITS, MAX_SIDE
+from framepred.clips import ClipBatch
+from framepred.data import ClipLoader, MovingMNIST, OrderedBatches, open_clips
+from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
+from framepred.forecaster import Forecaster
+from framepred.inference.scaling import ScaledForecaster
+from framepred.models.cost import count_parameters, macs_per_clip
+from framepred.models.pretrained import load_weights
+
+STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class TestClips:
+    """Clips to score on: batches in order, how many clips they hold, and what the card says of them."""
+
+    batches: Iterable[ClipBatch]
+    count: int
+    record: DataRecord
+
+
+def open_test_clips(
+    data: str,
+    clips: int,
+    seed: int,
+    context: int,
+    horizon: int,
+    batch_size: int,
+    root: Path | None = None,
+    download: bool = False,
+) -> TestClips:
+    """The test clips of a generated data set, or the first clips of a file."""
+    if data in DIGITS:
+        return open_generated(data, DIGITS[data], clips, seed, context, horizon, batch_size, root, download)
+    found = open_clips(Path(data), context + horizon)
+    count = min(clips, len(found))
+    loader = ClipLoader(found, OrderedBatches(count, batch_size), context)
+    return TestClips(loader, count, DataRecord(Path(data).name))
+
+
+def open_generated(
+    name: str,
+    digits: str,
+    clips: int,
+    seed: int,
+    context: int,
+    horizon: int,
+    batch_size: int,
+    root: Path | None = None,
+    download: bool = False,
+) -> TestClips:
+    """Clips of moving digits of the test split; what the user should know of the digits goes to stderr."""
+    generated = MovingMNIST(
+        "test", clips=clips, seed=seed, length=context + horizon, digits=digits, root=root, download=download
+    )
+    if generated.bank.note:
+        STDERR.print(generated.bank.note)
+    record = DataRecord(name, split="test", seed=seed, digits=generated.bank.name)
+    return TestClips(ClipLoader(generated, OrderedBatches(clips, batch_size), context), clips, record)
+
+
+def score(name: str, test: TestClips, protocol: str, device: torch.device, max_side: int = MAX_SIDE) -> Card:
+    """Evaluate weights, or ``baseline:NAME``, beside all baselines, with a progress bar on stderr."""
+    first = next(iter(test.batches))
+    net, record = _open(name, first)
+    net = ScaledForecaster(net, max_side)
+    with Progress(console=STDERR, transient=True) as progress:
+        task = progress.add_task(f"scoring {name}", total=test.count)
+        return evaluate(
+            net,
+            test.batches,
+            protocol=protocol,
+            data=test.record,
+            weights=record,
+            baselines={baseline: load_baseline(baseline) for baseline in BASELINES},
+            device=device,
+            on_batch=lambda clips: progress.advance(task, clips),
+        )
+
+
+def _open(name: str, batch: ClipBatch) -> tuple[Forecaster, WeightsRecord]:
+    kind, _, baseline = name.partition(":")
+    if kind == "baseline":
+        return load_baseline(baseline), WeightsRecord(name)
+    weights = load_weights(name)
+    _, context, channels, height, width = batch.context.shape
+    macs = macs_per_clip(weights.net, context, batch.target.shape[1], (channels, height, width))
+    return weights.net, WeightsRecord(name, weights.sha256, count_parameters(weights.net), macs)

@@ -1,0 +1,32 @@
+"""``framepred weights``: what is bundled."""
+
+import json
+
+from framepred.cli.options import JsonOption
+
+
+def weights(as_json: JsonOption = False) -> None:
+    """List the bundled weights with their scores, protocol and size."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from framepred.models.pretrained import bundled_cards
+
+    cards = bundled_cards()
+    if as_json:
+        print(json.dumps(cards, indent=2))
+        return
+    table = Table("weights", "measured on", "protocol", "mse ↓", "ssim ↑", "blank's mse", "parameters", "size")
+    for name, card in cards.items():
+        data, metrics = card["data"], card["metrics"]
+        table.add_row(
+            name,
+            f"{data['clips']} {data['split']} clips of {data['name']}, {data['context']} → {data['horizon']}",
+            card["protocol"],
+            f"{metrics['mse']['value']:.2f}",
+            f"{metrics['ssim']['value']:.4f}",
+            f"{card['baselines']['blank']['mse']:.2f}",
+            f"{card['weights']['parameters']:,}",
+            f"{card['bytes'] / 1e6:.1f} MB",
+        )
+    Console().print(table)

@@ -1,0 +1,62 @@
+"""Predict what follows a clip."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from framepred.clips import ClipBatch, from_unit, to_unit
+from framepred.errors import ClipError
+from framepred.forecaster import Forecaster
+from framepred.media.reading import Video, read_clips
+
+
+def read_end(path: Path, context: int, holdout: int = 0, layout: str | None = None) -> tuple[ClipBatch, Video]:
+    """The last frames of every clip in a file, cut into what is seen and what is held out for comparison.
+
+    Memory holds these frames alone, however long the clip.
+
+    Args:
+        path: a video file, a folder of frames or an array file.
+        context: frames that are seen.
+        holdout: frames after them that are not.
+        layout: order of an array's axes, where its shape does not tell.
+
+    Raises:
+        ClipError: if there are too few frames.
+        MediaError: if the file cannot be read.
+    """
+    video = read_clips(path, last=context + holdout, layout=layout)
+    found = video.clips.shape[1]
+    if found < context + holdout:
+        wanted = f"{context} to see" + (f" and {holdout} to hold out" if holdout else "")
+        raise ClipError(
+            f"{path} has {found} frame{'s' * (found != 1)} but {wanted} are asked for; lower --context"
+            + (" or --frames." if holdout else ".")
+        )
+    return ClipBatch.cut(video.clips, context), video
+
+
+def predict_frames(
+    net: Forecaster, context: Shaped[Tensor, "b t c h w"], horizon: int
+) -> Iterator[Shaped[Tensor, "b c h w"]]:
+    """The next ``horizon`` frames of a batch of clips, one after the other, on the CPU, of the context's type.
+
+    Args:
+        net: what predicts, where it is to run.
+        context: frames seen, integers or floats in [0, 1].
+        horizon: how many frames to predict.
+    """
+    net.eval()
+    device = next((tensor.device for tensor in net.parameters()), torch.device("cpu"))
+    with torch.inference_mode():
+        state = None
+        for frame in context.unbind(dim=1):
+            state = net.observe(to_unit(frame.to(device)), state)
+        if state is None:
+            raise ClipError("There is no frame to predict from; give at least one.")
+        for prediction in islice(net.rollout(state), horizon):
+            yield from_unit(prediction, context.dtype).cpu()

@@ -1,0 +1,32 @@
+"""What a forecaster costs: parameters, and multiply-accumulate operations of one clip."""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from framepred.forecaster import Forecaster
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of trained values; shared ones count once."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def macs_per_clip(net: Forecaster, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+    """Multiply-accumulates of one forward pass over one clip, as PyTorch's FlopCounterMode sees them.
+
+    Convolutions and matrix products are counted, element-wise work is not.
+
+    Args:
+        net: what predicts.
+        context: frames seen.
+        horizon: frames predicted.
+        size: channels, height and width of a frame.
+    """
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    training = net.training
+    net.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(1, context, *size, device=device), horizon)
+    net.train(training)
+    return int(counter.get_total_flops()) // 2

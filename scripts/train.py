@@ -1,0 +1,32 @@
+"""Train a ConvLSTM encoder-forecaster from Python, as your own training script would.
+
+    python scripts/train.py runs/mine --steps 2000 --root FOLDER_OF_MNIST
+"""
+
+import argparse
+
+import torch
+
+from framepred.data import MovingMNISTData
+from framepred.models import EncoderForecaster
+from framepred.training import ForecastTask, fit, make_trainer
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("folder", help="the run's folder")
+parser.add_argument("--steps", type=int, default=2000, help="budget in optimizer steps")
+parser.add_argument("--validate-every", type=int, default=500, help="optimizer steps between validations")
+parser.add_argument("--root", help="folder of MNIST's IDX files; without it the embedded digits are used")
+parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+options = parser.parse_args()
+
+torch.manual_seed(0)
+net = EncoderForecaster(channels=1, widths=[64, 64, 64], kernel=3)
+task = ForecastTask(
+    net,
+    budget=options.steps,
+    loss=torch.nn.MSELoss(),
+    optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3, betas=(0.9, 0.98)),
+)
+data = MovingMNISTData(context=10, horizon=10, batch_size=4, val_clips=100, root=options.root)
+trainer = make_trainer(options.folder, options.steps, options.validate_every)
+fit(trainer, task, data, ckpt_path="last" if options.resume else None)

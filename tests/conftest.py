@@ -1,0 +1,22 @@
+"""Fixtures for all rooms: seeded chance, small clips, small networks."""
+
+import pytest
+import torch
+
+from framepred.models import EncoderForecaster
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def clip() -> torch.Tensor:
+    """Two clips of nine small frames, float64."""
+    return torch.rand(2, 9, 1, 10, 13, dtype=torch.float64)
+
+
+@pytest.fixture
+def small_net() -> EncoderForecaster:
+    return EncoderForecaster(widths=[4, 3], kernel=3)

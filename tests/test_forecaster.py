@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from framepred.baselines import Blank, LastFrame
+from framepred.errors import ClipError, ConfigError
+from framepred.forecaster import Forecaster
+from framepred.inference.scaling import ScaledForecaster
+from framepred.models import EncoderForecaster
+
+FORECASTERS = {
+    "encoder-forecaster": lambda: EncoderForecaster(widths=[4, 3], kernel=3),
+    "peephole, unshared": lambda: EncoderForecaster(
+        widths=[4], kernel=3, peephole=True, norm=False, motion=False, share_weights=False
+    ),
+    "scaled": lambda: ScaledForecaster(EncoderForecaster(widths=[4], kernel=3), max_side=9),
+    "blank": Blank,
+    "last-frame": LastFrame,
+}
+
+
+@pytest.fixture(params=FORECASTERS)
+def net(request: pytest.FixtureRequest) -> Forecaster:
+    return FORECASTERS[request.param]().double().eval()
+
+
+def observe_all(net: Forecaster, clip: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    state = None
+    for frame in clip.unbind(dim=1):
+        state = net.observe(frame, state)
+    return state
+
+
+def test_streaming_equals_batch(net: Forecaster, clip: torch.Tensor) -> None:
+    streamed = net.forecast(observe_all(net, clip), 7)
+    torch.testing.assert_close(streamed, net(clip, 7), rtol=0, atol=1e-9)
+
+
+def test_observing_own_predictions_equals_the_forecast(clip: torch.Tensor) -> None:
+    net = FORECASTERS["encoder-forecaster"]().double().eval()
+    state, frames = observe_all(net, clip), []
+    for _ in range(5):
+        frames.append(net.next_frame(state).clamp(0, 1))
+        state = net.observe(frames[-1], state)
+    torch.testing.assert_close(torch.stack(frames, dim=1), net(clip, 5), rtol=0, atol=1e-9)
+
+
+def test_batch_items_do_not_mix(net: Forecaster, clip: torch.Tensor) -> None:
+    torch.testing.assert_close(net(clip, 4)[1:], net(clip[1:], 4), rtol=0, atol=1e-9)
+
+
+def test_forecast_leaves_the_state_as_it_was(net: Forecaster, clip: torch.Tensor) -> None:
+    state = observe_all(net, clip)
+    before = [tensor.clone() for tensor in state]
+    net.forecast(state, 3)
+    for tensor, kept in zip(state, before, strict=True):
+        assert torch.equal(tensor, kept)
+
+
+def test_state_is_a_flat_tuple_that_begins_with_the_last_frame(net: Forecaster, clip: torch.Tensor) -> None:
+    state = observe_all(net, clip)
+    assert isinstance(state, tuple)
+    assert all(isinstance(part, torch.Tensor) for part in state)
+    assert torch.equal(state[0], clip[:, -1])
+
+
+@pytest.mark.parametrize("context", [1, 2, 9])
+@pytest.mark.parametrize("horizon", [1, 2, 12])
+def test_any_context_and_any_horizon(net: Forecaster, clip: torch.Tensor, context: int, horizon: int) -> None:
+    prediction = net(clip[:, :context], horizon)
+    assert prediction.shape == (2, horizon, 1, 10, 13)
+    longer = net(clip[:, :context], horizon + 1)
+    torch.testing.assert_close(prediction, longer[:, :horizon], rtol=0, atol=1e-9)
+
+
+def test_eval_clamps_and_training_does_not(clip: torch.Tensor) -> None:
+    net = EncoderForecaster(widths=[4], kernel=3).double()
+    torch.nn.init.constant_(net.draw.bias, 5.0)
+    assert net.train()(clip, 2).max() > 1
+    assert net.eval()(clip, 2).max() == 1
+
+
+def test_horizon_below_one_is_refused(net: Forecaster, clip: torch.Tensor) -> None:
+    with pytest.raises(ConfigError, match="at least 1 frame, not 0"):
+        net(clip, 0)
+
+
+def test_empty_context_is_refused(net: Forecaster, clip: torch.Tensor) -> None:
+    with pytest.raises(ClipError, match="at least one frame"):
+        net(clip[:, :0], 3)

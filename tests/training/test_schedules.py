@@ -1,0 +1,33 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framepred.errors import ConfigError
+from framepred.training import TeacherForcing
+from framepred.training.schedules import learning_rate_factor
+
+
+def test_teacher_forcing_fades_in_a_straight_line() -> None:
+    forcing = TeacherForcing(start=0.8, fade=0.5)
+    assert [forcing.probability(step, 100) for step in (0, 25, 50, 99)] == pytest.approx([0.8, 0.4, 0, 0])
+
+
+def test_without_fade_there_is_no_teacher() -> None:
+    assert TeacherForcing(fade=0).probability(0, 100) == 0
+
+
+@pytest.mark.parametrize("arguments", [{"start": 1.1}, {"start": -0.1}, {"fade": 2}])
+def test_probabilities_outside_their_range_are_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"lie in \[0, 1\]"):
+        TeacherForcing(**arguments)
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    factors = [learning_rate_factor(step, 110, 10) for step in (0, 9, 10, 60, 110)]
+    assert factors == pytest.approx([1 / 11, 10 / 11, 1, 0.5, 0])
+
+
+@given(st.integers(0, 400), st.integers(1, 300), st.integers(0, 400))
+def test_factors_are_factors(step: int, budget: int, warmup: int) -> None:
+    assert 0 <= learning_rate_factor(step, budget, warmup) <= 1
+    assert 0 <= TeacherForcing().probability(step, budget) <= 1
