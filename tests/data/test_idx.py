@@ -1,0 +1,56 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred.data.idx import read_idx_images
+from framepred.errors import DataError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+FILE = bytes.fromhex("00000803 00000003 0000001c 0000001c") + IMAGES.tobytes()
+
+
+def test_plain_and_gzipped_files_read_alike(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(FILE)
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(FILE))
+    np.testing.assert_array_equal(read_idx_images(tmp_path / "plain"), IMAGES)
+    np.testing.assert_array_equal(read_idx_images(tmp_path / "packed.gz"), IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (FILE[:-1], "2367 bytes but its header speaks of 3 images, which take 2368"),
+        (FILE + b"\0", "2369 bytes"),
+        (FILE[:10], "10 bytes, fewer than"),
+        (b"", "0 bytes, fewer than"),
+        (b"\0\0\x08\x01" + FILE[4:], "begins with 0x00000801, not with 0x00000803"),
+        (FILE[:8] + bytes.fromhex("00000020 00000020") + FILE[16:], "32x32"),
+        (bytes.fromhex("00000803 00000000 0000001c 0000001c"), "0 images"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, content: bytes, complaint: str) -> None:
+    for path, written in ((tmp_path / "digits", content), (tmp_path / "digits.gz", gzip.compress(content))):
+        path.write_bytes(written)
+        with pytest.raises(DataError, match=complaint) as caught:
+            read_idx_images(path)
+        assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    "content", [gzip.compress(FILE)[:-100], b"no gzip at all", b"", b"\x1f\x8b\x08" + b"\xff" * 50]
+)
+def test_a_damaged_gzip_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "digits.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"digits\.gz"):
+        read_idx_images(path)
+
+
+def test_a_flipped_bit_in_a_gzip_is_found(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(FILE))
+    packed[-6] ^= 1  # in the checksum
+    (tmp_path / "digits.gz").write_bytes(packed)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_idx_images(tmp_path / "digits.gz")
