@@ -1,0 +1,150 @@
+"""Arrays of frames in ``.npy`` and ``.npz`` files."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.media.frames import FrameStream
+from framepred.media.transparency import on_black
+
+AXES = "ntchw"
+CHANNELS = (1, 3, 4)
+ARRAY_NAMES = ("frames", "clips")
+
+
+def open_array(path: Path, layout: str | None = None) -> NDArray[Any]:
+    """A view ``(n, t, c, h, w)`` of the array in a file; ``.npy`` is memory-mapped, not read.
+
+    Args:
+        path: a ``.npy`` file, or a ``.npz`` file with one array or one named ``frames`` or ``clips``.
+        layout: the order of the file's axes, such as ``thwc``; None where the shape tells.
+
+    Raises:
+        MediaError: if the file cannot be read as an array.
+        ClipError: if the array's shape is no clip's, or could be read in several ways.
+        ConfigError: if ``layout`` is no order of axes or does not fit.
+    """
+    array = _load(path)
+    order = _checked_layout(path, array, layout) if layout else _guessed_layout(path, array.shape)
+    array = array.transpose([order.index(axis) for axis in AXES if axis in order])
+    array = np.expand_dims(array, [place for place, axis in enumerate(AXES) if axis not in order])
+    if 0 in array.shape:
+        raise ClipError(f"{path} holds no frames: its shape is {_shape(array)} as (n, t, c, h, w).")
+    if array.shape[2] not in CHANNELS:
+        raise ClipError(
+            f"{path} has {array.shape[2]} channels as {order} but a frame has 1, 3 or 4; pass --layout, such as nthw."
+        )
+    return array
+
+
+def to_frames(array: NDArray[Any], path: Path) -> Shaped[Tensor, "n t c h w"]:
+    """Copy frames out of a view ``(n, t, c, h, w)``: uint8, uint16, or float32 in [0, 1]; RGBA is laid on black.
+
+    Raises:
+        ClipError: if the type has no known range, or floats are outside [0, 1] or not finite.
+    """
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8) * 255
+    elif array.dtype.kind == "f":
+        array = _checked_floats(array, path)
+    elif array.dtype not in (np.uint8, np.uint16):
+        raise ClipError(f"{path} holds {array.dtype} values; save them as uint8, uint16 or floats in [0, 1].")
+    if array.shape[2] == 4:
+        array = on_black(array, axis=2)
+    return torch.from_numpy(np.array(array, order="C"))
+
+
+def read_array(path: Path, last: int | None = None, layout: str | None = None) -> Shaped[Tensor, "n t c h w"]:
+    """All clips of an array file, or only the last frames of each."""
+    array = open_array(path, layout)
+    return to_frames(array if last is None else array[:, -last:], path)
+
+
+def array_frames(path: Path, layout: str | None = None) -> FrameStream:
+    """The frames of an array file that holds one clip.
+
+    Raises:
+        ClipError: if it holds several clips.
+    """
+    array = open_array(path, layout)
+    if len(array) != 1:
+        raise ClipError(f"{path} holds {len(array)} clips but one is wanted here; save one clip to a file of its own.")
+    return FrameStream(_each(array, path))
+
+
+def _each(array: NDArray[Any], path: Path) -> Iterator[Tensor]:
+    for time in range(array.shape[1]):
+        yield to_frames(array[:, time : time + 1], path)[0, 0]
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
+            return np.asarray(arrays[_array_name(path, arrays.files)])
+    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        raise MediaError(
+            f"{path} is not an array of numbers: it is damaged or holds Python objects; save it anew with NumPy."
+        ) from error
+
+
+def _array_name(path: Path, names: list[str]) -> str:
+    chosen = names if len(names) == 1 else [name for name in ARRAY_NAMES if name in names]
+    if not chosen:
+        found = ", ".join(names) or "none"
+        raise MediaError(f"{path} must hold one array, or one named frames or clips, but its arrays are: {found}.")
+    return chosen[0]
+
+
+def _checked_layout(path: Path, array: NDArray[Any], layout: str) -> str:
+    if not set("thw") <= set(layout) <= set(AXES) or len(set(layout)) != len(layout):
+        raise ConfigError(
+            f"The layout {layout} is no order of axes; name t, h and w, and n and c if there, as in thwc."
+        )
+    if len(layout) != array.ndim:
+        raise ConfigError(
+            f"The layout {layout} names {len(layout)} axes but {path} has {array.ndim}, {_shape(array)}; name each."
+        )
+    return layout
+
+
+def _guessed_layout(path: Path, shape: tuple[int, ...]) -> str:
+    candidates = {3: ["thw"], 4: ["tchw", "thwc"], 5: ["ntchw", "nthwc"]}.get(len(shape), [])
+    fitting = [order for order in candidates if "c" not in order or shape[order.index("c")] in CHANNELS]
+    if not candidates:
+        raise ClipError(
+            f"{path} has {len(shape)} axes, {shape}, but frames have 3 to 5: (t, h, w), (t, h, w, c), (t, c, h, w) "
+            "or (n, t, c, h, w); reshape it."
+        )
+    if len(fitting) != 1:
+        raise ClipError(
+            f"{path} has the shape {shape}, which could be read in several ways; "
+            f"pass --layout, such as {' or '.join([*candidates, 'nthw'][: len(shape) - 1])}."
+        )
+    return fitting[0]
+
+
+def _checked_floats(array: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite([low, high]).all():
+        raise ClipError(f"{path} holds values that are not finite (NaN or infinite); fill them before predicting.")
+    if low < 0 or high > 1:
+        raise ClipError(
+            f"{path} holds floats from {low:.4g} to {high:.4g} but they must lie in [0, 1]; scale them or save uint8."
+        )
+    return np.asarray(array, dtype=np.float32)
+
+
+def _shape(array: NDArray[Any]) -> str:
+    return f"({', '.join(map(str, array.shape))})"

@@ -1,0 +1,209 @@
+"""Write MP4 and GIF frame by frame, with PyAV."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from jaxtyping import Shaped, UInt8
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.media.atomic import written_beside
+from framepred.media.formats import GIF, check_output
+from framepred.media.frames import DEFAULT_FPS, to_8_bits
+
+_X264 = {
+    "crf": "17",  # constant rate factor: visually near lossless
+    "x264-params": "mbtree=0",  # it reads unset memory, so that equal clips would give files that differ
+}
+MAX_GIF_FPS = 50  # browsers slow faster ones down to 10
+_BT601 = 6  # SMPTE 170M: what readers assume that do not look, said to those that do
+_LIMITED_RANGE = 1
+
+
+def checked_fps(fps: float | int) -> float:
+    """The frame rate, a positive number.
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    if not math.isfinite(fps) or fps <= 0:
+        raise ConfigError(f"The frame rate must be a positive number of frames a second, not {fps}.")
+    return float(fps)
+
+
+class VideoWriter:
+    """Write a video frame by frame, so that memory does not grow; the file appears, whole, when the block ends.
+
+    Args:
+        path: an ``.mp4`` file (H.264, yuv420p: plays in a browser; odd sizes are padded by one edge row or column) or
+            a ``.gif`` file (gray is exact; RGB has 256 colours a frame).
+        fps: frames a second; a GIF's frames last whole hundredths of a second that add up to it.
+
+    Raises:
+        MediaError: if the file cannot be written.
+        ConfigError: if ``fps`` is not a positive number, or more than a GIF's 50.
+        ClipError: at the end of the block, if no frame was written.
+    """
+
+    def __init__(self, path: str | Path, fps: float | int = DEFAULT_FPS) -> None:
+        self.path = check_output(path)
+        self.fps = checked_fps(fps)
+        suffix = self.path.suffix.lower()
+        if suffix not in _ENCODERS:
+            raise MediaError(f"{self.path} cannot be written frame by frame; choose {' or '.join(_ENCODERS)}.")
+        if suffix == GIF and fps > MAX_GIF_FPS:
+            raise ConfigError(f"A GIF shows at most {MAX_GIF_FPS} frames a second, not {fps:g}; write .mp4 instead.")
+        self._kind = _ENCODERS[suffix]
+        self._encoder: _Encoder | None = None
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> "VideoWriter":
+        self._draft = self._cleanup.enter_context(written_beside(self.path))
+        return self
+
+    def write(self, frame: Shaped[Tensor, "c h w"]) -> None:
+        """Append one frame, RGB or gray: uint8, uint16, or floats in [0, 1].
+
+        Raises:
+            ClipError: if its shape is no frame's or not that of the first, or its values are not finite.
+            MediaError: if it cannot be encoded.
+        """
+        shape = tuple(frame.shape)
+        if shape[0] not in (1, 3) or 0 in shape:
+            raise ClipError(f"A frame to write has the shape (c, h, w) with 1 or 3 channels, not {shape}.")
+        pixels = to_8_bits(frame)
+        with _encoding(self.path):
+            self._encoder = self._encoder or self._kind(self._draft, shape, self.fps)
+            if shape != self._encoder.shape:
+                raise ClipError(
+                    f"All frames of {self.path} must have one shape but {shape} follows {self._encoder.shape}."
+                )
+            self._encoder.write(pixels)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._cleanup:
+            if error is not None:
+                self._abandon()
+                raise error
+            if self._encoder is None:
+                raise ClipError(f"{self.path} was not written because there is no frame to write; give at least one.")
+            with _encoding(self.path):
+                self._encoder.finish()
+
+    def _abandon(self) -> None:
+        if self._encoder is not None:
+            with suppress(av.FFmpegError):
+                self._encoder.container.close()
+
+
+class _Encoder(ABC):
+    """A container with one video stream; the shape is that of every frame, ``(c, h, w)``."""
+
+    def __init__(self, draft: Path, shape: tuple[int, ...], fps: float) -> None:
+        self.shape = shape
+        self.fps = fps
+        self.count = 0
+        self.container, self.stream = self._open(str(draft.absolute()))
+
+    @abstractmethod
+    def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]: ...
+
+    @abstractmethod
+    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
+        """The frame with its time."""
+
+    def write(self, frame: UInt8[Tensor, "c h w"]) -> None:
+        self.container.mux(self.stream.encode(self._picture(frame)))
+        self.count += 1
+
+    def finish(self) -> None:
+        self.container.mux(self.stream.encode())
+        self.container.close()
+
+
+class _Mp4(_Encoder):
+    def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
+        container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
+        stream = container.add_stream("libx264", rate=_fraction(self.fps), options=_X264)
+        _, height, width = self.shape
+        stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
+        coding = stream.codec_context
+        coding.colorspace = coding.color_primaries = coding.color_trc = _BT601
+        coding.color_range = _LIMITED_RANGE
+        return container, stream
+
+    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
+        rows, columns = self.shape[1] % 2, self.shape[2] % 2
+        even = functional.pad(frame.expand(3, -1, -1)[None], (0, columns, 0, rows), mode="replicate")[0]
+        pixels = np.ascontiguousarray(even.permute(1, 2, 0).numpy())
+        picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
+        picture.pts, picture.time_base = self.count, 1 / _fraction(self.fps)
+        return picture
+
+
+class _Gif(_Encoder):
+    """Not Pillow's writer: that one drops a frame which is equal to the one before."""
+
+    def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
+        container = av.open(path, "w", format="gif", options={"loop": "0", "final_delay": str(round(100 / self.fps))})
+        gray = self.shape[0] == 1
+        whole = (
+            {} if gray else {"gifflags": "0"}
+        )  # changes only is wrong where palettes differ: FFmpeg compares indices
+        stream = container.add_stream("gif", rate=100, options=whole)
+        _, stream.height, stream.width = self.shape
+        stream.pix_fmt = "gray" if gray else "pal8"
+        return container, stream
+
+    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
+        picture = _gray_picture(frame) if len(frame) == 1 else _palette_picture(frame)
+        picture.pts, picture.time_base = round(self.count * 100 / self.fps), Fraction(1, 100)
+        return picture
+
+
+_ENCODERS: dict[str, type[_Encoder]] = {".mp4": _Mp4, GIF: _Gif}
+
+
+def _gray_picture(frame: UInt8[Tensor, "1 h w"]) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[0].numpy()), format="gray")
+
+
+def _palette_picture(frame: UInt8[Tensor, "3 h w"]) -> av.VideoFrame:
+    """Exact for up to 256 colours, else the nearest ones with dithering."""
+    pixels = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
+    colours, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    places = places.reshape(pixels.shape[:2]).astype(np.uint8)
+    if len(colours) > 256:
+        image = Image.fromarray(pixels).quantize(256)
+        colours, places = np.reshape(image.getpalette() or [], (-1, 3)), np.asarray(image)
+    palette = np.full((256, 4), 255, dtype=np.uint8)  # ARGB
+    palette[: len(colours), 1:] = colours
+    indexed: Any = (places, palette)  # PyAV's stub leaves pairs out
+    return av.VideoFrame.from_ndarray(indexed, format="pal8")
+
+
+def _fraction(fps: float) -> Fraction:
+    """29.97… becomes 30000/1001."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+@contextmanager
+def _encoding(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{path} cannot be encoded ({error.strerror}); check the free space and the size of the frames."
+        ) from error

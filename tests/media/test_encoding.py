@@ -1,0 +1,183 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageSequence
+from torch import Tensor
+
+from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.media.encoding import VideoWriter
+from framepred.media.reading import read_video
+
+
+def write(path: Path, clip: Iterable[Tensor], fps: float = 10) -> None:
+    with VideoWriter(path, fps) as writer:
+        for frame in clip:
+            writer.write(frame)
+
+
+def psnr(one: Tensor, other: Tensor) -> float:
+    return float(10 * torch.log10(255**2 / (one.double() - other.double()).square().mean()))
+
+
+def test_mp4_is_nearly_lossless(tmp_path: Path, gray: Tensor, rgb: Tensor) -> None:
+    write(tmp_path / "gray.mp4", gray)
+    write(tmp_path / "rgb.mp4", rgb.float().mean(dim=1, keepdim=True).to(torch.uint8).repeat(1, 3, 1, 1))
+    assert psnr(read_video(tmp_path / "gray.mp4"), gray) > 40
+    assert read_video(tmp_path / "rgb.mp4").shape[1] == 1
+
+
+def test_equal_clips_give_equal_files(tmp_path: Path, gray: Tensor) -> None:
+    np.save(tmp_path / "clip.npy", gray.numpy())
+    code = "import sys, framepred as f; f.write_video(sys.argv[2], f.read_video(sys.argv[1]))"
+    for fill in ("1", "200"):  # of memory that is not set yet
+        environment = {**os.environ, "MALLOC_PERTURB_": fill}
+        command = [sys.executable, "-c", code, tmp_path / "clip.npy", tmp_path / f"{fill}.mp4"]
+        subprocess.run(command, check=True, env=environment)
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "200.mp4").read_bytes()
+
+
+def test_mp4_keeps_colours(tmp_path: Path) -> None:
+    colours = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 120, 40], [255, 255, 255]], dtype=torch.uint8)
+    clip = colours.view(-1, 3, 1, 1).expand(-1, -1, 16, 16)
+    write(tmp_path / "a.mp4", clip)
+    assert (read_video(tmp_path / "a.mp4").int() - clip).abs().max() <= 3
+
+
+def test_mp4_plays_in_a_browser(tmp_path: Path, gray: Tensor) -> None:
+    write(tmp_path / "A.MP4", gray, fps=30000 / 1001)
+    with av.open(str(tmp_path / "A.MP4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.average_rate.numerator, stream.average_rate.denominator) == (30000, 1001)
+        assert stream.frames == len(gray)
+    content = (tmp_path / "A.MP4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")  # faststart
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))
+@settings(max_examples=15, deadline=None)
+def test_odd_sizes_are_padded_by_an_edge(
+    tmp_path_factory: pytest.TempPathFactory, height: int, width: int, channels: int
+) -> None:
+    path = tmp_path_factory.mktemp("odd") / "a.mp4"
+    clip = torch.arange(width).mul(5).add(20).expand(2, channels, height, width).to(torch.uint8)
+    write(path, clip)
+    again = read_video(path).float()
+    assert again.shape == (2, 1, height + height % 2, width + width % 2)
+    assert (again[:, 0, :height, :width] - clip[:, 0]).abs().mean() < 4
+    if width % 2:
+        assert (again[..., -1] - again[..., -2]).abs().mean() < 5
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_gray_gif_is_exact(
+    tmp_path_factory: pytest.TempPathFactory, height: int, width: int, time: int, seed: int
+) -> None:
+    path = tmp_path_factory.mktemp("gif") / "a.gif"
+    clip = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (time, 1, height, width), dtype=np.uint8))
+    clip = clip[[0, *range(time), time - 1]]  # equal neighbours stay frames of their own
+    write(path, clip)
+    assert torch.equal(read_video(path), clip)
+
+
+def test_gif_with_few_colours_is_exact(tmp_path: Path) -> None:
+    clip = torch.zeros(5, 3, 20, 20, dtype=torch.uint8)
+    for step in range(5):
+        clip[step, :, step : step + 8, 2 * step : 2 * step + 8] = torch.tensor([[[255]], [[30]], [[step]]])
+    write(tmp_path / "a.gif", clip)
+    assert torch.equal(read_video(tmp_path / "a.gif"), clip)
+
+
+def test_gif_palettes_may_change_from_frame_to_frame(tmp_path: Path, gray: Tensor) -> None:
+    clip = gray.repeat(1, 3, 1, 1)
+    clip[4, 0] = 255  # as many colours at the same places as before and after
+    write(tmp_path / "a.gif", clip)
+    assert torch.equal(read_video(tmp_path / "a.gif"), clip)
+
+
+def test_gif_with_many_colours_is_close(tmp_path: Path, rgb: Tensor) -> None:
+    write(tmp_path / "a.gif", rgb)
+    assert psnr(read_video(tmp_path / "a.gif"), rgb) > 25
+
+
+@pytest.mark.parametrize("fps", [7, 10, 24, 29.97, 30, 50])
+def test_gif_durations_add_up(tmp_path: Path, gray: Tensor, fps: float) -> None:
+    write(tmp_path / "a.gif", gray, fps)
+    with Image.open(tmp_path / "a.gif") as image:
+        assert image.info["loop"] == 0
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+    assert len(durations) == len(gray)
+    assert max(durations) - min(durations) <= 10
+    assert sum(durations) == pytest.approx(1000 * len(gray) / fps, abs=10)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_floats_and_16_bits_are_rounded(tmp_path: Path, gray: Tensor, name: str) -> None:
+    write(tmp_path / name, gray)
+    expected = read_video(tmp_path / name)
+    for same in (gray.float() / 255, gray.double() / 255, (gray.int() * 257).to(torch.uint16)):
+        write(tmp_path / name, same)
+        assert torch.equal(read_video(tmp_path / name), expected)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+@pytest.mark.parametrize("written", [0, 1, 5])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, gray: Tensor, name: str, written: int) -> None:
+    (tmp_path / name).write_text("old")
+
+    def frames() -> Iterator[Tensor]:
+        yield from gray[:written]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path / name, frames())
+    assert (tmp_path / name).read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_what_the_encoder_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"a\.mp4 cannot be encoded \(.+\); check the free space and the size"):
+        write(tmp_path / "a.mp4", torch.zeros(1, 1, 2, 20000, dtype=torch.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("frames", "sentence"),
+    [
+        ([], "there is no frame to write"),
+        ([torch.zeros(2, 8, 8)], r"shape \(c, h, w\) with 1 or 3 channels, not \(2, 8, 8\)"),
+        ([torch.zeros(1, 8, 8), torch.zeros(1, 8, 9)], r"must have one shape but \(1, 8, 9\) follows \(1, 8, 8\)"),
+        ([torch.full((1, 8, 8), torch.nan)], "not finite"),
+        ([torch.zeros(1, 8, 8, dtype=torch.int64)], "have no known range"),
+    ],
+)
+def test_frames_are_checked(tmp_path: Path, frames: list[Tensor], sentence: str) -> None:
+    with pytest.raises(ClipError, match=sentence):
+        write(tmp_path / "a.mp4", frames)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_the_rate_is_checked(tmp_path: Path, fps: float) -> None:
+    with pytest.raises(ConfigError, match="must be a positive number of frames a second"):
+        VideoWriter(tmp_path / "a.mp4", fps)
+
+
+def test_a_gif_shows_at_most_50_frames_a_second(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"at most 50 frames a second, not 60; write \.mp4 instead"):
+        VideoWriter(tmp_path / "a.gif", 60)
+
+
+def test_only_some_files_are_written_frame_by_frame(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"cannot be written frame by frame; choose \.mp4 or \.gif"):
+        VideoWriter(tmp_path / "a.npy")

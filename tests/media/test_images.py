@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from framepred.errors import MediaError
+from framepred.media.images import encode_png, folder_frames, read_image
+
+
+def random_frame(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:
+    white = 255 if dtype == torch.uint8 else 65535
+    return torch.from_numpy(np.random.default_rng(0).integers(0, white + 1, shape)).to(torch.int32).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_is_exact(tmp_path: Path, dtype: torch.dtype, channels: int) -> None:
+    frame = random_frame(channels, 5, 7, dtype=dtype)
+    (tmp_path / "a.png").write_bytes(encode_png(frame))
+    again = read_image(tmp_path / "a.png")
+    assert again.dtype == dtype
+    assert torch.equal(again, frame)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P"])
+def test_pillow_modes(tmp_path: Path, suffix: str, mode: str) -> None:
+    image = Image.fromarray(random_frame(9, 11, 3).numpy()).convert(mode)
+    image.save(tmp_path / f"a{suffix}")
+    expected = np.asarray(image.convert("L" if mode in "L1" else "RGB")).reshape(9, 11, -1)
+    np.testing.assert_array_equal(read_image(tmp_path / f"a{suffix}").permute(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("RGBA", 3), ("LA", 1)])
+def test_transparency_is_laid_on_black(tmp_path: Path, mode: str, channels: int) -> None:
+    image = Image.new(mode, (2, 1), (90,) * channels + (255,))
+    image.putpixel((1, 0), (90,) * channels + (0,))
+    image.save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").tolist() == [[[90, 0]]] * channels
+
+
+def test_a_transparent_palette_is_laid_on_black(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=0)
+    assert read_image(tmp_path / "a.png").tolist() == [[[0, 40]], [[0, 50]], [[0, 60]]]
+
+
+def test_a_float_tiff_keeps_its_values(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 0.3, 1]], np.float32)).save(tmp_path / "a.tif")
+    assert torch.equal(read_image(tmp_path / "a.tif"), torch.tensor([[[0, 0.3, 1]]]))
+    Image.fromarray(np.array([[0, 7]], np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(MediaError, match="values from 0 to 7; save it with 8 or 16 bits or as floats"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (16, 8), "black")
+    image.paste("white", (0, 0, 8, 8))  # the left half
+    orientation = Image.Exif()
+    orientation[0x0112] = 6  # to be turned clockwise, so that left becomes top
+    image.save(tmp_path / "a.jpg", exif=orientation, quality=95)
+    frame = read_image(tmp_path / "a.jpg")
+    assert frame.shape == (3, 16, 8)
+    assert frame[:, :7].min() > 240
+    assert frame[:, 9:].max() < 15
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_damaged_pictures_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(random_frame(32, 32, 3).numpy()).save(path)
+    for content in (path.read_bytes()[: path.stat().st_size // 2], b"hello", b""):
+        path.write_bytes(content)
+        with pytest.raises(MediaError, match=rf"a\{suffix} is damaged or is no \{suffix} picture"):
+            read_image(path)
+
+
+def test_gray_among_rgb_becomes_rgb(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(encode_png(torch.full((1, 4, 4), 9, dtype=torch.uint8)))
+    (tmp_path / "2.png").write_bytes(encode_png(random_frame(3, 4, 4)))
+    first, second = folder_frames(tmp_path).frames
+    assert first.shape == second.shape == (3, 4, 4)
+    assert (first == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        (random_frame(1, 4, 6), r"10\.png is 6×4 uint8 but 2\.png is 5×4 uint8; make all frames"),
+        (random_frame(1, 4, 5, dtype=torch.uint16), r"10\.png is 5×4 uint16 but 2\.png is 5×4 uint8"),
+    ],
+)
+def test_the_odd_one_out_is_named(tmp_path: Path, odd: Tensor, sentence: str) -> None:
+    (tmp_path / "2.png").write_bytes(encode_png(random_frame(1, 4, 5)))
+    (tmp_path / "10.png").write_bytes(encode_png(odd))
+    with pytest.raises(MediaError, match=sentence):
+        list(folder_frames(tmp_path).frames)

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.media.reading import read_clips, read_video
+from framepred.media.tiling import tile_clips
+from framepred.media.writing import write_video
+
+
+def noise(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:
+    values = torch.rand(shape)
+    if dtype.is_floating_point:
+        return values.to(dtype)
+    return (values * torch.iinfo(dtype).max).to(torch.int32).to(dtype)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "A.NPY", "A.NPZ"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+@pytest.mark.parametrize("shape", [(4, 3, 5, 7), (2, 4, 1, 5, 7)])
+def test_arrays_are_exact(tmp_path: Path, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    frames = noise(*shape, dtype=dtype)
+    write_video(tmp_path / name, frames)
+    loaded = np.load(tmp_path / name)
+    array = loaded if isinstance(loaded, np.ndarray) else loaded["frames"]
+    assert array.shape == shape
+    again = read_clips(tmp_path / name).clips
+    assert again.dtype == dtype
+    assert torch.equal(again, frames if frames.ndim == 5 else frames[None])
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@given(st.integers(1, 12), st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9), st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_folders_are_exact(
+    tmp_path_factory: pytest.TempPathFactory, time: int, channels: int, height: int, width: int, wide: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("png") / "frames"
+    clip = noise(time, channels, height, width, dtype=torch.uint16 if wide else torch.uint8)
+    write_video(folder, clip)
+    assert sorted(file.name for file in folder.iterdir()) == [f"{number:04d}.png" for number in range(time)]
+    again = read_video(folder)
+    assert again.dtype == clip.dtype
+    assert torch.equal(again, clip)
+
+
+def test_a_shorter_clip_replaces_a_longer_one(tmp_path: Path) -> None:
+    for time in (5, 2):
+        write_video(tmp_path / "frames", noise(time, 1, 4, 4))
+    assert len(list((tmp_path / "frames").iterdir())) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["frames"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a"])
+def test_several_clips_are_shown_as_a_grid(tmp_path: Path, name: str) -> None:
+    clips = noise(5, 3, 1, 8, 10)
+    write_video(tmp_path / name, clips)
+    assert torch.equal(read_video(tmp_path / name), tile_clips(clips))
+
+
+def test_floats_become_8_bits_in_pictures(tmp_path: Path) -> None:
+    write_video(tmp_path / "a", torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5]).view(1, 1, 1, 5))
+    assert read_video(tmp_path / "a").flatten().tolist() == [0, 0, 128, 255, 255]
+
+
+def test_missing_folders_are_made(tmp_path: Path, gray: Tensor) -> None:
+    write_video(tmp_path / "some" / "where" / "a.mp4", gray)
+    assert read_video(tmp_path / "some" / "where" / "a.mp4").shape == gray.shape
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.npy", "a.npz", "a"])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, gray: Tensor, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / name, gray)
+    before = read_video(tmp_path / name)
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(MediaError, match=r"cannot be written \(No space left on device\)"):
+        write_video(tmp_path / name, gray.flip(0))
+    assert torch.equal(read_video(tmp_path / name), before)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path: Path, gray: Tensor) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(MediaError, match=r"holds thesis\.tex, which writing frames would delete"):
+        write_video(tmp_path, gray)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ((4, 4), r"shape \(t, c, h, w\) or \(n, t, c, h, w\) with c 1 or 3, not \(4, 4\)"),
+        ((5, 2, 4, 4), r"with c 1 or 3, not \(5, 2, 4, 4\)"),
+        ((0, 1, 4, 4), r"no frame to write in the shape \(0, 1, 4, 4\)"),
+    ],
+)
+def test_shapes_are_checked(tmp_path: Path, shape: tuple[int, ...], sentence: str) -> None:
+    with pytest.raises(ClipError, match=sentence):
+        write_video(tmp_path / "a.npy", torch.zeros(shape))
+
+
+def test_rate_and_suffix_are_checked(tmp_path: Path, gray: Tensor) -> None:
+    with pytest.raises(ConfigError, match="must be a positive number"):
+        write_video(tmp_path / "a.npy", gray, fps=0)
+    with pytest.raises(MediaError, match=r"\.webm is not known; choose \.mp4"):
+        write_video(tmp_path / "a.webm", gray)
