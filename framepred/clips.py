@@ -14,7 +14,9 @@ from framepred.errors import ClipError
 
 Frame: TypeAlias = Float[Tensor, "b c h w"]
 Clip: TypeAlias = Float[Tensor, "b t c h w"]
-Pixels: TypeAlias = UInt8[Tensor, "b t c h w"]
+Future: TypeAlias = Float[Tensor, "b k c h w"]  # beside a Clip of another length
+RawFrame: TypeAlias = Shaped[Tensor, "b c h w"]  # uint8, uint16, or floats in [0, 1]: see to_unit
+RawClip: TypeAlias = Shaped[Tensor, "b t c h w"]
 PerFrame: TypeAlias = Float[Tensor, "b t"]
 FrameMask: TypeAlias = Bool[Tensor, "b t"]
 State: TypeAlias = tuple[Tensor, ...]
@@ -29,12 +31,12 @@ class ClipBatch(NamedTuple):
     target: Shaped[Tensor, "b m c h w"]
 
     @classmethod
-    def cut(cls, clips: Shaped[Tensor, "b t c h w"], context: int) -> "ClipBatch":
+    def cut(cls, clips: RawClip, context: int) -> "ClipBatch":
         """Cut whole clips after ``context`` frames."""
         return cls(clips[:, :context], clips[:, context:])
 
     @property
-    def clips(self) -> Shaped[Tensor, "b t c h w"]:
+    def clips(self) -> RawClip:
         """The whole clips again."""
         return torch.cat([self.context, self.target], dim=1)
 

@@ -7,7 +7,7 @@ from itertools import islice
 import torch
 from torch import nn
 
-from framepred.clips import Clip, Frame, State
+from framepred.clips import Frame, Future, RawClip, RawFrame, State
 from framepred.errors import ClipError, ConfigError
 
 
@@ -19,8 +19,8 @@ class Forecaster(nn.Module, ABC):
     """
 
     @abstractmethod
-    def observe(self, frame: Frame, state: State | None = None) -> State:
-        """Take in one frame, values in [0, 1]; a state of None starts a new clip.
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
+        """Take in one frame, ``(b, c, h, w)``, integers or floats in [0, 1]; a state of None starts a new clip.
 
         Returns:
             The new state; the caller's state is left as it was.
@@ -34,7 +34,7 @@ class Forecaster(nn.Module, ABC):
         """Take in a frame of the future: a prediction, or in training sometimes the truth."""
         return self.observe(frame.clamp(0, 1), state)
 
-    def forecast(self, state: State, horizon: int) -> Clip:
+    def forecast(self, state: State, horizon: int) -> Future:
         """The next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
 
         Raises:
@@ -52,7 +52,7 @@ class Forecaster(nn.Module, ABC):
             yield frame
             state = self.feedback(frame, state)
 
-    def forward(self, context: Clip, horizon: int) -> Clip:
+    def forward(self, context: RawClip, horizon: int) -> Future:
         """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast.
 
         Raises:

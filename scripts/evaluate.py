@@ -1,6 +1,6 @@
 """Score a forecaster from Python, as a researcher would: any network with observe and next_frame will do.
 
-    python scripts/evaluate.py moving-mnist --clips 200
+python scripts/evaluate.py moving-mnist --clips 200
 """
 
 import argparse

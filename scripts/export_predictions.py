@@ -1,7 +1,7 @@
 """Write the predictions of a forecaster for every clip of an array, clip by clip, as videos.
 
-    framepred data moving-mnist --output clips.npy --clips 8
-    python scripts/export_predictions.py clips.npy predictions/
+framepred data moving-mnist --output clips.npy --clips 8
+python scripts/export_predictions.py clips.npy predictions/
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Train a ConvLSTM encoder-forecaster from Python, as your own training script would.
 
-    python scripts/train.py runs/mine --steps 2000 --root FOLDER_OF_MNIST
+python scripts/train.py runs/mine --steps 2000 --root FOLDER_OF_MNIST
 """
 
 import argparse

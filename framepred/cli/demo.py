@@ -7,7 +7,7 @@ import typer
 
 from framepred.cli.options import Device, DeviceOption, WeightsOption, pick_device
 
-CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 100, 3, 10, 10, 5
+CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 100, 4, 10, 10, 5
 
 
 def demo(
@@ -20,10 +20,10 @@ def demo(
     from rich.console import Console
 
     from framepred.cli.scoring import open_generated, score
-    from framepred.clips import to_unit
     from framepred.evaluation.tables import score_table
     from framepred.inference.predict import predict_frames
-    from framepred.media.panels import side_by_side, write_panel
+    from framepred.media.panels import write_panel
+    from framepred.media.side_by_side import side_by_side
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load
 
@@ -33,12 +33,12 @@ def demo(
 
     seen, truth = (frames[:SHOWN] for frames in next(iter(test.batches)))
     predicted = torch.stack(list(predict_frames(load(weights).to(place), seen, HORIZON)), dim=1)
-    watched = side_by_side(seen, truth, predicted)
+    watched = torch.stack([side_by_side(*clip) for clip in zip(seen, truth, predicted, strict=True)])
     output.mkdir(parents=True, exist_ok=True)
     write_video(output / "prediction.mp4", watched, FPS)
     write_video(output / "prediction.gif", watched, FPS)
     write_video(output / "clip.mp4", torch.cat([seen, truth], dim=1)[0], FPS)
-    write_panel(output / "panel.png", *map(to_unit, (seen, truth, predicted)))
+    write_panel(output / "panel.png", seen, truth, predicted)
     card.write(output / "card.json")
 
     Console().print(score_table(card))

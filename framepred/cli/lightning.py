@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from framepred.errors import ConfigError
 from framepred.models.pretrained import load_weights
@@ -68,7 +68,10 @@ class TrainCLI(LightningCLI):
         """The trainer of the config, with what every run carries."""
         config = self.config_init.trainer
         folder = Path(config.default_root_dir)
-        arguments["callbacks"] = [*(config.callbacks or []), *callbacks(folder)]
+        arguments["callbacks"] = [
+            *(config.callbacks or []),
+            *callbacks(folder, config.enable_progress_bar is not False),
+        ]
         if config.logger is None:
             arguments["logger"] = logger(folder)
         return super().instantiate_trainer(**arguments)

@@ -11,10 +11,11 @@ from rich.progress import Progress
 from framepred.baselines import BASELINES, load_baseline
 from framepred.cli.options import DIGITS, MAX_SIDE
 from framepred.clips import ClipBatch
-from framepred.data import ClipLoader, MovingMNIST, OrderedBatches, open_clips
+from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoWindows
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
 from framepred.forecaster import Forecaster
 from framepred.inference.scaling import ScaledForecaster
+from framepred.media.formats import ARRAYS
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.pretrained import load_weights
 
@@ -23,10 +24,10 @@ STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class TestClips:
-    """Clips to score on: batches in order, how many clips they hold, and what the card says of them."""
+    """Clips to score on: batches in order, how many clips if that is known, and what the card says of them."""
 
     batches: Iterable[ClipBatch]
-    count: int
+    count: int | None
     record: DataRecord
 
 
@@ -43,10 +44,12 @@ def open_test_clips(
     """The test clips of a generated data set, or the first clips of a file."""
     if data in DIGITS:
         return open_generated(data, DIGITS[data], clips, seed, context, horizon, batch_size, root, download)
-    found = open_clips(Path(data), context + horizon)
+    path, record = Path(data), DataRecord(Path(data).name)
+    if path.suffix.lower() not in ARRAYS:
+        return TestClips(VideoWindows(path, context, horizon, clips), None, record)
+    found = ClipArray(path, context + horizon)
     count = min(clips, len(found))
-    loader = ClipLoader(found, OrderedBatches(count, batch_size), context)
-    return TestClips(loader, count, DataRecord(Path(data).name))
+    return TestClips(ClipLoader(found, OrderedBatches(count, batch_size), context), count, record)
 
 
 def open_generated(

@@ -5,10 +5,8 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from jaxtyping import Shaped
-from torch import Tensor
 
-from framepred.clips import ClipBatch, from_unit, to_unit
+from framepred.clips import ClipBatch, RawClip, RawFrame, from_unit, to_unit
 from framepred.errors import ClipError
 from framepred.forecaster import Forecaster
 from framepred.media.reading import Video, read_clips
@@ -40,9 +38,7 @@ def read_end(path: Path, context: int, holdout: int = 0, layout: str | None = No
     return ClipBatch.cut(video.clips, context), video
 
 
-def predict_frames(
-    net: Forecaster, context: Shaped[Tensor, "b t c h w"], horizon: int
-) -> Iterator[Shaped[Tensor, "b c h w"]]:
+def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
     """The next ``horizon`` frames of a batch of clips, one after the other, on the CPU, of the context's type.
 
     Args:

@@ -1,12 +1,16 @@
 """Large frames at a size that the network can afford."""
 
+from typing import TypeAlias
+
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.clips import Frame, State, to_unit
+from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+
+SmallFrame: TypeAlias = Float[Tensor, "b c h_small w_small"]
 
 
 class ScaledForecaster(Forecaster):
@@ -30,7 +34,7 @@ class ScaledForecaster(Forecaster):
         self.net = net
         self.max_side = max_side
 
-    def observe(self, frame: Frame, state: State | None = None) -> State:
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1], of any size."""
         frame = to_unit(frame)
         return (frame, *self.net.observe(self._shrunk(frame), state and state[1:]))
@@ -44,13 +48,13 @@ class ScaledForecaster(Forecaster):
         """The frame that comes next, raw, in full size."""
         return _resized(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
 
-    def _shrunk(self, frame: Frame) -> Frame:
+    def _shrunk(self, frame: Frame) -> SmallFrame:
         height, width = frame.shape[-2:]
         ratio = min(1.0, self.max_side / max(height, width))
         return _resized(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
 
 
-def _resized(frame: Float[Tensor, "b c h w"], size: tuple[int, ...]) -> Float[Tensor, "b c h2 w2"]:
+def _resized(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
     if tuple(frame.shape[-2:]) == size:
         return frame
     return functional.interpolate(frame, size, mode="bilinear", antialias=True)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from framepred.errors import ConfigError
 
 Map = Float[Tensor, "b c h w"]
+Memory = Float[Tensor, "b d h w"]
 
 
 class ConvLSTMCell(nn.Module):
@@ -50,12 +51,12 @@ class ConvLSTMCell(nn.Module):
         bias.zero_()
         bias.view(4, self.width)[1] = 1.0
 
-    def start(self, frame: Map) -> tuple[Map, Map]:
+    def start(self, frame: Map) -> tuple[Memory, Memory]:
         """Hidden and cell state before the first frame: zeros, ``(b, d, h, w)``."""
         zeros = frame.new_zeros(frame.shape[0], self.width, *frame.shape[-2:])
         return zeros, zeros
 
-    def forward(self, frame: Map, state: tuple[Map, Map]) -> tuple[Map, Map]:
+    def forward(self, frame: Map, state: tuple[Memory, Memory]) -> tuple[Memory, Memory]:
         """Advance hidden and cell state by one input map ``(b, c, h, w)``."""
         hidden, cell = state
         write, forget, read, value = self.norm(self.gates(torch.cat([frame, hidden], dim=1))).chunk(4, dim=1)

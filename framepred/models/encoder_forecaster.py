@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from framepred.clips import Frame, State, to_unit
+from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.pretrained import PretrainedForecaster
@@ -68,7 +68,7 @@ class EncoderForecaster(PretrainedForecaster):
         self.forecaster = None if share_weights else cells()
         self.draw = nn.Conv2d(sum(widths), patch, 1)
 
-    def observe(self, frame: Frame, state: State | None = None) -> State:
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1].
 
         Raises:

@@ -10,7 +10,7 @@ import json
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
@@ -42,8 +42,8 @@ class PretrainedForecaster(
         (save_directory / CONFIG).write_text(json.dumps(describe(self), indent=2) + "\n")
 
     @classmethod
-    def _from_pretrained(cls, *, strict: bool = True, **arguments: Any) -> Self:
-        net: Self = super()._from_pretrained(strict=strict, **arguments)
+    def _from_pretrained(cls, *, strict: bool = True, **arguments: Any) -> "PretrainedForecaster":
+        net: PretrainedForecaster = super()._from_pretrained(strict=strict, **arguments)
         return net
 
 
@@ -68,7 +68,8 @@ def bundled_names() -> list[str]:
 def bundled_cards() -> dict[str, dict[str, Any]]:
     """The results cards of the bundled weights, by name, each with the size of its file in bytes."""
     return {
-        name: json.loads((BUNDLED / name / "card.json").read_text()) | {"bytes": (BUNDLED / name / MODEL).stat().st_size}
+        name: json.loads((BUNDLED / name / "card.json").read_text())
+        | {"bytes": (BUNDLED / name / MODEL).stat().st_size}
         for name in bundled_names()
     }
 

@@ -2,11 +2,11 @@
 
 import torch
 
-from framepred.clips import Clip, FrameMask
+from framepred.clips import Clip, FrameMask, Future
 from framepred.forecaster import Forecaster
 
 
-def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: FrameMask) -> Clip:
+def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: FrameMask) -> Future:
     """Predict frames 1 to t - 1 of each clip from those before it.
 
     Inside the context the network observes the truth. Beyond it, its input is the true frame where ``teacher``

@@ -14,9 +14,9 @@ from framepred.training.task import ForecastTask
 CHECKPOINTS, BEST, LAST = "checkpoints", "best", "last"
 
 
-def callbacks(folder: Path) -> list[Callback]:
+def callbacks(folder: Path, progress: bool = True) -> list[Callback]:
     """What every run carries: best and last checkpoint by validation, panels, report, progress bar."""
-    return [
+    carried = [
         ModelCheckpoint(
             folder / CHECKPOINTS,
             filename=BEST,
@@ -27,8 +27,8 @@ def callbacks(folder: Path) -> list[Callback]:
         LearningRateMonitor(),
         PredictionPanels(),
         RunReport(folder),
-        RichProgressBar(console_kwargs={"stderr": True}),
     ]
+    return [*carried, RichProgressBar(console_kwargs={"stderr": True})] if progress else carried
 
 
 def logger(folder: Path) -> TensorBoardLogger:
@@ -47,7 +47,7 @@ def make_trainer(folder: str | Path, max_steps: int, val_check_interval: int = 5
     """
     folder = Path(folder)
     defaults: dict[str, Any] = {
-        "callbacks": callbacks(folder),
+        "callbacks": callbacks(folder, arguments.get("enable_progress_bar", True)),
         "logger": logger(folder),
         "gradient_clip_val": 1.0,
         "use_distributed_sampler": False,

@@ -1,11 +1,11 @@
 """The LightningModule: how a forecaster learns and how it is validated while it learns."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -16,6 +16,8 @@ from framepred.forecaster import Forecaster
 from framepred.models.pretrained import describe
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import TeacherForcing, learning_rate_factor
+
+OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
 
 class ForecastTask(LightningModule):
@@ -42,7 +44,7 @@ class ForecastTask(LightningModule):
         net: Forecaster,
         budget: int,
         loss: nn.Module,
-        optimizer: OptimizerCallable = torch.optim.AdamW,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
         teacher_forcing: TeacherForcing = TeacherForcing(),  # noqa: B008 (frozen)
         warmup: int = 100,
         seed: int = 0,
@@ -58,25 +60,22 @@ class ForecastTask(LightningModule):
         self.warmup = warmup
         self.seed = seed
 
-    def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int) -> ClipBatch:  # noqa: ARG002
-        """Turn uint8 into float32 in [0, 1] on the device."""
-        return ClipBatch(*map(to_unit, batch))
-
     def training_step(self, batch: ClipBatch) -> Tensor:
-        """Loss over every next frame."""
-        clips, context = batch.clips, batch.context.shape[1]
+        """Loss over every next frame; batches come as uint8 and are floats only on the device."""
+        clips, context = to_unit(batch.clips), batch.context.shape[1]
         predictions = predict_every_frame(self.net, clips, context, self._taught(clips))
         loss: Tensor = self.loss(predictions, clips[:, 1:])
         with torch.no_grad():
-            mse = frame_mse(predictions[:, context - 1 :], batch.target).mean()
+            mse = frame_mse(predictions[:, context - 1 :], clips[:, context:]).mean()
         self.log_dict({"train/loss": loss, "train/teacher": self._probability})
         self.log("train/mse", mse, prog_bar=True)
         return loss
 
     def validation_step(self, batch: ClipBatch) -> None:
         """Mean squared error of the horizon, protocol openstl."""
-        mse = frame_mse(self.net(batch.context, batch.target.shape[1]), batch.target).mean()
-        self.log("val/mse", mse, prog_bar=True, sync_dist=True, batch_size=len(batch.target))
+        target = to_unit(batch.target)
+        mse = frame_mse(self.net(batch.context, target.shape[1]), target).mean()
+        self.log("val/mse", mse, prog_bar=True, sync_dist=True, batch_size=len(target))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, its rate warmed up and then brought to zero over the budget."""
@@ -101,7 +100,7 @@ class ForecastTask(LightningModule):
             )
 
     @property
-    def _schedule(self) -> dict[str, float]:
+    def _schedule(self) -> dict[str, int | float]:
         forcing = self.teacher_forcing
         return {"budget": self.budget, "warmup": self.warmup, "start": forcing.start, "fade": forcing.fade,
                 "seed": self.seed}  # fmt: skip

@@ -46,7 +46,7 @@ def test_gradients_flow_through_own_predictions(net: EncoderForecaster, clip: to
     draw = net.draw.weight
     for length in (CONTEXT + 1, 9):
         net.zero_grad()
-        predictions = predict_every_frame(net, clip[:, :length], CONTEXT, torch.zeros(2, 9, dtype=torch.bool))
+        predictions = predict_every_frame(net, clip[:, :length], CONTEXT, torch.zeros(2, length, dtype=torch.bool))
         gradient = torch.autograd.grad(predictions[:, -1].sum(), draw)[0]
         (first if length == CONTEXT + 1 else last).append(gradient)
     # The last frame's gradient reaches the drawing of earlier frames too, so it is no longer that of one drawing.

@@ -29,10 +29,8 @@ def train(folder: Path, *extra: Callback, ckpt_path: str | None = None) -> Forec
     data = MovingMNISTData(
         3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
     )
-    trainer = make_trainer(folder, STEPS, 3, accelerator="cpu", logger=False, enable_progress_bar=False)
-    trainer.callbacks = [
-        callback for callback in trainer.callbacks if type(callback).__name__ in ("ModelCheckpoint", "RunReport")
-    ] + list(extra)
+    trainer = make_trainer(folder, STEPS, 3, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1)
+    trainer.callbacks += extra
     fit(trainer, task, data, ckpt_path=ckpt_path)
     return task
 

@@ -13,10 +13,10 @@ def test_teacher_forcing_fades_in_a_straight_line() -> None:
 
 
 def test_without_fade_there_is_no_teacher() -> None:
-    assert TeacherForcing(fade=0).probability(0, 100) == 0
+    assert TeacherForcing(fade=0.0).probability(0, 100) == 0
 
 
-@pytest.mark.parametrize("arguments", [{"start": 1.1}, {"start": -0.1}, {"fade": 2}])
+@pytest.mark.parametrize("arguments", [{"start": 1.1}, {"start": -0.1}, {"fade": 2.0}])
 def test_probabilities_outside_their_range_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"lie in \[0, 1\]"):
         TeacherForcing(**arguments)

@@ -12,10 +12,12 @@ def make_task(net: EncoderForecaster, **arguments: object) -> ForecastTask:
     return ForecastTask(net, **{"budget": 10, "loss": nn.MSELoss(), **arguments})
 
 
-def test_batches_become_floats_on_the_device(small_net: EncoderForecaster) -> None:
-    pixels = torch.full((1, 2, 1, 8, 8), 255, dtype=torch.uint8)
-    batch = make_task(small_net).on_after_batch_transfer(ClipBatch(pixels, pixels), 0)
-    assert all(frames.dtype == torch.float32 and frames.eq(1).all() for frames in batch)
+def test_bytes_train_as_the_floats_they_stand_for(small_net: EncoderForecaster) -> None:
+    pixels = torch.randint(0, 256, (1, 4, 1, 8, 8), dtype=torch.uint8)
+    task = make_task(small_net)
+    task.log = task.log_dict = lambda *_, **__: None
+    losses = [task.training_step(ClipBatch.cut(clips, 2)) for clips in (pixels, pixels.float() / 255)]
+    assert torch.equal(*losses)
 
 
 def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaster) -> None:

@@ -1,0 +1,147 @@
+"""What one predicted frame is worth: pure formulas, one value a frame.
+
+Every formula takes predictions and targets ``(b, t, c, h, w)`` of one shape, in [0, 1], and gives float64 ``(b, t)``.
+Lead times are never mixed here; averages are the business of ``metrics``.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from framepred.clips import Clip, Frame, PerFrame
+from framepred.errors import ClipError
+
+Truth: TypeAlias = Shaped[Tensor, "..."]  # a Clip like the predictions, which the formula itself makes sure of
+FrameFormula: TypeAlias = Callable[[Clip, Truth], PerFrame]
+LocalMeans: TypeAlias = Float[Tensor, "b c i j"]  # one value for each place of the window
+Windowing: TypeAlias = Callable[[Frame], LocalMeans]
+
+PIXELS = (-3, -2, -1)
+MAX_PSNR_DB = 100.0
+K1, K2 = 0.01, 0.03  # Wang et al. 2004, section III-C
+
+
+def frame_mse(pred: Clip, target: Truth) -> PerFrame:
+    """Squared error of each frame, **summed** over c, h and w; nothing is clipped.
+
+    The convention of OpenSTL (Tan et al. 2023, arXiv:2306.11249): at 64×64 it is 4096 times the per-pixel MSE.
+
+    Raises:
+        ClipError: if the shapes differ or the targets are integers.
+    """
+    pred, target = _matched(pred, target)
+    return (pred - target).square().sum(dim=PIXELS, dtype=torch.float64)
+
+
+def frame_mae(pred: Clip, target: Truth) -> PerFrame:
+    """Absolute error of each frame, **summed** over c, h and w; nothing is clipped.
+
+    Raises:
+        ClipError: if the shapes differ or the targets are integers.
+    """
+    pred, target = _matched(pred, target)
+    return (pred - target).abs().sum(dim=PIXELS, dtype=torch.float64)
+
+
+def frame_psnr(pred: Clip, target: Truth) -> PerFrame:
+    """PSNR of each frame in dB for a peak of 1, ``pred`` clipped to [0, 1], capped at ``MAX_PSNR_DB``.
+
+    Raises:
+        ClipError: if the shapes differ or the targets are integers.
+    """
+    pred, target = _matched(pred, target)
+    error = (pred.clamp(0, 1) - target).square().mean(dim=PIXELS, dtype=torch.float64)
+    return (-10 * error.log10()).clamp(max=MAX_PSNR_DB)
+
+
+def frame_ssim_openstl(pred: Clip, target: Truth) -> PerFrame:
+    """SSIM of each frame as published tables have it: scikit-image's defaults on floats, data range 2.
+
+    7×7 uniform window, sample covariance, windows wholly inside the frame, mean over channels, ``pred`` clipped to
+    [0, 1]. Equals ``skimage.metrics.structural_similarity(data_range=2.0)``.
+
+    Raises:
+        ClipError: if the shapes differ, the targets are integers or a frame is smaller than the window.
+    """
+    return _ssim(pred, target, OPENSTL)
+
+
+def frame_ssim_wang2004(pred: Clip, target: Truth) -> PerFrame:
+    """SSIM of each frame as Wang et al. 2004 (doi:10.1109/TIP.2003.819861) define it, data range 1.
+
+    11×11 Gaussian window of σ 1.5, population covariance, windows wholly inside the frame, mean over channels,
+    ``pred`` clipped to [0, 1]. Equals ``skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False, data_range=1.0)``.
+
+    Raises:
+        ClipError: if the shapes differ, the targets are integers or a frame is smaller than the window.
+    """
+    return _ssim(pred, target, WANG2004)
+
+
+class SsimSetting(NamedTuple):
+    """What the two definitions of SSIM disagree on."""
+
+    side: int  # of the window, in pixels
+    windowing: Windowing  # local means over every window that lies inside the frame
+    data_range: float
+    unbias: float  # factor on the covariances: n / (n - 1) for samples, 1 for populations
+
+
+def _uniform(maps: Frame) -> LocalMeans:
+    """Means over 7×7 windows."""
+    return F.avg_pool2d(maps, kernel_size=7, stride=1)
+
+
+def _gaussian(maps: Frame) -> LocalMeans:
+    """Means over 11×11 windows with Gaussian weights of σ 1.5, one axis after the other."""
+    offsets = torch.arange(-5, 6, dtype=maps.dtype, device=maps.device)
+    taps = torch.softmax(-0.5 * (offsets / 1.5).square(), dim=0)
+    planes = maps.reshape(-1, 1, *maps.shape[-2:])
+    planes = F.conv2d(F.conv2d(planes, taps.view(1, 1, 11, 1)), taps.view(1, 1, 1, 11))
+    return planes.reshape(*maps.shape[:2], *planes.shape[-2:])
+
+
+OPENSTL = SsimSetting(side=7, windowing=_uniform, data_range=2.0, unbias=49 / 48)
+WANG2004 = SsimSetting(side=11, windowing=_gaussian, data_range=1.0, unbias=1.0)
+
+
+def _ssim(pred: Clip, target: Truth, setting: SsimSetting) -> PerFrame:
+    """SSIM one lead time after the other: memory does not grow with the horizon."""
+    pred, target = _matched(pred, target)
+    if min(pred.shape[-2:]) < setting.side:
+        raise ClipError(
+            f"This SSIM needs frames of at least {setting.side} × {setting.side} pixels, "
+            f"not {pred.shape[-2]} × {pred.shape[-1]}; evaluate on larger frames."
+        )
+    frames = zip(pred.clamp(0, 1).unbind(dim=1), target.unbind(dim=1), strict=True)
+    return torch.stack([_ssim_of_frame(p.double(), t.double(), setting) for p, t in frames], dim=1)
+
+
+def _ssim_of_frame(pred: Frame, target: Frame, setting: SsimSetting) -> Float[Tensor, " b"]:
+    """Equation 13 of Wang et al. 2004, averaged over channels and windows."""
+    c1, c2 = (K1 * setting.data_range) ** 2, (K2 * setting.data_range) ** 2
+    moments = torch.cat([pred, target, pred.square() + target.square(), pred * target])
+    mean_p, mean_t, power, product = setting.windowing(moments).chunk(4)
+    means, cross = mean_p.square() + mean_t.square(), mean_p * mean_t
+    variance, covariance = setting.unbias * (power - means), setting.unbias * (product - cross)
+    ssim = (2 * cross + c1) * (2 * covariance + c2) / ((means + c1) * (variance + c2))
+    return ssim.mean(dim=PIXELS)
+
+
+def _matched(pred: Clip, target: Truth) -> tuple[Clip, Clip]:
+    """Both clips, at least in float32, once they are known to be comparable."""
+    if pred.ndim != 5 or pred.shape != target.shape:
+        raise ClipError(
+            f"Predictions and targets must have one shape (b, t, c, h, w), "
+            f"but predictions are {tuple(pred.shape)} and targets are {tuple(target.shape)}."
+        )
+    if not target.is_floating_point():
+        raise ClipError(f"Targets are {target.dtype} but only floats in [0, 1] are measured; use to_unit.")
+    dtype = torch.promote_types(torch.promote_types(pred.dtype, target.dtype), torch.float32)
+    device = torch.device("cpu") if pred.device.type == "mps" else pred.device  # Apple's GPUs have no float64
+    return pred.to(device, dtype), target.to(device, dtype)
