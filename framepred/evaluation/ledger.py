@@ -5,10 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Shaped
-from torch import Tensor
 
-from framepred.clips import ClipBatch
+from framepred.clips import ClipBatch, RawClip
 from framepred.errors import DataError
 from framepred.evaluation.cards import DataRecord
 
@@ -85,7 +83,7 @@ def _geometry(batch: ClipBatch) -> Geometry:
     return Geometry(context.shape[1], target.shape[1], tuple(context.shape[2:]), context.dtype)
 
 
-def _check_range(clips: Shaped[Tensor, "b t c h w"], first: int) -> None:
+def _check_range(clips: RawClip, first: int) -> None:
     if not clips.is_floating_point():
         return
     fine = ((clips >= 0) & (clips <= 1)).flatten(1).all(dim=1)  # (b,); NaN compares as false
