@@ -18,7 +18,7 @@ from framepred.errors import FramepredError
 
 # Typer ships Click under a name of its own: the parser's errors are known by their base class.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 
 app = typer.Typer(
     name="framepred",
@@ -35,10 +35,11 @@ app.command()(data)
 app.command()(weights)
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"framepred {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -1,18 +1,22 @@
 """``framepred train``: Lightning's command line over a config."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from framepred.errors import ConfigError
 
 
-def train(context: typer.Context) -> None:
+def train(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="--config YAML …", show_default=False)] = None,
+) -> None:
     """Train a forecaster: --config YAML, then any --data.…, --model.…, --trainer.… and --ckpt_path last."""
-    arguments = resolve_configs(context.args)
+    resolved = resolve_configs(arguments or [])
+
     from framepred.cli.lightning import run_training
 
-    run_training(arguments)
+    run_training(resolved)
 
 
 def configs() -> dict[str, Path]:

@@ -1,0 +1,112 @@
+"""The verbs as users type them: what they leave behind, and one sentence for what is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred.cli.main import main
+from framepred.media.reading import read_clips
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    sys.argv = ["framepred", *map(str, arguments)]
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = capsys.readouterr()
+    return int(end.value.code or 0), told.out, told.err
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+
+
+@pytest.fixture
+def clip() -> Path:
+    path = Path("clip.npy")
+    np.save(path, np.random.default_rng(0).integers(0, 256, (12, 47, 59), dtype=np.uint8))
+    return path
+
+
+def test_help_and_version_do_not_import_torch() -> None:
+    check = "import sys; from framepred.cli.main import app; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_predict_any_size_and_any_horizon(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, _ = run(capsys, "predict", clip, "--frames", 13, "--output", "future.npy")
+    assert code == 0
+    assert np.load("future.npy").shape == (13, 1, 47, 59)
+    assert run(capsys, "predict", clip)[0] == 0
+    assert read_clips("clip-predicted.mp4").clips.shape[1] == 10
+
+
+def test_data_then_evaluate_writes_a_card(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "data", "moving-mnist", "--output", "clips.npy", "--clips", 3)[0] == 0
+    code, out, _ = run(
+        capsys, "evaluate", "--weights", "baseline:last-frame", "--data", "clips.npy", "--output", "to", "--json"
+    )
+    assert code == 0
+    card = json.loads(out)
+    assert card == json.loads(Path("to/card.json").read_text())
+    assert card["metrics"]["mse"]["value"] == card["baselines"]["last-frame"]["mse"] > 0
+
+
+def test_weights_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "weights", "--json")
+    assert code == 0
+    assert json.loads(out)["moving-mnist"]["protocol"] == "openstl"
+
+
+def write_text_as_video() -> str:
+    Path("text.mp4").write_text("no video")
+    return "text.mp4"
+
+
+def write_array(values: np.ndarray) -> str:
+    np.save("wrong.npy", values)
+    return "wrong.npy"
+
+
+@pytest.mark.parametrize(
+    ("make", "extra", "expected"),
+    [
+        (lambda: "missing.mp4", [], "does not exist"),
+        (lambda: Path("empty.mp4").touch() or "empty.mp4", [], "empty file"),
+        (write_text_as_video, [], "text.mp4"),
+        (lambda: write_array(np.zeros((3, 40, 40), np.uint8)), [], "lower --context"),
+        (lambda: write_array(np.zeros((40, 40), np.uint8)), [], "axes"),
+        (lambda: write_array(np.full((12, 40, 40), np.nan)), [], "not finite"),
+        (lambda: "clip.npy", ["--weights", "nosuch"], "There are no weights 'nosuch'"),
+        (lambda: "clip.npy", ["--frames", 0], "--frames"),
+        (lambda: "clip.npy", ["--output", "out.txt"], "out.txt"),
+    ],
+)
+def test_wrong_input_gets_one_sentence(
+    make: object, extra: list[object], expected: str, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make()
+    before = set(Path.cwd().iterdir())
+    code, out, err = run(capsys, "predict", source, *extra)
+    assert code == 2
+    assert expected in err
+    assert "Traceback" not in err
+    assert err.strip().count("\n") == 0
+    assert out == ""
+    assert set(Path.cwd().iterdir()) == before
+
+
+def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, expected in [
+        ((), "--config"),
+        (("--config", "nosuch"), "There is no config nosuch"),
+        (("--config", "smoke", "--ckpt_path", "last"), "no checkpoint"),
+    ]:
+        code, _, err = run(capsys, "train", *arguments)
+        assert code == 2
+        assert expected in err.strip().splitlines()[-1]
