@@ -1,0 +1,5 @@
+"""``python -m framepred.cli``: the command line without its console script."""
+
+from framepred.cli.main import main
+
+main()
