@@ -183,8 +183,10 @@ def _gray_picture(frame: UInt8[Tensor, "1 h w"]) -> av.VideoFrame:
 def _palette_picture(frame: UInt8[Tensor, "3 h w"]) -> av.VideoFrame:
     """Exact for up to 256 colours, else the nearest ones with dithering."""
     pixels = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
-    colours, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
-    places = places.reshape(pixels.shape[:2]).astype(np.uint8)
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # sorts many times faster than rows
+    found = np.unique(packed)
+    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1)
+    places = np.searchsorted(found, packed).astype(np.uint8)
     if len(colours) > 256:
         image = Image.fromarray(pixels).quantize(256)
         colours, places = np.reshape(image.getpalette() or [], (-1, 3)), np.asarray(image)
