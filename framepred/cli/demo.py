@@ -7,7 +7,7 @@ import typer
 
 from framepred.cli.options import Device, DeviceOption, WeightsOption, pick_device
 
-CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 100, 2, 10, 10, 5
+CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 50, 2, 10, 10, 5
 
 
 def demo(
