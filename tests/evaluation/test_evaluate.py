@@ -23,8 +23,10 @@ class Fading(Forecaster):
         self.factor = nn.Parameter(torch.tensor(factor))
         self.frozen = nn.Dropout().eval()
         self.modes: list[tuple[bool, bool]] = []
+        self.seen: set[torch.dtype] = set()
 
     def observe(self, frame: Frame, state: State | None = None) -> State:
+        self.seen.add(frame.dtype)
         return (frame,)
 
     def next_frame(self, state: State) -> Frame:
@@ -123,7 +125,9 @@ def test_any_size_channels_context_and_horizon(size: tuple[int, int, int], conte
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_floats_score_as_their_integers_do(dtype: torch.dtype) -> None:
-    assert flat(score(noise(3, dtype=dtype))) == pytest.approx(flat(score(noise(3))), rel=1e-6)
+    net = Fading()
+    assert flat(score(noise(3, dtype=dtype), net)) == pytest.approx(flat(score(noise(3))), rel=1e-6)
+    assert net.seen == {torch.float32}
 
 
 def test_uint16_scores_as_uint8_does_on_the_same_gray_levels() -> None:
@@ -235,6 +239,19 @@ def test_one_bright_clip_among_blank_ones_is_not_blank() -> None:
     clips[0, :, :, 3, 3] = 255
     assert evaluate(Fading(), batches(clips, [1, 2]), data=DATA).notes == ()
     assert evaluate(Fading(), batches(clips.flip(0), [2, 1]), data=DATA).notes == ()
+
+
+def test_clips_each_blank_in_another_way_are_not_blank() -> None:
+    clips = torch.zeros(2, 4, 1, 8, 8, dtype=torch.uint8)
+    clips[1] = 255
+    assert evaluate(Repeating(), batches(clips, [1, 1]), data=DATA).notes == ()
+    assert evaluate(Repeating(), batches(clips.flip(0), [1, 1]), data=DATA).notes == ()
+
+
+def test_one_process_of_many_waits_for_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    assert score(noise(2)).data.clips == 2
 
 
 def test_frames_too_small_for_ssim_are_an_error() -> None:
