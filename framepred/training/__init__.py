@@ -1,7 +1,8 @@
 """How forecasters learn: the LightningModule, its schedules, and the equipment of a run."""
 
+from framepred.training.muon import Muon
 from framepred.training.run import fit, make_trainer
 from framepred.training.schedules import TeacherForcing
 from framepred.training.task import ForecastTask
 
-__all__ = ["ForecastTask", "TeacherForcing", "fit", "make_trainer"]
+__all__ = ["ForecastTask", "Muon", "TeacherForcing", "fit", "make_trainer"]

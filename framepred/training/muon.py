@@ -1,0 +1,117 @@
+"""Muon for convolutions: more learned from each step than AdamW, which is what counts on a small machine."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SMALLEST_SIDE = 8
+"""A kernel with fewer rows or columns than this is left to AdamW: there is little to orthogonalise."""
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic whose iteration drives singular values towards 1 (Jordan et al. 2024)."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Orthogonalised momentum for kernels, AdamW for all other parameters, under one learning rate.
+
+    A kernel ``(out, in, kh, kw)`` is a matrix ``(out, in·kh·kw)``; its momentum is replaced by the nearest
+    semi-orthogonal matrix, so that rare directions move as far as common ones (K. Jordan et al. 2024,
+    https://kellerjordan.github.io/posts/muon). Its update is scaled to the root mean square of AdamW's (Liu et al.
+    2025, arXiv:2502.16982), so that both share rate, weight decay and schedule. ``torch.optim.Muon`` takes
+    matrices only.
+
+    Args:
+        params: the parameters to train, as tensors.
+        lr: learning rate, at least 0.
+        momentum: share of the past kept in the momentum of kernels, in [0, 1).
+        betas: shares of the past kept in AdamW's two moments, in [0, 1).
+        weight_decay: share of each parameter taken away by a step of rate 1.
+
+    Raises:
+        ValueError: if an argument is outside its domain, as PyTorch's own optimizers raise it.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 2e-3,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.98),
+        weight_decay: float = 0.01,
+    ) -> None:
+        if lr < 0 or weight_decay < 0 or not all(0 <= share < 1 for share in (momentum, *betas)):
+            raise ValueError(
+                f"Muon needs lr and weight_decay of at least 0 and momentum and betas in [0, 1), "
+                f"not lr {lr}, weight_decay {weight_decay}, momentum {momentum}, betas {betas}."
+            )
+        kernels: list[Tensor] = []
+        others: list[Tensor] = []
+        for parameter in params:
+            (kernels if _is_kernel(parameter) else others).append(parameter)
+        groups = [
+            {"params": group, "orthogonal": orthogonal}
+            for group, orthogonal in ((kernels, True), (others, False))
+            if group
+        ]
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "betas": tuple(betas), "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move every parameter that has a gradient; gives what ``closure`` gives."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            direction = self._orthogonal if group["orthogonal"] else self._adam
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    parameter.sub_(group["lr"] * direction(parameter, **group))
+        return loss
+
+    def _orthogonal(self, parameter: Tensor, momentum: float, **_: object) -> Tensor:
+        state: dict[str, Any] = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        gradient = parameter.grad
+        assert gradient is not None
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(state["momentum"], momentum)  # Nesterov's look ahead
+        matrix = orthogonalise(ahead.flatten(1))
+        scaled: Tensor = 0.2 * max(matrix.shape) ** 0.5 * matrix
+        return scaled.view_as(parameter)
+
+    def _adam(self, parameter: Tensor, betas: tuple[float, float], **_: object) -> Tensor:
+        state: dict[str, Any] = self.state[parameter]
+        if not state:
+            state |= {"step": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+        gradient = parameter.grad
+        assert gradient is not None
+        state["step"] += 1
+        state["mean"].lerp_(gradient, 1 - betas[0])
+        state["square"].lerp_(gradient.square(), 1 - betas[1])
+        mean: Tensor = state["mean"] / (1 - betas[0] ** state["step"])
+        square: Tensor = state["square"] / (1 - betas[1] ** state["step"])
+        return mean / (square.sqrt() + 1e-8)
+
+
+def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
+    """About the semi-orthogonal matrix nearest to ``matrix`` ``(rows, columns)``: singular values within 0.7 … 1.2.
+
+    Newton–Schulz iteration, matrix products alone; zeros stay zeros.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x: Tensor = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    linear, cubic, quintic = NEWTON_SCHULZ
+    for _ in range(iterations):
+        gram = x @ x.T
+        x = linear * x + (cubic * gram + quintic * gram @ gram) @ x
+    return x.T if tall else x
+
+
+def _is_kernel(parameter: Tensor) -> bool:
+    return parameter.ndim >= 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE
