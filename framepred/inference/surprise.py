@@ -1,0 +1,46 @@
+"""How unusual an error is among the ones before it."""
+
+from collections import deque
+from statistics import median
+
+from framepred.errors import ConfigError
+
+WINDOW = 256  # errors that are remembered: about ten seconds of video
+FEWEST = 10  # errors that are needed to know what is usual
+SPREAD_OF_MAD = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
+LEAST_SPREAD = 1 / (12 * 255**2)  # of a mean squared error in [0, 1]: what rounding to 8 bits alone adds
+
+
+class Surprise:
+    """A robust z-score: (error - median) / spread over the last errors, the spread estimated by 1.4826 MAD.
+
+    Half of the remembered errors may be outliers before they count as usual (Leys et al. 2013, J. Exp. Soc. Psychol.
+    49:764). The spread is never taken to be less than what rounding to 8 bits makes, so that a picture which stands
+    still does not turn noise into surprise. Memory is bounded by the window.
+
+    Args:
+        window: how many errors are remembered.
+
+    Raises:
+        ConfigError: if ``window`` is less than ``FEWEST``.
+    """
+
+    def __init__(self, window: int = WINDOW) -> None:
+        if window < FEWEST:
+            raise ConfigError(f"The window of errors to judge by must be at least {FEWEST} frames, not {window}.")
+        self._errors: deque[float] = deque(maxlen=window)
+
+    def judge(self, error: float) -> float | None:
+        """The z-score of an error by those before it, then remember it; None while these are too few."""
+        score = self._score(error) if len(self._errors) >= FEWEST else None
+        self._errors.append(error)
+        return score
+
+    def forget(self) -> None:
+        """Start anew: what was usual is so no longer."""
+        self._errors.clear()
+
+    def _score(self, error: float) -> float:
+        usual = median(self._errors)
+        spread = SPREAD_OF_MAD * median(abs(each - usual) for each in self._errors)
+        return (error - usual) / max(spread, LEAST_SPREAD)
