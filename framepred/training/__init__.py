@@ -2,7 +2,7 @@
 
 from framepred.training.muon import Muon
 from framepred.training.run import fit, make_trainer
-from framepred.training.schedules import TeacherForcing
+from framepred.training.schedules import Curriculum, TeacherForcing
 from framepred.training.task import ForecastTask
 
-__all__ = ["ForecastTask", "Muon", "TeacherForcing", "fit", "make_trainer"]
+__all__ = ["Curriculum", "ForecastTask", "Muon", "TeacherForcing", "fit", "make_trainer"]

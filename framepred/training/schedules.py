@@ -34,6 +34,36 @@ class TeacherForcing:
         return self.start * (1 - step / end) if step < end else 0.0
 
 
+@dataclass(frozen=True)
+class Curriculum:
+    """Short clips first (Bengio et al. 2009): a step costs less, and a motion is learned before its long future.
+
+    Training sees the beginning of each clip; context and horizon keep their proportion. The share of the clip
+    grows in a straight line from ``start`` at step 0 to the whole at ``grow`` of the budget.
+
+    Args:
+        start: share at step 0, in (0, 1]; 1 for whole clips always.
+        grow: share of the budget after which clips are whole, in [0, 1].
+
+    Raises:
+        ConfigError: if either is outside its range.
+    """
+
+    start: float = 1.0
+    grow: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.start <= 1 and 0 <= self.grow <= 1):
+            raise ConfigError(
+                f"A curriculum's start lies in (0, 1] and its grow in [0, 1], not {self.start} and {self.grow}."
+            )
+
+    def share(self, step: int, budget: int) -> float:
+        """Share in (0, 1] of each clip that is trained on."""
+        end = self.grow * budget
+        return self.start + (1 - self.start) * step / end if step < end else 1.0
+
+
 def learning_rate_factor(step: int, budget: int, warmup: int) -> float:
     """Factor in [0, 1] on the learning rate: a linear warm-up, then half a cosine down to zero at ``budget``.
 

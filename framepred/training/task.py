@@ -1,6 +1,7 @@
 """The LightningModule: how a forecaster learns and how it is validated while it learns."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.models.pretrained import describe
 from framepred.training.rollout import predict_every_frame
-from framepred.training.schedules import TeacherForcing, learning_rate_factor
+from framepred.training.schedules import Curriculum, TeacherForcing, learning_rate_factor
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
@@ -23,7 +24,7 @@ OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer
 class ForecastTask(LightningModule):
     """Train a forecaster to predict every next frame of a clip; validate it on the horizon alone.
 
-    Learning-rate schedule and teacher forcing are functions of the step and of ``budget``, and the sampling of
+    Learning rate, teacher forcing and curriculum are functions of the step and of ``budget``, and the sampling of
     a step depends on (seed, step, rank) alone, so that a resumed run repeats an unbroken one.
 
     Args:
@@ -32,6 +33,7 @@ class ForecastTask(LightningModule):
         loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and gives a scalar.
         optimizer: makes the optimizer from the parameters.
         teacher_forcing: how the truth as input gives way to the network's own predictions.
+        curriculum: how clips grow from short to whole.
         warmup: optimizer steps over which the learning rate rises.
         seed: seed of the sampling.
 
@@ -46,6 +48,7 @@ class ForecastTask(LightningModule):
         loss: nn.Module,
         optimizer: OptimizerFactory = torch.optim.AdamW,
         teacher_forcing: TeacherForcing = TeacherForcing(),  # noqa: B008 (frozen)
+        curriculum: Curriculum = Curriculum(),  # noqa: B008 (frozen)
         warmup: int = 100,
         seed: int = 0,
     ) -> None:
@@ -57,11 +60,13 @@ class ForecastTask(LightningModule):
         self.loss = loss
         self.optimizer = optimizer
         self.teacher_forcing = teacher_forcing
+        self.curriculum = curriculum
         self.warmup = warmup
         self.seed = seed
 
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Loss over every next frame; batches come as uint8 and are floats only on the device."""
+        batch = self._shortened(batch)
         clips, context = to_unit(batch.clips), batch.context.shape[1]
         predictions = predict_every_frame(self.net, clips, context, self._taught(clips))
         loss: Tensor = self.loss(predictions, clips[:, 1:])
@@ -100,14 +105,20 @@ class ForecastTask(LightningModule):
             )
 
     @property
-    def _schedule(self) -> dict[str, int | float]:
-        forcing = self.teacher_forcing
-        return {"budget": self.budget, "warmup": self.warmup, "start": forcing.start, "fade": forcing.fade,
-                "seed": self.seed}  # fmt: skip
+    def _schedule(self) -> dict[str, Any]:
+        return {"budget": self.budget, "warmup": self.warmup, "seed": self.seed,
+                "teacher_forcing": asdict(self.teacher_forcing), "curriculum": asdict(self.curriculum)}  # fmt: skip
 
     @property
     def _probability(self) -> float:
         return self.teacher_forcing.probability(self.global_step, self.budget)
+
+    def _shortened(self, batch: ClipBatch) -> ClipBatch:
+        """The beginning of each clip, as long as the curriculum has come."""
+        share, clips = self.curriculum.share(self.global_step, self.budget), batch.clips
+        length = max(2, round(share * clips.shape[1]))
+        context = round(share * batch.context.shape[1])
+        return ClipBatch.cut(clips[:, :length], min(max(context, 1), length - 1))
 
     def _taught(self, clips: Tensor) -> FrameMask:
         random = np.random.default_rng([self.seed, self.global_step, self.global_rank])

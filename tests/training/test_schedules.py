@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ConfigError
-from framepred.training import TeacherForcing
+from framepred.training import Curriculum, TeacherForcing
 from framepred.training.schedules import learning_rate_factor
 
 
@@ -31,3 +31,19 @@ def test_learning_rate_warms_up_and_ends_at_zero() -> None:
 def test_factors_are_factors(step: int, budget: int, warmup: int) -> None:
     assert 0 <= learning_rate_factor(step, budget, warmup) <= 1
     assert 0 <= TeacherForcing().probability(step, budget) <= 1
+    assert 0 < Curriculum(0.3, 0.6).share(step, budget) <= 1
+
+
+def test_a_curriculum_grows_in_a_straight_line_to_whole_clips() -> None:
+    curriculum = Curriculum(start=0.2, grow=0.5)
+    assert [curriculum.share(step, 100) for step in (0, 25, 50, 99)] == pytest.approx([0.2, 0.6, 1, 1])
+
+
+def test_without_a_curriculum_clips_are_whole() -> None:
+    assert Curriculum().share(0, 100) == 1
+
+
+@pytest.mark.parametrize("arguments", [{"start": 0.0}, {"start": 1.1}, {"grow": -0.1}])
+def test_a_curriculum_outside_its_range_is_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="curriculum's start lies in"):
+        Curriculum(**arguments)

@@ -5,7 +5,7 @@ from torch import nn
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster
-from framepred.training import ForecastTask, TeacherForcing
+from framepred.training import Curriculum, ForecastTask, TeacherForcing
 
 
 def make_task(net: EncoderForecaster, **arguments: object) -> ForecastTask:
@@ -24,7 +24,8 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
     checkpoint: dict[str, object] = {}
     make_task(small_net).on_save_checkpoint(checkpoint)
     make_task(small_net).on_load_checkpoint(checkpoint)
-    for changed in ({"budget": 11}, {"teacher_forcing": TeacherForcing(fade=0.4)}, {"warmup": 1}, {"seed": 1}):
+    schedules = {"teacher_forcing": TeacherForcing(fade=0.4), "curriculum": Curriculum(grow=0.4)}
+    for changed in ({"budget": 11}, {"warmup": 1}, {"seed": 1}, *({name: schedules[name]} for name in schedules)):
         with pytest.raises(ConfigError, match="follows the schedule"):
             make_task(small_net, **changed).on_load_checkpoint(checkpoint)
 
@@ -32,3 +33,22 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
 def test_a_budget_is_needed(small_net: EncoderForecaster) -> None:
     with pytest.raises(ConfigError, match=r"--trainer.max_steps"):
         make_task(small_net, budget=-1)
+
+
+@pytest.mark.parametrize(("share", "frames", "context"), [(0.01, 2, 1), (0.3, 3, 2), (0.5, 5, 3), (1.0, 10, 6)])
+def test_training_sees_the_beginning_of_each_clip(
+    small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch, share: float, frames: int, context: int
+) -> None:
+    seen: list[tuple[torch.Tensor, int]] = []
+
+    def watch(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> torch.Tensor:
+        seen.append((clips, context))
+        return clips[:, 1:].clone().requires_grad_()
+
+    monkeypatch.setattr("framepred.training.task.predict_every_frame", watch)
+    task = make_task(small_net, curriculum=Curriculum(start=share, grow=1.0))
+    task.log = task.log_dict = lambda *_, **__: None
+    clips = torch.rand(2, 10, 1, 8, 8)
+    task.training_step(ClipBatch.cut(clips, 6))
+    assert torch.equal(seen[0][0], clips[:, :frames])
+    assert seen[0][1] == context
