@@ -1,4 +1,4 @@
-"""Arrays of frames in ``.npy`` and ``.npz`` files."""
+"""Arrays of frames in ``.npy``, ``.npz`` and HDF5 files and in zarr stores."""
 
 import zipfile
 import zlib
@@ -13,41 +13,51 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.media.formats import ARRAYS
 from framepred.media.frames import FrameStream
+from framepred.media.stored import AXES, StoredArray, arranged, open_stored
 from framepred.media.transparency import on_black
 
-AXES = "ntchw"
 CHANNELS = (1, 3, 4)
 ARRAY_NAMES = ("frames", "clips")
 
 
-def open_array(path: Path, layout: str | None = None) -> NDArray[Any]:
-    """A view ``(n, t, c, h, w)`` of the array in a file; ``.npy`` is memory-mapped, not read.
+def open_array(
+    path: Path, layout: str | None = None, channels: tuple[int, ...] = CHANNELS
+) -> NDArray[Any] | StoredArray:
+    """A view ``(n, t, c, h, w)`` of the array in a file; only ``.npz`` is read at once, the others stay on disk.
 
     Args:
-        path: a ``.npy`` file, or a ``.npz`` file with one array or one named ``frames`` or ``clips``.
+        path: a ``.npy`` file, or a ``.npz`` file, HDF5 file or zarr store with one array or one named ``frames`` or
+            ``clips``.
         layout: the order of the file's axes, such as ``thwc``; None where the shape tells.
+        channels: how many channels the frames may have.
 
     Raises:
         MediaError: if the file cannot be read as an array.
         ClipError: if the array's shape is no clip's, or could be read in several ways.
         ConfigError: if ``layout`` is no order of axes or does not fit.
     """
-    array = _load(path)
-    order = _checked_layout(path, array, layout) if layout else _guessed_layout(path, array.shape)
-    array = array.transpose([order.index(axis) for axis in AXES if axis in order])
-    array = np.expand_dims(array, [place for place, axis in enumerate(AXES) if axis not in order])
+    found = _load(path)
+    order = _checked_layout(path, found, layout) if layout else _guessed_layout(path, found.shape, channels)
+    array = arranged(found, order) if isinstance(found, np.ndarray) else StoredArray(found, order)
     if 0 in array.shape:
         raise ClipError(f"{path} holds no frames: its shape is {_shape(array)} as (n, t, c, h, w).")
-    if array.shape[2] not in CHANNELS:
+    if array.shape[2] not in channels:
         raise ClipError(
-            f"{path} has {array.shape[2]} channels as {order} but a frame has 1, 3 or 4; pass --layout, such as nthw."
+            f"{path} has {array.shape[2]} channels as {order} but a frame has {_either(channels)}; "
+            "pass --layout, such as nthw."
         )
     return array
 
 
-def to_frames(array: NDArray[Any], path: Path) -> Shaped[Tensor, "n t c h w"]:
-    """Copy frames out of a view ``(n, t, c, h, w)``: uint8, uint16, or float32 in [0, 1]; RGBA is laid on black.
+def to_frames(array: NDArray[Any], path: Path, transparency: bool = True) -> Shaped[Tensor, "n t c h w"]:
+    """Copy frames out of a view ``(n, t, c, h, w)``: uint8, uint16, or float32 in [0, 1].
+
+    Args:
+        array: the view.
+        path: where it comes from.
+        transparency: whether the last of four channels is transparency: RGBA is laid on black.
 
     Raises:
         ClipError: if the type has no known range, or floats are outside [0, 1] or not finite.
@@ -59,7 +69,7 @@ def to_frames(array: NDArray[Any], path: Path) -> Shaped[Tensor, "n t c h w"]:
         array = _checked_floats(array, path)
     elif array.dtype not in (np.uint8, np.uint16):
         raise ClipError(f"{path} holds {array.dtype} values; save them as uint8, uint16 or floats in [0, 1].")
-    if array.shape[2] == 4:
+    if transparency and array.shape[2] == 4:
         array = on_black(array, axis=2)
     return torch.from_numpy(np.array(array, order="C"))
 
@@ -67,7 +77,7 @@ def to_frames(array: NDArray[Any], path: Path) -> Shaped[Tensor, "n t c h w"]:
 def read_array(path: Path, last: int | None = None, layout: str | None = None) -> Shaped[Tensor, "n t c h w"]:
     """All clips of an array file, or only the last frames of each."""
     array = open_array(path, layout)
-    return to_frames(array if last is None else array[:, -last:], path)
+    return to_frames(array[:] if last is None else array[:, -last:], path)
 
 
 def array_frames(path: Path, layout: str | None = None) -> FrameStream:
@@ -82,18 +92,20 @@ def array_frames(path: Path, layout: str | None = None) -> FrameStream:
     return FrameStream(_each(array, path))
 
 
-def _each(array: NDArray[Any], path: Path) -> Iterator[Tensor]:
+def _each(array: NDArray[Any] | StoredArray, path: Path) -> Iterator[Tensor]:
     for time in range(array.shape[1]):
         yield to_frames(array[:, time : time + 1], path)[0, 0]
 
 
-def _load(path: Path) -> NDArray[Any]:
+def _load(path: Path) -> Any:
     try:
+        if path.suffix.lower() not in ARRAYS:
+            return open_stored(path, _array_name)
         if path.suffix.lower() == ".npy":
             return np.lib.format.open_memmap(path, mode="r")
         with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
             return np.asarray(arrays[_array_name(path, arrays.files)])
-    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         raise MediaError(
             f"{path} is not an array of numbers: it is damaged or holds Python objects; save it anew with NumPy."
         ) from error
@@ -107,7 +119,7 @@ def _array_name(path: Path, names: list[str]) -> str:
     return chosen[0]
 
 
-def _checked_layout(path: Path, array: NDArray[Any], layout: str) -> str:
+def _checked_layout(path: Path, array: Any, layout: str) -> str:
     if not set("thw") <= set(layout) <= set(AXES) or len(set(layout)) != len(layout):
         raise ConfigError(
             f"The layout {layout} is no order of axes; name t, h and w, and n and c if there, as in thwc."
@@ -119,9 +131,9 @@ def _checked_layout(path: Path, array: NDArray[Any], layout: str) -> str:
     return layout
 
 
-def _guessed_layout(path: Path, shape: tuple[int, ...]) -> str:
+def _guessed_layout(path: Path, shape: tuple[int, ...], channels: tuple[int, ...]) -> str:
     candidates = {3: ["thw"], 4: ["tchw", "thwc"], 5: ["ntchw", "nthwc"]}.get(len(shape), [])
-    fitting = [order for order in candidates if "c" not in order or shape[order.index("c")] in CHANNELS]
+    fitting = [order for order in candidates if "c" not in order or shape[order.index("c")] in channels]
     if not candidates:
         raise ClipError(
             f"{path} has {len(shape)} axes, {shape}, but frames have 3 to 5: (t, h, w), (t, h, w, c), (t, c, h, w) "
@@ -146,5 +158,10 @@ def _checked_floats(array: NDArray[Any], path: Path) -> NDArray[np.float32]:
     return np.asarray(array, dtype=np.float32)
 
 
-def _shape(array: NDArray[Any]) -> str:
+def _either(counts: tuple[int, ...]) -> str:
+    *others, last = map(str, counts)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _shape(array: Any) -> str:
     return f"({', '.join(map(str, array.shape))})"

@@ -79,7 +79,8 @@ def _rate(container: "av.container.InputContainer", stream: av.VideoStream) -> t
     return (stated if steady and abs(stated / mean - 1) < 0.01 else mean), steady
 
 
-def _stated_seconds(container: "av.container.InputContainer", stream: av.VideoStream) -> float | None:
+def stated_seconds(container: "av.container.InputContainer", stream: av.VideoStream) -> float | None:
+    """How long a file says that its video is, if it does."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     alone = len(container.streams) == 1  # else the sound may be what is so long
@@ -92,11 +93,20 @@ def _file_frames(path: Path, header: _Header) -> Iterator[Tensor]:
     for frame in _grab(capture, path):
         shown = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 + 1 / header.fps
         yield frame
+    check_whole(path, shown, header.seconds)
+
+
+def check_whole(path: Path, shown: float, stated: float | None) -> None:
+    """Refuse a video that ends long before its stated end, both in seconds.
+
+    Raises:
+        MediaError: if it does, or shows nothing at all.
+    """
     if shown == 0:
-        raise _not_a_video(path)
-    if header.seconds and shown < _WHOLE * header.seconds:
+        raise not_a_video(path)
+    if stated and shown < _WHOLE * stated:
         raise MediaError(
-            f"{path} breaks off after {shown:.2f} of {header.seconds:.2f} seconds: the rest is damaged; "
+            f"{path} breaks off after {shown:.2f} of {stated:.2f} seconds: the rest is damaged; "
             "copy it again, or cut it there with ffmpeg."
         )
 
@@ -116,6 +126,7 @@ def _grab(capture: cv2.VideoCapture, source: str | Path) -> Iterator[Tensor]:
         capture.release()
 
 
-def _not_a_video(path: Path) -> MediaError:
+def not_a_video(path: Path) -> MediaError:
+    """What is said of a file in which no video can be decoded."""
     kinds = ", ".join(VIDEOS)
     return MediaError(f"{path} holds no video that can be decoded; copy it again or convert it to one of {kinds}.")

@@ -10,7 +10,8 @@ VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 GIF = ".gif"
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ARRAYS = (".npy", ".npz")
-INPUTS = (*VIDEOS, GIF, *ARRAYS)
+HDF5, ZARR = (".h5", ".hdf5"), ".zarr"
+INPUTS = (*VIDEOS, GIF, *ARRAYS, *HDF5, ZARR)
 OUTPUTS = (".mp4", GIF, *ARRAYS)
 
 _WRITTEN_FRAME = re.compile(r"\d{4,}\.png")
@@ -19,6 +20,12 @@ _WRITTEN_FRAME = re.compile(r"\d{4,}\.png")
 def is_live(source: str) -> bool:
     """Whether a source is a camera number or a URL instead of a file."""
     return source.isdecimal() or "://" in source
+
+
+def is_array(path: Path) -> bool:
+    """Whether a path names a file of arrays; a zarr store is a folder."""
+    suffix = path.suffix.lower()
+    return suffix == ZARR or (suffix in (*ARRAYS, *HDF5) and not path.is_dir())
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
@@ -44,7 +51,7 @@ def check_input(source: str | Path) -> Path:
         raise MediaError(f"{path} does not exist; check the path.")
     if not os.access(path, os.R_OK):
         raise MediaError(f"{path} may not be read; check its permissions.")
-    _check_folder(path) if path.is_dir() else _check_file(path)
+    _check_folder(path) if path.is_dir() and not is_array(path) else _check_file(path)
     return path
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from framepred.errors import ClipError, ConfigError
 from framepred.media.arrays import array_frames, read_array
 from framepred.media.capture import file_frames, live_frames
-from framepred.media.formats import ARRAYS, GIF, check_input, is_live
+from framepred.media.formats import GIF, check_input, is_array, is_live
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.gif import gif_frames
 from framepred.media.images import folder_frames
@@ -70,7 +70,7 @@ def read_clips(path: str | Path, *, last: int | None = None, layout: str | None 
     if last is not None and last < 1:
         raise ConfigError(f"The number of last frames to read must be at least 1, not {last}.")
     path = check_input(path)
-    if _is_array(path):
+    if is_array(path):
         return Video(read_array(path, last, layout), DEFAULT_FPS)
     stream = open_frames(path, layout=layout)
     kept = deque((_narrowed(frame, stream.gray_within) for frame in stream.frames), maxlen=last)
@@ -92,17 +92,13 @@ def open_frames(source: str | Path, *, layout: str | None = None) -> FrameStream
     if is_live(str(source)):
         return live_frames(str(source))
     path = check_input(source)
-    if _is_array(path):
+    if is_array(path):
         return array_frames(path, layout)
     if layout is not None:
         raise ConfigError(f"The layout {layout} is for arrays but {path} is none; leave --layout out.")
     if path.is_dir():
         return folder_frames(path)
     return gif_frames(path) if path.suffix.lower() == GIF else file_frames(path)
-
-
-def _is_array(path: Path) -> bool:
-    return path.suffix.lower() in ARRAYS and not path.is_dir()
 
 
 def _narrowed(frame: Tensor, gray_within: int | None) -> Tensor:

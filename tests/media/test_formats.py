@@ -42,7 +42,7 @@ def test_input_is_checked(tmp_path: Path) -> None:
     assert check_input(str(video)) == video
     for path, sentence in {
         tmp_path / "gone.mp4": "gone.mp4 does not exist; check the path.",
-        text: "because .txt is not known; give .mp4, .avi, .mov, .mkv, .webm, .gif, .npy or .npz, or a folder",
+        text: "because .txt is not known; give .mp4, .avi, .mov, .mkv, .webm, .gif, .npy, .npz, .h5, .hdf5 or .zarr",
         bare: "because it has no suffix",
         empty: "is an empty file of 0 bytes",
         tmp_path / "folder": "holds no frames; put .png, .jpg, .jpeg, .tif or .tiff files in it",
