@@ -37,21 +37,23 @@ class ScaledForecaster(Forecaster):
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1], of any size."""
         frame = to_unit(frame)
-        return (frame, *self.net.observe(self._shrunk(frame), state and state[1:]))
+        return (frame, *self.net.observe(shrunk(frame, self.max_side), state and state[1:]))
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future."""
         frame = frame.clamp(0, 1)
-        return (frame, *self.net.feedback(self._shrunk(frame), state[1:]))
+        return (frame, *self.net.feedback(shrunk(frame, self.max_side), state[1:]))
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, in full size."""
         return _resized(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
 
-    def _shrunk(self, frame: Frame) -> SmallFrame:
-        height, width = frame.shape[-2:]
-        ratio = min(1.0, self.max_side / max(height, width))
-        return _resized(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+
+def shrunk(frame: Frame, max_side: int) -> SmallFrame:
+    """The frame with its longer side at most ``max_side`` pixels, the aspect kept; a smaller one passes as it is."""
+    height, width = frame.shape[-2:]
+    ratio = min(1.0, max_side / max(height, width))
+    return _resized(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
 
 
 def _resized(frame: Frame, size: tuple[int, ...]) -> SmallFrame:

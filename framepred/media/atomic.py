@@ -1,4 +1,4 @@
-"""Write beside, then rename: an output is whole or it is not there."""
+"""Write beside, then rename: an output is whole or it is not there; or in place, where what was written must stay."""
 
 import shutil
 from collections.abc import Iterator
@@ -31,9 +31,26 @@ def written_beside(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise MediaError(f"{path} cannot be written ({reason}); free that place or choose another.") from error
+            raise _refusal(path, error) from error
         raise
+
+
+@contextmanager
+def written_in_place(path: Path) -> Iterator[Path]:
+    """Give the path itself, in a folder that is there, for a file that must hold what was written so far at any time.
+
+    Raises:
+        MediaError: if the operating system refuses to write.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, error: OSError) -> MediaError:
+    return MediaError(f"{path} cannot be written ({error.strerror or error}); free that place or choose another.")
 
 
 def _replace(draft: Path, path: Path) -> None:

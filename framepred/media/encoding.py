@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import written_beside, written_in_place
 from framepred.media.formats import GIF, check_output
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 
@@ -48,6 +48,8 @@ class VideoWriter:
         path: an ``.mp4`` file (H.264, yuv420p: plays in a browser; odd sizes are padded by one edge row or column) or
             a ``.gif`` file (gray is exact; RGB has 256 colours a frame).
         fps: frames a second; a GIF's frames last whole hundredths of a second that add up to it.
+        growing: write an ``.mp4`` in place, a fragment for each frame, so that it can be watched up to the last frames
+            whatever ends the writing, a kill or an error too; such a file is a few percent larger.
 
     Raises:
         MediaError: if the file cannot be written.
@@ -55,7 +57,7 @@ class VideoWriter:
         ClipError: at the end of the block, if no frame was written.
     """
 
-    def __init__(self, path: str | Path, fps: float | int = DEFAULT_FPS) -> None:
+    def __init__(self, path: str | Path, fps: float | int = DEFAULT_FPS, growing: bool = False) -> None:
         self.path = check_output(path)
         self.fps = checked_fps(fps)
         suffix = self.path.suffix.lower()
@@ -63,12 +65,16 @@ class VideoWriter:
             raise MediaError(f"{self.path} cannot be written frame by frame; choose {' or '.join(_ENCODERS)}.")
         if suffix == GIF and fps > MAX_GIF_FPS:
             raise ConfigError(f"A GIF shows at most {MAX_GIF_FPS} frames a second, not {fps:g}; write .mp4 instead.")
-        self._kind = _ENCODERS[suffix]
+        if growing and suffix == GIF:
+            raise ConfigError(f"{self.path} is a GIF, which cannot be watched while it grows; write .mp4 instead.")
+        self._kind = _GrowingMp4 if growing else _ENCODERS[suffix]
+        self._growing = growing
         self._encoder: _Encoder | None = None
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "VideoWriter":
-        self._draft = self._cleanup.enter_context(written_beside(self.path))
+        place = written_in_place(self.path) if self._growing else written_beside(self.path)
+        self._draft = self._cleanup.enter_context(place)
         return self
 
     def write(self, frame: Shaped[Tensor, "c h w"]) -> None:
@@ -105,7 +111,7 @@ class VideoWriter:
     def _abandon(self) -> None:
         if self._encoder is not None:
             with suppress(av.FFmpegError):
-                self._encoder.container.close()
+                self._encoder.finish() if self._growing else self._encoder.container.close()
 
 
 class _Encoder(ABC):
@@ -134,9 +140,12 @@ class _Encoder(ABC):
 
 
 class _Mp4(_Encoder):
+    container_options: ClassVar = {"movflags": "faststart"}
+    codec_options: ClassVar = _X264
+
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
-        container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
-        stream = container.add_stream("libx264", rate=_fraction(self.fps), options=_X264)
+        container = av.open(path, "w", format="mp4", options=self.container_options)
+        stream = container.add_stream("libx264", rate=_fraction(self.fps), options=self.codec_options)
         _, height, width = self.shape
         stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
         coding = stream.codec_context
@@ -151,6 +160,16 @@ class _Mp4(_Encoder):
         picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
         picture.pts, picture.time_base = self.count, 1 / _fraction(self.fps)
         return picture
+
+
+class _GrowingMp4(_Mp4):
+    """Each frame leaves the encoder at once and is in the file when the next one comes; no index grows in memory."""
+
+    container_options: ClassVar = {
+        "movflags": "empty_moov+default_base_moof+frag_every_frame+skip_trailer",
+        "flush_packets": "1",
+    }
+    codec_options: ClassVar = _X264 | {"tune": "zerolatency"}
 
 
 class _Gif(_Encoder):

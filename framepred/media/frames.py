@@ -23,12 +23,14 @@ class FrameStream:
         steady: whether all frames last equally long; if not, ``fps`` is only their mean.
         gray_within: the source cannot say that it is gray; it is, when its channels never differ by more than this
             many levels. None where the number of channels is stated.
+        endless: whether frames come on their own, as long as the source is there: a camera, a broadcast.
     """
 
     frames: Iterator[Tensor]
     fps: float = DEFAULT_FPS
     steady: bool = True
     gray_within: int | None = None
+    endless: bool = False
 
 
 def to_8_bits(frames: Shaped[Tensor, "..."]) -> UInt8[Tensor, "..."]:

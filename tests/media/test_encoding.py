@@ -15,11 +15,11 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.encoding import VideoWriter
-from framepred.media.reading import read_video
+from framepred.media.reading import read_clips, read_video
 
 
-def write(path: Path, clip: Iterable[Tensor], fps: float = 10) -> None:
-    with VideoWriter(path, fps) as writer:
+def write(path: Path, clip: Iterable[Tensor], fps: float = 10, growing: bool = False) -> None:
+    with VideoWriter(path, fps, growing) as writer:
         for frame in clip:
             writer.write(frame)
 
@@ -181,3 +181,43 @@ def test_a_gif_shows_at_most_50_frames_a_second(tmp_path: Path) -> None:
 def test_only_some_files_are_written_frame_by_frame(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"cannot be written frame by frame; choose \.mp4 or \.gif"):
         VideoWriter(tmp_path / "a.npy")
+
+
+def test_a_growing_video_can_be_watched_after_a_kill(tmp_path: Path, gray: Tensor) -> None:
+    np.save(tmp_path / "clip.npy", gray.numpy())
+    code = (
+        "import os, sys, signal, framepred as f; from framepred.media.encoding import VideoWriter\n"
+        "with VideoWriter(sys.argv[2], 20, growing=True) as writer:\n"
+        "    for frame in f.read_video(sys.argv[1]): writer.write(frame)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "clip.npy", tmp_path / "a.mp4"]
+    assert subprocess.run(command, check=False).returncode == -9
+    found = read_clips(tmp_path / "a.mp4")
+    assert found.fps == pytest.approx(20)
+    assert found.clips.shape[1] >= len(gray) - 1
+    assert psnr(found.clips[0], gray[: found.clips.shape[1]]) > 40
+
+
+def test_a_growing_video_stays_when_something_fails(tmp_path: Path, gray: Tensor) -> None:
+    def frames() -> Iterator[Tensor]:
+        yield from gray
+        raise ZeroDivisionError
+
+    path = tmp_path / "new" / "a.mp4"
+    with pytest.raises(ZeroDivisionError):
+        write(path, frames(), growing=True)
+    assert psnr(read_video(path), gray) > 40
+    write(path, gray[:1], growing=True)
+    assert len(read_video(path)) == 1
+
+
+def test_a_growing_video_needs_room(tmp_path: Path, gray: Tensor) -> None:
+    (tmp_path / "a.mp4").symlink_to("/dev/full")
+    with pytest.raises(MediaError, match=r"a\.mp4 cannot be encoded \(No space left"):
+        write(tmp_path / "a.mp4", gray, growing=True)
+
+
+def test_a_gif_cannot_grow(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a\.gif is a GIF, which cannot be watched while it grows; write \.mp4"):
+        VideoWriter(tmp_path / "a.gif", growing=True)
