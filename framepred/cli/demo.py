@@ -19,7 +19,7 @@ def demo(
     import torch
     from rich.console import Console
 
-    from framepred.cli.scoring import open_generated, score
+    from framepred.cli.scoring import Selection, open_generated, score
     from framepred.evaluation.tables import score_table
     from framepred.inference.predict import predict_frames
     from framepred.media.panels import write_panel
@@ -28,7 +28,7 @@ def demo(
     from framepred.models.pretrained import load
 
     place = pick_device(device)
-    test = open_generated("moving-mnist", "mnist-5k", CLIPS, 0, CONTEXT, HORIZON, batch_size=20)
+    test = open_generated("moving-mnist", "mnist-5k", Selection(CLIPS, 0, CONTEXT, HORIZON, batch_size=20))
     card = score(weights, test, "openstl", place)
 
     seen, truth = (frames[:SHOWN] for frames in next(iter(test.batches)))

@@ -48,10 +48,10 @@ def evaluate(
 
     from rich.console import Console
 
-    from framepred.cli.scoring import open_test_clips, score
+    from framepred.cli.scoring import Selection, open_test_clips, score
     from framepred.evaluation.tables import score_table
 
-    test = open_test_clips(data, clips, seed, context, horizon, batch_size, root, download)
+    test = open_test_clips(data, Selection(clips, seed, context, horizon, batch_size, root, download))
     card = score(weights, test, protocol.value, pick_device(device), max_side)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

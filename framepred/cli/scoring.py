@@ -31,46 +31,62 @@ class TestClips:
     record: DataRecord
 
 
-def open_test_clips(
-    data: str,
-    clips: int,
-    seed: int,
-    context: int,
-    horizon: int,
-    batch_size: int,
-    root: Path | None = None,
-    download: bool = False,
-) -> TestClips:
+@dataclass(frozen=True)
+class Selection:
+    """Which test clips: how many at most, of which stream, how long, how batched, and where digits are found.
+
+    Attributes:
+        clips: how many at most.
+        seed: which stream of generated clips.
+        context: frames that are seen.
+        horizon: frames to be predicted.
+        batch_size: clips a batch.
+        root: folder of the digits; None looks in the usual places.
+        download: whether missing digits may be fetched.
+    """
+
+    clips: int
+    seed: int
+    context: int
+    horizon: int
+    batch_size: int
+    root: Path | None = None
+    download: bool = False
+
+    @property
+    def length(self) -> int:
+        """Frames of a clip."""
+        return self.context + self.horizon
+
+
+def open_test_clips(data: str, chosen: Selection) -> TestClips:
     """The test clips of a generated data set, or the first clips of a file."""
     if data in DIGITS:
-        return open_generated(data, DIGITS[data], clips, seed, context, horizon, batch_size, root, download)
+        return open_generated(data, DIGITS[data], chosen)
     path, record = Path(data), DataRecord(Path(data).name)
     if path.suffix.lower() not in ARRAYS:
-        return TestClips(VideoWindows(path, context, horizon, clips), None, record)
-    found = ClipArray(path, context + horizon)
-    count = min(clips, len(found))
-    return TestClips(ClipLoader(found, OrderedBatches(count, batch_size), context), count, record)
+        return TestClips(VideoWindows(path, chosen.context, chosen.horizon, chosen.clips), None, record)
+    found = ClipArray(path, chosen.length)
+    count = min(chosen.clips, len(found))
+    return TestClips(ClipLoader(found, OrderedBatches(count, chosen.batch_size), chosen.context), count, record)
 
 
-def open_generated(
-    name: str,
-    digits: str,
-    clips: int,
-    seed: int,
-    context: int,
-    horizon: int,
-    batch_size: int,
-    root: Path | None = None,
-    download: bool = False,
-) -> TestClips:
+def open_generated(name: str, digits: str, chosen: Selection) -> TestClips:
     """Clips of moving digits of the test split; what the user should know of the digits goes to stderr."""
     generated = MovingMNIST(
-        "test", clips=clips, seed=seed, length=context + horizon, digits=digits, root=root, download=download
+        "test",
+        clips=chosen.clips,
+        seed=chosen.seed,
+        length=chosen.length,
+        digits=digits,
+        root=chosen.root,
+        download=chosen.download,
     )
     if generated.bank.note:
         STDERR.print(generated.bank.note)
-    record = DataRecord(name, split="test", seed=seed, digits=generated.bank.name)
-    return TestClips(ClipLoader(generated, OrderedBatches(clips, batch_size), context), clips, record)
+    batches = ClipLoader(generated, OrderedBatches(chosen.clips, chosen.batch_size), chosen.context)
+    record = DataRecord(name, split="test", seed=chosen.seed, digits=generated.bank.name)
+    return TestClips(batches, chosen.clips, record)
 
 
 def score(name: str, test: TestClips, protocol: str, device: torch.device, max_side: int = MAX_SIDE) -> Card:
