@@ -1,5 +1,6 @@
 """``framepred demo``: bundled weights on digits that training never saw, to watch and to read."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,20 +20,21 @@ def demo(
     import torch
     from rich.console import Console
 
-    from framepred.cli.scoring import Selection, open_generated, score
+    from framepred.cli.scoring import Selection, open_forecaster, open_generated, score
     from framepred.evaluation.tables import score_table
     from framepred.inference.predict import predict_frames
     from framepred.media.panels import write_panel
     from framepred.media.side_by_side import side_by_side
     from framepred.media.writing import write_video
-    from framepred.models.pretrained import load
 
     place = pick_device(device)
     test = open_generated("moving-mnist", "mnist-5k", Selection(CLIPS, 0, CONTEXT, HORIZON, batch_size=20))
-    card = score(weights, test, "openstl", place)
+    batches = list(test.batches)
+    net, record = open_forecaster(weights, batches[0])
+    card = score(net, record, replace(test, batches=batches), "openstl", place)
 
-    seen, truth = (frames[:SHOWN] for frames in next(iter(test.batches)))
-    predicted = torch.stack(list(predict_frames(load(weights).to(place), seen, HORIZON)), dim=1)
+    seen, truth = (frames[:SHOWN] for frames in batches[0])
+    predicted = torch.stack(list(predict_frames(net.to(place), seen, HORIZON)), dim=1)
     watched = torch.stack([side_by_side(*clip) for clip in zip(seen, truth, predicted, strict=True)])
     output.mkdir(parents=True, exist_ok=True)
     write_video(output / "prediction.mp4", watched, FPS)

@@ -48,11 +48,12 @@ def evaluate(
 
     from rich.console import Console
 
-    from framepred.cli.scoring import Selection, open_test_clips, score
+    from framepred.cli.scoring import Selection, open_forecaster, open_test_clips, score
     from framepred.evaluation.tables import score_table
 
     test = open_test_clips(data, Selection(clips, seed, context, horizon, batch_size, root, download))
-    card = score(weights, test, protocol.value, pick_device(device), max_side)
+    net, record = open_forecaster(weights, next(iter(test.batches)))
+    card = score(net, record, test, protocol.value, pick_device(device), max_side)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         card.write(output / "card.json")

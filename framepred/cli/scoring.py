@@ -89,15 +89,30 @@ def open_generated(name: str, digits: str, chosen: Selection) -> TestClips:
     return TestClips(batches, chosen.clips, record)
 
 
-def score(name: str, test: TestClips, protocol: str, device: torch.device, max_side: int = MAX_SIDE) -> Card:
-    """Evaluate weights, or ``baseline:NAME``, beside all baselines, with a progress bar on stderr."""
-    first = next(iter(test.batches))
-    net, record = _open(name, first)
-    net = ScaledForecaster(net, max_side)
+def open_forecaster(name: str, like: ClipBatch) -> tuple[Forecaster, WeightsRecord]:
+    """Weights by name, or ``baseline:NAME``, and what a card says of them: the cost is that of a clip of ``like``."""
+    kind, _, baseline = name.partition(":")
+    if kind == "baseline":
+        return load_baseline(baseline), WeightsRecord(name)
+    weights = load_weights(name)
+    _, context, channels, height, width = like.context.shape
+    macs = macs_per_clip(weights.net, context, like.target.shape[1], (channels, height, width))
+    return weights.net, WeightsRecord(name, weights.sha256, count_parameters(weights.net), macs)
+
+
+def score(
+    net: Forecaster,
+    record: WeightsRecord,
+    test: TestClips,
+    protocol: str,
+    device: torch.device,
+    max_side: int = MAX_SIDE,
+) -> Card:
+    """Evaluate a forecaster beside all baselines, with a progress bar on stderr."""
     with Progress(console=STDERR, transient=True) as progress:
-        task = progress.add_task(f"scoring {name}", total=test.count)
+        task = progress.add_task(f"scoring {record.name}", total=test.count)
         return evaluate(
-            net,
+            ScaledForecaster(net, max_side),
             test.batches,
             protocol=protocol,
             data=test.record,
@@ -106,13 +121,3 @@ def score(name: str, test: TestClips, protocol: str, device: torch.device, max_s
             device=device,
             on_batch=lambda clips: progress.advance(task, clips),
         )
-
-
-def _open(name: str, batch: ClipBatch) -> tuple[Forecaster, WeightsRecord]:
-    kind, _, baseline = name.partition(":")
-    if kind == "baseline":
-        return load_baseline(baseline), WeightsRecord(name)
-    weights = load_weights(name)
-    _, context, channels, height, width = batch.context.shape
-    macs = macs_per_clip(weights.net, context, batch.target.shape[1], (channels, height, width))
-    return weights.net, WeightsRecord(name, weights.sha256, count_parameters(weights.net), macs)
