@@ -34,3 +34,36 @@ def test_export_predictions(tmp_path: Path) -> None:
     )
     run(tmp_path, "export_predictions.py", "clips.npy", "videos", "--horizon", 3)
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 2
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone whose .venv only notes down what it is asked to install."""
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    for name, line in {"pip": f"echo pip from {binaries}", "python": 'echo "${@: -1}" >>installed'}.items():
+        (binaries / name).write_text(f"#!/usr/bin/env bash\n{line}\n")
+        (binaries / name).chmod(0o755)
+    (tmp_path / "pyproject.toml").write_text("version = 1")
+    return tmp_path
+
+
+def installed(clone: Path, *wanted: str) -> list[str]:
+    """What is installed in the end, in order, when these environments are asked for one after the other."""
+    script = f'set -eu; . {SCRIPTS / "environment.sh"}; for extras; do environment "$extras"; done'
+    subprocess.run(["bash", "-c", script, "environment", *wanted], cwd=clone, check=True, capture_output=True)
+    return (clone / "installed").read_text().split()
+
+
+def test_what_is_installed_is_not_installed_again(clone: Path) -> None:
+    assert installed(clone, "", "", "[dev]", "[dev]") == [".", ".[dev]"]
+
+
+def test_extras_bring_the_bare_package(clone: Path) -> None:
+    assert installed(clone, "[dev]", "", "[dev]") == [".[dev]"]
+
+
+def test_another_pyproject_makes_every_environment_stale(clone: Path) -> None:
+    installed(clone, "[dev]")
+    (clone / "pyproject.toml").write_text("version = 2")
+    assert installed(clone, "", "[dev]", "") == [".[dev]", ".", ".[dev]"]
