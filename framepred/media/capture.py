@@ -51,7 +51,9 @@ def live_frames(source: str) -> FrameStream:
         name = f"Camera {source}" if camera else source
         advice = "check that it is plugged in and not in use" if camera else "check the address and the network"
         raise MediaError(f"{name} cannot be opened; {advice}.")
-    return FrameStream(_grab(capture, source), capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS, gray_within=GRAY_WITHIN)
+    fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
+    endless = camera or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    return FrameStream(_grab(capture, source), fps, gray_within=GRAY_WITHIN, endless=endless)
 
 
 def _read_header(path: Path) -> _Header:
