@@ -5,13 +5,14 @@ from framepred.baselines import Blank, LastFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.scaling import ScaledForecaster
-from framepred.models import EncoderForecaster
+from framepred.models import EncoderForecaster, LayeredForecaster
 
 FORECASTERS = {
     "encoder-forecaster": lambda: EncoderForecaster(widths=[4, 3], kernel=3),
     "peephole, unshared": lambda: EncoderForecaster(
         widths=[4], kernel=3, peephole=True, norm=False, motion=False, share_weights=False
     ),
+    "layered": lambda: LayeredForecaster(layers=2, coarse=8, fine=4, embedding=6, reach=2),
     "scaled": lambda: ScaledForecaster(EncoderForecaster(widths=[4], kernel=3), max_side=9),
     "blank": Blank,
     "last-frame": LastFrame,

@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn import functional
 
 from framepred.clips import Frame, RawFrame, State, to_unit
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
+from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
 
 
@@ -86,10 +87,10 @@ class EncoderForecaster(PretrainedForecaster):
         """The frame that comes next, raw, ``(b, c, h, w)``."""
         last, memory = state[0], state[1:]
         drawn = functional.pixel_shuffle(self.draw(torch.cat(memory[::2], dim=1)), self.stride)
-        return drawn[..., : last.shape[-2], : last.shape[-1]].reshape(last.shape)
+        return unfold(drawn, like=last)
 
     def _advance(self, cells: nn.ModuleList, frame: Frame, state: State | None) -> State:
-        self._check(frame, state)
+        check_frame(frame, state, self.channels, smallest=self.stride)
         signal = self._patches(frame)
         if self.motion:
             before = signal if state is None else self._patches(state[0])
@@ -108,27 +109,5 @@ class EncoderForecaster(PretrainedForecaster):
         return zip(state[1::2], state[2::2], strict=True)
 
     def _patches(self, frame: Frame) -> torch.Tensor:
-        """Pad to whole patches and fold each into channels: ``(b, c, h, w)`` to ``(b, c·s², h/s, w/s)``."""
-        height, width = frame.shape[-2:]
-        frame = frame.reshape(-1, self.channels, height, width)
-        edge = (0, -width % self.stride, 0, -height % self.stride)
-        padded = functional.pad(frame, edge, mode="replicate") if any(edge) else frame
-        return functional.pixel_unshuffle(padded, self.stride)
-
-    def _check(self, frame: Frame, state: State | None) -> None:
-        channels, height, width = frame.shape[-3:]
-        if self.channels not in (1, channels):
-            raise ClipError(
-                f"These weights predict frames of {self.channels} channels, and these frames have {channels}; "
-                f"convert the frames, or use weights of 1 or {channels} channels."
-            )
-        if min(height, width) < self.stride:
-            raise ClipError(
-                f"Frames must be at least {self.stride} pixels high and wide for these weights, "
-                f"not {height}x{width}; enlarge them."
-            )
-        if state is not None and state[0].shape != frame.shape:
-            raise ClipError(
-                f"This frame has the shape {tuple(frame.shape)} but the one before had {tuple(state[0].shape)}; "
-                "start a new clip with state None."
-            )
+        """Fold each patch into channels: ``(b, c, h, w)`` to ``(b, c·s², h/s, w/s)``."""
+        return functional.pixel_unshuffle(fold(frame, self.channels, self.stride), self.stride)

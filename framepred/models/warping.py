@@ -1,0 +1,70 @@
+"""Moving pictures by displacement fields, and measuring how they moved."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+Picture = Float[Tensor, "b c h w"]
+Displacement = Float[Tensor, "b 2 h w"]
+CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
+Frame = Float[Tensor, "b 1 h w"]
+Correlation = Float[Tensor, "b r h_coarse w_coarse"]
+
+
+def warp(picture: Picture, displacement: Displacement) -> Picture:
+    """Sample a picture at ``x + displacement(x)``, bilinearly; beyond the edge it goes on as its border.
+
+    Args:
+        picture: ``(b, c, h, w)``.
+        displacement: ``(b, 2, h, w)``, along x (to the right) and y (down), in pixels of the picture.
+    """
+    height, width = picture.shape[-2:]
+    x = torch.arange(width, device=picture.device, dtype=picture.dtype) + displacement[:, 0]
+    y = torch.arange(height, device=picture.device, dtype=picture.dtype)[:, None] + displacement[:, 1]
+    places = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    return functional.grid_sample(picture, places, padding_mode="border", align_corners=False)
+
+
+def then(displacement: Displacement, earlier: Displacement, scale: int = 1) -> Displacement:
+    """One displacement after another, so that a picture is sampled once for both (semi-Lagrangian).
+
+    Warping by the result is warping by ``earlier``, then by ``displacement``.
+
+    Args:
+        displacement: the later one, ``(b, 2, h, w)``.
+        earlier: the one before it, of the same shape.
+        scale: pixels that one cell of both fields stands for, which is the unit of their values.
+    """
+    return displacement + warp(earlier, displacement / scale)
+
+
+def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Correlation:
+    """How well each cell's neighbourhood in ``frame`` matches ``before`` at each displacement around it.
+
+    Both are taken at half resolution, less their local mean. The score of a displacement is the product of the
+    two over a window of two cells, over the energy of ``frame`` there: 1 for the same picture moved by it.
+
+    Args:
+        frame: ``(b, 1, h, w)``, h and w multiples of ``cell``.
+        before: the frame before, of the same shape.
+        reach: farthest displacement along an axis, in pixels of the half resolution.
+        cell: pixels between the places that are compared; a multiple of 2.
+
+    Returns:
+        ``(b, (2·reach + 1)², h/cell, w/cell)``.
+    """
+    frame, before = _detail(frame), _detail(before)
+    height, width = frame.shape[-2:]
+    shifted = functional.unfold(before, 2 * reach + 1, padding=reach).reshape(len(frame), -1, height, width)
+    return _pooled(shifted * frame, cell // 2) / (_pooled(frame.square(), cell // 2) + 1e-2)
+
+
+def _pooled(scores: Tensor, cell: int) -> Tensor:
+    """The mean over a window of two cells around each cell."""
+    return functional.avg_pool2d(scores, 2 * cell, stride=cell, padding=cell // 2)
+
+
+def _detail(frame: Frame) -> Float[Tensor, "b 1 h_half w_half"]:
+    half = functional.avg_pool2d(frame, 2)
+    return half - functional.avg_pool2d(half, 9, stride=1, padding=4, count_include_pad=False)

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from framepred.models.warping import local_correlation, then, warp
+
+
+def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
+    return torch.tensor([x, y], dtype=torch.float64).view(1, 2, 1, 1).expand(1, 2, height, width)
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(-3, 3), st.integers(-3, 3))
+def test_whole_pixels_shift_and_the_border_goes_on(x: int, y: int) -> None:
+    picture = noise(1, 2, 6, 8)
+    rows = (torch.arange(6) + y).clamp(0, 5)
+    columns = (torch.arange(8) + x).clamp(0, 7)
+    expected = picture[:, :, rows][:, :, :, columns]
+    torch.testing.assert_close(warp(picture, constant(x, y, 6, 8)), expected, rtol=0, atol=1e-9)
+
+
+def test_half_a_pixel_is_the_mean_of_two() -> None:
+    picture = noise(1, 1, 4, 6)
+    expected = (picture[..., :-1] + picture[..., 1:]) / 2
+    torch.testing.assert_close(warp(picture, constant(0.5, 0, 4, 6))[..., :-1], expected, rtol=0, atol=1e-9)
+
+
+def test_pictures_of_a_batch_move_on_their_own() -> None:
+    picture = noise(2, 1, 5, 5)
+    moved = warp(picture, torch.cat([constant(1, 0, 5, 5), constant(0, 2, 5, 5)]))
+    torch.testing.assert_close(moved[0, :, :, :-1], picture[0, :, :, 1:], rtol=0, atol=1e-9)
+    torch.testing.assert_close(moved[1, :, :-2], picture[1, :, 2:], rtol=0, atol=1e-9)
+
+
+def test_two_halves_of_a_pixel_make_a_whole_one_without_blur() -> None:
+    picture, half = noise(1, 1, 5, 7), constant(0.5, 0, 5, 7)
+    moved = warp(picture, then(half, half))
+    torch.testing.assert_close(moved[..., :-1], picture[..., 1:], rtol=0, atol=1e-9)
+
+
+def test_a_path_leads_back_through_the_earlier_field() -> None:
+    later, earlier = constant(2, 0, 4, 8), noise(1, 2, 4, 8)
+    path = then(later, earlier)
+    torch.testing.assert_close(path[..., :-2], later[..., :-2] + earlier[..., 2:], rtol=0, atol=1e-9)
+
+
+def test_coarse_paths_are_in_pixels() -> None:
+    later, earlier = constant(8, 0, 4, 8), noise(1, 2, 4, 8)
+    torch.testing.assert_close(
+        then(later, earlier, scale=8)[..., :-1], later[..., :-1] + earlier[..., 1:], rtol=0, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (2, 0), (-3, 1), (0, -2)])
+def test_correlation_is_highest_at_the_true_displacement(x: int, y: int) -> None:
+    coarse = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    before = functional.interpolate(coarse, size=(32, 32), mode="bicubic")
+    frame = torch.roll(before, (-2 * y, -2 * x), dims=(2, 3))
+    scores = local_correlation(frame, before, reach=3, cell=8)
+    assert scores.shape == (1, 49, 4, 4)
+    inner = scores[0, :, 1:3, 1:3].flatten(1)
+    assert (inner.argmax(dim=0) == (y + 3) * 7 + x + 3).all()
+    assert inner.max() <= 1.05
+
+
+def test_a_flat_frame_matches_nothing() -> None:
+    flat = torch.full((1, 1, 16, 16), 0.7)
+    assert local_correlation(flat, flat, reach=1, cell=8).abs().max() < 1e-6
