@@ -1,5 +1,6 @@
 """Data: digits, Moving MNIST, arrays, videos, and how their clips reach training."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from framepred.data.arrays import ClipArray
@@ -7,10 +8,12 @@ from framepred.data.digits import DigitBank, Split, find_digits
 from framepred.data.loading import ClipLoader
 from framepred.data.moving_mnist import MovingMNIST
 from framepred.data.sampling import EpochBatches, OrderedBatches
+from framepred.data.video_folder import VideoFolder
 from framepred.data.windows import VideoWindows
 
 if TYPE_CHECKING:
     from framepred.data.moving_mnist_data import MovingMNISTData
+    from framepred.data.video_folder_data import VideoFolderData
 
 __all__ = [
     "ClipArray",
@@ -21,15 +24,20 @@ __all__ = [
     "MovingMNISTData",
     "OrderedBatches",
     "Split",
+    "VideoFolder",
+    "VideoFolderData",
     "VideoWindows",
     "find_digits",
 ]
 
+_DATA_MODULES = {
+    "MovingMNISTData": "framepred.data.moving_mnist_data",
+    "VideoFolderData": "framepred.data.video_folder_data",
+}
+
 
 def __getattr__(name: str) -> Any:
     """Import Lightning, which takes seconds, only for the data modules."""
-    if name != "MovingMNISTData":
+    if name not in _DATA_MODULES:
         raise AttributeError(f"module 'framepred.data' has no attribute {name!r}")
-    from framepred.data.moving_mnist_data import MovingMNISTData
-
-    return MovingMNISTData
+    return getattr(import_module(_DATA_MODULES[name]), name)

@@ -1,28 +1,12 @@
 """Moving MNIST for training: endless training clips, fixed validation and test clips."""
 
-from lightning.pytorch import LightningDataModule
-
+from framepred.data.clip_data import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
-from framepred.data.loading import ClipLoader
 from framepred.data.moving_mnist import MovingMNIST
-from framepred.data.sampling import EpochBatches, OrderedBatches
-from framepred.errors import ConfigError
-
-SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
-    "fit": ("train", "val"),
-    "validate": ("val",),
-    "test": ("test",),
-    "predict": ("test",),
-    None: ("train", "val", "test"),
-}
 
 
-class MovingMNISTData(LightningDataModule):
+class MovingMNISTData(ClipData):
     """Loads Moving MNIST as uint8 ``ClipBatch``es.
-
-    Training goes on where it was killed with the clips it would have seen: the k-th batch of a run is the same
-    with and without interruption. With several processes leave the sharing of clips to this class:
-    ``use_distributed_sampler: false``.
 
     Args:
         context: frames that are seen.
@@ -61,12 +45,7 @@ class MovingMNISTData(LightningDataModule):
         download: bool = False,
         num_workers: int = 0,
     ) -> None:
-        super().__init__()
-        if min(context, horizon) < 1:
-            raise ConfigError(f"context and horizon must be at least 1 frame each, not {context} and {horizon}.")
-        self.context = context
-        self.horizon = horizon
-        self.batch_size = batch_size
+        super().__init__(context, horizon, batch_size, num_workers)
         self.clips: dict[Split, int] = {"train": clips_per_epoch, "val": val_clips, "test": test_clips}
         self.seed = seed
         self.frame_size = frame_size
@@ -75,7 +54,6 @@ class MovingMNISTData(LightningDataModule):
         self.digits = digits
         self.root = root
         self.download = download
-        self.num_workers = num_workers
         self._datasets: dict[Split, MovingMNIST] = {}
 
     def prepare_data(self) -> None:
@@ -113,38 +91,6 @@ class MovingMNISTData(LightningDataModule):
         note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
         return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
 
-    def train_dataloader(self) -> ClipLoader:
-        """Batches of fresh clips, from where training stands."""
-        rank, world = self._place()
-        batches = EpochBatches(
-            self.clips["train"], self.batch_size, rank=rank, world=world, position=self._batches_trained
-        )
-        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers)
-
-    def val_dataloader(self) -> ClipLoader:
-        """The validation clips in order."""
-        return self._in_order("val")
-
-    def test_dataloader(self) -> ClipLoader:
-        """The test clips in order."""
-        return self._in_order("test")
-
-    def predict_dataloader(self) -> ClipLoader:
-        """The test clips in order."""
-        return self._in_order("test")
-
-    def _in_order(self, split: Split) -> ClipLoader:
-        rank, world = self._place()
-        batches = OrderedBatches(self.clips[split], self.batch_size, rank=rank, world=world)
-        return ClipLoader(self.dataset(split), batches, self.context, self.num_workers)
-
-    def _place(self) -> tuple[int, int]:
-        """Which process this is, of how many; alone without a trainer."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _batches_trained(self) -> int:
-        """Batches trained on since the very start: Lightning restores this count, also within an epoch."""
-        if self.trainer is None:
-            return 0
-        processed: int = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
-        return processed
+    def count(self, split: Split) -> int:
+        """Clips of a split; of training, those of an epoch."""
+        return self.clips[split]

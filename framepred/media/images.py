@@ -80,6 +80,28 @@ def _described(frame: Tensor) -> str:
     return f"{frame.shape[2]}×{frame.shape[1]} {str(frame.dtype).removeprefix('torch.')}"
 
 
+def survey_pictures(folder: Path) -> int:
+    """The channels that the pictures of a folder have in common, 1 or 3, by their headers alone.
+
+    Raises:
+        MediaError: if a file is damaged or differs in size from the first.
+    """
+    files = frame_files(folder)
+    sizes = [_size(file) for file in files]
+    for file, size in zip(files, sizes, strict=True):
+        if size != sizes[0]:
+            raise MediaError(
+                f"{file} is {size[0]}×{size[1]} but {files[0].name} is {sizes[0][0]}×{sizes[0][1]}; "
+                "make all frames of the folder alike."
+            )
+    return 1 if all(map(_is_gray, files)) else 3
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with decoding(path), Image.open(path) as image:
+        return image.size
+
+
 def _is_gray(path: Path) -> bool:
     with decoding(path), Image.open(path) as image:
         return image.mode in _GRAY_MODES
