@@ -1,5 +1,6 @@
 """Lightning's command line, fitted to framepred: one parser, one run folder, errors in one sentence."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def run_training(arguments: list[str]) -> None:
     Raises:
         ConfigError: if an argument or the config cannot be used.
     """
+    _quieten_lightning()
     try:
         cli = TrainCLI(arguments)
     except (ArgumentError, MisconfigurationException) as error:
@@ -81,6 +83,12 @@ class TrainCLI(LightningCLI):
         if self.config.weights:
             _copy_weights(self.config.weights, self.model)
         fit(self.trainer, self.model, self.datamodule, self.config.ckpt_path)
+
+
+def _quieten_lightning() -> None:
+    """Leave Lightning's warnings, and drop its tips and its list of devices: the run's first lines say what counts."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _copy_weights(name: str, task: ForecastTask) -> None:

@@ -109,4 +109,12 @@ def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
     ]:
         code, _, err = run(capsys, "train", *arguments)
         assert code == 2
-        assert expected in err.strip().splitlines()[-1]
+        assert expected in err
+        assert err.count("\n") == 1
+
+
+def test_train_tells_what_counts_and_nothing_else() -> None:
+    arguments = ["train", "--config", "smoke", "--trainer.max_steps=1", "--trainer.limit_val_batches=1"]
+    command = [sys.executable, "-m", "framepred.cli", *arguments, "--trainer.enable_progress_bar=false"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert [line.split()[0] for line in told.stderr.splitlines()] == ["Trains", "on", "to", "for", "writes"]
