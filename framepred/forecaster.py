@@ -34,6 +34,13 @@ class Forecaster(nn.Module, ABC):
         """Take in a frame of the future: a prediction, or in training sometimes the truth."""
         return self.observe(frame.clamp(0, 1), state)
 
+    def uncounted_macs(self, height: int, width: int) -> int:  # noqa: ARG002
+        """Multiply-accumulates of one step on one clip that are neither convolution nor matrix product.
+
+        Networks whose warps or correlations are worth counting say so here; see ``models.cost``.
+        """
+        return 0
+
     def forecast(self, state: State, horizon: int) -> Future:
         """The next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
 

@@ -13,9 +13,10 @@ def count_parameters(net: nn.Module) -> int:
 
 
 def macs_per_clip(net: Forecaster, context: int, horizon: int, size: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of one forward pass over one clip, as PyTorch's FlopCounterMode sees them.
+    """Multiply-accumulates of one forward pass over one clip.
 
-    Convolutions and matrix products are counted, element-wise work is not.
+    Convolutions and matrix products are counted by PyTorch's FlopCounterMode; warps and correlations, which it does
+    not see, by the network's own formula (``uncounted_macs``). Other element-wise work is not counted.
 
     Args:
         net: what predicts.
@@ -29,4 +30,5 @@ def macs_per_clip(net: Forecaster, context: int, horizon: int, size: tuple[int, 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, context, *size, device=device), horizon)
     net.train(training)
-    return int(counter.get_total_flops()) // 2
+    steps = context + horizon - 1
+    return int(counter.get_total_flops()) // 2 + steps * net.uncounted_macs(*size[1:])

@@ -1,5 +1,6 @@
 """The layered forecaster: what a scene shows is kept apart from how it moves, so that a long future stays sharp."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.warping import local_correlation, then, warp
+from framepred.models.warping import local_correlation, local_correlation_macs, then, warp
 
 FINE, COARSE = 4, 8
 """Pixels a cell of the two maps of memory: one draws, one follows motion."""
@@ -129,6 +130,16 @@ class LayeredForecaster(PretrainedForecaster):
         shares = (self.brightness * scene.moved.mean(dim=2) + depth).softmax(dim=1)
         shown = (shares[:, :, None] * scene.moved).sum(dim=1)
         return unfold(shown + functional.pixel_shuffle(scene.residual, FINE), like=scene.frame)
+
+    def uncounted_macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates of one step's correlation and warp; four for each value sampled bilinearly."""
+        padded = [side + -side % COARSE for side in (height, width)]
+        pixels, cells = math.prod(padded), math.prod(padded) // COARSE**2
+        correlation = local_correlation_macs(self.reach, COARSE) * cells
+        warps = (
+            4 * self.layers * ((self.channels + 2) * pixels + 2 * cells)
+        )  # of layers, of paths up to pixels, of paths
+        return correlation + warps
 
     def _start(self, frame: Frame) -> _Scene:
         """Empty layers and memory; only ``frame``, ``moved`` and the memories are read of it."""

@@ -5,6 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+DETAIL = 9
+"""Side of the window, in pixels of the half resolution, whose mean is taken from a frame before it is compared."""
+
 Picture = Float[Tensor, "b c h w"]
 Displacement = Float[Tensor, "b 2 h w"]
 CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
@@ -60,6 +63,13 @@ def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Cor
     return _pooled(shifted * frame, cell // 2) / (_pooled(frame.square(), cell // 2) + 1e-2)
 
 
+def local_correlation_macs(reach: int, cell: int) -> int:
+    """Multiply-accumulates of :func:`local_correlation` for each cell: local means, products and windows."""
+    pixels, window = (cell // 2) ** 2, cell**2
+    means = 2 * (DETAIL**2 + 4) * pixels
+    return means + (2 * reach + 1) ** 2 * (pixels + window) + pixels + window
+
+
 def _pooled(scores: Tensor, cell: int) -> Tensor:
     """The mean over a window of two cells around each cell."""
     return functional.avg_pool2d(scores, 2 * cell, stride=cell, padding=cell // 2)
@@ -67,4 +77,4 @@ def _pooled(scores: Tensor, cell: int) -> Tensor:
 
 def _detail(frame: Frame) -> Float[Tensor, "b 1 h_half w_half"]:
     half = functional.avg_pool2d(frame, 2)
-    return half - functional.avg_pool2d(half, 9, stride=1, padding=4, count_include_pad=False)
+    return half - functional.avg_pool2d(half, DETAIL, stride=1, padding=DETAIL // 2, count_include_pad=False)

@@ -87,7 +87,13 @@ def test_macs_follow_the_formula() -> None:
     step += fine_cells * (16 * (2 + k) * embedding + 9 * (embedding + coarse // 4 + fine) * 4 * fine)
     step += fine_cells * shown * (k + 16)
     take = fine_cells * shown * 16 * k
-    assert macs_per_clip(net, 10, 10, (1, 64, 64)) == 19 * step + 10 * take
+    unseen = net.uncounted_macs(64, 64)
+    assert macs_per_clip(net, 10, 10, (1, 64, 64)) == 19 * (step + unseen) + 10 * take
+    assert 0 < unseen < step / 2
+
+
+def test_macs_of_padding_are_counted() -> None:
+    assert small().uncounted_macs(57, 60) == small().uncounted_macs(64, 64) > small().uncounted_macs(56, 64)
 
 
 @pytest.mark.parametrize("arguments", [{"layers": 0}, {"channels": 0}, {"coarse": 6}, {"reach": 0}])
