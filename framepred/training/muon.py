@@ -14,17 +14,17 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum for kernels, AdamW for all other parameters, under one learning rate.
+    """Orthogonalised momentum for kernels, AdamW for all other parameters.
 
     A kernel ``(out, in, kh, kw)`` is a matrix ``(out, in·kh·kw)``; its momentum is replaced by the nearest
     semi-orthogonal matrix, so that rare directions move as far as common ones (K. Jordan et al. 2024,
-    https://kellerjordan.github.io/posts/muon). Its update is scaled to the root mean square of AdamW's (Liu et al.
-    2025, arXiv:2502.16982), so that both share rate, weight decay and schedule. ``torch.optim.Muon`` takes
-    matrices only.
+    https://kellerjordan.github.io/posts/muon). ``torch.optim.Muon`` takes matrices only.
 
     Args:
         params: the parameters to train, as tensors.
-        lr: learning rate, at least 0.
+        lr: learning rate of AdamW, at least 0.
+        kernel_lr: learning rate of kernels, at least 0: how far a step moves any direction of inputs, times
+            √(out / in·kh·kw) where a kernel has more outputs than inputs.
         momentum: share of the past kept in the momentum of kernels, in [0, 1).
         betas: shares of the past kept in AdamW's two moments, in [0, 1).
         weight_decay: share of each parameter taken away by a step of rate 1.
@@ -37,25 +37,26 @@ class Muon(torch.optim.Optimizer):
         self,
         params: Iterable[Tensor],
         lr: float = 2e-3,
+        kernel_lr: float = 0.02,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.98),
         weight_decay: float = 0.01,
     ) -> None:
-        if lr < 0 or weight_decay < 0 or not all(0 <= share < 1 for share in (momentum, *betas)):
+        if min(lr, kernel_lr, weight_decay) < 0 or not all(0 <= share < 1 for share in (momentum, *betas)):
             raise ValueError(
-                f"Muon needs lr and weight_decay of at least 0 and momentum and betas in [0, 1), "
-                f"not lr {lr}, weight_decay {weight_decay}, momentum {momentum}, betas {betas}."
+                "Muon needs rates and weight_decay of at least 0, and momentum and betas in [0, 1), not "
+                f"lr {lr}, kernel_lr {kernel_lr}, weight_decay {weight_decay}, momentum {momentum}, betas {betas}."
             )
         kernels: list[Tensor] = []
         others: list[Tensor] = []
         for parameter in params:
             (kernels if _is_kernel(parameter) else others).append(parameter)
         groups = [
-            {"params": group, "orthogonal": orthogonal}
-            for group, orthogonal in ((kernels, True), (others, False))
-            if group
+            {"params": kernels, "lr": kernel_lr, "orthogonal": True},
+            {"params": others, "lr": lr, "orthogonal": False},
         ]
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "betas": tuple(betas), "weight_decay": weight_decay})
+        defaults = {"momentum": momentum, "betas": tuple(betas), "weight_decay": weight_decay}
+        super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -81,7 +82,7 @@ class Muon(torch.optim.Optimizer):
         state["momentum"].lerp_(gradient, 1 - momentum)
         ahead = gradient.lerp(state["momentum"], momentum)  # Nesterov's look ahead
         matrix = orthogonalise(ahead.flatten(1))
-        scaled: Tensor = 0.2 * max(matrix.shape) ** 0.5 * matrix
+        scaled: Tensor = max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5 * matrix
         return scaled.view_as(parameter)
 
     def _adam(self, parameter: Tensor, betas: tuple[float, float], **_: object) -> Tensor:

@@ -68,17 +68,18 @@ def test_without_kernels_it_is_adamw() -> None:
     torch.testing.assert_close(ours.bias, theirs.bias)
 
 
-def test_a_step_has_the_size_of_an_adamw_step() -> None:
-    kernel = nn.Parameter(torch.zeros(16, 4, 3, 3))
-    kernel.grad = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0)) * 1e-3
-    Muon([kernel], lr=0.01, weight_decay=0).step()
-    assert kernel.detach().square().mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.2)
+@pytest.mark.parametrize(("shape", "reach"), [((8, 4, 3, 3), 0.01), ((32, 8, 1, 1), 0.02)])
+def test_a_step_moves_every_direction_by_the_rate(shape: tuple[int, ...], reach: float) -> None:
+    kernel = nn.Parameter(torch.zeros(shape))
+    kernel.grad = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 1e-3
+    Muon([kernel], kernel_lr=0.01, weight_decay=0).step()
+    assert torch.linalg.svdvals(kernel.detach().flatten(1)).tolist() == pytest.approx([reach] * 8, rel=0.5)
 
 
 def test_it_learns() -> None:
     model = net()
     before = loss(model).item()
-    assert train(model, Muon(model.parameters(), lr=0.01), 60) < before / 10
+    assert train(model, Muon(model.parameters(), lr=0.01, kernel_lr=0.1), 60) < before / 10
 
 
 def test_a_resumed_run_repeats_an_unbroken_one() -> None:
@@ -106,7 +107,9 @@ def test_the_closure_is_evaluated_with_gradients() -> None:
     assert optimizer.step(closure) == pytest.approx(optimizer.step(closure), rel=0.5)
 
 
-@pytest.mark.parametrize("arguments", [{"lr": -1.0}, {"momentum": 1.0}, {"betas": (0.9, 1.5)}, {"weight_decay": -0.1}])
+@pytest.mark.parametrize(
+    "arguments", [{"lr": -1.0}, {"kernel_lr": -1.0}, {"momentum": 1.0}, {"betas": (0.9, 1.5)}, {"weight_decay": -0.1}]
+)
 def test_arguments_outside_their_domain_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="Muon needs"):
         Muon(net().parameters(), **arguments)
