@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,15 +21,16 @@ def split_files(
 ) -> dict[Split, list[str]]:
     """Divide files among the splits.
 
-    Lists and patterns come first; the files that they leave are divided by the hash of their names, so that a file
-    stays in its split when others come and go. A split by hash gets a file at least, unless its fraction is 0.
+    Lists and patterns come first; the files that they leave are divided among the other splits by the hash of their
+    names, so that a file stays in its split when others come and go, where these are many.
 
     Args:
         names: the files' paths within ``root``, with ``/`` between the parts.
         root: the folder.
         wanted: for each split a list file (.txt, one name a line), a pattern such as ``test/*`` whose ``*`` also
             stands for ``/``, or None for its share of the rest.
-        fractions: the shares of val and test in what lists and patterns leave; train has the rest.
+        fractions: the shares of val and test; train has the rest. In what lists and patterns leave, the other splits
+            keep these proportions, and each gets a file at least; a split with the fraction 0 stays empty.
 
     Raises:
         ConfigError: if fractions are not between 0 and 1, or a file is wanted in two splits.
@@ -41,10 +43,12 @@ def split_files(
         splits[split] = [] if choice is None else _chosen(choice, names, root)
     _check_apart(splits)
     taken = {name for chosen in splits.values() for name in chosen}
-    by_hash = _by_hash([name for name in names if name not in taken], fractions, wanted)
-    for split, share in by_hash.items():
-        splits[split] = share
-    _check_filled(splits, len(names), root, fractions, wanted)
+    shares: dict[Split, float] = {**fractions, "train": 1 - sum(fractions.values())}
+    unnamed = {split: share for split, share in shares.items() if wanted[split] is None and share}
+    splits |= _by_hash([name for name in names if name not in taken], unnamed)
+    for split in wanted:
+        if not splits[split] and (wanted[split] is not None or split in unnamed):
+            raise DataError(_lack(split, len(names), root))
     return splits
 
 
@@ -61,26 +65,23 @@ def _chosen(choice: str, names: Sequence[str], root: Path) -> list[str]:
             f"{file} names {missing[0]}, and {len(missing) - 1} more, that are not among the usable files of {root}; "
             "write each as its path within that folder."
         )
-    return [name for name in names if name in set(listed)]
+    kept = set(listed)
+    return [name for name in names if name in kept]
 
 
-def _by_hash(
-    names: list[str], fractions: Mapping[Split, float], wanted: Mapping[Split, str | None]
-) -> dict[Split, list[str]]:
-    """Shares of the splits that no list or pattern names."""
-    shares: dict[Split, list[str]] = {}
-    rest = sorted(names, key=_place)
-    edge = 0.0
-    hashed: tuple[Split, ...] = ("test", "val")
-    for split in hashed:
-        if wanted.get(split) is None:
-            edge += fractions[split]
-            count = sum(_place(name) < edge for name in rest)
-            count = max(count, 1) if fractions[split] else 0
-            shares[split], rest = rest[:count], rest[count:]
-    if wanted.get("train") is None:
-        shares["train"] = rest
-    return {split: [name for name in names if name in set(share)] for split, share in shares.items()}
+def _by_hash(names: list[str], shares: Mapping[Split, float]) -> dict[Split, list[str]]:
+    """Divide files by shares, by the place of each name alone; but each split gets one, while there are enough."""
+    ordered = sorted(names, key=_place)
+    divided: dict[Split, list[str]] = {}
+    begin, edge = 0, 0.0
+    for later, split in zip(reversed(range(len(shares))), shares, strict=True):
+        edge += shares[split] / sum(shares.values())
+        end = bisect_left(ordered, edge, key=_place) if later else len(ordered)
+        end = max(begin, min(max(end, begin + 1), len(ordered) - later))
+        chosen = set(ordered[begin:end])
+        divided[split] = [name for name in names if name in chosen]
+        begin = end
+    return divided
 
 
 def _place(name: str) -> float:
@@ -98,16 +99,9 @@ def _check_apart(splits: Mapping[Split, list[str]]) -> None:
             )
 
 
-def _check_filled(
-    splits: Mapping[Split, list[str]],
-    total: int,
-    root: Path,
-    fractions: Mapping[Split, float],
-    wanted: Mapping[Split, str | None],
-) -> None:
-    for split, names in splits.items():
-        if not names and (wanted.get(split) is not None or fractions.get(split, 1) > 0):
-            raise DataError(
-                f"No file is left for {split} among the {total} usable in {root}; add files (a split is made of whole "
-                f"files), or choose them with --data.init_args.{split}."
-            )
+def _lack(split: Split, total: int, root: Path) -> str:
+    way_out = "" if split == "train" else f", or do without: --data.init_args.{split}_fraction 0"
+    return (
+        f"No file is left for {split} among the {total} usable in {root}: add files, as each belongs to one split, "
+        f"choose some with --data.init_args.{split}{way_out}."
+    )

@@ -64,7 +64,7 @@ class VideoFolder(Dataset[Tensor]):
         layout: str | None = None,
         skip_broken: bool = False,
     ) -> None:
-        _check(length=length, every=every, stride=stride or 1, channels=channels or 1)
+        check_counts(length=length, every=every, stride=stride, channels=channels)
         self.root = Path(root).expanduser()
         self.length = length
         self.every = every
@@ -126,7 +126,7 @@ class VideoFolder(Dataset[Tensor]):
 
     def _take(self, sources: Sequence[Source], stride: int | None) -> None:
         self.sources = tuple(sources)
-        self.stride = stride or self.span
+        self.stride = self.span if stride is None else stride
         self._ends = list(accumulate(source.clips * self._windows(source) for source in self.sources))
 
     def _windows(self, source: Source) -> int:
@@ -195,7 +195,12 @@ def _order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def _check(**counts: int) -> None:
+def check_counts(**counts: int | None) -> None:
+    """Refuse arguments below 1; None passes.
+
+    Raises:
+        ConfigError: if there is one.
+    """
     for name, count in counts.items():
-        if count < 1:
+        if count is not None and count < 1:
             raise ConfigError(f"{name} must be at least 1, not {count}.")

@@ -1,6 +1,7 @@
 """A folder of videos for training: split by file, shuffled, and told about before training begins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
@@ -9,7 +10,7 @@ from framepred.data.clip_data import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.fitting import Fit
 from framepred.data.splitting import split_files
-from framepred.data.video_folder import Shuffled, VideoFolder, evenly_spread
+from framepred.data.video_folder import Shuffled, VideoFolder, check_counts, evenly_spread
 from framepred.errors import ConfigError
 
 
@@ -76,6 +77,7 @@ class VideoFolderData(ClipData):
         super().__init__(context, horizon, batch_size, num_workers)
         if seed < 0:
             raise ConfigError(f"seed must be 0 or more, not {seed}.")
+        check_counts(clips_per_epoch=clips_per_epoch, val_clips=val_clips, test_clips=test_clips, stride=stride)
         self.root = root
         self.stride = stride
         self.every = every
@@ -89,7 +91,6 @@ class VideoFolderData(ClipData):
         self.clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
         self.seed = seed
         self.skip_broken = skip_broken
-        self._parts: dict[Split, VideoFolder] = {}
 
     def prepare_data(self) -> None:
         """Look into the files: once a machine, as what was found is kept in the user's cache."""
@@ -99,10 +100,22 @@ class VideoFolderData(ClipData):
         """Find the files, so that what is wrong with them is said before training begins."""
         self.part("train")
 
+    @cached_property
+    def whole(self) -> VideoFolder:
+        """The clips of all files, end to end."""
+        return VideoFolder(
+            self.root,
+            self.context + self.horizon,
+            every=self.every,
+            size=self.size,
+            fit=self.fit,
+            channels=self.channels,
+            layout=self.layout,
+            skip_broken=self.skip_broken,
+        )
+
     def part(self, split: Split) -> VideoFolder:
         """All clips of the files of a split."""
-        if not self._parts:
-            self._parts = self._split()
         return self._parts[split]
 
     def dataset(self, split: Split) -> Dataset[Tensor]:
@@ -122,40 +135,38 @@ class VideoFolderData(ClipData):
         parts = {split: self.part(split) for split in SPLITS_OF_STAGE[None]}
         files = sum(len(part.sources) for part in parts.values())
         counts = [f"{split} {len(part.sources):,} files, {self._clips_said(split)}" for split, part in parts.items()]
-        return "\n         ".join([f"{files:,} files in {self.root}: {'; '.join(counts)}", *self._losses(parts)])
+        lines = [f"{files:,} files in {self.root}: {'; '.join(counts)}", *_left_out(self.whole, [*parts.values()])]
+        return "\n         ".join(lines + _copied(parts))
 
     def _clips_said(self, split: Split) -> str:
         clips, used = len(self.part(split)), self.count(split)
         return f"{clips:,} clips" if used == clips else f"{used:,} of {clips:,} clips"
 
-    def _losses(self, parts: Mapping[Split, VideoFolder]) -> list[str]:
-        """A line for everything that is left out, and for copies that make a score worthless."""
-        whole, lines = parts["train"], []
-        unused, frames = (sum(getattr(part, kind) for part in parts.values()) for kind in ("unused_frames", "frames"))
-        if unused:
-            lines.append(
-                f"left out {unused:,} of {frames:,} frames, at ends of files: they fill no clip of {whole.span}"
-            )
-        if whole.left_out:
-            lines.append(f"left out {len(whole.left_out):,} files that cannot be used:")
-        lines += [f"  {sentence}" for sentence in whole.left_out]
-        trained = {source.content for source in whole.sources}
-        copies = [source for split in ("val", "test") for source in parts[split].sources if source.content in trained]
-        if copies:
-            lines.append(f"beware   {len(copies):,} files of val and test are copies of training files: scores flatter")
-        return lines
-
-    def _split(self) -> dict[Split, VideoFolder]:
-        whole = VideoFolder(
-            self.root,
-            self.context + self.horizon,
-            every=self.every,
-            size=self.size,
-            fit=self.fit,
-            channels=self.channels,
-            layout=self.layout,
-            skip_broken=self.skip_broken,
+    @cached_property
+    def _parts(self) -> dict[Split, VideoFolder]:
+        names = split_files(
+            [source.name for source in self.whole.sources], self.whole.root, self.wanted, self.fractions
         )
-        names = split_files([source.name for source in whole.sources], whole.root, self.wanted, self.fractions)
         strides: dict[Split, int | None] = {"train": self.stride, "val": None, "test": None}
-        return {split: whole.only(names[split], strides[split]) for split in names}
+        return {split: self.whole.only(names[split], strides[split]) for split in names}
+
+
+def _left_out(whole: VideoFolder, parts: Sequence[VideoFolder]) -> list[str]:
+    """A line for each reason why something is left out."""
+    lines = []
+    unused, frames = (sum(getattr(part, kind) for part in parts) for kind in ("unused_frames", "frames"))
+    if unused:
+        lines.append(f"left out {unused:,} of {frames:,} frames, at ends of files: they fill no clip of {whole.span}")
+    unnamed = len(whole.sources) - sum(len(part.sources) for part in parts)
+    if unnamed:
+        lines.append(f"left out {unnamed:,} files that no list or pattern names")
+    if whole.left_out:
+        lines.append(f"left out {len(whole.left_out):,} files that cannot be used:")
+    return lines + [f"  {sentence}" for sentence in whole.left_out]
+
+
+def _copied(parts: Mapping[Split, VideoFolder]) -> list[str]:
+    """A line on files that are scored and were trained on under another name."""
+    trained = {source.content for source in parts["train"].sources}
+    copies = sum(source.content in trained for split in ("val", "test") for source in parts[split].sources)
+    return [f"beware   {copies:,} files of val and test are copies of training files: scores flatter"] if copies else []

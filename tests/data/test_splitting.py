@@ -1,0 +1,93 @@
+"""Files, never windows, are divided among train, val and test."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framepred.data.digits import Split
+from framepred.data.splitting import split_files
+from framepred.errors import ConfigError, DataError
+
+NAMES = [f"{person}/{number}.mp4" for person in ("ann", "bob", "cy") for number in range(40)]
+HERE = Path("videos")
+TENTHS: dict[Split, float] = {"val": 0.1, "test": 0.1}
+
+
+def split(
+    names: list[str] = NAMES, root: Path = HERE, fractions: dict[Split, float] = TENTHS, **wanted: str
+) -> dict[Split, list[str]]:
+    return split_files(names, root, {"train": None, "val": None, "test": None, **wanted}, fractions)  # type: ignore[dict-item]
+
+
+@given(st.sets(st.text(min_size=1), min_size=3), st.floats(0, 0.5), st.floats(0, 0.4))
+def test_every_file_is_in_one_split(names: set[str], val: float, test: float) -> None:
+    splits = split(sorted(names), fractions={"val": val, "test": test})
+    assert sorted(name for part in splits.values() for name in part) == sorted(names)
+    assert bool(splits["val"]) == (val > 0)
+    assert bool(splits["test"]) == (test > 0)
+
+
+def test_shares_are_about_as_asked() -> None:
+    names = [f"{number}.mp4" for number in range(5000)]
+    splits = split(names, fractions={"val": 0.2, "test": 0.1})
+    assert len(splits["val"]) == pytest.approx(1000, abs=100)
+    assert len(splits["test"]) == pytest.approx(500, abs=70)
+
+
+def test_files_stay_in_their_split_when_others_come() -> None:
+    before, after = split(NAMES[:100]), split(NAMES)
+    for name in before:
+        assert set(before[name]) <= set(after[name])
+
+
+def test_patterns_take_files_first_and_the_rest_is_divided() -> None:
+    splits = split(test="cy/*")
+    assert splits["test"] == NAMES[80:]
+    assert sorted(splits["train"] + splits["val"]) == sorted(NAMES[:80])
+    assert 0 < len(splits["val"]) < 20
+
+
+def test_a_list_of_training_files_leaves_the_rest_to_val_and_test() -> None:
+    splits = split(train="ann/*")
+    assert splits["train"] == NAMES[:40]
+    assert sorted(splits["val"] + splits["test"]) == sorted(NAMES[40:])
+    assert len(splits["val"]) == pytest.approx(40, abs=12)
+
+
+def test_all_splits_by_pattern() -> None:
+    splits = split(train="ann/*", val="bob/[0-4].mp4", test="cy/*")
+    assert [len(names) for names in splits.values()] == [40, 5, 40]
+
+
+def test_lists(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("cy/3.mp4\n\nbob/7.mp4\n")
+    splits = split(root=tmp_path, val="mine.txt")
+    assert splits["val"] == ["bob/7.mp4", "cy/3.mp4"]
+    assert len(splits["train"]) + len(splits["test"]) == len(NAMES) - 2
+    assert split(val=str(tmp_path / "mine.txt"))["val"] == splits["val"]
+
+
+def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cy/0\.mp4 is wanted for val and for test"):
+        split(val="cy/*", test="cy/*")
+    with pytest.raises(DataError, match="No file is left for val among the 120"):
+        split(val="dora/*")
+    with pytest.raises(
+        DataError, match=r"No file is left for val among the 2 usable in videos: add files, .*, or do without: --data"
+    ):
+        split(NAMES[:2])
+    with pytest.raises(DataError, match="No file is left for val"):
+        split(train="*")
+    with pytest.raises(DataError, match=r"The list gone\.txt is neither here nor in videos"):
+        split(val="gone.txt")
+    (tmp_path / "wrong.txt").write_text("cy/3.mp4\ncy/99.mp4\n")
+    with pytest.raises(DataError, match=r"wrong\.txt names cy/99\.mp4, and 0 more, that are not among"):
+        split(val=str(tmp_path / "wrong.txt"))
+
+
+@pytest.mark.parametrize("fractions", [{"val": -0.1, "test": 0.1}, {"val": 0.5, "test": 0.5}])
+def test_fractions_have_a_domain(fractions: dict[Split, float]) -> None:
+    with pytest.raises(ConfigError, match="must be 0 or more and below 1 together"):
+        split(fractions=fractions)

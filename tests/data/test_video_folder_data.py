@@ -1,0 +1,214 @@
+"""A folder in training: what is said first, the same clips for any worker count, resume at the very clip."""
+
+import hashlib
+import typing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from framepred.clips import ClipBatch
+from framepred.data import VideoFolderData
+from framepred.errors import ConfigError, DataError
+from framepred.media.writing import write_video
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create .* worker processes"),
+]
+FILES = 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine videos and three arrays of 11 frames, all different."""
+    root = tmp_path_factory.mktemp("videos")
+    for number in range(FILES):
+        frames = np.random.default_rng(number).integers(0, 256, (11, 1, 16, 24), dtype=np.uint8)
+        write_video(root / f"{number:02}{'.npy' if number % 4 == 0 else '.mp4'}", torch.from_numpy(frames))
+    return root
+
+
+def small(root: Path, **arguments: typing.Any) -> VideoFolderData:
+    defaults = {"context": 3, "horizon": 2, "batch_size": 4, "stride": 2, "channels": 1}
+    return VideoFolderData(str(root), **{**defaults, **arguments})
+
+
+def hashes(batch: ClipBatch) -> list[str]:
+    return [hashlib.sha256(clip.numpy().tobytes()).hexdigest() for clip in batch.clips]
+
+
+def test_batches_are_cut_into_context_and_target(folder: Path) -> None:
+    batch = next(iter(small(folder).train_dataloader()))
+    assert isinstance(batch, ClipBatch)
+    assert batch.context.shape == (4, 3, 1, 16, 24)
+    assert batch.target.shape == (4, 2, 1, 16, 24)
+    assert batch.context.dtype == torch.uint8
+
+
+def test_files_are_split_and_never_their_windows(folder: Path) -> None:
+    data = small(folder)
+    files = {split: {source.name for source in data.part(split).sources} for split in ("train", "val", "test")}
+    assert len(set().union(*files.values())) == sum(map(len, files.values())) == FILES
+    assert min(map(len, files.values())) >= 1
+    clips = {
+        "train": {clip for batch in data.train_dataloader() for clip in hashes(batch)},
+        "val": {clip for batch in data.val_dataloader() for clip in hashes(batch)},
+        "test": {clip for batch in data.test_dataloader() for clip in hashes(batch)},
+    }
+    assert len(set().union(*clips.values())) == sum(map(len, clips.values()))
+    assert {len(clips[split]) / len(files[split]) for split in ("val", "test")} == {2}  # end to end
+    assert len(clips["train"]) == 4 * len(files["train"])  # every second frame begins one
+
+
+def test_splits_by_pattern_and_list(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "val.txt").write_text("03.mp4\n")
+    data = small(folder, test="0[12].mp4", val=str(tmp_path / "val.txt"))
+    assert [source.name for source in data.part("test").sources] == ["01.mp4", "02.mp4"]
+    assert [source.name for source in data.part("val").sources] == ["03.mp4"]
+    assert len(data.part("train").sources) == FILES - 3
+
+
+def test_fewer_clips_are_spread_over_the_files(folder: Path) -> None:
+    data = small(folder, val="*.npy", val_clips=3, clips_per_epoch=8)
+    assert len([clip for batch in data.val_dataloader() for clip in hashes(batch)]) == 3
+    assert len(data.train_dataloader()) == 2
+    assert "val 3 files, 3 of 6 clips" in data.describe()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(folder: Path, workers: int) -> None:
+    alone, helped = small(folder), small(folder, num_workers=workers)
+    next(iter(alone.val_dataloader()))  # files are open when workers are forked
+    for mine, theirs in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
+        assert torch.equal(mine.clips, theirs.clips)
+    for mine, theirs in zip(alone.val_dataloader(), helped.val_dataloader(), strict=True):
+        assert torch.equal(mine.clips, theirs.clips)
+
+
+def test_the_seed_changes_the_order(folder: Path) -> None:
+    one, other = (next(iter(small(folder, seed=seed).train_dataloader())).clips for seed in (0, 1))
+    assert not torch.equal(one, other)
+
+
+class PowerCutError(Exception):
+    """What kills a run."""
+
+
+class Witness(LightningModule):
+    """Notes the clips of every batch; dies before batch ``dies_at``."""
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.dies_at = dies_at
+        self.seen: list[list[str]] = []
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> torch.Tensor:
+        if len(self.seen) == self.dies_at:
+            raise PowerCutError
+        self.seen.append(hashes(batch))
+        return self.weight * batch.context.float().mean()
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        """Validation in the middle of an epoch must not move the stream."""
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(root: Path, to: Path, witness: Witness, *, workers: int = 0, resume: bool = False) -> list[list[str]]:
+    saving = ModelCheckpoint(to, filename="last", every_n_train_steps=1, enable_version_counter=False)
+    Trainer(
+        default_root_dir=to,
+        accelerator="cpu",
+        callbacks=[saving],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        max_epochs=3,
+    ).fit(
+        witness,
+        small(root, num_workers=workers, clips_per_epoch=20),
+        ckpt_path=to / "last.ckpt" if resume else None,
+        weights_only=True,
+    )
+    return witness.seen
+
+
+@pytest.mark.parametrize(("dies_at", "workers"), [(2, 0), (5, 1), (7, 2), (12, 0)])
+def test_a_killed_run_sees_what_it_would_have_seen(folder: Path, tmp_path: Path, dies_at: int, workers: int) -> None:
+    whole = fit(folder, tmp_path / "whole", Witness())
+    assert len(whole) == 15
+    assert len({clip for batch in whole for clip in batch}) > 20  # epochs go on in the stream, not from its beginning
+    dying = Witness(dies_at)
+    with pytest.raises(PowerCutError):
+        fit(folder, tmp_path, dying, workers=workers)
+    assert dying.seen + fit(folder, tmp_path, Witness(), workers=workers, resume=True) == whole
+
+
+def test_the_description_says_how_much_is_used_and_what_is_left_out(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("words")
+    data = small(tmp_path, skip_broken=True, val="0[14].*", test="02.mp4")
+    lines = [line.strip() for line in data.describe().splitlines()]
+    assert lines[0] == f"12 files in {tmp_path}: train 9 files, 36 clips; val 2 files, 4 clips; test 1 files, 2 clips"
+    assert lines[1] == "left out 3 of 132 frames, at ends of files: they fill no clip of 5"
+    assert lines[2] == "left out 2 files that cannot be used:"
+    assert lines[3] == f"{tmp_path}/empty.mp4 is an empty file of 0 bytes; copy or record it again."
+    assert lines[4].startswith(f"{tmp_path}/text.mp4 holds no video")
+    assert len(lines) == 5
+
+
+def test_files_that_no_split_takes_are_said(folder: Path) -> None:
+    data = small(folder, train="0[1-5].*", val="0[67].*", test="08.*")
+    assert "left out 4 files that no list or pattern names" in data.describe()
+
+
+def test_copies_among_the_splits_are_said(folder: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.mp4").write_bytes((folder / "01.mp4").read_bytes())
+    assert "beware   2 files of val and test are copies of training files" in small(tmp_path).describe()
+    assert "beware" not in small(folder).describe()
+
+
+def test_broken_files_are_said_at_setup(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(DataError, match="is an empty file"):
+        small(tmp_path).setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"context": 0}, "context and horizon must be at least 1"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"stride": 0}, "stride must be at least 1"),
+        ({"val_clips": 0}, "must be at least 1"),
+        ({"test_clips": 0}, "must be at least 1"),
+        ({"clips_per_epoch": 0}, "must be at least 1"),
+        ({"val_fraction": 1.0}, "must be 0 or more and below 1 together"),
+    ],
+)
+def test_arguments_outside_their_domain_are_named(folder: Path, arguments: dict[str, int], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        small(folder, **arguments).train_dataloader()
+
+
+def test_the_command_line_can_set_every_argument(folder: Path) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(VideoFolderData, "data")
+    parsed = parser.parse_args(
+        [f"--data.root={folder}", "--data.size=[48, 64]", "--data.fit=crop", "--data.val=*.mp4", "--data.every=2"]
+    )
+    data = parser.instantiate(parsed).data
+    assert (data.size, data.fit, data.wanted["val"], data.every) == ((48, 64), "crop", "*.mp4", 2)
