@@ -12,6 +12,7 @@ from framepred.cli.data import data
 from framepred.cli.demo import demo
 from framepred.cli.evaluate import evaluate
 from framepred.cli.predict import predict
+from framepred.cli.stream import stream
 from framepred.cli.train import train
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
@@ -31,6 +32,7 @@ app.command()(demo)
 app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(stream)
 app.command()(data)
 app.command()(weights)
 

@@ -1,5 +1,6 @@
 """Follow a stream frame by frame: what comes next, and how surprising the frame just seen was."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from framepred.forecaster import Forecaster
 from framepred.inference.scaling import shrunk
 from framepred.inference.scenes import is_cut
 from framepred.inference.surprise import WINDOW, Surprise
+from framepred.media.player import Moment
 
 SETTLING = 10  # frames from a start whose errors say more about how little was seen than about what is seen
 
@@ -88,3 +90,11 @@ class Follower:
     def _judged(self, mse: float | None) -> float | None:
         self._age += 1
         return None if mse is None or self._age <= SETTLING else self._surprise.judge(mse)
+
+
+def follow(follower: Follower, moments: Iterable[Moment]) -> Iterator[tuple[int, Moment, Step]]:
+    """See frame after frame of a source as it plays: its number from 0, the frame with its time, and what it gave."""
+    for number, moment in enumerate(moments):
+        if moment.fresh:
+            follower.forget()
+        yield number, moment, follower.see(moment.frame)

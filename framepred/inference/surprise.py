@@ -44,3 +44,25 @@ class Surprise:
         usual = median(self._errors)
         spread = SPREAD_OF_MAD * median(abs(each - usual) for each in self._errors)
         return (error - usual) / max(spread, LEAST_SPREAD)
+
+
+class Alarm:
+    """Rings when surprise passes a threshold, and again only after it was back.
+
+    Args:
+        threshold: in standard deviations.
+
+    Raises:
+        ConfigError: if it is not a positive number.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        if not 0 < threshold < float("inf"):
+            raise ConfigError(f"The surprise that rings the alarm must be a positive number, not {threshold:g}.")
+        self._threshold = threshold
+        self._beyond = False
+
+    def rings(self, surprise: float | None) -> bool:
+        """Whether the alarm rings at the surprise of this frame; None, unknown, is not beyond the threshold."""
+        before, self._beyond = self._beyond, surprise is not None and surprise > self._threshold
+        return self._beyond and not before

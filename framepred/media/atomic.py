@@ -1,4 +1,4 @@
-"""Write beside, then rename: an output is whole or it is not there; or in place, where what was written must stay."""
+"""Write beside, then rename: an output is whole or it is not there."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,35 +22,30 @@ def written_beside(path: Path) -> Iterator[Path]:
     newcomers = [parent for parent in path.absolute().parents if not parent.exists()]
     draft = path.absolute().with_name(f".{uuid4().hex}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        _replace(draft, path)
-    except BaseException as error:
+        with refusals(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+            _replace(draft, path)
+    except BaseException:
         _remove(draft)
         for parent in newcomers:
             with suppress(OSError):
                 parent.rmdir()
-        if isinstance(error, OSError):
-            raise _refusal(path, error) from error
         raise
 
 
 @contextmanager
-def written_in_place(path: Path) -> Iterator[Path]:
-    """Give the path itself, in a folder that is there, for a file that must hold what was written so far at any time.
+def refusals(path: Path) -> Iterator[None]:
+    """Say in a sentence why the operating system does not let ``path`` be written.
 
     Raises:
-        MediaError: if the operating system refuses to write.
+        MediaError: instead of the OSError of the block.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
+        yield
     except OSError as error:
-        raise _refusal(path, error) from error
-
-
-def _refusal(path: Path, error: OSError) -> MediaError:
-    return MediaError(f"{path} cannot be written ({error.strerror or error}); free that place or choose another.")
+        reason = error.strerror or str(error)
+        raise MediaError(f"{path} cannot be written ({reason}); free that place or choose another.") from error
 
 
 def _replace(draft: Path, path: Path) -> None:

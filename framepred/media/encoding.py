@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.atomic import written_beside, written_in_place
+from framepred.media.atomic import refusals, written_beside
 from framepred.media.formats import GIF, check_output
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 
@@ -73,8 +73,7 @@ class VideoWriter:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "VideoWriter":
-        place = written_in_place(self.path) if self._growing else written_beside(self.path)
-        self._draft = self._cleanup.enter_context(place)
+        self._draft = self._path_in_place() if self._growing else self._cleanup.enter_context(written_beside(self.path))
         return self
 
     def write(self, frame: Shaped[Tensor, "c h w"]) -> None:
@@ -107,6 +106,11 @@ class VideoWriter:
                 raise ClipError(f"{self.path} was not written because there is no frame to write; give at least one.")
             with _encoding(self.path):
                 self._encoder.finish()
+
+    def _path_in_place(self) -> Path:
+        with refusals(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.path
 
     def _abandon(self) -> None:
         if self._encoder is not None:

@@ -76,6 +76,28 @@ def check_output(target: str | Path) -> Path:
     return path
 
 
+def check_growing(target: str | Path, suffix: str, source: str) -> Path:
+    """The path of a file that can be written in place while a source is read.
+
+    Args:
+        target: the path.
+        suffix: what it must end in, such as ``.csv``.
+        source: what is read meanwhile.
+
+    Raises:
+        MediaError: if it ends otherwise, is a folder, may not be written, or is the source.
+    """
+    path = Path(target).expanduser()
+    if path.suffix.lower() != suffix:
+        raise MediaError(f"{path} cannot be written as the stream plays; choose a name that ends in {suffix}.")
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder, not a file; choose another name.")
+    if path.exists() and not is_live(source) and path.samefile(source):
+        raise MediaError(f"{path} is what is read and would be written over; choose another name.")
+    _check_writable(path)
+    return path
+
+
 def _check_folder(path: Path) -> None:
     if not frame_files(path):
         raise MediaError(

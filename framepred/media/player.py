@@ -11,7 +11,6 @@ from typing import NamedTuple
 from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.frames import FrameStream
 from framepred.media.reading import open_frames
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles them
@@ -36,18 +35,21 @@ class Player:
     Args:
         source: a file or folder of frames, a camera number, or a URL.
         tell: is given a sentence when the source is lost and when it is back.
-        ended: set it to end what plays on its own.
+        layout: the order of an array file's axes, such as ``thwc``; None where its shape tells.
+        ended: set it to end before the source does.
         clock: seconds, for the times of what plays on its own.
 
     Raises:
         MediaError: if the source cannot be opened.
         ClipError: if it is an array with several clips.
+        ConfigError: if ``layout`` does not fit.
     """
 
     def __init__(
         self,
         source: str | Path,
         tell: Callable[[str], None],
+        layout: str | None = None,
         ended: Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,14 +57,14 @@ class Player:
         self._tell = tell
         self._ended = ended or Event()
         self._clock = clock
-        self._stream = open_frames(source)
+        self._stream = open_frames(source, layout=layout)
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
         self.steady = self._stream.steady
 
     def __iter__(self) -> Iterator[Moment]:
         if not self._stream.endless:
-            yield from _file_moments(self._stream)
+            yield from self._to_its_end()
             return
         start = self._clock()
         while not self._ended.is_set():
@@ -70,6 +72,12 @@ class Player:
                 self._delay = FIRST_DELAY
                 yield Moment(frame, self._clock() - start, fresh=count == 0)
             self._reopen()
+
+    def _to_its_end(self) -> Iterator[Moment]:
+        for count, frame in enumerate(self._stream.frames):
+            if self._ended.is_set():
+                return
+            yield Moment(frame, count / self.fps, fresh=count == 0)
 
     def _reopen(self) -> None:
         """Try until the source is back or it is time to end, waiting longer each time."""
@@ -122,8 +130,3 @@ def _taken(slot: "Queue[Tensor | Exception | None]", ended: Event) -> Iterator[T
             if found is None:
                 return
             yield found
-
-
-def _file_moments(stream: FrameStream) -> Iterator[Moment]:
-    for count, frame in enumerate(stream.frames):
-        yield Moment(frame, count / stream.fps, fresh=count == 0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ConfigError
-from framepred.inference.surprise import FEWEST, LEAST_SPREAD, Surprise
+from framepred.inference.surprise import FEWEST, LEAST_SPREAD, Alarm, Surprise
 
 errors = st.lists(st.floats(0, 1), min_size=FEWEST, max_size=30)
 
@@ -58,3 +58,15 @@ def test_what_is_forgotten_does_not_count() -> None:
 def test_a_window_too_small_to_judge_by() -> None:
     with pytest.raises(ConfigError, match="at least 10 frames, not 3"):
         Surprise(window=3)
+
+
+def test_the_alarm_rings_when_surprise_passes_it_and_not_while_it_stays() -> None:
+    alarm = Alarm(4)
+    rings = [alarm.rings(surprise) for surprise in (None, 3.9, 4, 4.1, 9, 3, 5, None, 5)]
+    assert [place for place, rang in enumerate(rings) if rang] == [3, 6, 8]
+
+
+@pytest.mark.parametrize("threshold", [0, -1, float("nan"), float("inf")])
+def test_an_alarm_needs_a_positive_number(threshold: float) -> None:
+    with pytest.raises(ConfigError, match=f"must be a positive number, not {threshold:g}"):
+        Alarm(threshold)

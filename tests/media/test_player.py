@@ -36,7 +36,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> 
     """Make the camera give these levels at each connection; at None it is not there, and after the last never."""
     waiting = iter(connections)
 
-    def connect(source: str) -> FrameStream:
+    def connect(source: str, layout: str | None = None) -> FrameStream:
         levels = next(waiting, None)
         if levels is None:
             raise MediaError("The camera is not there.")
@@ -69,7 +69,7 @@ def test_a_lost_source_is_tried_again_with_a_growing_delay(monkeypatch: pytest.M
     told: list[str] = []
     ended = Patience(waits=15)
     clock = iter(range(100))
-    played = list(Player("0", told.append, ended, lambda: next(clock)))
+    played = list(Player("0", told.append, ended=ended, clock=lambda: next(clock)))
     assert [(int(moment.frame[0, 0, 0]), moment.fresh) for moment in played] == [
         (1, True),
         (2, False),

@@ -1,0 +1,108 @@
+"""A stream as it is followed, to be watched: what is seen, what was predicted of it, how surprising it is."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Shaped, UInt8
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from framepred.media.curve import Curve
+from framepred.media.frames import to_8_bits
+from framepred.media.side_by_side import AHEAD, BACKGROUND, PREDICTED, SEEN, TEXT, WATCHABLE
+
+SHOWN = 200  # frames that the curve reaches back
+WIDEST = 640  # pixels: pictures become no wider than this
+
+
+class StreamPage:
+    """Pages of one size, whatever the frames to come are.
+
+    Args:
+        height: of the first frame, in pixels; pictures are enlarged by a whole factor, or shrunk, to be watchable.
+        width: of the first frame.
+        lead: how many frames before, the predictions were made.
+        alarm: a line in the curve; above it the frame seen has another border. None where there is no alarm.
+    """
+
+    def __init__(self, height: int, width: int, lead: int, alarm: float | None = None) -> None:
+        self._picture = _watchable(height, width)
+        self._letters = max(16, self._picture[1] // 16)
+        self._border = max(3, self._letters // 6)
+        self._cell = max(self._picture[0] + 2 * self._border, 9 * self._letters)
+        self._pictures_at = 3 * self._letters
+        self._curve_at = self._pictures_at + self._picture[1] + 2 * self._border + 2 * self._letters
+        self._curve_height = max(4 * self._letters, self._picture[1] // 3)
+        self._lead = lead
+        self._alarm = alarm
+        self._curve = Curve(SHOWN, alarm)
+
+    def drawn(
+        self,
+        seen: Shaped[Tensor, "c h w"],
+        predicted: Shaped[Tensor, "c h_small w_small"] | None,
+        surprise: float | None,
+        time: float,
+    ) -> UInt8[Tensor, "3 H W"]:
+        """The page of the next frame.
+
+        Args:
+            seen: the frame, gray or RGB: uint8, uint16, or floats in [0, 1].
+            predicted: what was predicted of it, of any size; None where nothing was.
+            surprise: its surprise; None where nobody can say.
+            time: seconds.
+        """
+        self._curve.add(surprise)
+        page = Image.new("RGB", self._size, BACKGROUND)
+        draw = ImageDraw.Draw(page)
+        alarming = self._alarm is not None and surprise is not None and surprise > self._alarm
+        self._put(page, draw, 0, seen, PREDICTED if alarming else SEEN, ("seen", f"{time:.2f} s"))
+        self._put(page, draw, 1, predicted, PREDICTED, ("predicted", f"+{self._lead}"))
+        self._draw_curve(draw, surprise)
+        return torch.from_numpy(np.array(page)).permute(2, 0, 1)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return 2 * self._cell + 3 * self._letters, self._curve_at + self._curve_height + self._letters
+
+    def _put(
+        self,
+        page: Image.Image,
+        draw: ImageDraw.ImageDraw,
+        place: int,
+        frame: Shaped[Tensor, "c h w"] | None,
+        colour: tuple[int, int, int],
+        captions: tuple[str, str],
+    ) -> None:
+        font = ImageFont.load_default(self._letters)
+        left = self._letters + place * (self._cell + self._letters)
+        draw.text((left, 2 * self._letters), captions[0], TEXT, font, anchor="ls")
+        draw.text((left + self._cell, 2 * self._letters), captions[1], SEEN, font, anchor="rs")
+        width, height = self._picture
+        left += (self._cell - width) // 2
+        outer = left - self._border, self._pictures_at, left + width + self._border - 1
+        draw.rectangle((*outer, self._pictures_at + height + 2 * self._border - 1), fill=colour)
+        picture = Image.new("RGB", self._picture, AHEAD) if frame is None else _fitted(frame, self._picture)
+        page.paste(picture, (left, self._pictures_at + self._border))
+
+    def _draw_curve(self, draw: ImageDraw.ImageDraw, surprise: float | None) -> None:
+        font = ImageFont.load_default(self._letters)
+        line, right = self._curve_at - self._letters // 2, self._size[0] - self._letters
+        draw.text((self._letters, line), "surprise", TEXT, font, anchor="ls")
+        draw.text((right, line), "" if surprise is None else f"{surprise:.1f}", TEXT, font, anchor="rs")
+        box = self._letters, self._curve_at, right, self._curve_at + self._curve_height
+        self._curve.draw(draw, box, self._letters)
+
+
+def _watchable(height: int, width: int) -> tuple[int, int]:
+    """Width and height of a picture."""
+    factor = max(1, min(math.ceil(WATCHABLE / height), WIDEST // width)) * min(1, WIDEST / max(height, width))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _fitted(frame: Shaped[Tensor, "c h w"], size: tuple[int, int]) -> Image.Image:
+    """Enlarged by a whole factor its pixels stay pixels, else it is smooth."""
+    image = Image.fromarray(to_8_bits(frame).expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+    whole = size[0] % image.width == 0 == size[1] % image.height
+    return image.resize(size, Image.Resampling.NEAREST if whole else Image.Resampling.BILINEAR)
