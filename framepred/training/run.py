@@ -9,13 +9,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from framepred.errors import ConfigError
 from framepred.training.callbacks import PredictionPanels, RunReport
+from framepred.training.record import RunRecord
 from framepred.training.task import ForecastTask
 
 CHECKPOINTS, BEST, LAST = "checkpoints", "best", "last"
 
 
 def callbacks(folder: Path, progress: bool = True) -> list[Callback]:
-    """What every run carries: best and last checkpoint by validation, panels, report, progress bar."""
+    """What every run carries: best and last checkpoint by validation, panels, report, record, progress bar."""
     carried = [
         ModelCheckpoint(
             folder / CHECKPOINTS,
@@ -27,6 +28,7 @@ def callbacks(folder: Path, progress: bool = True) -> list[Callback]:
         LearningRateMonitor(),
         PredictionPanels(),
         RunReport(folder),
+        RunRecord(folder),
     ]
     return [*carried, RichProgressBar(console_kwargs={"stderr": True})] if progress else carried
 

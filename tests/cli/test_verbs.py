@@ -117,4 +117,4 @@ def test_train_tells_what_counts_and_nothing_else() -> None:
     arguments = ["train", "--config", "smoke", "--trainer.max_steps=1", "--trainer.limit_val_batches=1"]
     command = [sys.executable, "-m", "framepred.cli", *arguments, "--trainer.enable_progress_bar=false"]
     told = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert [line.split()[0] for line in told.stderr.splitlines()] == ["Trains", "on", "to", "for", "writes"]
+    assert [line.split()[0] for line in told.stderr.splitlines()] == ["Trains", "on", "to", "for", "writes", "took"]

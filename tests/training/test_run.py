@@ -1,5 +1,6 @@
 """Whole runs on the CPU: what they leave behind, and that a killed one goes on as if nothing had happened."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,8 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path: Path) ->
     assert resumed.global_step == STEPS
     for name, tensor in unbroken.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+    record = json.loads((tmp_path / "killed/run.json").read_text())
+    assert (record["steps"], record["pieces"]) == (STEPS, 2)
 
 
 def test_a_run_leaves_loadable_best_and_last_checkpoints(tmp_path: Path) -> None:
@@ -68,5 +71,20 @@ def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
 def test_the_first_lines_say_what_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(tmp_path)
     told = capsys.readouterr().err
-    for expected in ("EncoderForecaster: ", " parameters, ", "GMACs a clip", "Moving digits", "11 steps", "best.ckpt"):
+    for expected in (
+        "EncoderForecaster: ",
+        " parameters, ",
+        "GMACs a clip",
+        "Moving digits",
+        "11 steps",
+        "best.ckpt",
+        "took",
+    ):
         assert expected in told
+
+
+def test_the_last_line_says_what_the_run_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("took ")
+    assert "11 steps" in last
