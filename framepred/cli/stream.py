@@ -26,9 +26,7 @@ MAX_SIDE = 128  # pixels: fewer than for files, because what plays on its own do
 
 
 def stream(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or what predict reads.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or what predict reads.")],
     weights: WeightsOption = "moving-mnist",
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to forecast at each step.")] = 10,
     csv: Annotated[Path | None, typer.Option("--csv", help="Table: frame, time, mse, surprise.")] = None,
