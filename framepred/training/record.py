@@ -129,8 +129,8 @@ def _machine(device: torch.device, processes: int) -> str:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     elif device.type == "cpu":
-        kind = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
-        name = f"CPU with {torch.get_num_threads()} threads ({kind})"
+        processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        name = f"CPU ({processor}, threads: {torch.get_num_threads()})"
     else:
         name = device.type
     return name if processes == 1 else f"{processes} × {name}"
