@@ -1,6 +1,7 @@
 """The black baseline."""
 
 import torch
+from typing_extensions import override
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
@@ -12,7 +13,8 @@ class Blank(Forecaster):
     On sparse scenes such as Moving MNIST it beats repeating the last frame, so no score means anything without it.
     """
 
-    def observe(self, frame: RawFrame, state: State | None = None) -> State:  # noqa: ARG002
+    @override
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Keep the frame, for its shape alone; uint8 and uint16 frames are welcome too."""
         return (to_unit(frame),)
 

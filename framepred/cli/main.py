@@ -17,8 +17,8 @@ from framepred.cli.train import train
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
 
-# Typer ships Click under a name of its own: the parser's errors are known by their base class.
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+# Typer ships Click under a name of its own: the parser's errors are known by the base class of one of them.
+UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ def main() -> None:
     except FramepredError as error:
         _refuse(str(error))
     except UsageError as error:
-        _refuse(f"{_sentence(error.format_message())} See framepred --help.")  # type: ignore[attr-defined]
+        _refuse(f"{_sentence(error.format_message())} See framepred --help.")
     except (KeyboardInterrupt, typer.Abort):
         _refuse("Stopped.", code=130)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d
 
 from framepred.clips import Clip, Frame, PerFrame
 from framepred.errors import ClipError
@@ -94,7 +94,7 @@ class SsimSetting(NamedTuple):
 
 def _uniform(maps: Frame) -> LocalMeans:
     """Means over 7×7 windows."""
-    return F.avg_pool2d(maps, kernel_size=7, stride=1)
+    return avg_pool2d(maps, kernel_size=7, stride=1)
 
 
 def _gaussian(maps: Frame) -> LocalMeans:
@@ -102,7 +102,7 @@ def _gaussian(maps: Frame) -> LocalMeans:
     offsets = torch.arange(-5, 6, dtype=maps.dtype, device=maps.device)
     taps = torch.softmax(-0.5 * (offsets / 1.5).square(), dim=0)
     planes = maps.reshape(-1, 1, *maps.shape[-2:])
-    planes = F.conv2d(F.conv2d(planes, taps.view(1, 1, 11, 1)), taps.view(1, 1, 1, 11))
+    planes = conv2d(conv2d(planes, taps.view(1, 1, 11, 1)), taps.view(1, 1, 1, 11))
     return planes.reshape(*maps.shape[:2], *planes.shape[-2:])
 
 

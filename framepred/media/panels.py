@@ -1,6 +1,7 @@
 """Clips as one still picture: what was seen, what followed, what was predicted, and how far off it was."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,6 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -188,7 +188,6 @@ class _Paper:
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-        self.canvas = FigureCanvasAgg(self.figure)
 
     def write(self, left: int, middle: int, text: str, size: int, **style: Any) -> None:
         style = {"color": _INK, "ha": "left", "va": "center"} | style
@@ -220,6 +219,7 @@ class _Paper:
         self.write(_LABELS, top + 42, "|prediction − truth|, fixed range 0 to 1", size=9, color=_FAINT)
 
     def pixels(self) -> Pixels:
-        self.canvas.draw()  # type: ignore[no-untyped-call]
-        rgba = self.canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-        return np.asarray(rgba)[..., :3].copy()
+        drawn = BytesIO()
+        self.figure.savefig(drawn, format="rgba", dpi="figure")
+        rgba = np.frombuffer(drawn.getbuffer(), np.uint8).reshape(self.height, self.width, 4)
+        return rgba[..., :3].copy()

@@ -5,6 +5,7 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
+from typing_extensions import override
 
 from framepred.clips import ClipBatch
 from framepred.media.panels import panel
@@ -21,7 +22,7 @@ class RunReport(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the first lines of a run."""
@@ -43,7 +44,7 @@ class RunReport(Callback):
         ):
             self.console.print(line)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: Trainer, *_: object) -> None:
         """Print how the validation went."""
         if trainer.is_global_zero and not trainer.sanity_checking:
             mse = float(trainer.callback_metrics["val/mse"])
@@ -60,14 +61,15 @@ class PredictionPanels(Callback):
     def __init__(self, clips: int = 3) -> None:
         self.clips = clips
 
+    @override
     def on_validation_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: object,  # noqa: ARG002
+        outputs: object,
         batch: ClipBatch,
         batch_idx: int,
-        dataloader_idx: int = 0,  # noqa: ARG002
+        dataloader_idx: int = 0,
     ) -> None:
         """Draw from the first batch of a validation."""
         if batch_idx or trainer.sanity_checking or not isinstance(trainer.logger, TensorBoardLogger):

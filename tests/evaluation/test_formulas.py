@@ -4,12 +4,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from framepred.errors import ClipError
 from framepred.evaluation.formulas import (
@@ -43,7 +43,7 @@ def pair(size: tuple[int, ...], kind: str) -> tuple[Tensor, Tensor]:
     target = torch.rand(size, generator=generator)
     predictions = {
         "random": torch.rand(size, generator=generator) * 1.4 - 0.2,
-        "blurred": F.avg_pool2d(target.flatten(0, 1), 3, 1, 1).reshape(size),
+        "blurred": avg_pool2d(target.flatten(0, 1), 3, 1, 1).reshape(size),
         "exact": target,
         "blank": torch.zeros(size),
     }
