@@ -39,6 +39,18 @@ def data(
     typer.echo(f"data: {batches * batch_size / seconds:,.0f} clips/s, 20×64×64, batches of {batch_size}, one core")
 
 
+@app.command()
+def cost(
+    batch_size: Annotated[int, typer.Option(help="Clips a batch.")] = 4,
+    runs: Annotated[int, typer.Option(help="Runs, of which the median counts.")] = 3,
+    threads: Annotated[int, typer.Option(help="Threads of PyTorch.")] = 2,
+) -> None:
+    """What framepred's forecaster costs beside a ConvLSTM of the published size."""
+    from benchmarks.cost import print_costs
+
+    print_costs(batch_size, runs, threads)
+
+
 def _use_one_core() -> None:
     import torch
 

@@ -1,0 +1,14 @@
+"""What is compared with what: framepred's forecaster, and the ConvLSTM of the published size."""
+
+from collections.abc import Callable
+
+from framepred.forecaster import Forecaster
+from framepred.models import EncoderForecaster, LayeredForecaster
+
+NETWORKS: dict[str, Callable[[], Forecaster]] = {
+    "framepred": LayeredForecaster,
+    "convlstm-s": lambda: EncoderForecaster(widths=[128] * 4, kernel=5, stride=4, motion=False),
+    "convlstm 2×64": lambda: EncoderForecaster(widths=[64] * 2, kernel=5, stride=4, motion=False),
+}
+"""``convlstm-s`` has the layers of OpenSTL's (4 of 128 channels, 5×5, patches of 4; it feeds its predictions back),
+built from our own cells; ``2×64`` is its best small setting."""
