@@ -9,14 +9,16 @@ WINDOW = 256  # errors that are remembered: about ten seconds of video
 FEWEST = 10  # errors that are needed to know what is usual
 SPREAD_OF_MAD = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 LEAST_SPREAD = 1 / (12 * 255**2)  # of a mean squared error in [0, 1]: what rounding to 8 bits alone adds
+LEAST_PART = 0.05  # of the median: errors so close together drift by more than they spread
 
 
 class Surprise:
     """A robust z-score: (error - median) / spread over the last errors, the spread estimated by 1.4826 MAD.
 
     Half of the remembered errors may be outliers before they count as usual (Leys et al. 2013, J. Exp. Soc. Psychol.
-    49:764). The spread is never taken to be less than what rounding to 8 bits makes, so that a picture which stands
-    still does not turn noise into surprise. Memory is bounded by the window.
+    49:764). The spread is never taken to be less than what rounding to 8 bits makes, nor less than a twentieth of the
+    median, so that neither a picture which stands still nor one whose error hardly varies turns trifles into surprise.
+    Memory is bounded by the window.
 
     Args:
         window: how many errors are remembered.
@@ -43,7 +45,7 @@ class Surprise:
     def _score(self, error: float) -> float:
         usual = median(self._errors)
         spread = SPREAD_OF_MAD * median(abs(each - usual) for each in self._errors)
-        return (error - usual) / max(spread, LEAST_SPREAD)
+        return (error - usual) / max(spread, LEAST_PART * usual, LEAST_SPREAD)
 
 
 class Alarm:

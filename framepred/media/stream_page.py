@@ -30,7 +30,7 @@ class StreamPage:
         self._picture = _watchable(height, width)
         self._letters = max(16, self._picture[1] // 16)
         self._border = max(3, self._letters // 6)
-        self._cell = max(self._picture[0] + 2 * self._border, 9 * self._letters)
+        self._cell = max(self._picture[0] + 2 * self._border, 13 * self._letters)
         self._pictures_at = 3 * self._letters
         self._curve_at = self._pictures_at + self._picture[1] + 2 * self._border + 2 * self._letters
         self._curve_height = max(4 * self._letters, self._picture[1] // 3)
@@ -58,7 +58,9 @@ class StreamPage:
         draw = ImageDraw.Draw(page)
         alarming = self._alarm is not None and surprise is not None and surprise > self._alarm
         self._put(page, draw, 0, seen, PREDICTED if alarming else SEEN, ("seen", f"{time:.2f} s"))
-        self._put(page, draw, 1, predicted, PREDICTED, ("predicted", f"+{self._lead}"))
+        self._put(
+            page, draw, 1, predicted, PREDICTED, ("predicted", f"{self._lead} frame{'s' * (self._lead != 1)} before")
+        )
         self._draw_curve(draw, surprise)
         return torch.from_numpy(np.array(page)).permute(2, 0, 1)
 

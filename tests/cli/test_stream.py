@@ -1,0 +1,169 @@
+"""``framepred stream`` as users type it: alarms, what it leaves behind however it ends, and what it refuses."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred.data import MovingMNIST
+from framepred.media.reading import read_clips, read_video
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def rows(path: str | Path) -> list[list[str]]:
+    head, *lines = Path(path).read_text().splitlines()
+    assert head == "frame,time,mse,surprise"
+    return [line.split(",") for line in lines]
+
+
+def intruder_among_digits(seed: int, at: int, count: int) -> np.ndarray:
+    """A digit that flies and bounces, until a bright square flashes in, and stays."""
+    digits = MovingMNIST("test", clips=1, seed=seed, length=count, digits="mnist-5k", digits_per_clip=1)
+    clip = digits.render([0])[0, :, 0].numpy().copy()
+    clip[at:, 20:32, 8:20] = 255
+    return clip
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_alarm_rings_at_what_does_not_belong_and_not_before(framepred: Run, seed: int) -> None:
+    np.save("clip.npy", intruder_among_digits(seed, at=55, count=70))
+    code, out, _ = framepred("stream", "clip.npy", "--frames", 1, "--alarm", 12, "--csv", "clip.csv")
+    assert code == 0
+    assert out.startswith("Alarm at frame 55, 5.50 s: surprise ")
+    assert "\nclip.npy: 70 frames, 1 alarm, 0 cuts; " in out
+    table = rows("clip.csv")
+    assert [row[3] == "" for row in table] == [True] * 20 + [False] * 50
+    assert max(float(row[3]) for row in table[20:55]) < 9 < 15 < float(table[55][3])
+
+
+@pytest.mark.parametrize("shape", [(22, 3, 47, 59), (22, 33, 150)])
+def test_table_and_film_of_any_size(framepred: Run, shape: tuple[int, ...]) -> None:
+    np.save("clip.npy", np.random.default_rng(0).integers(0, 60, shape, dtype=np.uint8))
+    code, out, err = framepred("stream", "clip.npy", "--csv", "new/a.csv", "--output", "new/a.mp4", "--frames", 2)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1:] == ["new/a.csv", "new/a.mp4"]
+    film = read_clips("new/a.mp4")
+    assert (film.clips.shape[1], film.fps) == (22, 10)
+    assert [(row[0], row[1]) for row in rows("new/a.csv")] == [(str(n), f"{n / 10:.3f}") for n in range(22)]
+
+
+def test_a_scene_cut_is_said_and_rings_no_alarm(framepred: Run) -> None:
+    levels = np.random.default_rng(0).integers(0, 9, (60, 32, 32), dtype=np.uint8)
+    levels[30:] += 200
+    np.save("clip.npy", levels)
+    code, out, err = framepred("stream", "clip.npy", "--frames", 1, "--alarm", 8)
+    assert code == 0
+    assert err == "Scene cut at frame 30, 3.00 s: the state begins anew.\n"
+    assert "0 alarms, 1 cut;" in out
+
+
+def test_json_is_a_line_an_event(framepred: Run) -> None:
+    np.save("clip.npy", intruder_among_digits(0, at=30, count=40))
+    code, out, _ = framepred("stream", "clip.npy", "--frames", 1, "--alarm", 12, "--json")
+    assert code == 0
+    alarm, end = map(json.loads, out.splitlines())
+    assert (alarm["event"], alarm["frame"], alarm["time"]) == ("alarm", 30, 3.0)
+    assert alarm["surprise"] > 12
+    assert (end["event"], end["frames"], end["alarms"], end["cuts"], end["files"]) == ("end", 40, 1, 0, [])
+    assert end["frames_per_second"] > 0
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> subprocess.Popen[str]:
+    """A stream of its own process that will take long, after its first frames."""
+    np.save(tmp_path / "long.npy", np.random.default_rng(0).integers(0, 60, (20_000, 16, 16), dtype=np.uint8))
+    arguments = ["stream", "long.npy", "--frames", "1", "--csv", "a.csv", "--output", "a.mp4"]
+    command = [sys.executable, "-m", "framepred.cli", *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while process.poll() is None and not (tmp_path / "a.csv").exists():
+        time.sleep(0.05)
+    while process.poll() is None and len((tmp_path / "a.csv").read_text().splitlines()) < 20:
+        time.sleep(0.05)
+    return process
+
+
+def test_what_a_killed_stream_wrote_can_be_opened(tmp_path: Path, started: "subprocess.Popen[str]") -> None:
+    started.kill()
+    started.communicate()
+    table = rows(tmp_path / "a.csv")
+    assert len(table) >= 19
+    assert all(len(row) == 4 for row in table)
+    assert len(table) - len(read_video(tmp_path / "a.mp4")) in (0, 1, 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_stream_leaves_complete_files(
+    tmp_path: Path, started: "subprocess.Popen[str]", number: int
+) -> None:
+    started.send_signal(number)
+    out, err = started.communicate()
+    assert (started.returncode, err) == (0, "")
+    table = rows(tmp_path / "a.csv")
+    assert out.startswith(f"long.npy: {len(table)} frames, ")
+    assert 19 <= len(table) < 20_000
+    assert len(read_video(tmp_path / "a.mp4")) == len(table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nosuch.mp4"], "nosuch.mp4 does not exist"),
+        (["clip.npy", "--frames", "0"], "--frames"),
+        (["clip.npy", "--alarm", "nan"], "The surprise that rings the alarm must be a positive number, not nan."),
+        (
+            ["clip.npy", "--csv", "a.txt"],
+            "a.txt cannot be written as the stream plays; choose a name that ends in .csv",
+        ),
+        (["clip.npy", "--output", "a.gif"], "choose a name that ends in .mp4"),
+        (["clip.npy", "--csv", "folder.csv"], "folder.csv is a folder"),
+        (["clip.mp4", "--output", "./clip.mp4"], "clip.mp4 is what is read and would be written over"),
+    ],
+)
+def test_wrong_arguments_get_one_sentence_before_torch_is_imported(
+    tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    (tmp_path / "clip.npy").write_text("never read")
+    (tmp_path / "clip.mp4").write_text("never read")
+    (tmp_path / "folder.csv").mkdir()
+    before = set(tmp_path.iterdir())
+    code = "import sys; sys.modules['torch'] = None; from framepred.cli.main import main; main()"
+    end = subprocess.run(
+        [sys.executable, "-c", code, "stream", *arguments], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert (end.returncode, end.stdout) == (2, "")
+    assert sentence in end.stderr
+    assert end.stderr.count("\n") == 1
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["97"], "Camera 97 cannot be opened; check that it is plugged in"),
+        (["clip.npy", "--weights", "nosuch"], "There are no weights 'nosuch'"),
+        (["clip.npy", "--layout", "ab"], "The layout ab is no order of axes"),
+        (["clip.npy"], "Frames must be at least 4 pixels"),
+    ],
+)
+def test_what_cannot_be_followed_leaves_nothing(framepred: Run, arguments: list[str], sentence: str) -> None:
+    np.save("clip.npy", np.zeros((30, 2, 2), dtype=np.uint8))
+    code, out, err = framepred("stream", *arguments, "--csv", "new/a.csv", "--output", "new/a.mp4")
+    assert (code, out) == (2, "")
+    assert err.startswith(sentence)
+    assert err.count("\n") == 1
+    assert [path.name for path in Path.cwd().iterdir()] == ["clip.npy"]
+
+
+def test_a_full_disk_is_told_in_a_sentence(framepred: Run) -> None:
+    np.save("clip.npy", np.zeros((3, 8, 8), dtype=np.uint8))
+    Path("a.csv").symlink_to("/dev/full")
+    code, _, err = framepred("stream", "clip.npy", "--csv", "a.csv")
+    assert code == 2
+    assert err == "a.csv cannot be written (No space left on device); free that place or choose another.\n"
