@@ -20,12 +20,25 @@ def fashion(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """A folder of four short arrays."""
+    (tmp_path / "videos").mkdir()
+    for number in range(4):
+        frames = np.random.default_rng(number).integers(0, 256, (21, 30, 40), dtype=np.uint8)
+        np.save(tmp_path / "videos" / f"{number}.npy", frames)
+    return tmp_path / "videos"
+
+
 @pytest.mark.parametrize("name", configs())
-def test_config_runs(name: str, fashion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [f"--config={configs()[name]}", "--trainer.fast_dev_run=1", "--trainer.accelerator=cpu"]
     if "fashion" in name:
         arguments.append(f"--data.init_args.root={fashion}")
+    if "video_folder" in name:
+        arguments.append(f"--data.init_args.root={videos}")
     cli = TrainCLI(arguments)
     cli.start()
     assert cli.trainer.global_step == 1

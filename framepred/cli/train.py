@@ -7,12 +7,14 @@ import typer
 
 from framepred.errors import ConfigError
 
+SHORTHANDS = {"--skip-broken": "--data.init_args.skip_broken=true"}
+
 
 def train(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="--config YAML …", show_default=False)] = None,
 ) -> None:
-    """Train a forecaster: --config YAML, then any --data.…, --model.…, --trainer.… and --ckpt_path last."""
-    resolved = resolve_configs(arguments or [])
+    """Train a forecaster: --config YAML, then any --data.…, --model.…, --trainer.…, --ckpt_path last, --skip-broken."""
+    resolved = [SHORTHANDS.get(argument, argument) for argument in resolve_configs(arguments or [])]
 
     from framepred.cli.lightning import run_training
 

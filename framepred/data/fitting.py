@@ -110,7 +110,8 @@ def _kept_size(sources: Sequence[Source], root: Path) -> tuple[int, int]:
         unlike = [source for source in sources if (source.height, source.width) != common]
         raise DataError(
             f"{_listed(_with_sizes(unlike), len(sources), root)} are not {common[0]}×{common[1]} like the others; "
-            "set --data.init_args.fit resize or crop with --data.init_args.size [HEIGHT, WIDTH]."
+            "for training set --data.init_args.fit resize or crop with --data.init_args.size [HEIGHT, WIDTH], "
+            "or keep to files of one size."
         )
     return common
 

@@ -11,6 +11,8 @@ from framepred.data.digits import Split
 from framepred.errors import ConfigError, DataError
 
 LIST = ".txt"
+FRACTION = 0.1  # of the files, for val and for test
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def split_files(
@@ -38,9 +40,8 @@ def split_files(
     """
     if not (min(fractions.values()) >= 0 and sum(fractions.values()) < 1):
         raise ConfigError(f"The fractions of val and test must be 0 or more and below 1 together, not {fractions}.")
-    splits: dict[Split, list[str]] = {"train": [], "val": [], "test": []}
-    for split, choice in wanted.items():
-        splits[split] = [] if choice is None else _chosen(choice, names, root)
+    chosen = {split: wanted[split] for split in SPLITS}
+    splits = {split: [] if choice is None else _chosen(choice, names, root) for split, choice in chosen.items()}
     _check_apart(splits)
     taken = {name for chosen in splits.values() for name in chosen}
     shares: dict[Split, float] = {**fractions, "train": 1 - sum(fractions.values())}
@@ -50,6 +51,12 @@ def split_files(
         if not splits[split] and (wanted[split] is not None or split in unnamed):
             raise DataError(_lack(split, len(names), root))
     return splits
+
+
+def default_split(names: Sequence[str], root: Path) -> dict[str, list[str]]:
+    """The split that training makes when it is told nothing: a tenth of the files each for val and test, by hash."""
+    splits = split_files(names, root, dict.fromkeys(SPLITS), {"val": FRACTION, "test": FRACTION})
+    return {str(split): files for split, files in splits.items()}
 
 
 def _chosen(choice: str, names: Sequence[str], root: Path) -> list[str]:

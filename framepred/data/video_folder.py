@@ -156,7 +156,7 @@ class VideoFolder(Dataset[Tensor]):
     def _refusal(self) -> str:
         first, *others = self.left_out
         more = f"; {len(others)} more of the files in {self.root} cannot be used" if others else ""
-        return f"{first.rstrip('.')}, or train on the rest with --skip-broken{more}."
+        return f"{first.rstrip('.')}, or leave such files out with --skip-broken{more}."
 
 
 class Shuffled(Dataset[Tensor]):

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Subset
 from framepred.data.clip_data import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.fitting import Fit
-from framepred.data.splitting import split_files
+from framepred.data.splitting import FRACTION, split_files
 from framepred.data.video_folder import Shuffled, VideoFolder, check_counts, evenly_spread
 from framepred.errors import ConfigError
 
@@ -52,7 +52,7 @@ class VideoFolderData(ClipData):
 
     def __init__(
         self,
-        root: str,
+        root: str | None = None,
         context: int = 10,
         horizon: int = 10,
         batch_size: int = 16,
@@ -65,8 +65,8 @@ class VideoFolderData(ClipData):
         train: str | None = None,
         val: str | None = None,
         test: str | None = None,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
+        val_fraction: float = FRACTION,
+        test_fraction: float = FRACTION,
         clips_per_epoch: int | None = None,
         val_clips: int = 200,
         test_clips: int = 1000,
@@ -103,6 +103,8 @@ class VideoFolderData(ClipData):
     @cached_property
     def whole(self) -> VideoFolder:
         """The clips of all files, end to end."""
+        if self.root is None:
+            raise ConfigError("Name the folder that holds the videos with --data.init_args.root FOLDER.")
         return VideoFolder(
             self.root,
             self.context + self.horizon,

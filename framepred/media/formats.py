@@ -28,6 +28,11 @@ def is_array(path: Path) -> bool:
     return suffix == ZARR or (suffix in (*ARRAYS, *HDF5) and not path.is_dir())
 
 
+def is_folder_of_clips(path: Path) -> bool:
+    """Whether a path is a folder that holds no pictures itself and so, if anything, videos, arrays or other folders."""
+    return path.is_dir() and not is_array(path) and not frame_files(path)
+
+
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Sort key under which ``frame2.png`` comes before ``frame10.png``."""
     parts = re.split(r"(\d+)", name.casefold())

@@ -143,7 +143,7 @@ def save(path: Path, array: np.ndarray) -> None:
 def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
     for name, shape in {"a": (4, 5, 6), "b": (4, 5, 6), "c": (4, 7, 6)}.items():
         np.save(tmp_path / f"{name}.npy", noise(*shape))
-    with pytest.raises(DataError, match=r"1 of the 3 files in .*, c\.npy \(7×6\), are not 5×6 like the others; set"):
+    with pytest.raises(DataError, match=r"1 of the 3 files in .*, c\.npy \(7×6\), are not 5×6 like the others; for training set"):
         VideoFolder(tmp_path, 4)
     with pytest.raises(DataError, match=r"2 of the 3 files in .*, a\.npy \(5×6\), b\.npy \(5×6\), are smaller than"):
         VideoFolder(tmp_path, 4, fit="crop", size=(6, 6))

@@ -114,7 +114,7 @@ def _as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_cannot_be_used_gets_its_sentence(folder: Path, kind: str) -> None:
     name, breaks, sentence = BROKEN[kind]
     breaks(folder / name)
-    with pytest.raises(DataError, match=f"^{folder}.*{sentence}.*, or train on the rest with --skip-broken\\.$"):
+    with pytest.raises(DataError, match=f"^{folder}.*{sentence}.*, or leave such files out with --skip-broken\\.$"):
         VideoFolder(folder, 4)
     clips = VideoFolder(folder, 4, skip_broken=True)
     assert len(clips.left_out) == 1

@@ -1,0 +1,108 @@
+"""A folder of one's own, trained on and scored without a line of code."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred.cli.main import main
+
+Run = Callable[..., tuple[int, str, str]]
+TINY = ("--config", "video_folder_convlstm", "--data.init_args.root", "my videos", "--model.net.init_args.widths=[4]",
+        "--data.init_args.size=[16,16]", "--data.init_args.context=3", "--data.init_args.horizon=2",
+        "--trainer.max_steps=2", "--trainer.val_check_interval=2", "--trainer.enable_progress_bar=false",
+        "--trainer.accelerator=cpu", "--trainer.default_root_dir=run")  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in a folder that holds ``my videos``: eight arrays of 12 frames, and a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("my videos").mkdir()
+    for number in range(8):
+        frames = np.random.default_rng(number).integers(0, 256, (12, 20, 24), dtype=np.uint8)
+        np.save(f"my videos/[red] {number}.npy", frames)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["framepred", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        told = capsys.readouterr()
+        return int(end.value.code or 0), told.out, told.err
+
+    return command
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice, which the command hides from users
+def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(run: Run) -> None:
+    Path("my videos/[empty].mp4").touch()
+    code, out, err = run("train", *TINY)
+    assert (code, out) == (2, "")
+    assert err == (
+        "my videos/[empty].mp4 is an empty file of 0 bytes; copy or record it again, "
+        "or leave such files out with --skip-broken.\n"
+    )
+    code, _, err = run("train", *TINY, "--skip-broken")
+    assert code == 0
+    lines = [line.strip() for line in err.splitlines()]
+    said = next(
+        number for number, line in enumerate(lines) if line.startswith("on       8 files in my videos: train 5")
+    )
+    assert lines[said + 2] == "left out 1 files that cannot be used:"
+    assert lines[said + 3] == "my videos/[empty].mp4 is an empty file of 0 bytes; copy or record it again."
+
+    weights = ("--weights", "run/checkpoints/best.ckpt", "--json")
+    code, out, _ = run("evaluate", *weights, "--data", "run/config.yaml")
+    assert code == 0
+    data = json.loads(out)["data"]
+    assert (data["name"], data["split"], data["clips"]) == ("my videos", "test", 4)
+    assert (data["context"], data["horizon"], data["size"]) == (3, 2, [1, 16, 16])
+
+
+@pytest.mark.parametrize(("split", "files"), [("test", 2), ("val", 1), ("train", 5), ("all", 8)])
+def test_a_folder_is_scored_by_split(run: Run, split: str, files: int) -> None:
+    code, out, err = run(
+        "evaluate", "--weights", "baseline:last-frame", "--data", "my videos", "--context", 3, "--horizon", 2,
+        "--split", split, "--json",
+    )  # fmt: skip
+    assert code == 0
+    assert f"{files} of 8 files in my videos (--split {split})" in err
+    data = json.loads(out)["data"]
+    assert (data["split"], data["clips"], data["size"]) == (split, 2 * files, [1, 20, 24])
+
+
+def test_few_clips_are_spread_over_the_files(run: Run) -> None:
+    arguments = ("evaluate", "--weights", "baseline:last-frame", "--context", 3, "--horizon", 2, "--json")
+    _, out, _ = run(*arguments, "--data", "my videos", "--split", "all", "--clips", 4)
+    assert json.loads(out)["data"]["clips"] == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "extra", "sentence"),
+    [
+        ("my videos", ["--horizon", 3, "--context", 10], "0.npy has 12 frames but one clip spans 13; ask for fewer"),
+        ("nothing", [], "nothing does not exist; check the path."),
+        ("empty", [], "empty holds nothing to learn from; put .mp4,"),
+        ("gone.yaml", [], "gone.yaml names no data to test on; give the config.yaml that lies in the folder of a run."),
+        ("text.yaml", [], "text.yaml names no data to test on"),
+        ("wrong.yaml", [], "wrong.yaml names no data to test on"),
+    ],
+)
+def test_what_cannot_be_scored_gets_one_sentence(run: Run, data: str, extra: list[object], sentence: str) -> None:
+    Path("empty").mkdir()
+    Path("text.yaml").write_text("words")
+    Path("wrong.yaml").write_text("data: {class_path: framepred.data.VideoFolderData, init_args: {nosuch: 1}}")
+    code, out, err = run("evaluate", "--weights", "baseline:last-frame", "--data", data, *extra)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_must_be_named(run: Run) -> None:
+    code, _, err = run("train", *(part for part in TINY if part not in ("--data.init_args.root", "my videos")))
+    assert code == 2
+    assert err.splitlines()[-1] == "Name the folder that holds the videos with --data.init_args.root FOLDER."
