@@ -86,6 +86,7 @@ def _ended_by_signals() -> Iterator[Event]:
     try:
         yield ended
     finally:
+        ended.set()
         for number, handler in former.items():
             signal.signal(number, handler)
 

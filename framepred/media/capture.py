@@ -17,6 +17,7 @@ from framepred.media.opencv import cv2
 GRAY_WITHIN = 3  # levels: MJPEG and MPEG-4 give gray pictures back with channels so far apart, H.264 equal
 _WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
 _PROBED_PACKETS = 1000
+_PATIENCE = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 10_000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 10_000]  # else FFmpeg's 30 s
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 
 
@@ -46,7 +47,7 @@ def live_frames(source: str) -> FrameStream:
         MediaError: if it cannot be opened.
     """
     camera = source.isdecimal()
-    capture = cv2.VideoCapture(int(source)) if camera else cv2.VideoCapture(source, cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(int(source)) if camera else cv2.VideoCapture(source, cv2.CAP_FFMPEG, _PATIENCE)
     if not capture.isOpened():
         name = f"Camera {source}" if camera else source
         advice = "check that it is plugged in and not in use" if camera else "check the address and the network"

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Event, Thread
-from typing import NamedTuple
+from queue import Empty, Full, Queue
+from threading import Event, Thread, main_thread
+from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
@@ -16,6 +16,8 @@ from framepred.media.reading import open_frames
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles them
 LONGEST_DELAY = 60.0
 _GLANCE = 0.2  # seconds between looks at whether it is time to end, while no frame comes
+
+_Slot: TypeAlias = "Queue[Tensor | Exception | None]"  # None: there are no more
 
 
 class Moment(NamedTuple):
@@ -99,29 +101,38 @@ def newest(frames: Iterator[Tensor], ended: Event) -> Iterator[Tensor]:
         frames: what comes on its own.
         ended: ends it, also while no frame comes.
     """
-    slot: Queue[Tensor | Exception | None] = Queue(maxsize=1)  # None: there are no more
+    slot: _Slot = Queue(maxsize=1)
     left = Event()
 
-    def read() -> None:
-        try:
-            for frame in frames:
-                with suppress(Empty):
-                    slot.get_nowait()
-                slot.put(frame)
-                if left.is_set():
-                    return
-            slot.put(None)
-        except Exception as error:
-            slot.put(error)
+    def wanted() -> bool:
+        return not left.is_set() and not ended.is_set() and main_thread().is_alive()
 
-    Thread(target=read, daemon=True).start()
+    # No daemon: Python would end one inside OpenCV, which aborts the process.
+    Thread(target=_read, args=(frames, slot, wanted)).start()
     try:
         yield from _taken(slot, ended)
     finally:
         left.set()
 
 
-def _taken(slot: "Queue[Tensor | Exception | None]", ended: Event) -> Iterator[Tensor]:
+def _read(frames: Iterator[Tensor], slot: _Slot, wanted: Callable[[], bool]) -> None:
+    last: Exception | None = None
+    try:
+        for frame in frames:
+            with suppress(Empty):
+                slot.get_nowait()
+            slot.put(frame)
+            if not wanted():
+                break
+    except Exception as error:
+        last = error
+    while wanted():
+        with suppress(Full):
+            slot.put(last, timeout=_GLANCE)
+            return
+
+
+def _taken(slot: _Slot, ended: Event) -> Iterator[Tensor]:
     while not ended.is_set():
         with suppress(Empty):
             found = slot.get(timeout=_GLANCE)
