@@ -6,6 +6,7 @@ Each subcommand prints one line a measurement: the median of several runs on one
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,19 @@ def cost(
     from benchmarks.cost import print_costs
 
     print_costs(batch_size, runs, threads)
+
+
+@app.command()
+def quality(
+    minutes: Annotated[float, typer.Option(help="Minutes of training each network gets.")] = 30,
+    clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
+    root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    output: Annotated[Path, typer.Option(help="JSON file of the errors at each lead time.")] = Path("quality.json"),
+) -> None:
+    """What framepred's forecaster learns in the same minutes as a ConvLSTM of the published size."""
+    from benchmarks.quality import print_quality
+
+    print_quality(minutes, clips, root, output)
 
 
 def _use_one_core() -> None:

@@ -42,11 +42,13 @@ def then(displacement: Displacement, earlier: Displacement, scale: int = 1) -> D
     return displacement + warp(earlier, displacement / scale)
 
 
+@torch.no_grad()
 def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Correlation:
     """How well each cell's neighbourhood in ``frame`` matches ``before`` at each displacement around it.
 
     Both are taken at half resolution, less their local mean. The score of a displacement is the product of the
-    two over a window of two cells, over the energy of ``frame`` there: 1 for the same picture moved by it.
+    two over a window of two cells, over the energy of ``frame`` there: 1 for the same picture moved by it. No
+    gradient passes: a network learns from what is measured, not to draw what measures well.
 
     Args:
         frame: ``(b, 1, h, w)``, h and w multiples of ``cell``.

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SMALLEST_SIDE = 8
+SMALLEST_SIDE = 4
 """A kernel with fewer rows or columns than this is left to AdamW: there is little to orthogonalise."""
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)

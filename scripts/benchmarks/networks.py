@@ -6,7 +6,7 @@ from framepred.forecaster import Forecaster
 from framepred.models import EncoderForecaster, LayeredForecaster
 
 NETWORKS: dict[str, Callable[[], Forecaster]] = {
-    "framepred": LayeredForecaster,
+    "framepred": lambda: LayeredForecaster(coarse=96, fine=24),
     "convlstm-s": lambda: EncoderForecaster(widths=[128] * 4, kernel=5, stride=4, motion=False),
     "convlstm 2×64": lambda: EncoderForecaster(widths=[64] * 2, kernel=5, stride=4, motion=False),
 }

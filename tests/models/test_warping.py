@@ -72,3 +72,8 @@ def test_correlation_is_highest_at_the_true_displacement(x: int, y: int) -> None
 def test_a_flat_frame_matches_nothing() -> None:
     flat = torch.full((1, 1, 16, 16), 0.7)
     assert local_correlation(flat, flat, reach=1, cell=8).abs().max() < 1e-6
+
+
+def test_no_gradient_passes_through_what_is_measured() -> None:
+    frame = torch.rand(1, 1, 16, 16, requires_grad=True)
+    assert not local_correlation(frame, frame, reach=1, cell=8).requires_grad
