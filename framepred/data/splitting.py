@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import TypeAlias
 
 from framepred.data.digits import Split
 from framepred.errors import ConfigError, DataError
@@ -14,11 +15,13 @@ LIST = ".txt"
 FRACTION = 0.1  # of the files, for val and for test
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+Choice: TypeAlias = str | list[str] | None  # a pattern or list file, several patterns, or a share of the rest
+
 
 def split_files(
     names: Sequence[str],
     root: Path,
-    wanted: Mapping[Split, str | None],
+    wanted: Mapping[Split, Choice],
     fractions: Mapping[Split, float],
 ) -> dict[Split, list[str]]:
     """Divide files among the splits.
@@ -30,7 +33,7 @@ def split_files(
         names: the files' paths within ``root``, with ``/`` between the parts.
         root: the folder.
         wanted: for each split a list file (.txt, one name a line), a pattern such as ``test/*`` whose ``*`` also
-            stands for ``/``, or None for its share of the rest.
+            stands for ``/``, several patterns, or None for its share of the rest.
         fractions: the shares of val and test; train has the rest. In what lists and patterns leave, the other splits
             keep these proportions, and each gets a file at least; a split with the fraction 0 stays empty.
 
@@ -59,9 +62,14 @@ def default_split(names: Sequence[str], root: Path) -> dict[str, list[str]]:
     return {str(split): files for split, files in splits.items()}
 
 
-def _chosen(choice: str, names: Sequence[str], root: Path) -> list[str]:
-    if not choice.endswith(LIST):
-        return [name for name in names if fnmatch.fnmatchcase(name, choice)]
+def _chosen(choice: str | list[str], names: Sequence[str], root: Path) -> list[str]:
+    if isinstance(choice, str) and choice.endswith(LIST):
+        return _listed(choice, names, root)
+    patterns = [choice] if isinstance(choice, str) else choice
+    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _listed(choice: str, names: Sequence[str], root: Path) -> list[str]:
     file = next((path for path in (Path(choice), root / choice) if path.is_file()), None)
     if file is None:
         raise DataError(f"The list {choice} is neither here nor in {root}; give the path of a file of names.")

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Subset
 from framepred.data.clip_data import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.fitting import Fit
-from framepred.data.splitting import FRACTION, split_files
+from framepred.data.splitting import FRACTION, Choice, split_files
 from framepred.data.video_folder import Shuffled, VideoFolder, check_counts, evenly_spread
 from framepred.errors import ConfigError
 
@@ -33,8 +33,8 @@ class VideoFolderData(ClipData):
             ``crop`` the middle out.
         channels: 1 for gray, 3 for RGB, or as many as the arrays have; None for what the files have.
         layout: order of the axes of arrays, such as ``thwc``, where their shapes do not tell.
-        train: the training files: a pattern such as ``train/*``, or a list file (.txt, one name a line); None takes
-            what val and test leave.
+        train: the training files: a pattern such as ``train/*``, a list of patterns, or a list file (.txt, one name
+            a line); None takes what val and test leave.
         val: the validation files, likewise; None takes ``val_fraction`` of those that no pattern or list names.
         test: the test files, likewise.
         val_fraction: share of the files.
@@ -62,9 +62,9 @@ class VideoFolderData(ClipData):
         fit: Fit = "keep",
         channels: int | None = None,
         layout: str | None = None,
-        train: str | None = None,
-        val: str | None = None,
-        test: str | None = None,
+        train: Choice = None,
+        val: Choice = None,
+        test: Choice = None,
         val_fraction: float = FRACTION,
         test_fraction: float = FRACTION,
         clips_per_epoch: int | None = None,
@@ -85,7 +85,7 @@ class VideoFolderData(ClipData):
         self.fit = fit
         self.channels = channels
         self.layout = layout
-        self.wanted: dict[Split, str | None] = {"train": train, "val": val, "test": test}
+        self.wanted: dict[Split, Choice] = {"train": train, "val": val, "test": test}
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.clips_per_epoch = clips_per_epoch
         self.clips: dict[Split, int] = {"val": val_clips, "test": test_clips}

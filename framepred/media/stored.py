@@ -1,6 +1,6 @@
 """Arrays in HDF5 files and zarr stores, which stay on disk and are read slice by slice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,12 +62,18 @@ def open_stored(path: Path, choose: Callable[[Path, list[str]], str]) -> Any:
 
 def _open_hdf5(path: Path, choose: Callable[[Path, list[str]], str]) -> Any:
     file = _library("h5py", path).File(path, "r")
-    return file[choose(path, [name for name, entry in file.items() if hasattr(entry, "dtype")])]
+    return file[choose(path, _names((name, entry) for name, entry in file.items() if hasattr(entry, "dtype")))]
 
 
 def _open_zarr(path: Path, choose: Callable[[Path, list[str]], str]) -> Any:
     store = _library("zarr", path).open(path, mode="r")
-    return store if hasattr(store, "dtype") else store[choose(path, sorted(store.array_keys()))]
+    return store if hasattr(store, "dtype") else store[choose(path, _names(sorted(store.arrays())))]
+
+
+def _names(arrays: Iterable[tuple[str, Any]]) -> list[str]:
+    """The arrays with axes enough for frames, beside which there may be lists of dates or names; or else all."""
+    axes = {name: len(array.shape) for name, array in arrays}
+    return [name for name, count in axes.items() if count >= len("thw")] or list(axes)
 
 
 def _library(name: str, path: Path) -> ModuleType:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.data.digits import Split
-from framepred.data.splitting import split_files
+from framepred.data.splitting import Choice, split_files
 from framepred.errors import ConfigError, DataError
 
 NAMES = [f"{person}/{number}.mp4" for person in ("ann", "bob", "cy") for number in range(40)]
@@ -16,7 +16,7 @@ TENTHS: dict[Split, float] = {"val": 0.1, "test": 0.1}
 
 
 def split(
-    names: list[str] = NAMES, root: Path = HERE, fractions: dict[Split, float] = TENTHS, **wanted: str
+    names: list[str] = NAMES, root: Path = HERE, fractions: dict[Split, float] = TENTHS, **wanted: Choice
 ) -> dict[Split, list[str]]:
     return split_files(names, root, {"train": None, "val": None, "test": None, **wanted}, fractions)  # type: ignore[dict-item]
 
@@ -47,6 +47,10 @@ def test_patterns_take_files_first_and_the_rest_is_divided() -> None:
     assert splits["test"] == NAMES[80:]
     assert sorted(splits["train"] + splits["val"]) == sorted(NAMES[:80])
     assert 0 < len(splits["val"]) < 20
+
+
+def test_several_patterns_make_one_split() -> None:
+    assert split(test=["bob/[0-4].mp4", "cy/*"])["test"] == [*NAMES[40:45], *NAMES[80:]]
 
 
 def test_a_list_of_training_files_leaves_the_rest_to_val_and_test() -> None:
