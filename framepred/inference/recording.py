@@ -85,7 +85,7 @@ def film(path: Path, fps: float, lead: int, alarm: float | None) -> Iterator[Kee
                 ahead.clear()
             predicted = ahead[0] if len(ahead) == lead else None
             ahead.append(to_uint8(step.future[-1]).cpu())
-            writer.write(page.drawn(moment.frame, predicted, step.surprise, moment.time))
+            writer.write(page.drawn(moment.frame, predicted, step.surprise, moment.time), moment.time)
 
         yield show
 

@@ -28,6 +28,7 @@ _X264 = {
 MAX_GIF_FPS = 50  # browsers slow faster ones down to 10
 _BT601 = 6  # SMPTE 170M: what readers assume that do not look, said to those that do
 _LIMITED_RANGE = 1
+_MILLISECOND = Fraction(1, 1000)
 
 
 def checked_fps(fps: float | int) -> float:
@@ -76,8 +77,12 @@ class VideoWriter:
         self._draft = self._path_in_place() if self._growing else self._cleanup.enter_context(written_beside(self.path))
         return self
 
-    def write(self, frame: Shaped[Tensor, "c h w"]) -> None:
+    def write(self, frame: Shaped[Tensor, "c h w"], time: float | None = None) -> None:
         """Append one frame, RGB or gray: uint8, uint16, or floats in [0, 1].
+
+        Args:
+            frame: the pixels.
+            time: for a growing video, when it is shown, in seconds from the first; None follows the rate.
 
         Raises:
             ClipError: if its shape is no frame's or not that of the first, or its values are not finite.
@@ -93,7 +98,7 @@ class VideoWriter:
                 raise ClipError(
                     f"All frames of {self.path} must have one shape but {shape} follows {self._encoder.shape}."
                 )
-            self._encoder.write(pixels)
+            self._encoder.write(pixels, time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -134,9 +139,14 @@ class _Encoder(ABC):
     def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
         """The frame with its time."""
 
-    def write(self, frame: UInt8[Tensor, "c h w"]) -> None:
-        self.container.mux(self.stream.encode(self._picture(frame)))
+    def write(self, frame: UInt8[Tensor, "c h w"], time: float | None) -> None:
+        self.container.mux(self.stream.encode(self._timed(self._picture(frame), time)))
         self.count += 1
+
+    def _timed(self, picture: av.VideoFrame, time: float | None) -> av.VideoFrame:
+        if time is not None:
+            raise ConfigError("Only the frames of a growing video have times of their own; leave the time out.")
+        return picture
 
     def finish(self) -> None:
         self.container.mux(self.stream.encode())
@@ -174,6 +184,19 @@ class _GrowingMp4(_Mp4):
         "flush_packets": "1",
     }
     codec_options: ClassVar = _X264 | {"tune": "zerolatency"}
+    last = -1
+
+    def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
+        container, stream = super()._open(path)
+        stream.codec_context.time_base = _MILLISECOND
+        return container, stream
+
+    def _timed(self, picture: av.VideoFrame, time: float | None) -> av.VideoFrame:
+        """In milliseconds: what plays on its own keeps no rate."""
+        shown = self.count / self.fps if time is None else time
+        picture.pts = self.last = max(self.last + 1, round(shown / _MILLISECOND))
+        picture.time_base = _MILLISECOND
+        return picture
 
 
 class _Gif(_Encoder):

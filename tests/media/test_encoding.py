@@ -212,6 +212,20 @@ def test_a_growing_video_stays_when_something_fails(tmp_path: Path, gray: Tensor
     assert len(read_video(path)) == 1
 
 
+def test_the_frames_of_a_growing_video_may_come_when_they_come(tmp_path: Path, gray: Tensor) -> None:
+    times = [0, 0.1, 0.15, 0.15, 0.9, 1.2345]
+    with VideoWriter(tmp_path / "a.mp4", 10, growing=True) as writer:
+        for frame, time in zip(gray, times, strict=False):
+            writer.write(frame, time)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        found = [float(frame.time) for frame in container.decode(video=0)]
+    assert found == pytest.approx(times, abs=0.0011)
+    assert len(read_video(tmp_path / "a.mp4")) == len(times)
+    with pytest.raises(ConfigError, match="Only the frames of a growing video have times of their own"):  # noqa: SIM117
+        with VideoWriter(tmp_path / "b.mp4") as writer:
+            writer.write(gray[0], 0.5)
+
+
 def test_a_growing_video_needs_room(tmp_path: Path, gray: Tensor) -> None:
     (tmp_path / "a.mp4").symlink_to("/dev/full")
     with pytest.raises(MediaError, match=r"a\.mp4 cannot be encoded \(No space left"):
