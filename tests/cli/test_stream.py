@@ -1,15 +1,20 @@
 """``framepred stream`` as users type it: alarms, what it leaves behind however it ends, and what it refuses."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from framepred.data import MovingMNIST
 from framepred.media.reading import read_clips, read_video
@@ -109,6 +114,42 @@ def test_an_interrupted_stream_leaves_complete_files(
     assert out.startswith(f"long.npy: {len(table)} frames, ")
     assert 19 <= len(table) < 20_000
     assert len(read_video(tmp_path / "a.mp4")) == len(table)
+
+
+class Broadcast(BaseHTTPRequestHandler):
+    """Pictures without end; this one breaks off after a few."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        for level in range(100, 115):
+            picture = BytesIO()
+            Image.new("L", (32, 32), level).save(picture, "jpeg")
+            self.wfile.write(b"--next\r\nContent-Type: image/jpeg\r\n\r\n" + picture.getvalue() + b"\r\n")
+            time.sleep(0.02)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_broadcast_that_breaks_off_is_taken_up_again_until_ctrl_c(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broadcast) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        source = f"http://127.0.0.1:{server.server_port}/live"
+        environment = {**os.environ, "no_proxy": "127.0.0.1"}
+        command = [sys.executable, "-m", "framepred.cli", "stream", source, "--frames", "1", "--csv", "a.csv"]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        told = process.stderr.readline(), process.stderr.readline()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        server.shutdown()
+    assert told == (f"{source} is lost; trying again in 1 s.\n", f"{source} is back.\n")
+    assert process.returncode == 0
+    assert len(rows(tmp_path / "a.csv")) > 1
 
 
 @pytest.mark.parametrize(
