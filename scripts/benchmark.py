@@ -65,6 +65,34 @@ def quality(
     print_quality(minutes, clips, root, output)
 
 
+@app.command()
+def stream(
+    weights: Annotated[str, typer.Option(help="Bundled name or path.")] = "moving-mnist",
+    frames: Annotated[int, typer.Option(help="Frames to forecast at each step.")] = 10,
+    steps: Annotated[int, typer.Option(help="Frames a run.")] = 10,
+    runs: Annotated[int, typer.Option(help="Runs, of which the median counts.")] = 5,
+) -> None:
+    """Frames a second that a stream is followed at, without reading and writing."""
+    import torch
+
+    from framepred.inference.stream import Follower
+    from framepred.models.pretrained import load
+
+    _use_one_core()
+    follower = Follower(load(weights), frames)
+    for shape in [(1, 64, 64), (3, 72, 128)]:
+        seen = torch.randint(60, 90, (steps, *shape), dtype=torch.uint8)
+
+        def watch(seen: torch.Tensor = seen) -> None:
+            follower.forget()
+            for frame in seen:
+                follower.see(frame)
+
+        rate = steps / _median_seconds(watch, runs)
+        size = "×".join(map(str, shape))
+        typer.echo(f"stream: {rate:,.1f} frames/s, {size}, {frames} forecast at each, {weights}, one core")
+
+
 def _use_one_core() -> None:
     import torch
 
