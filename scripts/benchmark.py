@@ -66,6 +66,21 @@ def quality(
 
 
 @app.command()
+def decoding(
+    videos: Annotated[list[Path] | None, typer.Argument(help="Video files; without them one is made.")] = None,
+    clips: Annotated[int, typer.Option(help="Clips a run.")] = 40,
+    runs: Annotated[int, typer.Option(help="Runs, of which the median counts.")] = 5,
+    copies: Annotated[int, typer.Option(help="Copies of one video, to see whether memory grows.")] = 200,
+) -> None:
+    """A folder of videos: clips a second by random access and in order, and peak memory."""
+    from benchmarks.decoding import print_memory, print_speeds
+
+    _use_one_core()
+    print_speeds(videos or [], clips, runs)
+    print_memory(copies, 2 * copies)
+
+
+@app.command()
 def stream(
     weights: Annotated[str, typer.Option(help="Bundled name or path.")] = "moving-mnist",
     frames: Annotated[int, typer.Option(help="Frames to forecast at each step.")] = 10,

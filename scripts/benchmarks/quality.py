@@ -1,0 +1,114 @@
+"""What each network learns in the same minutes, from scratch, on the same clips."""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.networks import NETWORKS
+from framepred.clips import ClipBatch, to_unit
+from framepred.data import MovingMNISTData
+from framepred.evaluation.formulas import frame_mse
+from framepred.forecaster import Forecaster
+from framepred.models.cost import macs_per_clip
+from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, fit, make_trainer
+
+CURRICULUM = Curriculum(start=0.3, grow=0.5)
+MEAN_SHARE = 1 - (1 - CURRICULUM.start) * CURRICULUM.grow / 2
+"""Share of a clip that a step sees, on average over the budget."""
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "framepred": {"batch": 8, "teacher_forcing": TeacherForcing(fade=0.0)},
+    "convlstm-s": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
+    "convlstm 2×64": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
+}
+"""What was best for each in short trials (docs/experiments.md); optimizer and curriculum are the same for all."""
+
+
+class Quality(NamedTuple):
+    """What one network reached."""
+
+    mse: list[float]
+    """Of each lead time, protocol openstl."""
+    steps: int
+    minutes: float
+    gmacs: float
+
+
+def print_quality(minutes: float, clips: int, root: str | None, output: Path) -> None:
+    """Train every network for the same minutes, score it on the same test clips, print a table, keep the curves."""
+    reached: dict[str, Quality] = {}
+    for name in NETWORKS:
+        reached[name] = learn(name, minutes, clips, root)
+        output.write_text(json.dumps({name: found._asdict() for name, found in reached.items()}, indent=2) + "\n")
+    table = Table(
+        "", *reached, title=f"about {minutes:g} minutes each, {torch.get_num_threads()} threads, {clips} clips"
+    )
+    ours = _mean(reached["framepred"])
+    for label, values in {
+        "MSE (openstl)": [f"{_mean(found):.2f}" for found in reached.values()],
+        "framepred's over it": [f"{ours / _mean(found):.2f}" for found in reached.values()],
+        "MSE at lead time 1, 10": [f"{found.mse[0]:.1f}, {found.mse[-1]:.1f}" for found in reached.values()],
+        "steps": [f"{found.steps:,}" for found in reached.values()],
+        "minutes": [f"{found.minutes:.1f}" for found in reached.values()],
+        "GMACs a clip": [f"{found.gmacs:.2f}" for found in reached.values()],
+    }.items():
+        table.add_row(label, *values)
+    Console(width=100).print(table)
+
+
+def learn(name: str, minutes: float, clips: int, root: str | None) -> Quality:
+    """Train one network from scratch for about so many minutes, and score it."""
+    torch.manual_seed(0)
+    net, recipe = NETWORKS[name](), RECIPES[name]
+    data = MovingMNISTData(batch_size=recipe["batch"], val_clips=8, test_clips=clips, root=root)
+    data.setup("fit")
+    steps = max(1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader()))))))
+    task = ForecastTask(
+        net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=recipe["teacher_forcing"], curriculum=CURRICULUM
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(
+            folder, steps, val_check_interval=steps, enable_progress_bar=False, enable_model_summary=False
+        )
+        start = time.perf_counter()
+        fit(trainer, task, data)
+        took = (time.perf_counter() - start) / 60
+    return Quality(_score(net.eval(), data), steps, took, macs_per_clip(net, 10, 10, (1, 64, 64)) / 1e9)
+
+
+def _seconds_a_step(net: Forecaster, batch: ClipBatch) -> float:
+    """Of a step on whole clips, its optimizer included; the network is left as it was."""
+    kept = {name: value.clone() for name, value in net.state_dict().items()}
+    task = ForecastTask(net, 1, torch.nn.MSELoss(), Muon, teacher_forcing=TeacherForcing(fade=0.0))
+    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
+    optimizer = Muon(net.parameters())
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        task.training_step(batch).backward()
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    net.load_state_dict(kept)
+    return min(times[1:])
+
+
+@torch.inference_mode()
+def _score(net: Forecaster, data: MovingMNISTData) -> list[float]:
+    """Mean squared error of each lead time over the test clips, protocol openstl."""
+    data.setup("test")
+    errors = [
+        frame_mse(net(batch.context, batch.target.shape[1]), to_unit(batch.target)) for batch in data.test_dataloader()
+    ]
+    scores: list[float] = torch.cat(errors).mean(dim=0).tolist()
+    return scores
+
+
+def _mean(found: Quality) -> float:
+    return sum(found.mse) / len(found.mse)
