@@ -183,7 +183,7 @@ class _GrowingMp4(_Mp4):
         "movflags": "empty_moov+default_base_moof+frag_every_frame+skip_trailer",
         "flush_packets": "1",
     }
-    codec_options: ClassVar = _X264 | {"tune": "zerolatency"}
+    codec_options: ClassVar = _X264 | {"tune": "zerolatency", "preset": "veryfast"}  # a stream does not wait
     last = -1
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
