@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dataset_folders import LAYOUTS, ready_folder
 
 from framepred.cli.lightning import TrainCLI
 from framepred.cli.train import configs
@@ -39,6 +40,8 @@ def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, mon
         arguments.append(f"--data.init_args.root={fashion}")
     if "video_folder" in name:
         arguments.append(f"--data.init_args.root={videos}")
+    if (dataset := name.removesuffix("_convlstm")) in LAYOUTS:
+        arguments += [f"--data.init_args.root={ready_folder(dataset, tmp_path)}", "--data.init_args.batch_size=1"]
     cli = TrainCLI(arguments)
     cli.start()
     assert cli.trainer.global_step == 1

@@ -1,0 +1,102 @@
+"""Every data set with a card is read as it is distributed: the right frames, in the right splits."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from dataset_folders import LAYOUTS, REPOSITORY, moving, ready_folder
+
+from framepred.data import VideoFolderData
+
+
+@pytest.fixture
+def data(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VideoFolderData:
+    """The data module of a data set's config, on a tiny stand-in."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    config = yaml.safe_load((REPOSITORY / "configs" / f"{request.param}_convlstm.yaml").read_text())
+    arguments: dict[str, Any] = config["data"]["init_args"] | {"root": str(ready_folder(request.param, tmp_path))}
+    if "size" in arguments:
+        arguments["size"] = tuple(arguments["size"])
+    return VideoFolderData(**arguments)
+
+
+# Files of the splits, and the shape and type of a clip.
+EXPECTED = {
+    "kth": (2, 1, 2, (30, 1, 128, 128), "uint8"),
+    "taxibj": (1, 1, 1, (8, 2, 32, 32), "float32"),
+    "bair": (2, 1, 1, (16, 3, 64, 64), "uint8"),
+    "kitti_caltech": (1, 1, 1, (11, 3, 128, 160), "uint8"),
+    "human36m": (1, 1, 2, (8, 3, 256, 256), "uint8"),
+    "sevir": (1, 1, 1, (25, 1, 384, 384), "uint8"),
+    "weatherbench": (6, 1, 2, (24, 1, 32, 64), "float32"),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), EXPECTED.items(), indirect=["data"], ids=list(EXPECTED))
+def test_clips_of_every_split(data: VideoFolderData, expected: tuple[Any, ...]) -> None:
+    train, val, test, shape, dtype = expected
+    assert [len(data.part(split).sources) for split in ("train", "val", "test")] == [train, val, test]
+    for split in ("train", "val", "test"):
+        clip = data.part(split)[0]
+        assert tuple(clip.shape) == shape
+        assert str(clip.dtype) == f"torch.{dtype}"
+
+
+def frames(count: int, height: int, width: int, channels: int = 1, seed: int = 0) -> torch.Tensor:
+    """What the stand-ins were made of, (t, c, h, w)."""
+    return torch.from_numpy(moving(count, height, width, channels, seed)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("data", ["bair"], indirect=True)
+def test_bair_gives_the_second_camera_of_each_trajectory(data: VideoFolderData) -> None:
+    test = data.part("test")
+    assert torch.equal(test[0], frames(16, 64, 64, 3, seed=0))
+    assert torch.equal(test[1], frames(16, 64, 64, 3, seed=1))
+
+
+@pytest.mark.parametrize("data", ["sevir"], indirect=True)
+def test_sevir_gives_each_event_in_time(data: VideoFolderData) -> None:
+    train = data.part("train")
+    assert len(train) == 2 * 3
+    assert torch.equal(train[4], frames(49, 384, 384, seed=1)[12 : 12 + 25])
+
+
+@pytest.mark.parametrize("data", ["human36m"], indirect=True)
+def test_human36m_is_ten_frames_a_second_of_persons_apart(data: VideoFolderData) -> None:
+    assert data.part("test").span == 36
+    assert [source.name for source in data.part("test").sources] == [
+        f"{person}/Videos/Directions 1.54138969.mp4" for person in ("S9", "S11")
+    ]
+
+
+@pytest.mark.parametrize("data", ["weatherbench"], indirect=True)
+def test_weatherbench_keeps_kelvins(data: VideoFolderData) -> None:
+    kelvin = data.part("test")[0] * 160 + 180
+    torch.testing.assert_close(kelvin, 220 + frames(24, 32, 64, seed=2017) * 0.3)
+
+
+@pytest.mark.parametrize("data", ["kitti_caltech"], indirect=True)
+def test_caltech_is_every_third_frame_with_the_middle_kept(data: VideoFolderData) -> None:
+    clip = data.part("test")[0].float().mean(1)
+    cut = frames(36, 48, 64, 3)[2::3, ..., 2:62].float()
+    expected = torch.nn.functional.interpolate(cut, (128, 160), mode="bicubic").mean(1)
+    errors = [(clip - expected[begin : begin + 11]).abs().mean() for begin in (0, 1)]
+    assert errors[0] < errors[1] / 3
+
+
+@pytest.mark.parametrize("data", ["taxibj"], indirect=True)
+def test_taxibj_joins_what_is_seen_and_what_follows(data: VideoFolderData, tmp_path: Path) -> None:
+    arrays = np.load(tmp_path / "distributed" / "dataset.npz")
+    clip = data.part("test")[3].numpy() * 2 - 1
+    np.testing.assert_allclose(clip[:4], arrays["X_test"][3], atol=1e-6)
+    np.testing.assert_allclose(clip[4:], arrays["Y_test"][3], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_data_set_has_a_card(name: str) -> None:
+    card = (REPOSITORY / "datasets" / name / "README.md").read_text()
+    for said in ("Licence", "Layout", f"framepred train --config {name}_convlstm", "Published"):
+        assert said in card
