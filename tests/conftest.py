@@ -2,8 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from framepred.models import EncoderForecaster
+
+settings.register_profile("framepred", deadline=None)  # a busy machine is no failure
+settings.load_profile("framepred")
 
 
 @pytest.fixture(autouse=True)

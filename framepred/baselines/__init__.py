@@ -2,10 +2,11 @@
 
 from framepred.baselines.blank import Blank
 from framepred.baselines.last_frame import LastFrame
+from framepred.baselines.optical_flow import OpticalFlow
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 
-BASELINES: dict[str, type[Forecaster]] = {"blank": Blank, "last-frame": LastFrame}
+BASELINES: dict[str, type[Forecaster]] = {"blank": Blank, "last-frame": LastFrame, "optical-flow": OpticalFlow}
 """The baselines by the names that cards and ``--weights baseline:NAME`` use."""
 
 
@@ -20,4 +21,4 @@ def load_baseline(name: str) -> Forecaster:
     return BASELINES[name]()
 
 
-__all__ = ["BASELINES", "Blank", "LastFrame", "load_baseline"]
+__all__ = ["BASELINES", "Blank", "LastFrame", "OpticalFlow", "load_baseline"]

@@ -12,7 +12,7 @@ from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.warping import local_correlation, local_correlation_macs, then, warp
+from framepred.warping import local_correlation, local_correlation_macs, then, warp
 
 FINE, COARSE = 4, 8
 """Pixels a cell of the two maps of memory: one draws, one follows motion."""

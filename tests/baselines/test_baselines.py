@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framepred.baselines import BASELINES, Blank, LastFrame, load_baseline
+from framepred.baselines import BASELINES, Blank, LastFrame, OpticalFlow, load_baseline
 from framepred.errors import ConfigError
 
 sizes = st.tuples(
@@ -50,15 +50,15 @@ def test_last_frame_repeats_the_last_frame_and_no_other(size: tuple[int, ...], h
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize(("dtype", "white"), [(torch.uint8, 255), (torch.uint16, 65535)])
 def test_integer_frames_are_brought_to_the_unit_range(name: str, dtype: torch.dtype, white: int) -> None:
-    (frame,) = load_baseline(name).observe(torch.full((1, 1, 2, 2), white, dtype=dtype))
+    frame = load_baseline(name).observe(torch.full((1, 1, 2, 2), white, dtype=dtype))[0]
     torch.testing.assert_close(frame, torch.ones(1, 1, 2, 2))
 
 
 def test_names() -> None:
-    assert {"blank": Blank, "last-frame": LastFrame} == BASELINES
+    assert {"blank": Blank, "last-frame": LastFrame, "optical-flow": OpticalFlow} == BASELINES
     assert isinstance(load_baseline("last-frame"), LastFrame)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'lastframe'.*blank, last-frame"):
+    with pytest.raises(ConfigError, match=r"'lastframe'.*blank, last-frame, optical-flow"):
         load_baseline("lastframe")

@@ -95,7 +95,7 @@ def test_a_clip_is_uint8_frames_first(clips: MovingMNIST) -> None:
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=0, max_size=12))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_clip_does_not_depend_on_its_batch(clips: MovingMNIST, indices: list[int]) -> None:
     batch = clips.__getitems__(indices)
     assert batch.shape == (len(indices), 20, 1, 64, 64)
@@ -144,7 +144,7 @@ def test_another_process_draws_the_same_clips(clips: MovingMNIST) -> None:
     speed=st.floats(0, 3),
     seed=st.integers(0, 2**64 - 1),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_digits_stay_whole_on_any_canvas(
     height: int, width: int, digits: int, length: int, speed: float, seed: int
 ) -> None:

@@ -96,7 +96,7 @@ def flat(card: Card) -> dict[str, float]:
     return intervals | times | baselines | dict(card.skill)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cuts=st.sets(st.integers(1, 10)), protocol=st.sampled_from(["openstl", "wang2004"]))
 def test_any_split_into_batches_gives_the_same_card(cuts: set[int], protocol: str) -> None:
     clips = noise(11, size=(1, 12, 13))
@@ -108,7 +108,7 @@ def test_any_split_into_batches_gives_the_same_card(cuts: set[int], protocol: st
     assert flat(card) == pytest.approx(flat(whole), rel=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     size=st.tuples(st.integers(1, 4), st.integers(7, 15), st.integers(7, 15)),
     context=st.integers(1, 3),

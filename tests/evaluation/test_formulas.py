@@ -64,7 +64,7 @@ def skimage_ssim(pred: Tensor, target: Tensor, **settings: object) -> NDArray[np
 
 
 @pytest.mark.parametrize("formula", SSIMS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=sizes, kind=st.sampled_from(KINDS))
 def test_ssim_is_scikit_images(formula: FrameFormula, kind: str, size: tuple[int, ...]) -> None:
     pred, target = pair(size, kind)
@@ -105,7 +105,7 @@ def test_ssim_needs_its_window(formula: FrameFormula, side: int) -> None:
         formula(small, small)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=sizes, kind=st.sampled_from(KINDS))
 def test_errors_are_summed_over_the_frame_and_not_clipped(kind: str, size: tuple[int, ...]) -> None:
     pred, target = pair(size, kind)
@@ -114,7 +114,7 @@ def test_errors_are_summed_over_the_frame_and_not_clipped(kind: str, size: tuple
     np.testing.assert_allclose(frame_mae(pred, target), np.abs(difference).sum((2, 3, 4)), rtol=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(size=sizes, kind=st.sampled_from(["random", "blurred", "blank", "constant"]))
 def test_psnr_is_scikit_images(kind: str, size: tuple[int, ...]) -> None:
     pred, target = pair(size, kind)

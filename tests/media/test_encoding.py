@@ -64,7 +64,7 @@ def test_mp4_plays_in_a_browser(tmp_path: Path, gray: Tensor) -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_odd_sizes_are_padded_by_an_edge(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, channels: int
 ) -> None:
@@ -79,7 +79,7 @@ def test_odd_sizes_are_padded_by_an_edge(
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_gray_gif_is_exact(
     tmp_path_factory: pytest.TempPathFactory, height: int, width: int, time: int, seed: int
 ) -> None:

@@ -28,7 +28,7 @@ def has_block(page: torch.Tensor, block: torch.Tensor) -> bool:
 
 
 @given(st.integers(8, 128), st.integers(8, 128), st.integers(1, 5), st.integers(1, 12))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_every_frame_lands_on_whole_pixels(height: int, width: int, seen: int, ahead: int) -> None:
     generator = np.random.default_rng(height * width)
     frames = torch.from_numpy(generator.integers(0, 256, (seen + ahead, 3, height, width), dtype=np.uint8))

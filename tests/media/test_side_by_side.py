@@ -49,7 +49,7 @@ def test_floats_and_integers_look_alike() -> None:
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 3), st.integers(1, 3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_any_size_is_watchable(height: int, width: int, seen: int, ahead: int) -> None:
     future = torch.zeros(ahead, 1, height, width)
     pages = side_by_side(torch.zeros(seen, 1, height, width), future, future)

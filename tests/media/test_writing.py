@@ -36,7 +36,7 @@ def test_arrays_are_exact(tmp_path: Path, name: str, dtype: torch.dtype, shape: 
 
 
 @given(st.integers(1, 12), st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9), st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_folders_are_exact(
     tmp_path_factory: pytest.TempPathFactory, time: int, channels: int, height: int, width: int, wide: bool
 ) -> None:

@@ -10,7 +10,7 @@ from framepred.models.cost import count_parameters, macs_per_clip
 SIDES = st.integers(4, 23)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SIDES, SIDES, st.sampled_from([1, 2, 3, 5]), st.booleans())
 def test_any_size_and_any_channels(height: int, width: int, channels: int, share: bool) -> None:
     net = EncoderForecaster(channels, widths=[3], kernel=3, share_weights=share).eval()

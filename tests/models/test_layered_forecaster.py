@@ -24,7 +24,7 @@ def that_moves(x: float, y: float, layers: int = 2) -> LayeredForecaster:
     return net
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 23), st.integers(1, 23), st.sampled_from([1, 2, 3]))
 def test_any_size_and_any_channels(height: int, width: int, channels: int) -> None:
     clip = torch.rand(2, 3, channels, height, width)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from framepred.models.warping import local_correlation, then, warp
+from framepred.warping import local_correlation, then, warp
 
 
 def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
@@ -15,7 +15,7 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(-3, 3), st.integers(-3, 3))
 def test_whole_pixels_shift_and_the_border_goes_on(x: int, y: int) -> None:
     picture = noise(1, 2, 6, 8)
