@@ -9,15 +9,14 @@ from typing import Literal, TypeAlias
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.nn import functional
 
 from framepred.clips import from_unit, to_unit
 from framepred.data.video_index import Source
 from framepred.errors import ConfigError, DataError
+from framepred.media.resizing import resized, to_gray
 
 Fit: TypeAlias = Literal["keep", "resize", "crop"]
 
-LUMA = (0.299, 0.587, 0.114)  # what gray is of red, green and blue (ITU-R BT.601)
 _NAMED = 5  # files in a sentence
 
 
@@ -42,14 +41,13 @@ class FrameForm:
         """One frame in this form."""
         if self.fit == "crop":
             frame = _middle(frame, self.size)
-        if frame.shape[1:] == self.size and frame.shape[0] == self.channels and frame.dtype == self.dtype:
-            return frame
-        unit = to_unit(frame)
-        if self.channels == 1 and len(unit) == 3:
-            unit = torch.tensordot(torch.tensor([LUMA]), unit, 1)
-        if unit.shape[1:] != self.size:
-            unit = functional.interpolate(unit[None], self.size, mode="bilinear", antialias=True)[0]
-        return from_unit(unit, self.dtype).expand(self.channels, -1, -1)
+        if self.channels == 1 and len(frame) == 3:
+            frame = to_gray(frame)
+        if frame.shape[1:] != self.size:
+            frame = resized(frame, self.size)
+        if frame.dtype != self.dtype:
+            frame = from_unit(to_unit(frame), self.dtype)
+        return frame.expand(self.channels, -1, -1)
 
 
 def common_form(

@@ -3,6 +3,7 @@
 import copy
 import os
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -21,7 +22,7 @@ from framepred.errors import ConfigError, DataError, MediaError
 from framepred.media.random_access import FrameReader
 
 _OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
-_NAMED = 10  # files in a sentence
+_open: OrderedDict[tuple[int, VideoIndex, Source], FrameReader] = OrderedDict()
 
 
 class VideoFolder(Dataset[Tensor]):
@@ -133,7 +134,7 @@ class VideoFolder(Dataset[Tensor]):
         return (source.frames - self.span) // self.stride + 1
 
     def _read(self, source: Source, frames: range, clip: int) -> Shaped[Tensor, "t c h w"]:
-        reader = _reader(self.index, source, os.getpid())
+        reader = _reader(self.index, source)
         found = []
         for frame in reader.read(frames, clip):
             if tuple(frame.shape[1:]) != (source.height, source.width):
@@ -184,10 +185,15 @@ def evenly_spread(count: int, wanted: int) -> range | list[int]:
     return range(count) if wanted >= count else [number * count // wanted for number in range(wanted)]
 
 
-@lru_cache(maxsize=_OPEN)
-def _reader(index: VideoIndex, source: Source, process: int) -> FrameReader:  # noqa: ARG001
-    """Sources that are open in this process; a forked one must not share a place in a file with its parent."""
-    return index.open(source)
+def _reader(index: VideoIndex, source: Source) -> FrameReader:
+    """The reader of a source, one of the few that are open; a forked process must not share its parent's place."""
+    key = (os.getpid(), index, source)
+    if key not in _open:
+        _open[key] = index.open(source)
+    _open.move_to_end(key)
+    if len(_open) > _OPEN:
+        _open.popitem(last=False)[1].close()
+    return _open[key]
 
 
 @lru_cache(maxsize=2)

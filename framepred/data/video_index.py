@@ -100,6 +100,9 @@ class VideoIndex:
         """Open a source for random access."""
         path = self.path(source)
         video_map = _kept_map(self._map_file(source.stamp)) if _is_video(path) else None
+        return self._open(path, video_map)
+
+    def _open(self, path: Path, video_map: VideoMap | None) -> FrameReader:
         return open_reader(path, video_map=video_map, layout=self.layout, channels=self.channels)
 
     def _look_into(self, paths: list[Path]) -> list[Source | str]:
@@ -124,13 +127,13 @@ class VideoIndex:
         video_map = self._map(path, stamp) if _is_video(path) else None
         if path.is_dir() and not is_array(path):
             check_sequence(path)
-        reader = open_reader(path, video_map=video_map, layout=self.layout, channels=self.channels)
-        first = next(iter(reader.read(range(1))))
+        with contextlib.closing(self._open(path, video_map)) as reader:
+            first = next(iter(reader.read(range(1))))
+            if self.thorough and video_map is None:
+                _read_all(reader)
         channels, height, width = first.shape
         if path.is_dir() and not is_array(path):
             channels = survey_pictures(path)
-        if self.thorough and video_map is None:
-            _read_all(reader)
         return Source(
             name=path.relative_to(self.root).as_posix(),
             clips=reader.clips,

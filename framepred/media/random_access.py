@@ -6,7 +6,7 @@ pixels are those that ``file_frames`` gives in order.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -45,6 +45,9 @@ class FrameReader(ABC):
 
     clips: int
     frames: int
+
+    def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Give back what is held open; nothing can be read any more."""
 
     @abstractmethod
     def read(self, frames: range, clip: int = 0) -> Iterator[Tensor]:
@@ -147,19 +150,24 @@ class VideoReader(FrameReader):
         self._stream = video_stream(self._container, path)
         self._stream.codec_context.thread_count = 1  # threads decode ahead: memory and time for frames not wanted
         self._reformatter = VideoReformatter()
-        self._decoder = self._container.decode(self._stream)
+        self._decoder: Iterator[av.VideoFrame] = self._decoded()
         self._next = 0  # the frame that the decoder gives next, or _NOWHERE
 
     def read(self, frames: range, clip: int = 0) -> Iterator[Tensor]:  # noqa: ARG002
         """The frames of these numbers."""
         return (self._pixels(self._find(number)) for number in frames)
 
+    def close(self) -> None:
+        """Give back the decoder and the frames that it holds."""
+        self._decoder = iter(())  # it refers to this reader: without end, both would wait for the garbage collector
+        self._container.close()
+
     def _find(self, number: int) -> av.VideoFrame:
         for start in self._starts(number):
             try:
                 if start != self._next:
                     self._container.seek(int(self._times[start]), stream=self._stream)
-                    self._decoder = self._container.decode(self._stream)
+                    self._decoder = self._decoded()
                 frame = self._advance(number)
             except av.FFmpegError as error:
                 raise self._damaged(number) from error
@@ -173,8 +181,15 @@ class VideoReader(FrameReader):
         here = [self._next] if keys[-1] <= self._next <= number else []
         return list(dict.fromkeys([*here, *reversed(keys)]))
 
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Frames from here on; those that no other frame is made from are passed over until one is wanted."""
+        for packet in self._container.demux(self._stream):
+            early = packet.pts is not None and packet.pts < self._times[self._wanted]
+            self._stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
+            yield from packet.decode()
+
     def _advance(self, number: int) -> av.VideoFrame | None:
-        self._next = _NOWHERE
+        self._next, self._wanted = _NOWHERE, number
         for frame in self._decoder:
             if frame.pts is not None and frame.pts >= self._times[number]:
                 found = frame.pts == self._times[number]
@@ -212,9 +227,9 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
     """
     with _opened(path) as (container, stream):
         vague = container.format.name in _VAGUE_CONTAINERS or stream.codec_context.name in _VAGUE_CODECS
-        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-        found = _map(sorted((packet.pts, packet.is_keyframe) for packet in packets if packet.pts is not None))
-        told = not vague and 0 < len(packets) == found.shape[1]
+        stamps = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+        found = _map(sorted((time, key) for time, key in stamps if time is not None))
+        told = not vague and 0 < len(stamps) == found.shape[1]
         rate = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         stated, tick = stated_seconds(container, stream), float(stream.time_base or 0)
     if thorough or not (told and _can_be_entered(path, found)):
@@ -241,9 +256,10 @@ def _can_be_entered(path: Path, found: VideoMap) -> bool:
     """Whether the first and the last frame are where the packets say."""
     if not found[1].any() or (np.diff(found[0]) <= 0).any():
         return False
+    last = found.shape[1] - 1
     try:
-        reader = VideoReader(path, found)
-        return all(list(reader.read(range(number, number + 1))) for number in {reader.frames - 1, 0})
+        with closing(VideoReader(path, found)) as reader:
+            return all(list(reader.read(range(number, number + 1))) for number in {last, 0})
     except MediaError:
         return False
 

@@ -1,6 +1,8 @@
 """Clips of a folder: windows of every kind of source, decoded as they are asked for, brought to one form."""
 
+import gc
 import pickle
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from framepred.data import VideoFolder
 from framepred.data.video_folder import Shuffled, evenly_spread
 from framepred.errors import ConfigError, DataError, MediaError
 from framepred.media.capture import file_frames
+from framepred.media.random_access import VideoReader
 from framepred.media.writing import write_video
 
 
@@ -143,7 +146,7 @@ def save(path: Path, array: np.ndarray) -> None:
 def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
     for name, shape in {"a": (4, 5, 6), "b": (4, 5, 6), "c": (4, 7, 6)}.items():
         np.save(tmp_path / f"{name}.npy", noise(*shape))
-    with pytest.raises(DataError, match=r"1 of the 3 files in .*, c\.npy \(7×6\), are not 5×6 like the others; for training set"):
+    with pytest.raises(DataError, match=r"1 of the 3 files in .*, c\.npy \(7×6\), are not 5×6 like the others"):
         VideoFolder(tmp_path, 4)
     with pytest.raises(DataError, match=r"2 of the 3 files in .*, a\.npy \(5×6\), b\.npy \(5×6\), are smaller than"):
         VideoFolder(tmp_path, 4, fit="crop", size=(6, 6))
@@ -213,3 +216,21 @@ def test_each_epoch_has_all_clips_in_an_order_of_its_own(folder: Path) -> None:
 def test_spread_evenly() -> None:
     assert list(evenly_spread(3, 5)) == [0, 1, 2]
     assert evenly_spread(10, 4) == [0, 2, 5, 7]
+
+
+def test_few_files_stay_open_however_many_there_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is closed goes at once: decoders that wait for the garbage collector would fill memory with the folder."""
+    for number in range(20):
+        (folder / f"copy {number}.mp4").write_bytes((folder / "a.mp4").read_bytes())
+    readers: weakref.WeakSet[VideoReader] = weakref.WeakSet()
+    begin = VideoReader.__init__
+    monkeypatch.setattr(VideoReader, "__init__", lambda self, *given: begin(self, *given) or readers.add(self))
+    gc.disable()
+    try:
+        clips = VideoFolder(folder, 4)
+        assert len(readers) == 0
+        for number in np.random.default_rng(0).permutation(len(clips)).tolist():
+            assert clips[number].shape == (4, 3, 16, 20)
+            assert len(readers) <= 4
+    finally:
+        gc.enable()
