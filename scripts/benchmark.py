@@ -108,6 +108,19 @@ def stream(
         typer.echo(f"stream: {rate:,.1f} frames/s, {size}, {frames} forecast at each, {weights}, one core")
 
 
+@app.command()
+def show(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
+    root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("shown"),
+) -> None:
+    """Pictures of test clips predicted: 10 frames ahead, and 40."""
+    from benchmarks.shown import write_pictures
+
+    for path in write_pictures(weights, root, output):
+        typer.echo(path)
+
+
 def _use_one_core() -> None:
     import torch
 

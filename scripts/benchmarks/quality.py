@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.networks import NETWORKS
+from framepred.baselines import load_baseline
 from framepred.clips import ClipBatch, to_unit
 from framepred.data import MovingMNISTData
 from framepred.evaluation.formulas import frame_mse
@@ -30,6 +32,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 """What was best for each in short trials (docs/experiments.md); optimizer and curriculum are the same for all."""
 
 
+DRAWN = ("blank", "last-frame")
+
+
 class Quality(NamedTuple):
     """What one network reached."""
 
@@ -46,6 +51,11 @@ def print_quality(minutes: float, clips: int, root: str | None, output: Path) ->
     for name in NETWORKS:
         reached[name] = learn(name, minutes, clips, root)
         output.write_text(json.dumps({name: found._asdict() for name, found in reached.items()}, indent=2) + "\n")
+    draw(
+        reached,
+        {name: _score(load_baseline(name), _data(16, clips, root)) for name in DRAWN},
+        output.with_suffix(".png"),
+    )
     table = Table(
         "", *reached, title=f"about {minutes:g} minutes each, {torch.get_num_threads()} threads, {clips} clips"
     )
@@ -62,11 +72,25 @@ def print_quality(minutes: float, clips: int, root: str | None, output: Path) ->
     Console(width=100).print(table)
 
 
+def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: Path) -> None:
+    """Mean squared error over lead time, a line for each network and each baseline."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name, found in reached.items():
+        axes.plot(range(1, len(found.mse) + 1), found.mse, marker="o", label=f"{name}, {found.minutes:.0f} minutes")
+    for name, errors in baselines.items():
+        axes.plot(range(1, len(errors) + 1), errors, linestyle="--", color="gray")
+        axes.annotate(name, (1, errors[0]), textcoords="offset points", xytext=(0, 4), color="gray")
+    axes.set(xlabel="lead time, frames", ylabel="MSE (openstl)", ylim=(0, None))
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
 def learn(name: str, minutes: float, clips: int, root: str | None) -> Quality:
     """Train one network from scratch for about so many minutes, and score it."""
     torch.manual_seed(0)
     net, recipe = NETWORKS[name](), RECIPES[name]
-    data = MovingMNISTData(batch_size=recipe["batch"], val_clips=8, test_clips=clips, root=root)
+    data = _data(recipe["batch"], clips, root)
     data.setup("fit")
     steps = max(1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader()))))))
     task = ForecastTask(
@@ -80,6 +104,10 @@ def learn(name: str, minutes: float, clips: int, root: str | None) -> Quality:
         fit(trainer, task, data)
         took = (time.perf_counter() - start) / 60
     return Quality(_score(net.eval(), data), steps, took, macs_per_clip(net, 10, 10, (1, 64, 64)) / 1e9)
+
+
+def _data(batch_size: int, clips: int, root: str | None) -> MovingMNISTData:
+    return MovingMNISTData(batch_size=batch_size, val_clips=8, test_clips=clips, root=root)
 
 
 def _seconds_a_step(net: Forecaster, batch: ClipBatch) -> float:

@@ -1,0 +1,25 @@
+"""What weights predict, to be looked at: near and far, and far beyond what they were trained for."""
+
+from pathlib import Path
+
+import torch
+
+from framepred.clips import RawClip, to_unit
+from framepred.data import MovingMNIST
+from framepred.media.panels import write_panel
+from framepred.models import load
+
+CLIPS, CONTEXT, HORIZON, FAR = 8, 10, 10, 40
+
+
+@torch.inference_mode()
+def write_pictures(weights: str, root: str | None, folder: Path) -> list[Path]:
+    """A panel of eight test clips, and one of two of them predicted four times as far; their paths."""
+    net = load(weights)
+    dataset = MovingMNIST("test", clips=CLIPS, length=CONTEXT + FAR, digits="mnist", root=root)
+    clips: RawClip = dataset.__getitems__(range(CLIPS))
+    context, future = to_unit(clips[:, :CONTEXT]), to_unit(clips[:, CONTEXT:])
+    near, far = folder / "panel.png", folder / "far.png"
+    write_panel(near, context, future[:, :HORIZON], net(context, HORIZON))
+    write_panel(far, context[:2], future[:2], net(context[:2], FAR))
+    return [near, far]
