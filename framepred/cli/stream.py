@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from framepred.cli.options import Device, DeviceOption, JsonOption, MaxSideOption, WeightsOption, pick_device
+from framepred.cli.options import (
+    BatchOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    MaxSideOption,
+    WeightsOption,
+    pick_device,
+)
 from framepred.inference.surprise import Alarm
 from framepred.media.formats import check_growing, check_input, is_live
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from framepred.forecaster import Forecaster
     from framepred.inference.stream import Step
     from framepred.media.player import Moment
 
@@ -38,12 +47,14 @@ def stream(
     ] = None,
     layout: Annotated[str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")] = None,
     max_side: MaxSideOption = MAX_SIDE,
+    batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; one stream plays at a time
     device: DeviceOption = Device.AUTO,
     as_json: JsonOption = False,
 ) -> None:
     """Follow a camera, a URL or a file: forecast at each frame, and measure how surprising that frame was.
 
-    A file ends at its end, everything else with Ctrl-C; what was written so far is whole at any time.
+    Weights may be baseline:NAME. A file ends at its end, everything else with Ctrl-C; what was written so far is whole
+    at any time.
     """
     source = source if is_live(source) else str(check_input(source))
     csv = csv and check_growing(csv, ".csv", source)
@@ -55,21 +66,28 @@ def stream(
     from framepred.inference.recording import film, record, table
     from framepred.inference.stream import Follower, follow
     from framepred.media.player import Player
-    from framepred.models.pretrained import load
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    follower = Follower(load(weights).to(pick_device(device)), frames, max_side)
+    follower = Follower(_forecaster(weights).to(pick_device(device)), frames, max_side)
     with _ended_by_signals() as ended:
         player = Player(source, console.print, layout, ended)
         files = [table(csv)] if csv else []
         files += [film(output, player.fps, frames, alarm)] if output else []
         if not player.steady:
             console.print(f"The frame rate of {source} varies; its mean, {player.fps:.3g}, gives the times.")
-        report = _Report(source, bell, as_json, console)
+        report = _Report(source, bell, max_side, as_json, console)
         with closing(record(follow(follower, player), files)) as steps, _rate_shown(console, report):
             for number, moment, step in steps:
                 report.add(number, moment, step)
     report.end([path for path in (csv, output) if path])
+
+
+def _forecaster(name: str) -> "Forecaster":
+    from framepred.baselines import load_baseline
+    from framepred.models.pretrained import load
+
+    kind, _, baseline = name.partition(":")
+    return load_baseline(baseline) if kind == "baseline" else load(name)
 
 
 @contextmanager
@@ -94,9 +112,10 @@ def _ended_by_signals() -> Iterator[Event]:
 class _Report:
     """What is told of a stream: alarms and the end on stdout, the rest on stderr."""
 
-    def __init__(self, source: str, alarm: Alarm | None, as_json: bool, console: "Console") -> None:
+    def __init__(self, source: str, alarm: Alarm | None, max_side: int, as_json: bool, console: "Console") -> None:
         self._source = source
         self._alarm = alarm
+        self._max_side = max_side
         self._as_json = as_json
         self._console = console
         self._start = time.perf_counter()
@@ -110,6 +129,11 @@ class _Report:
     def add(self, number: int, moment: "Moment", step: "Step") -> None:
         """Count a frame, and tell what happened at it."""
         self._frames += 1
+        height, width = moment.frame.shape[-2:]
+        if number == 0 and max(height, width) > self._max_side:
+            self._console.print(
+                f"{width}x{height} frames are scaled to {self._max_side} pixels for the network (--max-side)."
+            )
         if step.cut:
             self._cuts += 1
             self._console.print(f"Scene cut at frame {number}, {moment.time:.2f} s: the state begins anew.")

@@ -16,11 +16,13 @@ Steps = Iterator[tuple[int, Moment, Step]]
 
 
 def steps(count: int, horizon: int = 2, lost_before: int | None = None) -> Steps:
-    """A frame's level is its number; before one of them the source is lost."""
-    moments = (
-        Moment(torch.full((1, 8, 8), n, dtype=torch.uint8), n / 4, fresh=n in (0, lost_before)) for n in range(count)
-    )
-    return follow(Follower(LastFrame(), horizon), moments)
+    """A frame's level is its number; before one of them the source is lost, and comes back in another size."""
+
+    def moment(n: int) -> Moment:
+        shape = (1, 8, 8) if lost_before is None or n < lost_before else (3, 10, 6)
+        return Moment(torch.full(shape, n, dtype=torch.uint8), n / 4, fresh=n in (0, lost_before))
+
+    return follow(Follower(LastFrame(), horizon), map(moment, range(count)))
 
 
 def test_a_table_is_there_line_by_line(tmp_path: Path) -> None:
