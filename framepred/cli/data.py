@@ -20,10 +20,13 @@ def data(
     width: Annotated[int, typer.Option("--width", min=28, help="Pixels.")] = 64,
     digits: Annotated[int, typer.Option("--digits", min=1, help="Digits a clip.")] = 2,
     speed: Annotated[float, typer.Option("--speed", min=0, help="Fraction of the free canvas per frame.")] = 0.1,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Each clip in a file of its own: NAME-0000, NAME-0001 and so on.")
+    ] = False,
     root: RootOption = None,
     download: DownloadOption = False,
 ) -> None:
-    """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid."""
+    """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid, or each --apart."""
     bank = check_digits(name)
     output = check_output(output)
 
@@ -42,5 +45,10 @@ def data(
         root=root,
         download=download,
     )
-    write_video(output, dataset.render(range(clips)))
-    print(f"{output}: {clips} clips of {length} frames {width}x{height}, {split} digits of {dataset.bank.source}")
+    if apart:
+        for number in range(clips):
+            write_video(output.with_stem(f"{output.stem}-{number:04}"), dataset[number])
+    else:
+        write_video(output, dataset.render(range(clips)))
+    where = output.with_stem(f"{output.stem}-NNNN") if apart else output
+    print(f"{where}: {clips} clips of {length} frames {width}x{height}, {split} digits of {dataset.bank.source}")

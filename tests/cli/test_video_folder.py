@@ -106,3 +106,12 @@ def test_a_folder_must_be_named(run: Run) -> None:
     code, _, err = run("train", *(part for part in TINY if part not in ("--data.init_args.root", "my videos")))
     assert code == 2
     assert err.splitlines()[-1] == "Name the folder that holds the videos with --data.init_args.root FOLDER."
+
+
+def test_generated_clips_can_be_a_folder_of_files(run: Run) -> None:
+    code, out, _ = run("data", "moving-mnist", "--output", "made/clip.npy", "--clips", 3, "--length", 5, "--apart")
+    assert code == 0
+    assert out.startswith("made/clip-NNNN.npy: 3 clips of 5 frames 64x64")
+    assert run("data", "moving-mnist", "--output", "all.npy", "--clips", 3, "--length", 5)[0] == 0
+    for number, clip in enumerate(np.load("all.npy")):
+        assert np.array_equal(np.load(f"made/clip-{number:04}.npy"), clip)
