@@ -27,6 +27,7 @@ class StreamPage:
     """
 
     def __init__(self, height: int, width: int, lead: int, alarm: float | None = None) -> None:
+        self._size_seen = width, height
         self._picture = _watchable(height, width)
         self._letters = max(16, self._picture[1] // 16)
         self._border = max(3, self._letters // 6)
@@ -85,8 +86,14 @@ class StreamPage:
         left += (self._cell - width) // 2
         outer = left - self._border, self._pictures_at, left + width + self._border - 1
         draw.rectangle((*outer, self._pictures_at + height + 2 * self._border - 1), fill=colour)
-        picture = Image.new("RGB", self._picture, AHEAD) if frame is None else _fitted(frame, self._picture)
+        picture = Image.new("RGB", self._picture, AHEAD) if frame is None else self._fitted(frame)
         page.paste(picture, (left, self._pictures_at + self._border))
+
+    def _fitted(self, frame: Shaped[Tensor, "c h w"]) -> Image.Image:
+        """Pixels stay pixels in frames as they came, enlarged; what was scaled on the way is smooth."""
+        image = Image.fromarray(to_8_bits(frame).expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+        exact = image.size == self._size_seen and image.width <= self._picture[0]
+        return image.resize(self._picture, Image.Resampling.NEAREST if exact else Image.Resampling.BILINEAR)
 
     def _draw_curve(self, draw: ImageDraw.ImageDraw, surprise: float | None) -> None:
         font = ImageFont.load_default(self._letters)
@@ -101,10 +108,3 @@ def _watchable(height: int, width: int) -> tuple[int, int]:
     """Width and height of a picture."""
     factor = max(1, min(math.ceil(WATCHABLE / height), WIDEST // width)) * min(1, WIDEST / max(height, width))
     return max(1, round(width * factor)), max(1, round(height * factor))
-
-
-def _fitted(frame: Shaped[Tensor, "c h w"], size: tuple[int, int]) -> Image.Image:
-    """Enlarged by a whole factor its pixels stay pixels, else it is smooth."""
-    image = Image.fromarray(to_8_bits(frame).expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
-    whole = size[0] % image.width == 0 == size[1] % image.height
-    return image.resize(size, Image.Resampling.NEAREST if whole else Image.Resampling.BILINEAR)

@@ -50,3 +50,13 @@ def test_pages_have_one_size_whatever_comes(shape: tuple[int, int, int], dtype: 
     then = page.drawn(torch.zeros(3, 64, 64, dtype=dtype), torch.zeros(3, 4, 4), None, 1e6)
     assert first.shape == then.shape
     assert max(first.shape) < 2 * WIDEST + 800
+
+
+def test_pixels_stay_pixels_but_what_was_scaled_for_the_network_is_smooth() -> None:
+    checks = torch.zeros(1, 16, 16)
+    checks[:, ::2] = 1
+    levels = []
+    for seen in (torch.zeros(1, 16, 16), torch.zeros(1, 64, 64)):
+        page = StreamPage(*seen.shape[1:], lead=1).drawn(seen, checks, None, 0.0)
+        levels.append(len(page[0, 80:200, 3 * page.shape[2] // 4].unique()))
+    assert levels[0] == 2 < levels[1]
