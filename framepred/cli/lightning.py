@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, FramepredError
 from framepred.models.pretrained import load_weights
 from framepred.training.run import callbacks, fit, logger
 from framepred.training.task import ForecastTask
@@ -20,6 +20,8 @@ DEFAULTS = {
     "default_root_dir": "runs/unnamed",
     "enable_model_summary": False,
 }
+# How lines of the parser begin that repeat what was given, or say that an optional thing might also be left out.
+ABOUT_TYPES = ("Does not validate against", "Subtypes", "Errors", "Expected a <class 'NoneType'>", "Given value")
 
 
 def run_training(arguments: list[str]) -> None:
@@ -33,6 +35,10 @@ def run_training(arguments: list[str]) -> None:
         cli = TrainCLI(arguments)
     except (ArgumentError, MisconfigurationException) as error:
         raise ConfigError(_in_one_sentence(str(error))) from error
+    except ValueError as error:  # what a class of ours says of its arguments comes wrapped
+        if not isinstance(error.__cause__, FramepredError):
+            raise
+        raise error.__cause__ from None
     cli.start()
 
 
@@ -102,6 +108,7 @@ def _copy_weights(name: str, task: ForecastTask) -> None:
 
 
 def _in_one_sentence(message: str) -> str:
-    """The first and the last line of a parser's message: what was parsed, and what is wrong with it."""
-    lines = [line.strip(" -").rstrip(".:") for line in message.splitlines() if line.strip(" -")]
-    return f"{': '.join(dict.fromkeys([lines[0], lines[-1]]))}; see framepred train --help."
+    """The lines of a parser's message that say what was parsed and what is wrong with it."""
+    lines = [line.strip(" -").rstrip(".:") for line in message.splitlines()]
+    telling = [line for line in lines if line and not line.startswith(ABOUT_TYPES)]
+    return f"{': '.join(telling)}; see framepred train --help."

@@ -90,6 +90,8 @@ def find_digits(name: str, split: Split, root: Path | None = None, download: boo
         ConfigError: if the name is unknown.
         DataError: if digits are missing, damaged, or not what their names say.
     """
+    if root is not None and not root.expanduser().is_dir():
+        raise DataError(f"{root} is not a folder; name the folder that holds the digits, or leave it out.")
     if name == EMBEDDED:
         return _embedded_bank(split)
     if name not in FOLDERS:

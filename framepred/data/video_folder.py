@@ -88,8 +88,8 @@ class VideoFolder(Dataset[Tensor]):
             names: paths within the folder, with ``/`` between the parts.
             stride: as for the whole.
         """
-        part = copy.copy(self)
-        part._take([source for source in self.sources if source.name in set(names)], stride)
+        kept, part = set(names), copy.copy(self)
+        part._take([source for source in self.sources if source.name in kept], stride)
         return part
 
     def __len__(self) -> int:

@@ -60,13 +60,23 @@ def live_frames(source: str) -> FrameStream:
 def _read_header(path: Path) -> _Header:
     try:
         with av.open(str(path.absolute())) as container:
-            stream = container.streams.best("video")
-            if not isinstance(stream, av.VideoStream):
-                raise MediaError(f"{path} holds no pictures, only other streams; give a file with video.")
+            stream = video_stream(container, path)
             fps, steady = _rate(container, stream)
-            return _Header(fps, steady, _stated_seconds(container, stream))
+            return _Header(fps, steady, stated_seconds(container, stream))
     except (av.FFmpegError, OSError) as error:
-        raise _not_a_video(path) from error
+        raise not_a_video(path) from error
+
+
+def video_stream(container: "av.container.InputContainer", path: Path) -> av.VideoStream:
+    """The stream of pictures in a file.
+
+    Raises:
+        MediaError: if it has none.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream):
+        raise MediaError(f"{path} holds no pictures, only other streams; give a file with video.")
+    return stream
 
 
 def _rate(container: "av.container.InputContainer", stream: av.VideoStream) -> tuple[float, bool]:

@@ -87,6 +87,7 @@ def test_root_comes_before_the_variable_before_the_cache_before_the_embedded(
     some_images: np.ndarray,
 ) -> None:
     root, named = tmp_path / "root", tmp_path / "named"
+    root.mkdir()
     monkeypatch.setenv("FRAMEPRED_DATA", str(named))
 
     def found() -> int:
@@ -96,6 +97,12 @@ def test_root_comes_before_the_variable_before_the_cache_before_the_embedded(
     for count, place in ((1, empty_cache), (2, named), (3, root)):
         write_idx(place / "mnist" / "t10k-images-idx3-ubyte", some_images[:count])
         assert found() == count
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "mnist-5k"])
+def test_a_root_that_is_no_folder_is_a_mistake(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="nosuch is not a folder"):
+        find_digits(name, "train", tmp_path / "nosuch")
 
 
 def test_what_stands_in_for_mnist_is_said(tmp_path: Path) -> None:
