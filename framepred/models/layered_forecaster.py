@@ -158,7 +158,8 @@ class LayeredForecaster(PretrainedForecaster):
         risen = functional.pixel_shuffle(coarse[0], COARSE // FINE)
         fine = self.draw(torch.cat([signal, risen], dim=1), (scene.fine, scene.fine_cell))
         drawn = torch.cat([fine[0], risen], dim=1)
-        layers, path = scene.layers, PACE * self.flow(coarse[0]).view_as(scene.path)
+        flow = self.flow(coarse[0]).to(scene.path.dtype)  # paths add up: in half precision they would drift
+        layers, path = scene.layers, PACE * flow.view_as(scene.path)
         if observed:
             layers = self._taken(drawn, here, scene.moved)
         else:

@@ -102,16 +102,26 @@ class Muon(torch.optim.Optimizer):
 def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
     """About the semi-orthogonal matrix nearest to ``matrix`` ``(rows, columns)``: singular values within 0.7 … 1.2.
 
-    Newton–Schulz iteration, matrix products alone; zeros stay zeros.
+    Newton–Schulz iteration, matrix products alone, in bfloat16 where the machine has units for that, as in the
+    original: the iteration mends its own rounding. Zeros stay zeros.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
+    if _multiplies_bfloat16(matrix.device):
+        x = x.bfloat16()
     linear, cubic, quintic = NEWTON_SCHULZ
     for _ in range(iterations):
         gram = x @ x.T
         x = linear * x + (cubic * gram + quintic * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 are several times as fast as in float32."""
+    if device.type == "cpu":
+        return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False))
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _is_kernel(parameter: Tensor) -> bool:

@@ -38,7 +38,7 @@ def test_orthogonalising_keeps_the_singular_vectors() -> None:
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     in_place = left.T @ orthogonalise(matrix) @ right.T
     assert in_place.diagonal().min() > 0.5
-    torch.testing.assert_close(in_place, in_place.diagonal().diag(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(in_place, in_place.diagonal().diag(), atol=0.05, rtol=0)  # bfloat16 where that is fast
 
 
 def test_zero_gradients_move_nothing() -> None:
