@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -5,13 +7,31 @@ from framepred.baselines import Blank, LastFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.scaling import ScaledForecaster
-from framepred.models import EncoderForecaster, LayeredForecaster
+from framepred.models import (
+    ConvElmanCell,
+    ConvGRUCell,
+    ConvJordanCell,
+    ConvLSTMCell,
+    EncoderForecaster,
+    FrameStack,
+    LayeredForecaster,
+)
 
 FORECASTERS = {
     "encoder-forecaster": lambda: EncoderForecaster(widths=[4, 3], kernel=3),
     "peephole, unshared": lambda: EncoderForecaster(
-        widths=[4], kernel=3, peephole=True, norm=False, motion=False, share_weights=False
+        widths=[4],
+        kernel=3,
+        norm=False,
+        motion=False,
+        share_weights=False,
+        cell=partial(ConvLSTMCell, peephole=True),
     ),
+    "no forget gate": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=partial(ConvLSTMCell, forget_gate=False)),
+    "gru": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvGRUCell),
+    "elman": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvElmanCell),
+    "jordan": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvJordanCell),
+    "frame-stack": lambda: FrameStack(frames=3, widths=[4], kernel=3),
     "layered": lambda: LayeredForecaster(layers=2, coarse=8, fine=4, embedding=6, reach=2),
     "scaled": lambda: ScaledForecaster(EncoderForecaster(widths=[4], kernel=3), max_side=9),
     "blank": Blank,
@@ -64,7 +84,7 @@ def test_state_is_a_flat_tuple_that_begins_with_the_last_frame(net: Forecaster, 
     assert torch.equal(state[0], clip[:, -1])
 
 
-@pytest.mark.parametrize("context", [1, 2, 9])
+@pytest.mark.parametrize("context", [1, 2, 3, 9])
 @pytest.mark.parametrize("horizon", [1, 2, 12])
 def test_any_context_and_any_horizon(net: Forecaster, clip: torch.Tensor, context: int, horizon: int) -> None:
     prediction = net(clip[:, :context], horizon)

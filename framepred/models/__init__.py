@@ -1,8 +1,23 @@
 """Forecasters that learn: recurrent cells, the encoder-forecaster, pretrained weights."""
 
+from framepred.models.conv_elman import ConvElmanCell
+from framepred.models.conv_gru import ConvGRUCell
+from framepred.models.conv_jordan import ConvJordanCell
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.encoder_forecaster import EncoderForecaster
+from framepred.models.frame_stack import FrameStack
 from framepred.models.layered_forecaster import LayeredForecaster
 from framepred.models.pretrained import load
+from framepred.models.recurrent_cell import RecurrentCell
 
-__all__ = ["ConvLSTMCell", "EncoderForecaster", "LayeredForecaster", "load"]
+__all__ = [
+    "ConvElmanCell",
+    "ConvGRUCell",
+    "ConvJordanCell",
+    "ConvLSTMCell",
+    "EncoderForecaster",
+    "FrameStack",
+    "LayeredForecaster",
+    "RecurrentCell",
+    "load",
+]

@@ -1,69 +1,70 @@
 """The convolutional LSTM: gates decide what a map of memory keeps, takes in and shows."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.errors import ConfigError
-
-Map = Float[Tensor, "b c h w"]
-Memory = Float[Tensor, "b d h w"]
+from framepred.models.recurrent_cell import Map, Memory, RecurrentCell
 
 
-class ConvLSTMCell(nn.Module):
+class ConvLSTMCell(RecurrentCell):
     """One time step of a convolutional LSTM (Shi et al. 2015, arXiv:1506.04214, eq. 3).
 
-    The four gates are one convolution over input and hidden state together. The forget gate's bias starts
-    at 1 (Gers et al. 2000; Jozefowicz et al. 2015), so that a new cell remembers. On 1x1 maps this is the
-    classic LSTM.
+    The gates are one convolution over input and hidden state together. What is taken in is added to the cell state,
+    never multiplied into it, so a gradient passes through time as it is. On 1x1 maps this is the classic LSTM.
 
     Args:
         channels: channels c of the input map.
         width: channels d of the hidden and of the cell state.
         kernel: odd side of the convolution in cells of the map; padding keeps h and w.
-        peephole: let the gates see the cell state, one weight a channel (Shi's weights, a map of one frame
-            size, would tie the cell to that size).
         norm: normalise each gate over its channels and the map (Wu & He 2018, arXiv:1803.08494) before it opens.
+        forget_gate: let a gate decide how much of the cell state is kept (Gers, Schmidhuber & Cummins 2000);
+            without it all of it is, for ever (Hochreiter & Schmidhuber 1997).
+        peephole: let the gates see the cell state, one weight a channel (Gers & Schmidhuber 2000; Shi's weights, a
+            map of one frame size, would tie the cell to that size).
+        forget_bias: bias of a new cell's forget gate; at 1 it remembers (Jozefowicz et al. 2015).
 
     Raises:
-        ConfigError: if ``kernel`` is even or an argument is less than 1.
+        ConfigError: if ``kernel`` is even or a size is less than 1.
     """
 
+    parts = ("hidden", "cell")
+
     def __init__(
-        self, channels: int, width: int, kernel: int = 5, *, peephole: bool = False, norm: bool = False
+        self,
+        channels: int,
+        width: int,
+        kernel: int = 5,
+        norm: bool = False,
+        *,
+        forget_gate: bool = True,
+        peephole: bool = False,
+        forget_bias: float = 1.0,
     ) -> None:
-        super().__init__()
-        if kernel % 2 == 0 or min(channels, width, kernel) < 1:
-            raise ConfigError(
-                f"A ConvLSTM cell needs channels and width of at least 1 and an odd kernel, "
-                f"not channels {channels}, width {width}, kernel {kernel}."
-            )
-        self.width = width
-        self.gates = nn.Conv2d(channels + width, 4 * width, kernel, padding=kernel // 2, bias=not norm)
-        self.norm = nn.GroupNorm(4, 4 * width) if norm else nn.Identity()
-        self.peephole = nn.Parameter(torch.zeros(3, width, 1, 1)) if peephole else None
-        self._open_forget_gate()
+        super().__init__(channels, width, kernel, forget_gate=forget_gate, peephole=peephole, forget_bias=forget_bias)
+        gates = 4 if forget_gate else 3
+        self.forget_gate = forget_gate
+        self.gates = nn.Conv2d(channels + width, gates * width, kernel, padding=kernel // 2, bias=not norm)
+        self.norm = nn.GroupNorm(gates, gates * width) if norm else nn.Identity()
+        self.peephole = nn.Parameter(torch.zeros(gates - 1, width, 1, 1)) if peephole else None
+        self._set_biases(forget_bias)
 
     @torch.no_grad()
-    def _open_forget_gate(self) -> None:
+    def _set_biases(self, forget_bias: float) -> None:
         bias = self.norm.bias if isinstance(self.norm, nn.GroupNorm) else self.gates.bias
         assert bias is not None
         bias.zero_()
-        bias.view(4, self.width)[1] = 1.0
+        if self.forget_gate:
+            bias.view(4, self.width)[1] = forget_bias
 
-    def start(self, frame: Map) -> tuple[Memory, Memory]:
-        """Hidden and cell state before the first frame: zeros, ``(b, d, h, w)``."""
-        zeros = frame.new_zeros(frame.shape[0], self.width, *frame.shape[-2:])
-        return zeros, zeros
-
-    def forward(self, frame: Map, state: tuple[Memory, Memory]) -> tuple[Memory, Memory]:
+    def forward(self, frame: Map, state: tuple[Memory, ...]) -> tuple[Memory, ...]:
         """Advance hidden and cell state by one input map ``(b, c, h, w)``."""
         hidden, cell = state
-        write, forget, read, value = self.norm(self.gates(torch.cat([frame, hidden], dim=1))).chunk(4, dim=1)
-        if self.peephole is not None:
-            write = write + self.peephole[0] * cell
-            forget = forget + self.peephole[1] * cell
-        cell = forget.sigmoid() * cell + write.sigmoid() * value.tanh()
-        if self.peephole is not None:
-            read = read + self.peephole[2] * cell
-        return read.sigmoid() * cell.tanh(), cell
+        signals = self.norm(self.gates(torch.cat([frame, hidden], dim=1))).chunk(4 if self.forget_gate else 3, dim=1)
+        write, *forget, read, value = signals
+        kept = self._seeing(cell, forget[0], 1).sigmoid() * cell if forget else cell
+        new = kept + self._seeing(cell, write, 0).sigmoid() * value.tanh()
+        return self._seeing(new, read, -1).sigmoid() * new.tanh(), new
+
+    def _seeing(self, cell: Tensor, gate: Tensor, place: int) -> Tensor:
+        """A gate that sees the cell state, where there are peepholes."""
+        return gate if self.peephole is None else gate + self.peephole[place] * cell

@@ -51,3 +51,13 @@ def fold(frame: Frame, channels: int, cell: int) -> Folded:
 def unfold(folded: Folded, like: Frame) -> Frame:
     """Undo :func:`fold` for a frame of the shape of ``like``."""
     return folded[..., : like.shape[-2], : like.shape[-1]].reshape(like.shape)
+
+
+def to_patches(frame: Frame, channels: int, stride: int) -> Folded:
+    """:func:`fold` a frame and make each patch of ``stride`` x ``stride`` pixels one cell: ``(n, c·s², h/s, w/s)``."""
+    return functional.pixel_unshuffle(fold(frame, channels, stride), stride)
+
+
+def from_patches(patches: Folded, stride: int, like: Frame) -> Frame:
+    """Undo :func:`to_patches` for a frame of the shape of ``like``."""
+    return unfold(functional.pixel_shuffle(patches, stride), like)

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from framepred.errors import WeightsError
+from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
 
 BUNDLED = Path(__file__).with_name("weights")
@@ -36,6 +36,10 @@ class PretrainedForecaster(
 
     Subclasses live in ``framepred.models`` and take plain arguments, which JSON can hold.
     """
+
+    def _remember(self, **arguments: Any) -> None:
+        """Give arguments of ``__init__`` that JSON cannot hold the form in which ``config.json`` shall name them."""
+        self._hub_mixin_config = _arguments(self) | arguments
 
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
@@ -57,7 +61,12 @@ class Weights(NamedTuple):
 
 def describe(net: Forecaster) -> dict[str, Any]:
     """What rebuilds the network: its class's name and its arguments."""
-    return {"class": type(net).__name__, **getattr(net, "_hub_mixin_config", {})}
+    return {"class": type(net).__name__, **_arguments(net)}
+
+
+def _arguments(net: Forecaster) -> dict[str, Any]:
+    """The arguments of a network as the hub's mixin noted them."""
+    return getattr(net, "_hub_mixin_config", None) or {}
 
 
 def bundled_names() -> list[str]:
@@ -166,6 +175,8 @@ def _rebuild(config: dict[str, Any], path: Path) -> Forecaster:
         return kind(**arguments)
     except TypeError as error:
         raise WeightsError(f"{path} was made by another version of {name} ({error}); install that version.") from error
+    except ConfigError as error:
+        raise WeightsError(f"The {CONFIG} of {path} cannot be used: {error}") from error
 
 
 def _sha256(path: Path) -> str:

@@ -29,8 +29,8 @@ def test_loaded_networks_are_ready_to_predict(folder: Path) -> None:
 
 def test_from_pretrained_is_strict(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "peephole": True}))
-    with pytest.raises(RuntimeError, match="peephole"):
+    (folder / "config.json").write_text(json.dumps({**config, "share_weights": False}))
+    with pytest.raises(RuntimeError, match="forecaster"):
         EncoderForecaster.from_pretrained(folder)
     with pytest.raises(WeightsError, match="does not fit the network"):
         load(folder)
