@@ -81,6 +81,18 @@ def decoding(
 
 
 @app.command()
+def tbptt(
+    length: Annotated[list[int], typer.Option(help="Frames a clip; give it several times.")] = [20, 80, 320],  # noqa: B006
+    steps: Annotated[int, typer.Option(help="Frames after which gradients are cut.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Clips a batch.")] = 4,
+) -> None:
+    """Memory of training on longer and longer clips, with and without truncation."""
+    from benchmarks.tbptt import print_memory
+
+    print_memory(length, steps, batch_size)
+
+
+@app.command()
 def stream(
     weights: Annotated[str, typer.Option(help="Bundled name or path.")] = "moving-mnist",
     frames: Annotated[int, typer.Option(help="Frames to forecast at each step.")] = 10,

@@ -1,8 +1,10 @@
 """One pass over a clip that predicts every next frame, as training wants it."""
 
+from collections.abc import Iterator
+
 import torch
 
-from framepred.clips import Clip, FrameMask, Future
+from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, to_unit
 from framepred.forecaster import Forecaster
 
 
@@ -21,14 +23,37 @@ def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: Fra
     Returns:
         Raw predictions ``(b, t - 1, c, h, w)`` of ``clips[:, 1:]``.
     """
-    state = net.observe(clips[:, 0])
-    predictions = [net.next_frame(state)]
-    for time in range(1, clips.shape[1] - 1):
-        truth = clips[:, time]
-        if time < context:
-            state = net.observe(truth, state)
-        else:
-            taught = teacher[:, time, None, None, None]
-            state = net.feedback(torch.where(taught, truth, predictions[-1]), state)
-        predictions.append(net.next_frame(state))
-    return torch.stack(predictions, dim=1)
+    return next(predict_in_chunks(net, clips, context, teacher, clips.shape[1] - 1))
+
+
+def predict_in_chunks(
+    net: Forecaster, clips: RawClip, context: int, teacher: FrameMask, steps: int
+) -> Iterator[Future]:
+    """As :func:`predict_every_frame`, some predictions at a time: states carry over, gradients do not.
+
+    Args:
+        net: what predicts.
+        clips: whole clips ``(b, t, c, h, w)``, integers or floats in [0, 1].
+        context: number of frames that are seen, in 1 … t - 1.
+        teacher: ``(b, t)``, where the input is the true frame.
+        steps: predictions a chunk, at least 1.
+
+    Yields:
+        Raw predictions ``(b, steps, c, h, w)``, of the last chunk what is left; together those of ``clips[:, 1:]``.
+    """
+    state: State | None = None
+    last = to_unit(clips[:, 0])
+    times = range(clips.shape[1] - 1)
+    for start in times[::steps]:
+        predictions: list[Frame] = []
+        for time in times[start : start + steps]:
+            truth = to_unit(clips[:, time])
+            if time < context or state is None:
+                state = net.observe(truth, state)
+            else:
+                state = net.feedback(torch.where(teacher[:, time, None, None, None], truth, last), state)
+            last = net.next_frame(state)
+            predictions.append(last)
+        yield torch.stack(predictions, dim=1)
+        assert state is not None
+        state, last = tuple(part.detach() for part in state), last.detach()

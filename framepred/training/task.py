@@ -6,17 +6,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from framepred.clips import ClipBatch, FrameMask, to_unit
+from framepred.clips import ClipBatch, FrameMask, RawClip, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.models.pretrained import describe
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import Curriculum, TeacherForcing, learning_rate_factor
+from framepred.training.tbptt import truncated
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
@@ -36,9 +38,12 @@ class ForecastTask(LightningModule):
         curriculum: how clips grow from short to whole.
         warmup: optimizer steps over which the learning rate rises.
         seed: seed of the sampling.
+        tbptt_steps: frames after which backpropagation through time is cut, so that memory stays flat as clips grow;
+            None for none. States carry over, and an optimizer step still sees whole clips.
 
     Raises:
-        ConfigError: if ``budget`` is less than 1, or a checkpoint was made for another budget.
+        ConfigError: if ``budget`` or ``tbptt_steps`` is less than 1, a checkpoint was made for another budget, or
+            ``tbptt_steps`` is to be trained in 16-mixed precision.
     """
 
     def __init__(
@@ -51,10 +56,13 @@ class ForecastTask(LightningModule):
         curriculum: Curriculum = Curriculum(),  # noqa: B008 (frozen)
         warmup: int = 100,
         seed: int = 0,
+        tbptt_steps: int | None = None,
     ) -> None:
         super().__init__()
         if budget < 1:
             raise ConfigError(f"The budget is counted in steps: set --trainer.max_steps above 0, not {budget}.")
+        if tbptt_steps is not None and tbptt_steps < 1:
+            raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
         self.net = net
         self.budget = budget
         self.loss = loss
@@ -63,23 +71,44 @@ class ForecastTask(LightningModule):
         self.curriculum = curriculum
         self.warmup = warmup
         self.seed = seed
+        self.tbptt_steps = tbptt_steps
+
+    def on_fit_start(self) -> None:
+        """Refuse float16: the scaled loss that keeps its gradients from underflow is made after a chunk's are."""
+        if self.tbptt_steps and self.trainer.precision == "16-mixed":
+            raise ConfigError(
+                "tbptt_steps cannot be trained in 16-mixed precision; use --trainer.precision bf16-mixed or 32."
+            )
+
+    @property
+    def predictor(self) -> Forecaster:
+        """What predicts a batch's target from its context."""
+        return self.net
 
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Loss over every next frame; batches come as uint8 and are floats only on the device."""
         batch = self._shortened(batch)
-        clips, context = to_unit(batch.clips), batch.context.shape[1]
-        predictions = predict_every_frame(self.net, clips, context, self._taught(clips))
-        loss: Tensor = self.loss(predictions, clips[:, 1:])
-        with torch.no_grad():
-            mse = frame_mse(predictions[:, context - 1 :], clips[:, context:]).mean()
+        clips, context = batch.clips, batch.context.shape[1]
+        loss, errors = self._loss_and_errors(clips, context, self._taught(clips))
+        mse = errors[:, context - 1 :].mean()
         self.log_dict({"train/loss": loss, "train/teacher": self._probability})
         self.log("train/mse", mse, prog_bar=True)
         return loss
 
+    def _loss_and_errors(
+        self, clips: RawClip, context: int, taught: FrameMask
+    ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
+        """The loss over every next frame, and the squared error of each, protocol openstl."""
+        if self.tbptt_steps:
+            return truncated(self.net, self.loss, clips, context, taught, self.tbptt_steps)
+        clips = to_unit(clips)
+        predictions = predict_every_frame(self.net, clips, context, taught)
+        return self.loss(predictions, clips[:, 1:]), frame_mse(predictions.detach(), clips[:, 1:])
+
     def validation_step(self, batch: ClipBatch) -> None:
         """Mean squared error of the horizon, protocol openstl."""
         target = to_unit(batch.target)
-        mse = frame_mse(self.net(batch.context, target.shape[1]), target).mean()
+        mse = frame_mse(self.predictor(batch.context, target.shape[1]), target).mean()
         self.log("val/mse", mse, prog_bar=True, sync_dist=True, batch_size=len(target))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -97,7 +126,7 @@ class ForecastTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to continue under another schedule than the run began with."""
-        saved = checkpoint["schedule"]
+        saved = {"tbptt_steps": None} | checkpoint["schedule"]  # older checkpoints know no truncation
         if saved != self._schedule:
             raise ConfigError(
                 f"The checkpoint follows the schedule {saved} and this run asks for {self._schedule}; "
@@ -106,12 +135,17 @@ class ForecastTask(LightningModule):
 
     @property
     def _schedule(self) -> dict[str, Any]:
-        return {"budget": self.budget, "warmup": self.warmup, "seed": self.seed,
+        return {"budget": self.budget, "warmup": self.warmup, "seed": self.seed, "tbptt_steps": self.tbptt_steps,
                 "teacher_forcing": asdict(self.teacher_forcing), "curriculum": asdict(self.curriculum)}  # fmt: skip
 
     @property
     def _probability(self) -> float:
         return self.teacher_forcing.probability(self.global_step, self.budget)
+
+    @property
+    def _random(self) -> np.random.Generator:
+        """Chance of this step on this process, the same however training came here."""
+        return np.random.default_rng([self.seed, self.global_step, self.global_rank])
 
     def _shortened(self, batch: ClipBatch) -> ClipBatch:
         """The beginning of each clip, as long as the curriculum has come."""
@@ -121,5 +155,4 @@ class ForecastTask(LightningModule):
         return ClipBatch.cut(clips[:, :length], min(max(context, 1), length - 1))
 
     def _taught(self, clips: Tensor) -> FrameMask:
-        random = np.random.default_rng([self.seed, self.global_step, self.global_rank])
-        return torch.from_numpy(random.random(clips.shape[:2]) < self._probability).to(clips.device)
+        return torch.from_numpy(self._random.random(clips.shape[:2]) < self._probability).to(clips.device)

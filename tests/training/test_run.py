@@ -23,10 +23,10 @@ class Kill(Callback):
             raise RuntimeError("killed")
 
 
-def train(folder: Path, *extra: Callback, ckpt_path: str | None = None) -> ForecastTask:
+def train(folder: Path, *extra: Callback, ckpt_path: str | None = None, tbptt_steps: int | None = None) -> ForecastTask:
     torch.manual_seed(0)
     net = EncoderForecaster(widths=[4], kernel=3)
-    task = ForecastTask(net, STEPS, torch.nn.MSELoss(), warmup=2)
+    task = ForecastTask(net, STEPS, torch.nn.MSELoss(), warmup=2, tbptt_steps=tbptt_steps)
     data = MovingMNISTData(
         3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
     )
@@ -36,12 +36,13 @@ def train(folder: Path, *extra: Callback, ckpt_path: str | None = None) -> Forec
     return task
 
 
-def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
-    unbroken = train(tmp_path / "unbroken")
+@pytest.mark.parametrize("tbptt_steps", [None, 2])
+def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path: Path, tbptt_steps: int | None) -> None:
+    unbroken = train(tmp_path / "unbroken", tbptt_steps=tbptt_steps)
     with pytest.raises(RuntimeError, match="killed"):
-        train(tmp_path / "killed", Kill())
+        train(tmp_path / "killed", Kill(), tbptt_steps=tbptt_steps)
     torch.manual_seed(99)
-    resumed = train(tmp_path / "killed", ckpt_path="last")
+    resumed = train(tmp_path / "killed", ckpt_path="last", tbptt_steps=tbptt_steps)
     assert resumed.global_step == STEPS
     for name, tensor in unbroken.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name

@@ -25,7 +25,13 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
     make_task(small_net).on_save_checkpoint(checkpoint)
     make_task(small_net).on_load_checkpoint(checkpoint)
     schedules = {"teacher_forcing": TeacherForcing(fade=0.4), "curriculum": Curriculum(grow=0.4)}
-    for changed in ({"budget": 11}, {"warmup": 1}, {"seed": 1}, *({name: schedules[name]} for name in schedules)):
+    for changed in (
+        {"budget": 11},
+        {"warmup": 1},
+        {"seed": 1},
+        {"tbptt_steps": 4},
+        *({name: schedules[name]} for name in schedules),
+    ):
         with pytest.raises(ConfigError, match="follows the schedule"):
             make_task(small_net, **changed).on_load_checkpoint(checkpoint)
 

@@ -1,0 +1,128 @@
+"""Truncated backpropagation through time: the gradients of the truncated graph, and no other."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from framepred.clips import ClipBatch
+from framepred.errors import ConfigError
+from framepred.models import EncoderForecaster
+from framepred.training import ForecastTask, TeacherForcing
+from framepred.training.rollout import predict_every_frame
+from framepred.training.tbptt import truncated
+
+CONTEXT, STEPS = 4, 3
+
+
+@pytest.fixture
+def net() -> EncoderForecaster:
+    return EncoderForecaster(widths=[4, 3], kernel=3, share_weights=False).double()
+
+
+@pytest.fixture
+def taught() -> torch.Tensor:
+    return torch.rand(2, 9) < 0.5
+
+
+def cut_by_hand(net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+    """The loss over one graph in which everything that reaches a new chunk was detached, frame by frame."""
+    state, last, errors = None, clip[:, 0], []
+    for time in range(8):
+        if time in (3, 6):
+            state, last = tuple(part.detach() for part in state), last.detach()
+        if time < CONTEXT:
+            state = net.observe(clip[:, time], state)
+        else:
+            state = net.feedback(torch.where(taught[:, time, None, None, None], clip[:, time], last), state)
+        last = net.next_frame(state)
+        errors.append((last - clip[:, time + 1]).square().mean())
+    return torch.stack(errors).mean()
+
+
+def gradients(net: EncoderForecaster, loss: torch.Tensor) -> list[torch.Tensor]:
+    net.zero_grad()
+    loss.backward()
+    return [parameter.grad.clone() for parameter in net.parameters()]
+
+
+def test_gradients_are_those_of_the_graph_cut_by_hand(
+    net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
+) -> None:
+    by_hand = cut_by_hand(net, clip, taught)
+    loss, errors = truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)
+    torch.testing.assert_close(loss, by_hand, rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients(net, loss), gradients(net, by_hand), rtol=1e-10, atol=1e-15)
+    # No prediction is another for the cut; gradients are.
+    whole = predict_every_frame(net, clip, CONTEXT, taught)
+    torch.testing.assert_close(errors, (whole - clip[:, 1:]).square().sum(dim=(2, 3, 4)), rtol=1e-12, atol=0)
+    uncut = gradients(net, nn.functional.mse_loss(whole, clip[:, 1:]))
+    assert not torch.allclose(gradients(net, cut_by_hand(net, clip, taught))[0], uncut[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [8, 100])
+def test_a_chunk_as_long_as_the_clip_cuts_nothing(
+    net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor, steps: int
+) -> None:
+    whole = nn.functional.mse_loss(predict_every_frame(net, clip, CONTEXT, taught), clip[:, 1:])
+    expected = gradients(net, whole)
+    loss, _ = truncated(net, nn.MSELoss(), clip, CONTEXT, taught, steps)
+    torch.testing.assert_close(gradients(net, loss), expected, rtol=1e-10, atol=1e-15)
+
+
+def test_the_loss_hands_its_gradient_on_scaled_and_adds_to_what_is_there(
+    net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
+) -> None:
+    once = gradients(net, truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)[0])
+    for _ in range(2):  # as gradient accumulation over batches does it
+        (truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)[0] / 2).backward()
+    twice = [parameter.grad for parameter in net.parameters()]
+    torch.testing.assert_close(twice, [2 * gradient for gradient in once])
+
+
+def test_a_parameter_without_a_part_in_the_clip_gets_no_gradient(net: EncoderForecaster, clip: torch.Tensor) -> None:
+    seen_only = torch.zeros(2, CONTEXT, dtype=torch.bool)
+    truncated(net, nn.MSELoss(), clip[:, :CONTEXT], CONTEXT - 1, seen_only, 2)[0].backward()
+    assert all(parameter.grad is None for parameter in net.forecaster.parameters())
+    assert all(parameter.grad is not None for parameter in net.encoder.parameters())
+
+
+def test_a_mixed_precision_step_has_the_gradients_of_one_chunk_in_full(
+    net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
+) -> None:
+    net, clip = net.float(), clip.float()
+    expected = gradients(net, truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)
+    found = gradients(net, loss)
+    assert all(gradient.dtype == torch.float32 for gradient in found)
+    for one, other in zip(found, expected, strict=True):
+        assert nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.97
+
+
+def test_the_task_cuts(small_net: EncoderForecaster) -> None:
+    batch = ClipBatch.cut(torch.rand(2, 9, 1, 8, 8), CONTEXT)
+    losses = {}
+    for steps in (None, STEPS):
+        task = ForecastTask(small_net, 10, nn.MSELoss(), teacher_forcing=TeacherForcing(0.0), tbptt_steps=steps)
+        task.log = task.log_dict = lambda *_, **__: None
+        losses[steps] = task.training_step(batch)
+    torch.testing.assert_close(losses[None], losses[STEPS])
+    uncut, cut = (gradients(small_net, loss) for loss in losses.values())
+    assert not torch.allclose(uncut[0], cut[0], rtol=1e-3)
+
+
+def test_a_chunk_has_a_frame_at_least(small_net: EncoderForecaster) -> None:
+    with pytest.raises(ConfigError, match="tbptt_steps must be at least 1 frame"):
+        ForecastTask(small_net, 10, nn.MSELoss(), tbptt_steps=0)
+
+
+def test_scaled_float16_is_refused(small_net: EncoderForecaster) -> None:
+    task = ForecastTask(small_net, 10, nn.MSELoss(), tbptt_steps=STEPS)
+    for precision in ("32-true", "bf16-mixed"):
+        task._trainer = SimpleNamespace(precision=precision)
+        task.on_fit_start()
+    task._trainer = SimpleNamespace(precision="16-mixed")
+    with pytest.raises(ConfigError, match=r"use --trainer\.precision bf16-mixed"):
+        task.on_fit_start()
