@@ -65,6 +65,34 @@ def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Cor
     return _pooled(shifted * frame, cell // 2) / (_pooled(frame.square(), cell // 2) + 1e-2)
 
 
+@torch.no_grad()
+def between_correlation(before: Frame, after: Frame, distances: tuple[int, int], reach: int, cell: int) -> Correlation:
+    """How well the frames on both sides of a moment agree there, if everything moved at each steady velocity.
+
+    Both are taken less their local mean. The score of a velocity is the product of ``before``, followed from where it
+    was, and ``after``, followed back from where it came to, over a window of two cells, over the energy of the two
+    there. No gradient passes, as in :func:`local_correlation`.
+
+    Args:
+        before: ``(b, 1, h, w)``, h and w multiples of ``cell``.
+        after: the frame on the other side, of the same shape.
+        distances: how many frames before and after the moment they lie, at least 1 each.
+        reach: highest velocity along an axis, in pixels a frame.
+        cell: pixels between the places that are compared.
+
+    Returns:
+        ``(b, (2·reach + 1)², h/cell, w/cell)``, velocities in the order of rows.
+    """
+    earlier, later = (picture - _local_mean(picture, 2 * DETAIL - 1) for picture in (before, after))
+    energy = _pooled((earlier.square() + later.square()) / 2, cell)
+    shifted = [
+        functional.unfold(picture, 2 * reach + 1, dilation=distance, padding=reach * distance)
+        for picture, distance in zip((earlier, later), distances, strict=True)
+    ]
+    agreement = (shifted[0].flip(1) * shifted[1]).view(len(before), -1, *before.shape[-2:])
+    return _pooled(agreement, cell) / (energy + 1e-2)
+
+
 def local_correlation_macs(reach: int, cell: int) -> int:
     """Multiply-accumulates of :func:`local_correlation` for each cell: local means, products and windows."""
     pixels, window = (cell // 2) ** 2, cell**2
@@ -79,4 +107,8 @@ def _pooled(scores: Tensor, cell: int) -> Tensor:
 
 def _detail(frame: Frame) -> Float[Tensor, "b 1 h_half w_half"]:
     half = functional.avg_pool2d(frame, 2)
-    return half - functional.avg_pool2d(half, DETAIL, stride=1, padding=DETAIL // 2, count_include_pad=False)
+    return half - _local_mean(half, DETAIL)
+
+
+def _local_mean(picture: Picture, side: int) -> Picture:
+    return functional.avg_pool2d(picture, side, stride=1, padding=side // 2, count_include_pad=False)

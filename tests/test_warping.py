@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from framepred.warping import local_correlation, then, warp
+from framepred.warping import between_correlation, local_correlation, then, warp
 
 
 def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
@@ -77,3 +77,16 @@ def test_a_flat_frame_matches_nothing() -> None:
 def test_no_gradient_passes_through_what_is_measured() -> None:
     frame = torch.rand(1, 1, 16, 16, requires_grad=True)
     assert not local_correlation(frame, frame, reach=1, cell=8).requires_grad
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (2, 1), (-3, 0), (1, -2)])
+@pytest.mark.parametrize("distances", [(1, 1), (1, 3), (2, 2)])
+def test_a_steady_pan_across_a_gap_agrees_best_at_its_velocity(x: int, y: int, distances: tuple[int, int]) -> None:
+    picture = functional.avg_pool2d(noise(1, 1, 98, 98), 3, stride=1)
+
+    def seen(time: int) -> torch.Tensor:
+        return picture[..., 16 - time * y : 80 - time * y, 16 - time * x : 80 - time * x]
+
+    agreement = between_correlation(seen(-distances[0]), seen(distances[1]), distances, reach=3, cell=8)
+    best = agreement[0, :, 3:5, 3:5].flatten(1).argmax(dim=0)
+    assert (best == (y + 3) * 7 + x + 3).all()

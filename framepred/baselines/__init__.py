@@ -1,13 +1,24 @@
 """Forecasters without gradients: what a network has to beat."""
 
 from framepred.baselines.blank import Blank
+from framepred.baselines.hopfield import HopfieldMemory, HopfieldRecall
+from framepred.baselines.interpolation import HeldFrame, LinearInterpolation
 from framepred.baselines.last_frame import LastFrame
+from framepred.baselines.markov import MarkovForecaster
 from framepred.baselines.optical_flow import OpticalFlow
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+from framepred.restorer import Restorer
 
 BASELINES: dict[str, type[Forecaster]] = {"blank": Blank, "last-frame": LastFrame, "optical-flow": OpticalFlow}
 """The baselines by the names that cards and ``--weights baseline:NAME`` use."""
+
+RESTORERS: dict[str, type[Restorer]] = {
+    "linear": LinearInterpolation,
+    "last-frame": HeldFrame,
+    "hopfield": HopfieldRecall,
+}
+"""What restores missing frames without a network, by the names that ``framepred restore --method`` uses."""
 
 
 def load_baseline(name: str) -> Forecaster:
@@ -21,4 +32,16 @@ def load_baseline(name: str) -> Forecaster:
     return BASELINES[name]()
 
 
-__all__ = ["BASELINES", "Blank", "LastFrame", "OpticalFlow", "load_baseline"]
+__all__ = [
+    "BASELINES",
+    "RESTORERS",
+    "Blank",
+    "HeldFrame",
+    "HopfieldMemory",
+    "HopfieldRecall",
+    "LastFrame",
+    "LinearInterpolation",
+    "MarkovForecaster",
+    "OpticalFlow",
+    "load_baseline",
+]

@@ -12,6 +12,7 @@ from framepred.cli.data import data
 from framepred.cli.demo import demo
 from framepred.cli.evaluate import evaluate
 from framepred.cli.predict import predict
+from framepred.cli.restore import restore
 from framepred.cli.stream import stream
 from framepred.cli.train import train
 from framepred.cli.weights import weights
@@ -33,6 +34,7 @@ app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(stream)
+app.command()(restore)
 app.command()(data)
 app.command()(weights)
 

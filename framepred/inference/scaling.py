@@ -46,17 +46,18 @@ class ScaledForecaster(Forecaster):
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, in full size."""
-        return _resized(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
+        return resized(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
 
 
 def shrunk(frame: Frame, max_side: int) -> SmallFrame:
     """The frame with its longer side at most ``max_side`` pixels, the aspect kept; a smaller one passes as it is."""
     height, width = frame.shape[-2:]
     ratio = min(1.0, max_side / max(height, width))
-    return _resized(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+    return resized(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
 
 
-def _resized(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
+def resized(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
+    """The frame with this height and width."""
     if tuple(frame.shape[-2:]) == size:
         return frame
     return functional.interpolate(frame, size, mode="bilinear", antialias=True)

@@ -1,5 +1,6 @@
 """Forecasters that learn: recurrent cells, the encoder-forecaster, pretrained weights."""
 
+from framepred.models.bidirectional import BidirectionalForecaster
 from framepred.models.conv_elman import ConvElmanCell
 from framepred.models.conv_gru import ConvGRUCell
 from framepred.models.conv_jordan import ConvJordanCell
@@ -11,6 +12,7 @@ from framepred.models.pretrained import load
 from framepred.models.recurrent_cell import RecurrentCell
 
 __all__ = [
+    "BidirectionalForecaster",
     "ConvElmanCell",
     "ConvGRUCell",
     "ConvJordanCell",
