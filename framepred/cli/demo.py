@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from framepred.cli.options import Device, DeviceOption, WeightsOption, pick_device
+from framepred.media.formats import check_results_folder
 
 CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 50, 2, 10, 10, 5
 
@@ -17,6 +18,8 @@ def demo(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Predict real handwritten digits in motion: a video, a panel, and the score beside the baselines."""
+    output = check_results_folder(output)
+
     import torch
     from rich.console import Console
 
@@ -36,7 +39,6 @@ def demo(
     seen, truth = (frames[:SHOWN] for frames in batches[0])
     predicted = torch.stack(list(predict_frames(net.to(place), seen, HORIZON)), dim=1)
     watched = torch.stack([side_by_side(*clip) for clip in zip(seen, truth, predicted, strict=True)])
-    output.mkdir(parents=True, exist_ok=True)
     write_video(output / "prediction.mp4", watched, FPS)
     write_video(output / "prediction.gif", watched, FPS)
     write_video(output / "clip.mp4", torch.cat([seen, truth], dim=1)[0], FPS)

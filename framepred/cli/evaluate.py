@@ -22,7 +22,7 @@ from framepred.cli.options import (
     WeightsOption,
     pick_device,
 )
-from framepred.media.formats import check_input, is_folder_of_clips
+from framepred.media.formats import check_input, check_results_folder, is_folder_of_clips
 
 if TYPE_CHECKING:
     from framepred.cli.scoring import Selection, TestClips
@@ -71,6 +71,7 @@ def evaluate(
     """Score weights, or baseline:NAME, beside the baselines, on test clips that training never saw."""
     if data not in DIGITS and not is_folder_of_clips(Path(data)) and Path(data).suffix != CONFIG:
         check_input(data)
+    output = output and check_results_folder(output)
 
     from rich.console import Console
 
@@ -82,7 +83,6 @@ def evaluate(
     net, record = open_forecaster(weights, next(iter(test.batches)))
     card = score(net, record, test, protocol.value, pick_device(device), max_side)
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
         card.write(output / "card.json")
     if as_json:
         print(card.to_json())

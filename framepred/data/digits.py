@@ -185,8 +185,8 @@ def _search_report(name: str, part: Part, root: Path | None) -> str:
 
 def _way_out() -> str:
     return (
-        "name their folder with --data.init_args.root FOLDER or $FRAMEPRED_DATA, "
-        "or have them fetched with --download (in training: --data.init_args.download true)"
+        "name their folder with --root FOLDER or $FRAMEPRED_DATA, or have them fetched with --download "
+        "(in training: --data.init_args.root FOLDER, --data.init_args.download true)"
     )
 
 

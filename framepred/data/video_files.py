@@ -1,4 +1,4 @@
-"""Finding videos, folders of pictures and array files in a folder, however deep, and splitting them by file."""
+"""Finding videos, folders of pictures and array files in a folder, however deep."""
 
 import os
 import re

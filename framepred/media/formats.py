@@ -77,7 +77,18 @@ def check_output(target: str | Path) -> Path:
         raise MediaError(f"{path} is a folder, not a file; choose another name.")
     if not suffix:
         _check_replaceable(path)
-    _check_writable(path)
+    _check_writable(path, path.absolute().parent)
+    return path
+
+
+def check_results_folder(target: str | Path) -> Path:
+    """The path of a folder that results can be written into, beside whatever it holds; it need not exist.
+
+    Raises:
+        MediaError: if it is a file, or may not be written.
+    """
+    path = Path(target).expanduser()
+    _check_writable(path, path.absolute())
     return path
 
 
@@ -99,7 +110,7 @@ def check_growing(target: str | Path, suffix: str, source: str) -> Path:
         raise MediaError(f"{path} is a folder, not a file; choose another name.")
     if path.exists() and not is_live(source) and path.samefile(source):
         raise MediaError(f"{path} is what is read and would be written over; choose another name.")
-    _check_writable(path)
+    _check_writable(path, path.absolute().parent)
     return path
 
 
@@ -133,8 +144,9 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def _check_writable(path: Path) -> None:
-    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+def _check_writable(path: Path, folder: Path) -> None:
+    """``folder``, or the nearest one above it that is there, takes what is written to ``path``."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
     if not nearest.is_dir():
         raise MediaError(f"{path} cannot be written because {nearest} is a file, not a folder; choose another place.")
     if not os.access(nearest, os.W_OK):

@@ -101,6 +101,17 @@ def test_wrong_input_gets_one_sentence(
     assert set(Path.cwd().iterdir()) == before
 
 
+@pytest.mark.parametrize("verb", [("evaluate", "--weights", "baseline:blank"), ("demo",)])
+def test_results_never_go_where_a_file_lies(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("mine")
+    for place in ("file", "file/new"):
+        code, out, err = run(capsys, *verb, "--output", place)
+        assert (code, out) == (2, "")
+        assert err.endswith("file is a file, not a folder; choose another place.\n")
+        assert err.count("\n") == 1
+    assert Path("file").read_text() == "mine"
+
+
 def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, expected in [
         ((), "--config"),

@@ -128,6 +128,7 @@ def test_missing_digits_are_one_sentence_with_places_reasons_and_ways_out(
     assert f"root {tmp_path} does not hold train-images-idx3-ubyte[.gz]" in text
     assert f"$FRAMEPRED_DATA {tmp_path / 'nowhere'} is not a folder" in text
     assert f"the cache {empty_cache} is not a folder" in text
+    assert "name their folder with --root FOLDER" in text
     assert "--data.init_args.root FOLDER" in text
     assert "--download" in text
     assert text.endswith(".")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from framepred.errors import MediaError
-from framepred.media.formats import check_input, check_output, frame_files, is_live, natural_key
+from framepred.media.formats import check_input, check_output, check_results_folder, frame_files, is_live, natural_key
 
 
 def test_natural_order() -> None:
@@ -71,6 +71,16 @@ def test_output_is_checked(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(MediaError, match=sentence):
             check_output(tmp_path / name)
+
+
+def test_a_folder_of_results_may_hold_other_things_or_not_exist_yet(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path, tmp_path / "new" / "folders"):
+        assert check_results_folder(folder) == folder
+    for name in ("file", "file/new"):
+        with pytest.raises(MediaError, match=r"file is a file, not a folder; choose another place\.$"):
+            check_results_folder(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_older_folder_of_frames_may_be_replaced(tmp_path: Path) -> None:
