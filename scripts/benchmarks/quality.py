@@ -1,8 +1,6 @@
 """What each network learns in the same minutes, from scratch, on the same clips."""
 
 import json
-import tempfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,18 +9,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.learning import moving_mnist, score, train_for
 from benchmarks.networks import NETWORKS
 from framepred.baselines import load_baseline
-from framepred.clips import ClipBatch, to_unit
-from framepred.data import MovingMNISTData
-from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Forecaster
 from framepred.models.cost import macs_per_clip
-from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, fit, make_trainer
-
-CURRICULUM = Curriculum(start=0.3, grow=0.5)
-MEAN_SHARE = 1 - (1 - CURRICULUM.start) * CURRICULUM.grow / 2
-"""Share of a clip that a step sees, on average over the budget."""
+from framepred.training import TeacherForcing
 
 RECIPES: dict[str, dict[str, Any]] = {
     "framepred": {"batch": 8, "teacher_forcing": TeacherForcing(fade=0.0)},
@@ -30,7 +21,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "convlstm 2×64": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
 }
 """What was best for each in short trials (docs/experiments.md); optimizer and curriculum are the same for all."""
-
 
 DRAWN = ("blank", "last-frame")
 
@@ -53,7 +43,7 @@ def print_quality(minutes: float, clips: int, root: str | None, output: Path) ->
         output.write_text(json.dumps({name: found._asdict() for name, found in reached.items()}, indent=2) + "\n")
     draw(
         reached,
-        {name: _score(load_baseline(name), _data(16, clips, root)) for name in DRAWN},
+        {name: score(load_baseline(name), moving_mnist(16, clips, root)) for name in DRAWN},
         output.with_suffix(".png"),
     )
     table = Table(
@@ -90,52 +80,9 @@ def learn(name: str, minutes: float, clips: int, root: str | None) -> Quality:
     """Train one network from scratch for about so many minutes, and score it."""
     torch.manual_seed(0)
     net, recipe = NETWORKS[name](), RECIPES[name]
-    data = _data(recipe["batch"], clips, root)
-    data.setup("fit")
-    steps = max(1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader()))))))
-    task = ForecastTask(
-        net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=recipe["teacher_forcing"], curriculum=CURRICULUM
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(
-            folder, steps, val_check_interval=steps, enable_progress_bar=False, enable_model_summary=False
-        )
-        start = time.perf_counter()
-        fit(trainer, task, data)
-        took = (time.perf_counter() - start) / 60
-    return Quality(_score(net.eval(), data), steps, took, macs_per_clip(net, 10, 10, (1, 64, 64)) / 1e9)
-
-
-def _data(batch_size: int, clips: int, root: str | None) -> MovingMNISTData:
-    return MovingMNISTData(batch_size=batch_size, val_clips=8, test_clips=clips, root=root)
-
-
-def _seconds_a_step(net: Forecaster, batch: ClipBatch) -> float:
-    """Of a step on whole clips, its optimizer included; the network is left as it was."""
-    kept = {name: value.clone() for name, value in net.state_dict().items()}
-    task = ForecastTask(net, 1, torch.nn.MSELoss(), Muon, teacher_forcing=TeacherForcing(fade=0.0))
-    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
-    optimizer = Muon(net.parameters())
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        task.training_step(batch).backward()
-        optimizer.step()
-        times.append(time.perf_counter() - start)
-    net.load_state_dict(kept)
-    return min(times[1:])
-
-
-@torch.inference_mode()
-def _score(net: Forecaster, data: MovingMNISTData) -> list[float]:
-    """Mean squared error of each lead time over the test clips, protocol openstl."""
-    data.setup("test")
-    errors = [
-        frame_mse(net(batch.context, batch.target.shape[1]), to_unit(batch.target)) for batch in data.test_dataloader()
-    ]
-    scores: list[float] = torch.cat(errors).mean(dim=0).tolist()
-    return scores
+    data = moving_mnist(recipe["batch"], clips, root)
+    spent = train_for(minutes, net, data, recipe["teacher_forcing"])
+    return Quality(score(net.eval(), data), *spent, macs_per_clip(net, 10, 10, (1, 64, 64)) / 1e9)
 
 
 def _mean(found: Quality) -> float:

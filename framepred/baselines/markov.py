@@ -1,0 +1,139 @@
+"""The Markov chain: the world as a list of states, and counts of which followed which."""
+
+import warnings
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+from typing_extensions import override
+
+from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
+from framepred.errors import ClipError, ConfigError
+from framepred.forecaster import Forecaster
+
+ENOUGH = 100_000
+"""Patches from which a codebook is learned, at most: more change little."""
+
+
+class MarkovForecaster(Forecaster):
+    """Frames as words of a codebook of patches; the next word of each place by counts of which followed which.
+
+    A chain knows nothing but the state it is in, so what it shall remember (where a digit was, how fast it flies) must
+    be told apart by states, and their number multiplies with each such thing: two digits of ten kinds at 36² places
+    with a hundred directions are 10¹², of which no clip shows more than a few. Cut into patches, so that there are few
+    enough states to be counted, the chain no longer sees what comes from the next patch.
+
+    The forecast is the expected frame: the distribution over codes is multiplied by the transition matrix at every
+    step. ``fit`` before use; unfitted it raises.
+
+    State: last frame ``(b, c, h, w)``, distribution over codes of its patches ``(b, h/patch, w/patch, codes)``.
+
+    Args:
+        codes: how many patches the codebook holds.
+        patch: side of a patch in pixels.
+        seed: of the clustering (Sculley 2010, mini-batch k-means).
+
+    Raises:
+        ConfigError: if ``codes`` is less than 2 or ``patch`` less than 1.
+    """
+
+    codebook: Tensor
+    transitions: Tensor
+
+    def __init__(self, codes: int = 256, patch: int = 8, seed: int = 0) -> None:
+        super().__init__()
+        if codes < 2 or patch < 1:
+            raise ConfigError(f"A Markov chain needs 2 codes and patches of 1 pixel at least, not {codes} and {patch}.")
+        self.codes = codes
+        self.patch = patch
+        self.seed = seed
+        self.register_buffer("codebook", torch.zeros(0, 0))
+        self.register_buffer("transitions", torch.zeros(0, 0))
+
+    def fit(self, clips: RawClip) -> "MarkovForecaster":
+        """Learn codebook and transition counts from clips ``(b, t, c, h, w)``, integers or floats in [0, 1].
+
+        That a code stays is counted once before anything is seen, so a code that was never left stays for ever.
+
+        Raises:
+            ClipError: if clips have fewer than 2 frames, or fewer patches than there are codes.
+        """
+        if clips.ndim != 5 or clips.shape[1] < 2:
+            raise ClipError(
+                f"A Markov chain learns from clips (b, t, c, h, w) of 2 frames or more, not {tuple(clips.shape)}."
+            )
+        patches = self._patches(to_unit(clips).flatten(0, 1))
+        self.codebook = self._clustered(patches.flatten(0, 2))
+        codes = self._encoded(patches).unflatten(0, clips.shape[:2])
+        pairs = (codes[:, :-1] * self.codes + codes[:, 1:]).flatten()
+        counts = torch.bincount(pairs, minlength=self.codes**2).view(self.codes, self.codes).double()
+        counts += torch.eye(self.codes, dtype=counts.dtype, device=counts.device)
+        self.transitions = (counts / counts.sum(dim=1, keepdim=True)).float()
+        return self
+
+    @override
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
+        """Take in one frame ``(b, c, h, w)``: its codes, whatever came before.
+
+        Raises:
+            ConfigError: if the chain was not fitted.
+            ClipError: if the frame has other channels than the clips it was fitted to.
+        """
+        frame = to_unit(frame)
+        self._check(frame)
+        codes = functional.one_hot(self._encoded(self._patches(frame)), self.codes)
+        return frame, codes.to(frame.dtype)
+
+    @override
+    def feedback(self, frame: Frame, state: State) -> State:
+        """Go one frame on: the distribution after one transition more; the frame itself is not looked at."""
+        return frame, state[1] @ self.transitions.to(state[1].dtype)
+
+    @override
+    def next_frame(self, state: State) -> Frame:
+        """The expected frame, ``(b, c, h, w)``."""
+        last, codes = state
+        patches = codes @ self.transitions.to(codes.dtype) @ self.codebook.to(codes.dtype)  # (b, h', w', c·p²)
+        frame = functional.pixel_shuffle(patches.permute(0, 3, 1, 2), self.patch)
+        return frame[..., : last.shape[-2], : last.shape[-1]]
+
+    def _clustered(self, patches: Float[Tensor, "n p"]) -> Float[Tensor, "codes p"]:
+        from sklearn.cluster import MiniBatchKMeans  # takes a second, and only fitting needs it
+        from sklearn.exceptions import ConvergenceWarning
+
+        different = np.unique(patches.cpu().numpy(), axis=0)
+        if len(different) < self.codes:
+            raise ClipError(
+                f"These clips have {len(different)} different patches, fewer than the {self.codes} codes wanted; "
+                "give more clips or lower codes."
+            )
+        random = np.random.default_rng(self.seed)
+        sample = different[random.permutation(len(different))[:ENOUGH]]
+        kmeans = MiniBatchKMeans(self.codes, random_state=self.seed, n_init=1, reassignment_ratio=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than codes are no harm
+            return torch.from_numpy(kmeans.fit(sample).cluster_centers_).to(patches)
+
+    def _encoded(self, patches: Float[Tensor, "b hp wp p"]) -> Int[Tensor, "b hp wp"]:
+        """The nearest code of each patch."""
+        rows = patches.flatten(0, 2).to(self.codebook.dtype)
+        nearest = [torch.cdist(part, self.codebook).argmin(dim=1) for part in rows.split(ENOUGH)]
+        return torch.cat(nearest).view(patches.shape[:3])
+
+    def _patches(self, frame: Frame) -> Float[Tensor, "b hp wp p"]:
+        height, width = frame.shape[-2:]
+        edge = (0, -width % self.patch, 0, -height % self.patch)
+        whole = functional.pad(frame, edge, mode="replicate") if any(edge) else frame
+        return functional.pixel_unshuffle(whole, self.patch).permute(0, 2, 3, 1)
+
+    def _check(self, frame: Frame) -> None:
+        if not self.codebook.numel():
+            raise ConfigError("This Markov chain has counted nothing yet; call fit with clips before it predicts.")
+        channels = self.codebook.shape[1] // self.patch**2
+        if frame.shape[1] != channels:
+            raise ClipError(
+                f"This Markov chain was fitted to frames of {channels} channels, and these have {frame.shape[1]}; "
+                "convert them, or fit it to clips like these."
+            )

@@ -1,0 +1,72 @@
+"""How networks are compared by what they learn: from scratch, for the same minutes, on the same clips."""
+
+import statistics
+import tempfile
+import time
+from typing import NamedTuple
+
+import torch
+
+from framepred.clips import ClipBatch, to_unit
+from framepred.data import MovingMNISTData
+from framepred.evaluation.formulas import frame_mse
+from framepred.forecaster import Forecaster
+from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, fit, make_trainer
+
+CURRICULUM = Curriculum(start=0.3, grow=0.5)
+MEAN_SHARE = 1 - (1 - CURRICULUM.start) * CURRICULUM.grow / 2
+"""Share of a clip that a step sees, on average over the budget."""
+
+
+class Spent(NamedTuple):
+    """What a training took."""
+
+    steps: int
+    minutes: float
+
+
+def moving_mnist(batch_size: int, clips: int, root: str | None) -> MovingMNISTData:
+    """Training clips without end and so many test clips, 10 frames seen and 10 predicted."""
+    return MovingMNISTData(batch_size=batch_size, val_clips=8, test_clips=clips, root=root)
+
+
+def train_for(minutes: float, net: Forecaster, data: MovingMNISTData, teacher_forcing: TeacherForcing) -> Spent:
+    """Train for about so many minutes: the number of steps, which the schedules follow, is measured before."""
+    data.setup("fit")
+    steps = max(1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader()))))))
+    task = ForecastTask(net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=teacher_forcing, curriculum=CURRICULUM)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(
+            folder, steps, val_check_interval=steps, enable_progress_bar=False, enable_model_summary=False
+        )
+        start = time.perf_counter()
+        fit(trainer, task, data)
+        return Spent(steps, (time.perf_counter() - start) / 60)
+
+
+def _seconds_a_step(net: Forecaster, batch: ClipBatch) -> float:
+    """Of a step on whole clips, its optimizer included; the network is left as it was."""
+    kept = {name: value.clone() for name, value in net.state_dict().items()}
+    task = ForecastTask(net, 1, torch.nn.MSELoss(), Muon, teacher_forcing=TeacherForcing(fade=0.0))
+    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
+    optimizer = Muon(net.parameters())
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        task.training_step(batch).backward()
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    net.load_state_dict(kept)
+    return statistics.median(times[1:])
+
+
+@torch.inference_mode()
+def score(net: Forecaster, data: MovingMNISTData) -> list[float]:
+    """Mean squared error of each lead time over the test clips, protocol openstl."""
+    data.setup("test")
+    errors = [
+        frame_mse(net(batch.context, batch.target.shape[1]), to_unit(batch.target)) for batch in data.test_dataloader()
+    ]
+    scores: list[float] = torch.cat(errors).mean(dim=0).tolist()
+    return scores

@@ -1,0 +1,41 @@
+"""Every recurrent cell for the same minutes at the same task: one table.
+
+python scripts/compare_cells.py --minutes 10 --root FOLDER_OF_MNIST
+
+The cells have the same number of parameters, clips, optimizer and schedules. The JSON file is written after each; what
+it holds is not trained again, so a comparison that was stopped goes on, and one table can be made in several sittings.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="Minutes of training each cell gets.")] = 10,
+    clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
+    root: Annotated[
+        str | None, typer.Option(help="Folder of MNIST's IDX files; without it the embedded digits are used.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A cell by its name in the table; may be repeated.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of PyTorch.")] = 1,
+    output: Annotated[Path, typer.Option(help="JSON file of the measurements.")] = Path("cells.json"),
+    save: Annotated[Path | None, typer.Option(help="Folder for the trained weights, one a cell.")] = None,
+) -> None:
+    """Every recurrent cell for the same minutes at the same task: one table."""
+    import torch
+    from benchmarks.cells import compare
+
+    from framepred.errors import FramepredError
+
+    torch.set_num_threads(threads)
+    try:
+        print(compare(minutes, clips, root, only or [], output, save))
+    except FramepredError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    typer.run(main)
