@@ -11,6 +11,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from framepred.errors import ConfigError, FramepredError
 from framepred.models.pretrained import load_weights
+from framepred.training.restoration import make_task
 from framepred.training.run import callbacks, fit, logger
 from framepred.training.task import ForecastTask
 
@@ -43,11 +44,11 @@ def run_training(arguments: list[str]) -> None:
 
 
 class TrainCLI(LightningCLI):
-    """``LightningCLI`` for :class:`ForecastTask`: ``model`` is the task, ``data`` any LightningDataModule."""
+    """``LightningCLI`` for :func:`make_task`: ``model`` is the task, ``data`` any LightningDataModule."""
 
     def __init__(self, arguments: list[str]) -> None:
         super().__init__(
-            ForecastTask,
+            make_task,
             LightningDataModule,
             subclass_mode_data=True,
             save_config_kwargs={"overwrite": True},

@@ -33,7 +33,7 @@ class RunReport(Callback):
         batch: ClipBatch = next(iter(data.val_dataloader()))
         context, horizon = batch.context.shape[1], batch.target.shape[1]
         channels, height, width = batch.context.shape[2:]
-        macs = macs_per_clip(pl_module.net, context, horizon, (channels, height, width))
+        macs = macs_per_clip(pl_module.predictor, context, horizon, (channels, height, width))
         for line in (
             f"Trains   {type(pl_module.net).__name__}: {count_parameters(pl_module.net):,} parameters, "
             f"{macs / 1e9:.2f} GMACs a clip",
@@ -76,6 +76,6 @@ class PredictionPanels(Callback):
             return
         assert isinstance(pl_module, ForecastTask)
         context, target = (frames[: self.clips] for frames in batch)
-        prediction = pl_module.net(context, target.shape[1])
+        prediction = pl_module.predictor(context, target.shape[1])
         picture = panel(context, target, prediction)
         trainer.logger.experiment.add_image("val/panel", picture, trainer.global_step, dataformats="HWC")
