@@ -115,7 +115,7 @@ def _check_apart(splits: Mapping[Split, list[str]]) -> None:
 
 
 def _lack(split: Split, total: int, root: Path) -> str:
-    way_out = "" if split == "train" else f", or do without: --data.init_args.{split}_fraction 0"
+    way_out = ", or do without: --data.init_args.test_fraction 0" if split == "test" else ""
     return (
         f"No file is left for {split} among the {total} usable in {root}: add files, as each belongs to one split, "
         f"choose some with --data.init_args.{split}{way_out}."

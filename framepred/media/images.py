@@ -27,6 +27,8 @@ def decoding(path: Path) -> Iterator[None]:
     """Turn whatever Pillow raises on a damaged file into one sentence."""
     try:
         yield
+    except PermissionError as error:
+        raise MediaError(f"{path} may not be read; check its permissions.") from error
     except _PILLOW_FAILURES as error:
         raise MediaError(f"{path} is damaged or is no {path.suffix} picture; replace it or leave it out.") from error
 

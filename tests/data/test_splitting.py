@@ -78,10 +78,10 @@ def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
         split(val="cy/*", test="cy/*")
     with pytest.raises(DataError, match="No file is left for val among the 120"):
         split(val="dora/*")
-    with pytest.raises(
-        DataError, match=r"No file is left for val among the 2 usable in videos: add files, .*, or do without: --data"
-    ):
-        split(NAMES[:2])
+    with pytest.raises(DataError, match=r"left for val among the 2 usable in videos: .* with --data.init_args.val\.$"):
+        split(NAMES[:2])  # not the advice to do without: the best checkpoint is chosen on them
+    with pytest.raises(DataError, match=r"left for test .*, or do without: --data.init_args.test_fraction 0"):
+        split(test="dora/*")
     with pytest.raises(DataError, match="No file is left for val"):
         split(train="*")
     with pytest.raises(DataError, match=r"The list gone\.txt is neither here nor in videos"):

@@ -100,3 +100,12 @@ def test_the_odd_one_out_is_named(tmp_path: Path, odd: Tensor, sentence: str) ->
     (tmp_path / "10.png").write_bytes(encode_png(odd))
     with pytest.raises(MediaError, match=sentence):
         list(folder_frames(tmp_path).frames)
+
+
+def test_a_picture_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Image, "open", refuse)  # to the superuser no file is closed
+    with pytest.raises(MediaError, match=r"a\.png may not be read; check its permissions\.$"):
+        read_image(tmp_path / "a.png")
