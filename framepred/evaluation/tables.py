@@ -1,5 +1,6 @@
 """Results cards as people read them."""
 
+from rich.box import SIMPLE_HEAD  # in 80 columns, bars would leave no room for names
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +17,15 @@ def score_table(card: Card) -> Table:
     Raises:
         ConfigError: if this version does not know the card's protocol.
     """
-    table = Table(title=Text(_title(card)), caption=Text(_caption(card)), caption_justify="left")
-    table.add_column("")
+    table = Table(
+        title=Text(_title(card)),
+        caption=Text(_caption(card)),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+    )
+    table.add_column("", overflow="fold")
     for name, measure in find_protocol(card.protocol).items():
         table.add_column(_heading(name, measure), justify="right", no_wrap=True)
     names = list(find_protocol(card.protocol))

@@ -8,8 +8,8 @@ from framepred.evaluation import Card
 from framepred.evaluation.tables import score_table
 
 
-def rendered(card: Card) -> list[str]:
-    console = Console(width=120, no_color=True)
+def rendered(card: Card, width: int = 120) -> list[str]:
+    console = Console(width=width, no_color=True)
     with console.capture() as capture:
         console.print(score_table(card))
     return capture.get().splitlines()
@@ -30,6 +30,17 @@ def test_the_table_says_everything(example: Card) -> None:
     assert line(lines, "skill", "0.822", "0.556")
     assert line(lines, "mse by lead time: 20.50 42.00")
     assert line(lines, "95 % interval")
+
+
+def test_names_are_whole_in_a_narrow_terminal(example: Card) -> None:
+    values = example.baselines["blank"]
+    interval = replace(example.metrics["mae"], value=1190.51, low=1000.0, high=1400.0)
+    wide = replace(example, metrics={**example.metrics, "mae": interval}, baselines={"optical-flow": values})
+    lines = rendered(wide, width=80)
+    assert line(lines, "optical-flow", "176.00")
+    assert line(lines, "moving-mnist", "1190.51 ± 200.00")
+    weights = replace(wide, weights=replace(wide.weights, name="runs/video_folder_convlstm/checkpoints/best.ckpt"))
+    assert "…" not in "".join(rendered(weights, width=80))
 
 
 def test_notes_are_shown(example: Card) -> None:
