@@ -1,8 +1,12 @@
 """Where one shot of a video ends and another begins: what came before says nothing of what comes after."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
-from framepred.clips import Frame
+from jaxtyping import Shaped
+from torch import Tensor
+
+from framepred.clips import Frame, to_unit
 
 CUT = 0.1
 """Mean absolute change between two frames, in [0, 1], above which they are of different shots."""
@@ -20,3 +24,9 @@ def cuts(frames: Iterable[Frame]) -> Iterator[int]:
         if before is not None and is_cut(before, frame):
             yield number
         before = frame
+
+
+def scenes(clip: Shaped[Tensor, "t c h w"]) -> list[range]:
+    """The numbers of the frames of each shot; the frames are uint8, uint16, or floats in [0, 1]."""
+    edges = [0, *cuts(to_unit(frame)[None] for frame in clip), len(clip)]
+    return [range(start, stop) for start, stop in pairwise(edges)]

@@ -1,0 +1,189 @@
+"""Adapt a forecaster to one clip: predicting the next frame needs no labels, so its own past teaches it its future."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from framepred.baselines import LastFrame, OpticalFlow
+from framepred.clips import Clip, ClipBatch
+from framepred.errors import ConfigError
+from framepred.forecaster import Forecaster
+from framepred.inference.observed import Lessons, divide
+from framepred.training.rollout import predict_every_frame
+from framepred.training.schedules import learning_rate_factor
+
+RATE = 5e-4
+"""Learning rate of AdamW at its height; it falls to zero over the budget."""
+
+WARMUP = 0.05
+"""Share of the budget over which the rate rises."""
+
+SQUARES, SIDE = 4, 64
+"""How many squares of the frames a step learns from, and their side in pixels."""
+
+CHECKS = (0.5, 1.0)
+"""Shares of the budget at which the copy is judged."""
+
+_THOUSAND = 1000
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The better of a forecaster before and after it learned from a clip, and how it was judged.
+
+    Errors are mean squared errors of a pixel in [0, 1], over the same windows, from whose futures nothing was learned.
+
+    Attributes:
+        net: the forecaster that errs less, in eval mode.
+        before: error of the forecaster as it was given.
+        after: least error that learning reached; infinite if it diverged or there was no time for a step.
+        baselines: errors of the baselines by name.
+        windows: how many windows were judged.
+        steps: how many steps of learning were made.
+    """
+
+    net: Forecaster
+    before: float
+    after: float
+    baselines: dict[str, float]
+    windows: int
+    steps: int
+
+    @property
+    def improved(self) -> bool:
+        """Whether what was learned is kept."""
+        return self.after < self.before
+
+
+def adapt(
+    net: Forecaster,
+    observed: Shaped[Tensor, "t c h w"],
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    context: int = 10,
+    horizon: int = 10,
+    seed: int = 0,
+    on_progress: Callable[[float], object] = lambda _: None,
+) -> Adapted:
+    """Fine-tune a copy of a forecaster on the observed frames of a clip, and keep it if it then errs less.
+
+    The copy learns to predict every next frame of random squares of random windows, none of which holds a scene cut.
+    The last observed frames are held out of learning: on them it is judged, beside ``net`` and the baselines.
+
+    Args:
+        net: what is to be adapted, where it is to run; it stays as it is.
+        observed: the frames, of the size at which ``net`` is to see others: uint8, uint16, or floats in [0, 1].
+        seconds: how long this may take by the clock; either this or ``steps``.
+        steps: how many steps of learning to make.
+        context: frames that are seen in a window.
+        horizon: frames that are to be predicted after them.
+        seed: seed of the windows and squares.
+        on_progress: is told the share of the budget that is spent, in [0, 1], after each step.
+
+    Raises:
+        ConfigError: if not one of ``seconds`` and ``steps`` is given, a number is not positive, or the forecaster has
+            nothing that could learn.
+        ClipError: if no scene has enough frames to learn from and to be judged on.
+    """
+    budget = _Budget(seconds, steps)
+    _check(net, context, horizon)
+    lessons, windows = divide(observed, context, horizon)
+    exam = _Exam(windows, _device_of(net))
+    baselines = {"last-frame": exam.error(LastFrame()), "optical-flow": exam.error(OpticalFlow())}
+    before = exam.error(net)
+    budget.reserve(exam.cost)
+    copy, best, least = deepcopy(net).requires_grad_(True), net, inf
+    learned = checked = 0
+    for progress in _learn(copy, lessons, budget, seed):
+        learned += 1
+        on_progress(progress)
+        passed = sum(progress >= check for check in CHECKS)
+        if passed > checked:
+            checked, error = passed, exam.error(copy)
+            best = deepcopy(copy) if error < min(before, least) else best
+            least = min(error, least)
+    return Adapted(best, before, least, baselines, len(windows.context), learned)
+
+
+def _check(net: Forecaster, context: int, horizon: int) -> None:
+    if min(context, horizon) < 1:
+        raise ConfigError(f"Context and horizon must be at least 1 frame each, not {context} and {horizon}.")
+    if next(net.parameters(), None) is None:
+        raise ConfigError(f"{type(net).__name__} has nothing that could learn; adapt a network.")
+
+
+class _Budget:
+    """Seconds by the clock, from now on, or a number of steps."""
+
+    def __init__(self, seconds: float | None, steps: int | None) -> None:
+        whole = seconds if steps is None else steps
+        if (seconds is None) == (steps is None) or whole is None or not 0 < whole < inf:
+            raise ConfigError(
+                f"Adapting takes either seconds or steps, a positive number, not {seconds} seconds and {steps} steps."
+            )
+        self._whole = whole
+        self._clocked = steps is None
+        self._start = monotonic()
+
+    def reserve(self, seconds: float) -> None:
+        """Keep seconds back for what follows learning."""
+        self._whole -= seconds if self._clocked else 0
+
+    def spent(self, steps: int) -> float:
+        """The share that is spent, in [0, 1], after so many steps."""
+        spent = monotonic() - self._start if self._clocked else steps
+        return min(1.0, spent / self._whole) if self._whole > 0 else 1.0
+
+
+class _Exam:
+    """Windows whose futures nobody has learned from; ``cost`` is how many seconds the last forecaster took."""
+
+    def __init__(self, windows: ClipBatch, device: torch.device) -> None:
+        self._context, self._target = (frames.to(device) for frames in windows)
+        self.cost = 0.0
+
+    @torch.inference_mode()
+    def error(self, net: Forecaster) -> float:
+        """Mean squared error of a pixel."""
+        start = monotonic()
+        net.eval()
+        error = float((net(self._context, self._target.shape[1]) - self._target).square().mean())
+        self.cost = monotonic() - start
+        return error
+
+
+def _learn(net: Forecaster, lessons: Lessons, budget: _Budget, seed: int) -> Iterator[float]:
+    """Train a forecaster in place; after each step, the share of the budget that is spent."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE)
+    device, apart = _device_of(net), getattr(net, "channels", None) == 1
+    step, progress = 0, budget.spent(0)
+    while progress < 1:
+        squares = lessons.squares(np.random.default_rng([seed, step]), SQUARES, SIDE, apart)
+        optimizer.param_groups[0]["lr"] = RATE * learning_rate_factor(
+            round(progress * _THOUSAND), _THOUSAND, round(WARMUP * _THOUSAND)
+        )
+        net.train()
+        optimizer.zero_grad()
+        torch.autograd.backward(_loss(net, squares.clips.to(device), squares.context.shape[1]))
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        progress = budget.spent(step)
+        yield progress
+
+
+def _loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
+    own = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)  # beyond the context no truth is input
+    return (predict_every_frame(net, clips, context, own) - clips[:, 1:]).square().mean()
+
+
+def _device_of(net: nn.Module) -> torch.device:
+    return next(net.parameters()).device

@@ -1,0 +1,145 @@
+import itertools
+from math import inf
+
+import pytest
+import torch
+from torch import Tensor
+
+from framepred.baselines import LastFrame, OpticalFlow
+from framepred.errors import ClipError, ConfigError
+from framepred.inference import adapt as adapting
+from framepred.inference.adapt import adapt
+from framepred.models import EncoderForecaster, LayeredForecaster
+
+SIZES = {"context": 4, "horizon": 3}
+
+
+@pytest.fixture
+def film() -> Tensor:
+    """A texture that drifts by a pixel a frame: 30 frames, RGB."""
+    still = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 20, 52), 3, stride=1, padding=1)
+    return torch.stack([(255 * still[0, :, :, time : time + 20]).to(torch.uint8) for time in range(30)])
+
+
+def parameters(net: torch.nn.Module) -> Tensor:
+    return torch.cat([each.detach().flatten() for each in net.parameters()])
+
+
+def error(net: torch.nn.Module, windows: Tensor) -> float:
+    with torch.no_grad():
+        predicted = net.eval()(windows[:, :4], 3)
+    return float((predicted - windows[:, 4:]).square().mean())
+
+
+def test_a_clips_past_teaches_its_future(film: Tensor, small_net: EncoderForecaster) -> None:
+    given = parameters(small_net)
+    adapted = adapt(small_net, film, steps=40, **SIZES)
+    assert adapted.improved
+    assert adapted.after < 0.75 * adapted.before
+    assert adapted.steps == 40
+    assert torch.equal(parameters(small_net), given)
+    assert not torch.equal(parameters(adapted.net), given)
+
+
+def test_the_errors_told_are_those_of_the_last_windows(film: Tensor, small_net: EncoderForecaster) -> None:
+    windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255  # 30 // 6 = 5 frames held out
+    adapted = adapt(small_net, film, steps=3, **SIZES)
+    assert adapted.windows == 3
+    assert adapted.before == pytest.approx(error(small_net, windows), rel=1e-5)
+    assert adapted.after == pytest.approx(error(adapted.net, windows), rel=1e-5)
+    assert adapted.baselines == pytest.approx(
+        {"last-frame": error(LastFrame(), windows), "optical-flow": error(OpticalFlow(), windows)}, rel=1e-5
+    )
+
+
+def test_steps_and_seed_decide_everything(film: Tensor, small_net: EncoderForecaster) -> None:
+    first, again, other = (parameters(adapt(small_net, film, steps=4, seed=seed, **SIZES).net) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_nothing_is_learned_from_what_is_judged(film: Tensor, small_net: EncoderForecaster) -> None:
+    changed = film.clone()
+    changed[25:] += 20  # 30 // 6 = 5 frames are held out; no cut comes of it
+    one, other = (adapt(small_net, clip, steps=4, **SIZES) for clip in (film, changed))
+    assert one.before != other.before
+    assert torch.equal(parameters(one.net), parameters(other.net))
+    changed[24] += 1
+    assert not torch.equal(parameters(one.net), parameters(adapt(small_net, changed, steps=4, **SIZES).net))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e6])
+def test_what_is_no_better_is_not_kept(
+    film: Tensor, small_net: EncoderForecaster, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "RATE", rate)
+    adapted = adapt(small_net, film, steps=4, **SIZES)
+    assert not adapted.improved
+    assert adapted.net is small_net
+
+
+def test_the_best_on_the_way_is_kept(
+    film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = adapt(small_net, film, steps=12, **SIZES)
+    monkeypatch.setattr(adapting, "CHECKS", (0.5,))
+    halfway = adapt(small_net, film, steps=12, **SIZES)
+    assert halfway.after > whole.after
+
+    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1])  # last frame, optical flow, before, halfway, in the end
+    monkeypatch.setattr(adapting._Exam, "error", lambda *_: next(errors))
+    monkeypatch.setattr(adapting, "CHECKS", (0.5, 1.0))
+    adapted = adapt(small_net, film, steps=12, **SIZES)
+    assert adapted.after == 0.05
+    assert torch.equal(parameters(adapted.net), parameters(halfway.net))
+
+
+def test_colours_run_apart_only_where_the_network_takes_them_so(film: Tensor) -> None:
+    for channels in (1, 3):
+        net = EncoderForecaster(channels=channels, widths=[4], kernel=3)
+        assert adapt(net, film, steps=20, **SIZES).improved
+
+
+def test_layers_learn_too(film: Tensor) -> None:
+    net = LayeredForecaster(layers=2, coarse=8, fine=4, embedding=8, reach=1)
+    assert adapt(net, film, steps=10, **SIZES).improved
+
+
+def test_seconds_are_by_the_clock(film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(adapting, "monotonic", lambda: float(next(ticks)))
+    told: list[float] = []
+    adapted = adapt(small_net, film, seconds=30, on_progress=told.append, **SIZES)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert len(told) == adapted.steps
+    assert next(ticks) == pytest.approx(30, abs=2)
+
+
+def test_no_time_for_a_step(film: Tensor, small_net: EncoderForecaster) -> None:
+    adapted = adapt(small_net, film, seconds=1e-6, **SIZES)
+    assert (adapted.steps, adapted.after, adapted.net) == (0, inf, small_net)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "either seconds or steps"),
+        ({"seconds": 3, "steps": 3}, "either seconds or steps"),
+        ({"seconds": float("inf")}, "a positive number, not inf"),
+        ({"steps": 0}, "a positive number, not None seconds and 0"),
+        ({"steps": 1, "context": 0}, "at least 1 frame each, not 0 and 3"),
+    ],
+)
+def test_arguments_are_checked(
+    film: Tensor, small_net: EncoderForecaster, arguments: dict[str, float], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        adapt(small_net, film, **SIZES | arguments)  # type: ignore[arg-type]
+
+
+def test_what_cannot_learn_and_what_cannot_be_learned_from(film: Tensor, small_net: EncoderForecaster) -> None:
+    with pytest.raises(ConfigError, match="LastFrame has nothing that could learn"):
+        adapt(LastFrame(), film, steps=1)
+    with pytest.raises(ClipError, match="has 5 frames"):
+        adapt(small_net, film[:5], steps=1, **SIZES)
