@@ -1,10 +1,14 @@
 """The scripts that show the Python API, run as a researcher would."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from framepred.data import NextWordData
+from framepred.models import EncoderForecaster
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -34,6 +38,32 @@ def test_export_predictions(tmp_path: Path) -> None:
     )
     run(tmp_path, "export_predictions.py", "clips.npy", "videos", "--horizon", 3)
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 2
+
+
+def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) -> None:
+    words = len(NextWordData().vocabulary)
+    net = EncoderForecaster(words, widths=[4], kernel=1, stride=1, norm=False, motion=False, head="softmax")
+    net.save_pretrained(tmp_path / "untrained")
+    lines = run(tmp_path, "next_word.py", "untrained").splitlines()
+    chain, network = (float(line.split()[-1]) for line in lines[1:])
+    assert 2 < chain < 3
+    assert 0.8 * words < network < 1.5 * words  # it knows nothing: as if all were equally likely
+
+
+def test_compare_cells_goes_on_from_its_file(tmp_path: Path) -> None:
+    """Rows that are there are not measured again, and rows of another comparison are refused."""
+    row = {"mse": [1.0] * 9 + [11.0], "latency": 0.002}
+    learned = row | {"width": 8, "parameters": 1234, "macs": 5e9, "steps": 7, "minutes": 0.5}
+    setting = {"minutes": 0.5, "clips": 3, "digits": "mnist-5k", "threads": 1}
+    names = ["blank", "last frame", "Markov chain"]
+    rows = dict.fromkeys(names, row) | {"Elman": learned}
+    (tmp_path / "cells.json").write_text(json.dumps({"setting": setting, "rows": rows}))
+    asked = ["compare_cells.py", "--clips", 3, "--only", "Elman", "--root", tmp_path]
+    told = run(tmp_path, *asked, "--minutes", 0.5)
+    assert "| Elman | 1.0 | 1.0 | 11.0 | 2.0 | 1,234 | 5.00 | 2 | 7 |" in told
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run(tmp_path, *asked, "--minutes", 0.6)
+    assert "name another file with --output" in refused.value.stderr
 
 
 @pytest.fixture

@@ -33,21 +33,26 @@ class MarkovForecaster(Forecaster):
     Args:
         codes: how many patches the codebook holds.
         patch: side of a patch in pixels.
+        smoothing: count that every transition begins with (Laplace), so that none is impossible.
         seed: of the clustering (Sculley 2010, mini-batch k-means).
 
     Raises:
-        ConfigError: if ``codes`` is less than 2 or ``patch`` less than 1.
+        ConfigError: if ``codes`` is less than 2, ``patch`` less than 1 or ``smoothing`` less than 0.
     """
 
     codebook: Tensor
     transitions: Tensor
 
-    def __init__(self, codes: int = 256, patch: int = 8, seed: int = 0) -> None:
+    def __init__(self, codes: int = 256, patch: int = 8, smoothing: float = 0.0, seed: int = 0) -> None:
         super().__init__()
-        if codes < 2 or patch < 1:
-            raise ConfigError(f"A Markov chain needs 2 codes and patches of 1 pixel at least, not {codes} and {patch}.")
+        if codes < 2 or patch < 1 or smoothing < 0:
+            raise ConfigError(
+                "A Markov chain needs 2 codes, patches of 1 pixel and a smoothing of 0 at least, "
+                f"not codes {codes}, patch {patch}, smoothing {smoothing}."
+            )
         self.codes = codes
         self.patch = patch
+        self.smoothing = smoothing
         self.seed = seed
         self.register_buffer("codebook", torch.zeros(0, 0))
         self.register_buffer("transitions", torch.zeros(0, 0))
@@ -55,7 +60,7 @@ class MarkovForecaster(Forecaster):
     def fit(self, clips: RawClip) -> "MarkovForecaster":
         """Learn codebook and transition counts from clips ``(b, t, c, h, w)``, integers or floats in [0, 1].
 
-        That a code stays is counted once before anything is seen, so a code that was never left stays for ever.
+        A code that was never left stays.
 
         Raises:
             ClipError: if clips have fewer than 2 frames, or fewer patches than there are codes.
@@ -66,10 +71,12 @@ class MarkovForecaster(Forecaster):
             )
         patches = self._patches(to_unit(clips).flatten(0, 1))
         self.codebook = self._clustered(patches.flatten(0, 2))
-        codes = self._encoded(patches).unflatten(0, clips.shape[:2])
+        codes = self._encoded(patches).view(*clips.shape[:2], *patches.shape[1:3])
         pairs = (codes[:, :-1] * self.codes + codes[:, 1:]).flatten()
         counts = torch.bincount(pairs, minlength=self.codes**2).view(self.codes, self.codes).double()
-        counts += torch.eye(self.codes, dtype=counts.dtype, device=counts.device)
+        never_left = counts.sum(dim=1) == 0
+        counts[never_left, never_left] = 1
+        counts += self.smoothing
         self.transitions = (counts / counts.sum(dim=1, keepdim=True)).float()
         return self
 
@@ -119,7 +126,7 @@ class MarkovForecaster(Forecaster):
     def _encoded(self, patches: Float[Tensor, "b hp wp p"]) -> Int[Tensor, "b hp wp"]:
         """The nearest code of each patch."""
         rows = patches.flatten(0, 2).to(self.codebook.dtype)
-        nearest = [torch.cdist(part, self.codebook).argmin(dim=1) for part in rows.split(ENOUGH)]
+        nearest = [torch.cdist(part, self.codebook).argmin(dim=1) for part in torch.split(rows, ENOUGH)]
         return torch.cat(nearest).view(patches.shape[:3])
 
     def _patches(self, frame: Frame) -> Float[Tensor, "b hp wp p"]:

@@ -13,6 +13,7 @@ from framepred.data.windows import VideoWindows
 
 if TYPE_CHECKING:
     from framepred.data.moving_mnist_data import MovingMNISTData
+    from framepred.data.next_word_data import NextWordData
     from framepred.data.video_folder_data import VideoFolderData
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "EpochBatches",
     "MovingMNIST",
     "MovingMNISTData",
+    "NextWordData",
     "OrderedBatches",
     "Split",
     "VideoFolder",
@@ -32,6 +34,7 @@ __all__ = [
 
 _DATA_MODULES = {
     "MovingMNISTData": "framepred.data.moving_mnist_data",
+    "NextWordData": "framepred.data.next_word_data",
     "VideoFolderData": "framepred.data.video_folder_data",
 }
 

@@ -74,6 +74,8 @@ class PredictionPanels(Callback):
         """Draw from the first batch of a validation."""
         if batch_idx or trainer.sanity_checking or not isinstance(trainer.logger, TensorBoardLogger):
             return
+        if batch.context.shape[2] not in (1, 3):  # measurements or words: no picture shows them
+            return
         assert isinstance(pl_module, ForecastTask)
         context, target = (frames[: self.clips] for frames in batch)
         prediction = pl_module.predictor(context, target.shape[1])

@@ -19,20 +19,24 @@ def chain() -> MarkovForecaster:
 
 def test_it_foretells_what_depends_on_the_last_state_alone(chain: MarkovForecaster) -> None:
     clip = cycling(clips=1, frames=12)
-    forecast = chain(clip[:, :2], 10)
-    stays = 1 / (1 + 4)  # each code was left three or four times, and its staying counts once
-    assert forecast.shape == (1, 10, 1, 4, 6)
-    assert (forecast[:, 0] - clip[:, 2] / 255).abs().max() < stays
+    torch.testing.assert_close(chain(clip[:, :2], 10), clip[:, 2:] / 255)
 
 
-def test_transitions_are_the_counts(chain: MarkovForecaster) -> None:
+def test_smoothing_is_a_count_that_every_transition_begins_with() -> None:
+    chain = MarkovForecaster(codes=4, patch=2, smoothing=0.5).fit(cycling())
     order = chain.codebook.mean(dim=1).argsort()
-    transitions = chain.transitions[order][:, order]
-    # 14 transitions of 6 patches: 0→80 four times, 80→160 four, 160→240 three, 240→0 three; a stay once.
-    expected = torch.zeros(4, 4)
-    for code, left in enumerate([3 * 6, 4 * 6, 4 * 6, 3 * 6]):
-        expected[code, code], expected[code, (code + 1) % 4] = 1, left
-    torch.testing.assert_close(transitions, expected / expected.sum(dim=1, keepdim=True))
+    # 14 transitions at each of 6 places: 0 → 80 and 240 → 0 three times, 80 → 160 and 160 → 240 four times.
+    expected = torch.full((4, 4), 0.5)
+    for code, left in enumerate([3, 4, 4, 3]):
+        expected[code, (code + 1) % 4] += 6 * left
+    expected /= expected.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(chain.transitions[order][:, order], expected)
+
+
+def test_a_code_that_was_never_left_stays() -> None:
+    clip = torch.tensor([0.0, 1.0])[None, :, None, None, None].repeat(1, 1, 1, 2, 2)
+    chain = MarkovForecaster(codes=2, patch=2).fit(clip)
+    torch.testing.assert_close(chain(clip, 3), torch.ones(1, 3, 1, 2, 2))
 
 
 def test_the_past_before_the_last_frame_is_forgotten(chain: MarkovForecaster) -> None:
@@ -77,9 +81,9 @@ def test_other_channels_are_refused(chain: MarkovForecaster) -> None:
         chain(torch.rand(1, 2, 3, 4, 6), 1)
 
 
-@pytest.mark.parametrize("arguments", [{"codes": 1}, {"patch": 0}])
-def test_impossible_sizes_are_refused(arguments: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="2 codes and patches of 1 pixel"):
+@pytest.mark.parametrize("arguments", [{"codes": 1}, {"patch": 0}, {"smoothing": -1}])
+def test_impossible_sizes_are_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="2 codes, patches of 1 pixel"):
         MarkovForecaster(**arguments)
 
 
