@@ -39,6 +39,9 @@ DIGITS = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 
 MAX_SIDE = 512
 
+NATURAL = "moving-mnist"
+"""Bundled weights that videos of any kind are predicted with, unless others are named."""
+
 WeightsOption: TypeAlias = Annotated[
     str, typer.Option("--weights", help="Bundled name, folder, .ckpt, or owner/name on the Hugging Face Hub.")
 ]

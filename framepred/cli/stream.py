@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framepred.cli.options import (
+    NATURAL,
     BatchOption,
     Device,
     DeviceOption,
@@ -36,7 +37,7 @@ MAX_SIDE = 128  # pixels: fewer than for files, because what plays on its own do
 
 def stream(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or what predict reads.")],
-    weights: WeightsOption = "moving-mnist",
+    weights: WeightsOption = NATURAL,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to forecast at each step.")] = 10,
     csv: Annotated[Path | None, typer.Option("--csv", help="Table: frame, time, mse, surprise.")] = None,
     output: Annotated[

@@ -61,6 +61,24 @@ class Adapted:
         """Whether what was learned is kept."""
         return self.after < self.before
 
+    def told(self) -> str:
+        """What learning gained, in a sentence."""
+        judged = f"on the last {self.windows} window{'s' * (self.windows != 1)} observed"
+        kept = min(self.before, self.after)
+        beside = ", ".join(f"{name.replace('-', ' ')} {error:.3g}" for name, error in self.baselines.items())
+        if not self.improved:
+            return (
+                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
+                f"mse {kept:.3g} a pixel {judged} ({beside})."
+            )
+        best = min(self.baselines.values())
+        gain = f"{100 * (1 - kept / self.before):.0f} % less than before" if self.before else "as before"
+        against = f"{abs(100 * (1 - kept / best)):.0f} % {'less' if kept < best else 'more'} than the better baseline"
+        return (
+            f"Adapted in {self.steps} steps: mse {kept:.3g} a pixel {judged}, {gain}"
+            f"{f' and {against}' if best else ''} ({beside})."
+        )
+
 
 def adapt(
     net: Forecaster,

@@ -1,0 +1,203 @@
+"""predict as it is typed: clips of any kind, folders of them, views, adapting."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+
+from framepred.media.error_view import error_view
+from framepred.media.reading import read_clips
+from framepred.media.writing import write_video
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def film(count: int = 12, channels: int = 3, height: int = 21, width: int = 27, level: int = 40) -> torch.Tensor:
+    """A bright square that wanders over a gray ground."""
+    clip = torch.full((count, channels, height, width), level, dtype=torch.uint8)
+    for time in range(count):
+        clip[time, :, 3:8, time : time + 6] = torch.tensor([200, 120, 60][:channels], dtype=torch.uint8)[:, None, None]
+    return clip
+
+
+def test_size_colour_and_rate_stay(framepred: Run) -> None:
+    for channels, height, width in ((3, 32, 48), (1, 21, 27), (3, 7, 40), (3, 40, 5)):
+        write_video("clip.mp4", film(channels=channels, height=height, width=width), fps=12.5)
+        code, out, err = framepred("predict", "clip.mp4", "--frames", 3)
+        assert code == 0, err
+        found, read = read_clips("clip-predicted.mp4"), read_clips("clip.mp4")
+        assert found.clips.shape == (1, 3, *read.clips.shape[2:])
+        assert found.fps == 12.5
+        assert (
+            out == f"clip-predicted.mp4: 3 frames of {read.clips.shape[-1]}x{read.clips.shape[-2]} at 12.5 a second\n"
+        )
+
+
+def test_a_line_of_pixels_is_refused_in_one_sentence_or_predicted(framepred: Run) -> None:
+    np.save("line.npy", np.zeros((12, 1, 40), np.uint8))
+    code, out, err = framepred("predict", "line.npy", "--weights", "moving-mnist", "--output", "future.npy")
+    assert (code, out) == (2, "")
+    assert err == "Frames must be at least 4 pixels high and wide for these weights, not 1x40; enlarge them.\n"
+
+
+def test_16_bits_stay_in_arrays_and_pictures(framepred: Run) -> None:
+    np.save("deep.npy", film(channels=1)[:, 0].numpy().astype(np.uint16) * 257)
+    assert framepred("predict", "deep.npy", "--frames", 2, "--output", "deep-future.npy")[0] == 0
+    assert np.load("deep-future.npy").dtype == np.uint16
+    Path("pictures").mkdir()
+    for number, frame in enumerate(film()):
+        cv2.imwrite(f"pictures/{number}.png", frame.permute(1, 2, 0).numpy().astype(np.uint16) * 257)
+    assert framepred("predict", "pictures", "--frames", 2, "--output", "future")[0] == 0
+    assert [path.name for path in sorted(Path("future").iterdir())] == ["0000.png", "0001.png"]
+    assert cv2.imread("future/0000.png", cv2.IMREAD_UNCHANGED).dtype == np.uint16
+
+
+def test_transparency_is_laid_on_black(framepred: Run) -> None:
+    clear = np.full((12, 16, 16, 4), 255, np.uint8)
+    clear[..., 3] = 0
+    np.save("clear.npy", clear)
+    assert framepred("predict", "clear.npy", "--frames", 1, "--output", "future.npy")[0] == 0
+    assert np.load("future.npy").shape == (1, 3, 16, 16)
+    assert np.load("future.npy").mean() < 64
+
+
+def test_a_variable_rate_is_said(framepred: Run) -> None:
+    with av.open("uneven.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate((0, 40, 160, 200, 320, 360, 480, 520, 640, 680, 800, 840)):
+            picture = av.VideoFrame.from_ndarray(film(height=32, width=32)[number].permute(1, 2, 0).numpy().copy())
+            picture.pts, picture.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    code, _, err = framepred("predict", "uneven.mp4", "--frames", 2)
+    assert code == 0
+    assert "The frame rate of uneven.mp4 varies; its mean, 13.1, is written." in err
+    assert read_clips("uneven-predicted.mp4").fps == pytest.approx(13.1, abs=0.1)
+
+
+def test_only_what_follows_the_last_cut_is_seen(framepred: Run) -> None:
+    write_video("cut.npy", torch.cat([film(6, level=180), film(4)]))
+    write_video("after.npy", film(4))
+    code, _, err = framepred("predict", "cut.npy", "--frames", 2, "--output", "one.npy")
+    assert code == 0
+    assert "scene cut 4 frames before what is predicted" in err
+    _, _, err = framepred("predict", "after.npy", "--context", 4, "--frames", 2, "--output", "other.npy")
+    assert "cut" not in err
+    np.testing.assert_array_equal(np.load("one.npy"), np.load("other.npy"))
+
+
+def test_views(framepred: Run) -> None:
+    write_video("clip.npy", film())
+    known = ["predict", "clip.npy", "--context", 6, "--frames", 4]
+    assert framepred(*known, "--holdout", "--output", "plain.npy")[0] == 0
+    code, out, _ = framepred(*known, "--view", "error", "--output", "error.npy")
+    assert code == 0
+    assert "last-frame" in out
+    expected = error_view(film()[8:], torch.from_numpy(np.load("plain.npy")))
+    np.testing.assert_array_equal(np.load("error.npy"), expected)
+    assert framepred(*known, "--view", "side-by-side", "--output", "both.npy")[0] == 0
+    assert len(np.load("both.npy")) == 10
+
+
+def test_the_error_is_drawn_on_a_fixed_scale() -> None:
+    target, prediction = torch.zeros(2, 3, 2, 2), torch.zeros(2, 3, 2, 2)
+    prediction[1] = 1
+    drawn = error_view(target, prediction)
+    for frame, level in zip(drawn, (0.0, 1.0), strict=True):
+        assert frame[:, 0, 0].tolist() == list(colormaps["inferno"](level, bytes=True)[:3])
+
+
+def test_adapting_says_what_it_gained(framepred: Run) -> None:
+    write_video("clip.npy", film(24, width=40))
+    sizes = ["--context", 4, "--frames", 3]
+    code, _, err = framepred("predict", "clip.npy", *sizes, "--adapt", 3, "--holdout", "--output", "adapted.npy")
+    assert code == 0, err
+    assert "dapt" in err
+    assert "last frame" in err
+    assert "optical flow" in err
+    assert framepred("predict", "clip.npy", *sizes, "--holdout", "--output", "plain.npy")[0] == 0
+    if "Adapted in" in err:
+        assert not np.array_equal(np.load("adapted.npy"), np.load("plain.npy"))
+
+
+def test_adapting_never_sees_what_is_held_out(framepred: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from framepred.inference import adapt as adapting
+
+    seen: list[torch.Tensor] = []
+
+    def spied(net: torch.nn.Module, observed: torch.Tensor, **_: object) -> adapting.Adapted:
+        seen.append(observed)
+        return adapting.Adapted(net, 1.0, 2.0, {}, 1, 1)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(adapting, "adapt", spied)
+    write_video("clip.npy", film(20))
+    assert framepred("predict", "clip.npy", "--frames", 3, "--adapt", 1, "--holdout", "--output", "a.npy")[0] == 0
+    assert framepred("predict", "clip.npy", "--frames", 3, "--adapt", 1, "--output", "b.npy")[0] == 0
+    assert torch.equal(seen[0], film(20)[:17])
+    assert torch.equal(seen[1], film(20))
+
+
+def folder_of_clips() -> Path:
+    folder = Path("clips")
+    (folder / "deep").mkdir(parents=True)
+    write_video(folder / "one.mp4", film(height=20, width=28))
+    write_video(folder / "one.npy", film())
+    write_video(folder / "deep" / "it's gray ü.mp4", film(channels=1, height=16, width=30))
+    write_video(folder / "frames", film())
+    return folder
+
+
+def test_a_folder_of_clips_gives_a_folder(framepred: Run) -> None:
+    folder_of_clips()
+    code, out, err = framepred("predict", "clips", "--frames", 2)
+    assert code == 0, err
+    written = {str(path.relative_to("clips-predicted")) for path in Path("clips-predicted").rglob("*.mp4")}
+    assert written == {
+        "one.mp4-predicted.mp4", "one.npy-predicted.mp4", "frames-predicted.mp4", "deep/it's gray ü-predicted.mp4",
+    }  # fmt: skip
+    assert out.count("2 frames of") == 4
+    code, _, err = framepred("predict", "clips", "--frames", 2)
+    assert code == 2
+    assert "name a new or empty folder" in err
+
+
+def test_a_bad_file_stops_all_or_is_left_out(framepred: Run) -> None:
+    (folder_of_clips() / "text.mp4").write_text("no video")
+    code, out, err = framepred("predict", "clips", "--frames", 2)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "text.mp4" in err
+    assert "--skip-broken" in err
+    assert out == ""
+    assert sorted(path.name for path in Path().iterdir()) == ["clips"]
+    code, out, err = framepred("predict", "clips", "--frames", 2, "--skip-broken")
+    assert code == 0
+    assert "left out: clips/text.mp4" in err
+    assert out.count("2 frames of") == 4
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_seconds_are_checked(framepred: Run, seconds: str) -> None:
+    write_video("clip.npy", film())
+    code, _, err = framepred("predict", "clip.npy", f"--adapt={seconds}")
+    assert code == 2
+    assert "positive number of seconds" in err
+
+
+def test_what_cannot_be_adapted_to(framepred: Run) -> None:
+    write_video("short.npy", film())
+    write_video("many.npy", torch.stack([film(), film()]))
+    for name, sentence in (("short", "adapting needs 10 + 10"), ("many", "holds 2 clips but one is wanted")):
+        code, out, err = framepred("predict", f"{name}.npy", "--adapt", 1)
+        assert code == 2
+        assert sentence in err
+        assert out == ""
+        assert not Path(f"{name}-predicted.mp4").exists()
