@@ -181,7 +181,16 @@ def test_a_cell_is_described_in_plain_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["os.system", "torch.nn.Conv2d", "framepred.models.load", "framepred.models.RecurrentCell.x", "", None]
+    "path",
+    [
+        "os.system",
+        "torch.nn.Conv2d",
+        "theirs.ConvGRUCell",
+        "framepred.models.load",
+        "framepred.models.RecurrentCell.x",
+        "",
+        None,
+    ],
 )
 def test_only_framepreds_own_cells_are_built(path: str | None, tmp_path: Path) -> None:
     EncoderForecaster(widths=[4], kernel=3).save_pretrained(tmp_path)
