@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from framepred.clips import Frame, Future, RawClip, RawFrame, State
 from framepred.errors import ClipError, ConfigError
@@ -33,6 +33,10 @@ class Forecaster(nn.Module, ABC):
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future: a prediction, or in training sometimes the truth."""
         return self.observe(frame.clamp(0, 1), state)
+
+    def named_memory(self, state: State) -> dict[str, Tensor]:  # noqa: ARG002
+        """What recurrent cells keep in a state, by names such as ``layer 1: hidden``; nothing without recurrence."""
+        return {}
 
     def uncounted_macs(self, height: int, width: int) -> int:  # noqa: ARG002
         """Multiply-accumulates of one step on one clip that are neither convolution nor matrix product.

@@ -31,16 +31,24 @@ def run_training(arguments: list[str]) -> None:
     Raises:
         ConfigError: if an argument or the config cannot be used.
     """
+    open_config(arguments).start()
+
+
+def open_config(arguments: list[str]) -> "TrainCLI":
+    """What the arguments of ``framepred train`` describe: task, data and trainer, made and not yet run.
+
+    Raises:
+        ConfigError: if an argument or the config cannot be used.
+    """
     _quieten_lightning()
     try:
-        cli = TrainCLI(arguments)
+        return TrainCLI(arguments)
     except (ArgumentError, MisconfigurationException) as error:
         raise ConfigError(_in_one_sentence(str(error))) from error
     except ValueError as error:  # what a class of ours says of its arguments comes wrapped
         if not isinstance(error.__cause__, FramepredError):
             raise
         raise error.__cause__ from None
-    cli.start()
 
 
 class TrainCLI(LightningCLI):
@@ -87,9 +95,13 @@ class TrainCLI(LightningCLI):
 
     def start(self) -> None:
         """Train."""
+        self.begin()
+        fit(self.trainer, self.model, self.datamodule, self.config.ckpt_path)
+
+    def begin(self) -> None:
+        """Take over the weights to start from, where some are given."""
         if self.config.weights:
             _copy_weights(self.config.weights, self.model)
-        fit(self.trainer, self.model, self.datamodule, self.config.ckpt_path)
 
 
 def _quieten_lightning() -> None:

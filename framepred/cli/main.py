@@ -10,6 +10,7 @@ import typer
 from framepred import __version__
 from framepred.cli.data import data
 from framepred.cli.demo import demo
+from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.predict import predict
 from framepred.cli.restore import restore
@@ -35,6 +36,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(stream)
 app.command()(restore)
+app.command(context_settings={"ignore_unknown_options": True})(diagnose)
 app.command()(data)
 app.command()(weights)
 
@@ -60,7 +62,7 @@ def main() -> None:
     if not os.environ.get("PYTHONWARNINGS"):
         warnings.simplefilter("ignore")
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except FramepredError as error:
         _refuse(str(error))
     except UsageError as error:

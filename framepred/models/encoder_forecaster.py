@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
@@ -89,6 +90,15 @@ class EncoderForecaster(PretrainedForecaster):
             layers.append(state[place : place + len(cell.parts)])
             place += len(cell.parts)
         return layers
+
+    @override
+    def named_memory(self, state: State) -> dict[str, torch.Tensor]:
+        """The parts of every layer's state, from the frames up."""
+        return {
+            f"layer {number}: {part}": kept
+            for number, (cell, layer) in enumerate(zip(self.cells, self.memory(state), strict=True), start=1)
+            for part, kept in zip(cell.parts, layer, strict=True)
+        }
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1].

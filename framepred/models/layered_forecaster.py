@@ -131,6 +131,16 @@ class LayeredForecaster(PretrainedForecaster):
         shown = (shares[:, :, None] * scene.moved).sum(dim=1)
         return unfold(shown + functional.pixel_shuffle(scene.residual, FINE), like=scene.frame)
 
+    def named_memory(self, state: State) -> dict[str, Tensor]:
+        """The hidden and the cell state of both cells."""
+        scene = _Scene(*state)
+        return {
+            "coarse: hidden": scene.coarse,
+            "coarse: cell": scene.coarse_cell,
+            "fine: hidden": scene.fine,
+            "fine: cell": scene.fine_cell,
+        }
+
     def uncounted_macs(self, height: int, width: int) -> int:
         """Multiply-accumulates of one step's correlation and warp; four for each value sampled bilinearly."""
         padded = [side + -side % COARSE for side in (height, width)]

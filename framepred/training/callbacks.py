@@ -8,8 +8,11 @@ from rich.console import Console
 from typing_extensions import override
 
 from framepred.clips import ClipBatch
+from framepred.errors import ConfigError
 from framepred.media.panels import panel
 from framepred.models.cost import count_parameters, macs_per_clip
+from framepred.training.diagnosis import gradient_flow
+from framepred.training.flow_plot import flow_picture
 from framepred.training.task import ForecastTask
 
 
@@ -81,3 +84,40 @@ class PredictionPanels(Callback):
         prediction = pl_module.predictor(context, target.shape[1])
         picture = panel(context, target, prediction)
         trainer.logger.experiment.add_image("val/panel", picture, trainer.global_step, dataformats="HWC")
+
+
+class GradientFlow(Callback):
+    """Logs to TensorBoard how far learning reaches back in time, as ``framepred diagnose`` measures it.
+
+    For each memory a number, the gradient at the first step over that at the last, and for all of them a plot.
+
+    Args:
+        every: optimizer steps from one measurement to the next.
+        clips: how many clips of the training batch are looked at.
+
+    Raises:
+        ConfigError: if an argument is less than 1, or, in training, if the network has no memory.
+    """
+
+    def __init__(self, every: int = 500, clips: int = 4) -> None:
+        if min(every, clips) < 1:
+            raise ConfigError(f"every and clips must be at least 1, not {every} and {clips}.")
+        self.every = every
+        self.clips = clips
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: ClipBatch, batch_idx: int
+    ) -> None:
+        """Measure on a batch just trained on."""
+        if trainer.global_step % self.every or not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, ForecastTask)
+        few = ClipBatch(*(frames[: self.clips] for frames in batch))
+        flows = gradient_flow(pl_module.net, pl_module.loss, few)
+        board, step = trainer.logger.experiment, trainer.global_step
+        for flow in flows:
+            board.add_scalar(f"gradient-flow/{flow.name.replace(': ', '-').replace(' ', '-')}", flow.shares[-1], step)
+        board.add_image("gradient-flow/plot", flow_picture(flows), step, dataformats="HWC")
