@@ -22,7 +22,8 @@ class Flow(NamedTuple):
 
     Attributes:
         name: which memory, such as ``layer 1: hidden``.
-        norms: Euclidean norm of the gradient of the last prediction's loss at every step, the earliest first.
+        norms: Euclidean norm of the gradient of the last prediction's loss at every step, the earliest first; that of
+            a cell state includes what it does by way of the hidden state of its own step.
     """
 
     name: str

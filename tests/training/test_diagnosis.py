@@ -74,22 +74,22 @@ def test_the_norm_is_that_of_the_derivative() -> None:
     net = EncoderForecaster(widths=[3], kernel=3, stride=4, motion=False).double()
     clips = torch.rand(1, 4, 1, 8, 8, dtype=torch.float64)
     state = net.observe(clips[:, 0])
-    push = torch.rand_like(state[2])
+    push = torch.rand_like(state[1])
 
     @torch.no_grad()
     def error(amount: float) -> float:
-        moved = state[0], state[1], state[2] + amount * push
+        moved = state[0], state[1] + amount * push, state[2]
         for time in (1, 2):
             moved = net.observe(clips[:, time], moved)
         return float((net.next_frame(moved) - clips[:, 3]).square().mean())
 
     flows = {flow.name: flow for flow in gradient_flow(net, nn.MSELoss(), ClipBatch.cut(clips, 3))}
     slope = (error(1e-5) - error(-1e-5)) / 2e-5
-    memory = state[2].detach().requires_grad_()
-    moved = net.observe(clips[:, 2], net.observe(clips[:, 1], (state[0].detach(), state[1].detach(), memory)))
+    memory = state[1].detach().requires_grad_()
+    moved = net.observe(clips[:, 2], net.observe(clips[:, 1], (state[0], memory, state[2].detach())))
     gradient = torch.autograd.grad((net.next_frame(moved) - clips[:, 3]).square().mean(), memory)[0]
     assert float((gradient * push).sum()) == pytest.approx(slope, rel=1e-5)
-    assert flows["layer 1: cell"].norms[0] == pytest.approx(float(gradient.norm()))
+    assert flows["layer 1: hidden"].norms[0] == pytest.approx(float(gradient.norm()))
 
 
 @pytest.mark.parametrize(
