@@ -133,6 +133,20 @@ def show(
         typer.echo(path)
 
 
+@app.command()
+def restore(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-restore",
+    clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
+    root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for card.json and restored.png.")] = Path("restored"),
+) -> None:
+    """Three missing frames in the middle of twenty: the network beside interpolation, scored and drawn."""
+    from benchmarks.restoring import write_picture, write_score
+
+    typer.echo(write_score(weights, clips, root, output))
+    typer.echo(write_picture(weights, root, output))
+
+
 def _use_one_core() -> None:
     import torch
 

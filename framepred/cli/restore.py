@@ -40,7 +40,7 @@ def restore(
         int, typer.Option("--upsample", min=1, help="Times the frame rate: 2 draws a frame between each two.")
     ] = 1,
     method: Annotated[
-        Method, typer.Option("--method", help="The network, or a baseline; hopfield is for small digits.")
+        Method, typer.Option("--method", help="The network knows digits; for films take linear.")
     ] = Method.BIDIRECTIONAL,
     weights: WeightsOption = "moving-mnist-restore",
     output: Annotated[

@@ -1,13 +1,13 @@
 """Clips as one still picture: what was seen, what followed, what was predicted, and how far off it was."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -101,6 +101,43 @@ def write_panel(
         ClipError: if the shapes do not fit or values are not finite.
     """
     picture = panel(context, target, prediction, title)
+    with written_beside(Path(path).expanduser()) as draft:
+        draft.write_bytes(encode_png(picture.permute(2, 0, 1)))
+
+
+def write_restored_panel(
+    path: str | Path,
+    clips: Shaped[Tensor, "b t c h w"],
+    missing: Bool[Tensor, " t"],
+    restored: Mapping[str, Shaped[Tensor, "b t c h w"]],
+    first: int = 0,
+) -> None:
+    """Write a png file with rows of frames: what was seen, how each method restored it, and the truth.
+
+    Args:
+        path: where to write.
+        clips: the true clips, gray or RGB: uint8, uint16, or floats in [0, 1].
+        missing: which frames were taken away; they are black where only what was seen is shown.
+        restored: whole clips by the name of the method, the last one marked.
+        first: the number of their first frame.
+
+    Raises:
+        MediaError: if the file cannot be written.
+        ClipError: if values are not finite.
+    """
+    times = [str(first + number) for number in range(len(missing))]
+    seen = torch.where(missing[:, None, None, None], torch.zeros_like(clips), clips)
+    names = ["seen", *restored, "truth"]
+    colours = [_ACCENT if name == list(restored)[-1] else _INK for name in names]
+    versions = [seen, *restored.values(), clips]
+    rows = [
+        [
+            Row(name, colour, times if name == "seen" else (), _pictures(version[number]))
+            for name, colour, version in zip(names, colours, versions, strict=True)
+        ]
+        for number in range(len(clips))
+    ]
+    picture = torch.from_numpy(_drawn(rows, None, scale=False))
     with written_beside(Path(path).expanduser()) as draft:
         draft.write_bytes(encode_png(picture.permute(2, 0, 1)))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from framepred.errors import ClipError
 from framepred.media.images import read_image
-from framepred.media.panels import ERROR_COLOURS, panel, write_panel
+from framepred.media.panels import ERROR_COLOURS, panel, write_panel, write_restored_panel
 
 INFERNO = matplotlib.colormaps[ERROR_COLOURS]
 
@@ -113,3 +113,16 @@ def test_shapes_are_checked(
 ) -> None:
     with pytest.raises(ClipError, match="needs frames of one shape"):
         panel(torch.zeros(context), None if target is None else torch.zeros(target), torch.zeros(prediction))
+
+
+def test_a_restored_panel_hides_what_was_missing(tmp_path: Path) -> None:
+    clips = torch.full((1, 4, 1, 16, 16), 255, dtype=torch.uint8)
+    missing = torch.tensor([False, True, False, False])
+    pictures = []
+    for shade in (0, 255):
+        drawn = torch.where(missing[:, None, None, None], torch.full_like(clips, shade), clips)
+        write_restored_panel(tmp_path / "restored.png", clips, missing, {"linear": clips, "ours": drawn}, first=7)
+        pictures.append(read_image(tmp_path / "restored.png"))
+    black = [int((picture == 0).all(dim=0).sum()) for picture in pictures]
+    assert black[0] == 2 * black[1]  # the missing frame of the row of what was seen, and ours where it drew black
+    assert black[1] == 128 * 128
