@@ -147,8 +147,9 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
 
 
 @pytest.mark.parametrize("verb", ["predict", "stream", "evaluate"])
-def test_other_verbs_refuse_weights_that_only_restore(framepred: Run, fading: Path, weights: Path, verb: str) -> None:
-    arguments = ["--data", fading, "--context", 4, "--horizon", 2] if verb == "evaluate" else [fading]
+def test_other_verbs_refuse_weights_that_only_restore(framepred: Run, weights: Path, tmp_path: Path, verb: str) -> None:
+    np.save(tmp_path / "even.npy", np.zeros((12, 8, 10), dtype=np.uint8))
+    arguments = ["--data", "even.npy", "--context", 4, "--horizon", 2] if verb == "evaluate" else ["even.npy"]
     code, out, told = framepred(verb, *arguments, "--weights", weights)
     assert (code, out) == (2, "")
     assert "cannot stream or forecast beyond the end" in told

@@ -58,7 +58,23 @@ def test_both_sides_are_looked_at_as_far_as_they_go(awake: BidirectionalForecast
     assert not torch.allclose(awake.restore(clip, missing)[:, 2:5], awake.restore(other, missing)[:, 2:5], atol=1e-6)
 
 
-def test_a_new_network_is_nearly_linear_interpolation(net: BidirectionalForecaster) -> None:
+def test_the_backward_half_tells_the_moment_of_the_gap(awake: BidirectionalForecaster) -> None:
+    """Frame 3 is no neighbour of the gap and lies after it: it is known through the backward state there alone."""
+    clip, missing = torch.rand(1, 7, 1, 16, 16), marks(".x.....")
+    other = clip.clone()
+    other[:, 3] = torch.rand(1, 1, 16, 16)
+    assert not torch.allclose(awake.restore(clip, missing)[:, 1], awake.restore(other, missing)[:, 1], atol=1e-6)
+
+
+def test_without_a_preference_it_is_linear_interpolation(net: BidirectionalForecaster) -> None:
+    clip, missing = torch.rand(1, 9, 1, 24, 24), marks("x.xxx.x.x")
+    with torch.no_grad():
+        for head in (net.velocity, net.share, net.residual):
+            head.weight.zero_()
+    torch.testing.assert_close(net.restore(clip, missing), LinearInterpolation().eval().restore(clip, missing))
+
+
+def test_a_new_network_is_nearly_that(net: BidirectionalForecaster) -> None:
     clip = torch.nn.functional.avg_pool2d(torch.rand(1, 7, 24, 24), 5, 1)[:, :, None]
     missing = marks("..xxx.x")
     error = (net.restore(clip, missing) - LinearInterpolation().eval().restore(clip, missing)).abs()
