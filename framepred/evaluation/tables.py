@@ -1,11 +1,16 @@
 """Results cards as people read them."""
 
-from rich.box import SIMPLE_HEAD  # in 80 columns, bars would leave no room for names
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from framepred.evaluation.cards import Card, Interval
 from framepred.evaluation.protocols import Measure, find_protocol
+
+COMPACT: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
+"""How a table is drawn so that 80 columns leave room for names."""
 
 DIGITS = {"ssim": 4}
 """Decimals a metric is shown with; others have 2."""
@@ -21,9 +26,7 @@ def score_table(card: Card) -> Table:
         title=Text(_title(card)),
         caption=Text(_caption(card)),
         caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
+        **COMPACT,
     )
     table.add_column("", overflow="fold")
     for name, measure in find_protocol(card.protocol).items():

@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Tensor | float] | None = None) -> Tensor | float | None:  # type: ignore[override]
         """Move every parameter that has a gradient; gives what ``closure`` gives."""
         loss = None
         if closure is not None:
@@ -120,7 +120,8 @@ def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
 def _multiplies_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are several times as fast as in float32."""
     if device.type == "cpu":
-        return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False))
+        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        return capabilities.get("amx_bf16", False)
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 

@@ -22,9 +22,10 @@ def callbacks(folder: Path, progress: bool = True) -> list[Callback]:
             folder / CHECKPOINTS,
             filename=BEST,
             monitor="val/mse",
-            save_last=True,
             enable_version_counter=False,
         ),
+        # After best, whose score it keeps. Not save_last: with that, Lightning writes last only when best improves.
+        ModelCheckpoint(folder / CHECKPOINTS, filename=LAST, enable_version_counter=False),
         LearningRateMonitor(),
         PredictionPanels(),
         RunReport(folder),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster, load
@@ -23,10 +24,23 @@ class Kill(Callback):
             raise RuntimeError("killed")
 
 
-def train(folder: Path, *extra: Callback, ckpt_path: str | None = None, tbptt_steps: int | None = None) -> ForecastTask:
+class Worsening(ForecastTask):
+    """Validates worse each time."""
+
+    def validation_step(self, batch: ClipBatch) -> None:
+        self.log("val/mse", float(self.global_step), batch_size=len(batch.target))
+
+
+def train(
+    folder: Path,
+    *extra: Callback,
+    ckpt_path: str | None = None,
+    tbptt_steps: int | None = None,
+    kind: type[ForecastTask] = ForecastTask,
+) -> ForecastTask:
     torch.manual_seed(0)
     net = EncoderForecaster(widths=[4], kernel=3)
-    task = ForecastTask(net, STEPS, torch.nn.MSELoss(), warmup=2, tbptt_steps=tbptt_steps)
+    task = kind(net, STEPS, torch.nn.MSELoss(), warmup=2, tbptt_steps=tbptt_steps)
     data = MovingMNISTData(
         3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
     )
@@ -56,6 +70,15 @@ def test_a_run_leaves_loadable_best_and_last_checkpoints(tmp_path: Path) -> None
     last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 9
     assert load(tmp_path / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
+
+
+def test_last_is_the_last_even_where_best_is_long_ago(tmp_path: Path) -> None:
+    train(tmp_path, kind=Worsening)
+    steps = {
+        name: torch.load(tmp_path / f"checkpoints/{name}.ckpt", weights_only=True)["global_step"]
+        for name in ("best", "last")
+    }
+    assert steps == {"best": 3, "last": 9}
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
