@@ -147,6 +147,20 @@ def restore(
     typer.echo(write_picture(weights, root, output))
 
 
+@app.command()
+def videos(
+    folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
+    adapt: Annotated[float, typer.Option(help="Seconds of adapting to each video.")] = 60,
+    output: Annotated[Path, typer.Option(help="Folder for a picture of each prediction.")] = Path("videos"),
+) -> None:
+    """Films: weights as they are and adapted to the first two thirds, beside baselines, on the last third."""
+    from benchmarks.real_videos import print_real_videos
+
+    _use_one_core()
+    print_real_videos(folder, weights, adapt, output)
+
+
 def _use_one_core() -> None:
     import torch
 

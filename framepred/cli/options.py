@@ -39,7 +39,7 @@ DIGITS = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 
 MAX_SIDE = 512
 
-NATURAL = "moving-mnist"
+NATURAL = "natural-small"
 """Bundled weights that videos of any kind are predicted with, unless others are named."""
 
 WeightsOption: TypeAlias = Annotated[

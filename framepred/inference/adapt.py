@@ -15,6 +15,7 @@ from framepred.baselines import LastFrame, OpticalFlow
 from framepred.clips import Clip, ClipBatch
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+from framepred.inference.blend import Blend, best_shares
 from framepred.inference.observed import Lessons, divide
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import learning_rate_factor
@@ -36,12 +37,15 @@ _THOUSAND = 1000
 
 @dataclass(frozen=True)
 class Adapted:
-    """The better of a forecaster before and after it learned from a clip, and how it was judged.
+    """What learning from a clip gave: the better of the network before and after it, blended with the baselines.
 
-    Errors are mean squared errors of a pixel in [0, 1], over the same windows, from whose futures nothing was learned.
+    Errors are mean squared errors of a pixel in [0, 1], over the same windows, from whose futures the network learned
+    nothing; of them the blend knows only what each of its members is worth at each lead time.
 
     Attributes:
-        net: the forecaster that errs less, in eval mode.
+        net: the blend, in eval mode.
+        network: the network in it, the one that errs less.
+        blended: error of the blend.
         before: error of the forecaster as it was given.
         after: least error that learning reached; infinite if it diverged or there was no time for a step.
         baselines: errors of the baselines by name.
@@ -50,6 +54,8 @@ class Adapted:
     """
 
     net: Forecaster
+    network: Forecaster
+    blended: float
     before: float
     after: float
     baselines: dict[str, float]
@@ -64,19 +70,17 @@ class Adapted:
     def told(self) -> str:
         """What learning gained, in a sentence."""
         judged = f"on the last {self.windows} window{'s' * (self.windows != 1)} observed"
-        kept = min(self.before, self.after)
         beside = ", ".join(f"{name.replace('-', ' ')} {error:.3g}" for name, error in self.baselines.items())
         if not self.improved:
             return (
-                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
-                f"mse {kept:.3g} a pixel {judged} ({beside})."
+                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: mse {self.before:.3g} "
+                f"a pixel {judged}, blended with the baselines {self.blended:.3g} ({beside})."
             )
         best = min(self.baselines.values())
-        gain = f"{100 * (1 - kept / self.before):.0f} % less than before" if self.before else "as before"
-        against = f"{abs(100 * (1 - kept / best)):.0f} % {'less' if kept < best else 'more'} than the better baseline"
+        against = f", {100 * (1 - self.blended / best):.0f} % less than the better baseline" if best else ""
         return (
-            f"Adapted in {self.steps} steps: mse {kept:.3g} a pixel {judged}, {gain}"
-            f"{f' and {against}' if best else ''} ({beside})."
+            f"Adapted in {self.steps} steps: mse {self.after:.3g} a pixel {judged} where it was {self.before:.3g}; "
+            f"blended with the baselines {self.blended:.3g}{against} ({beside})."
         )
 
 
@@ -91,10 +95,11 @@ def adapt(
     seed: int = 0,
     on_progress: Callable[[float], object] = lambda _: None,
 ) -> Adapted:
-    """Fine-tune a copy of a forecaster on the observed frames of a clip, and keep it if it then errs less.
+    """Fine-tune a copy of a forecaster on the observed frames of a clip, keep it if it then errs less, and blend it.
 
     The copy learns to predict every next frame of random squares of random windows, none of which holds a scene cut.
-    The last observed frames are held out of learning: on them it is judged, beside ``net`` and the baselines.
+    The last observed frames are held out of learning: on them it is judged, beside ``net`` and the baselines, and there
+    each of these gets the weight that it deserves in a :class:`~framepred.inference.blend.Blend`.
 
     Args:
         net: what is to be adapted, where it is to run; it stays as it is.
@@ -117,7 +122,7 @@ def adapt(
     exam = _Exam(windows, _device_of(net))
     baselines = {"last-frame": exam.error(LastFrame()), "optical-flow": exam.error(OpticalFlow())}
     before = exam.error(net)
-    budget.reserve(exam.cost)
+    budget.reserve(3 * exam.cost)  # to judge what was learned, to blend it, to judge the blend
     copy, best, least = deepcopy(net).requires_grad_(True), net, inf
     learned = checked = 0
     for progress in _learn(copy, lessons, budget, seed):
@@ -128,7 +133,8 @@ def adapt(
             checked, error = passed, exam.error(copy)
             best = deepcopy(copy) if error < min(before, least) else best
             least = min(error, least)
-    return Adapted(best, before, least, baselines, len(windows.context), learned)
+    blend = exam.blended([best, LastFrame(), OpticalFlow()])
+    return Adapted(blend, best, exam.error(blend), before, least, baselines, len(windows.context), learned)
 
 
 def _check(net: Forecaster, context: int, horizon: int) -> None:
@@ -172,10 +178,19 @@ class _Exam:
     def error(self, net: Forecaster) -> float:
         """Mean squared error of a pixel."""
         start = monotonic()
-        net.eval()
-        error = float((net(self._context, self._target.shape[1]) - self._target).square().mean())
+        error = float((self._predicted(net) - self._target).square().mean())
         self.cost = monotonic() - start
         return error
+
+    @torch.inference_mode()
+    def blended(self, members: list[Forecaster]) -> Blend:
+        """These forecasters, each with the weight that it deserves at each lead time."""
+        shares = best_shares([self._predicted(member) for member in members], self._target)
+        return Blend(members, shares.clone()).eval()
+
+    def _predicted(self, net: Forecaster) -> Clip:
+        future: Clip = net.eval()(self._context, self._target.shape[1])
+        return future
 
 
 def _learn(net: Forecaster, lessons: Lessons, budget: _Budget, seed: int) -> Iterator[float]:

@@ -135,7 +135,7 @@ def test_adapting_never_sees_what_is_held_out(framepred: Run, monkeypatch: pytes
 
     def spied(net: torch.nn.Module, observed: torch.Tensor, **_: object) -> adapting.Adapted:
         seen.append(observed)
-        return adapting.Adapted(net, 1.0, 2.0, {}, 1, 1)  # type: ignore[arg-type]
+        return adapting.Adapted(net, net, 1.0, 1.0, 2.0, {}, 1, 1)  # type: ignore[arg-type]
 
     monkeypatch.setattr(adapting, "adapt", spied)
     write_video("clip.npy", film(20))

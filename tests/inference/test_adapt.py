@@ -38,7 +38,7 @@ def test_a_clips_past_teaches_its_future(film: Tensor, small_net: EncoderForecas
     assert adapted.after < 0.75 * adapted.before
     assert adapted.steps == 40
     assert torch.equal(parameters(small_net), given)
-    assert not torch.equal(parameters(adapted.net), given)
+    assert not torch.equal(parameters(adapted.network), given)
 
 
 def test_the_errors_told_are_those_of_the_last_windows(film: Tensor, small_net: EncoderForecaster) -> None:
@@ -46,14 +46,18 @@ def test_the_errors_told_are_those_of_the_last_windows(film: Tensor, small_net: 
     adapted = adapt(small_net, film, steps=3, **SIZES)
     assert adapted.windows == 3
     assert adapted.before == pytest.approx(error(small_net, windows), rel=1e-5)
-    assert adapted.after == pytest.approx(error(adapted.net, windows), rel=1e-5)
+    assert adapted.blended == pytest.approx(error(adapted.net, windows), rel=1e-5)
+    assert adapted.blended <= 1.01 * min(adapted.after, *adapted.baselines.values())
+    assert adapted.after == pytest.approx(error(adapted.network, windows), rel=1e-5)
     assert adapted.baselines == pytest.approx(
         {"last-frame": error(LastFrame(), windows), "optical-flow": error(OpticalFlow(), windows)}, rel=1e-5
     )
 
 
 def test_steps_and_seed_decide_everything(film: Tensor, small_net: EncoderForecaster) -> None:
-    first, again, other = (parameters(adapt(small_net, film, steps=4, seed=seed, **SIZES).net) for seed in (1, 1, 2))
+    first, again, other = (
+        parameters(adapt(small_net, film, steps=4, seed=seed, **SIZES).network) for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -63,9 +67,9 @@ def test_nothing_is_learned_from_what_is_judged(film: Tensor, small_net: Encoder
     changed[25:] += 20  # 30 // 6 = 5 frames are held out; no cut comes of it
     one, other = (adapt(small_net, clip, steps=4, **SIZES) for clip in (film, changed))
     assert one.before != other.before
-    assert torch.equal(parameters(one.net), parameters(other.net))
+    assert torch.equal(parameters(one.network), parameters(other.network))
     changed[24] += 1
-    assert not torch.equal(parameters(one.net), parameters(adapt(small_net, changed, steps=4, **SIZES).net))
+    assert not torch.equal(parameters(one.net), parameters(adapt(small_net, changed, steps=4, **SIZES).network))
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e6])
@@ -75,7 +79,7 @@ def test_what_is_no_better_is_not_kept(
     monkeypatch.setattr(adapting, "RATE", rate)
     adapted = adapt(small_net, film, steps=4, **SIZES)
     assert not adapted.improved
-    assert adapted.net is small_net
+    assert adapted.network is small_net
 
 
 def test_the_best_on_the_way_is_kept(
@@ -86,12 +90,12 @@ def test_the_best_on_the_way_is_kept(
     halfway = adapt(small_net, film, steps=12, **SIZES)
     assert halfway.after > whole.after
 
-    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1])  # last frame, optical flow, before, halfway, in the end
+    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04])  # last frame, optical flow, before, halfway, in the end, blend
     monkeypatch.setattr(adapting._Exam, "error", lambda *_: next(errors))
     monkeypatch.setattr(adapting, "CHECKS", (0.5, 1.0))
     adapted = adapt(small_net, film, steps=12, **SIZES)
     assert adapted.after == 0.05
-    assert torch.equal(parameters(adapted.net), parameters(halfway.net))
+    assert torch.equal(parameters(adapted.network), parameters(halfway.network))
 
 
 def test_colours_run_apart_only_where_the_network_takes_them_so(film: Tensor) -> None:
@@ -118,7 +122,7 @@ def test_seconds_are_by_the_clock(film: Tensor, small_net: EncoderForecaster, mo
 
 def test_no_time_for_a_step(film: Tensor, small_net: EncoderForecaster) -> None:
     adapted = adapt(small_net, film, seconds=1e-6, **SIZES)
-    assert (adapted.steps, adapted.after, adapted.net) == (0, inf, small_net)
+    assert (adapted.steps, adapted.after, adapted.network) == (0, inf, small_net)
 
 
 @pytest.mark.parametrize(
