@@ -73,8 +73,8 @@ class Adapted:
         beside = ", ".join(f"{name.replace('-', ' ')} {error:.3g}" for name, error in self.baselines.items())
         if not self.improved:
             return (
-                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: mse {self.before:.3g} "
-                f"a pixel {judged}, blended with the baselines {self.blended:.3g} ({beside})."
+                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
+                f"mse {self.before:.3g} a pixel {judged}, blended with the baselines {self.blended:.3g} ({beside})."
             )
         best = min(self.baselines.values())
         against = f", {100 * (1 - self.blended / best):.0f} % less than the better baseline" if best else ""
