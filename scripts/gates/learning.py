@@ -1,0 +1,158 @@
+"""The networks of the story, each trained once and kept in a folder."""
+
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from typing_extensions import override
+
+from framepred.forecaster import Forecaster
+from framepred.media.atomic import written_beside
+from framepred.models import ConvElmanCell, ConvLSTMCell, EncoderForecaster, RecurrentCell, load
+from framepred.training import ForecastTask, fit, make_trainer
+from gates.hidden_digits import HiddenDigitData, HiddenDigits
+
+WIDTH, KERNEL, STRIDE = 16, 3, 2
+CURVE = "curve.json"
+
+CELLS: dict[str, Callable[..., RecurrentCell]] = {
+    "Elman": ConvElmanCell,
+    "LSTM without forget gate": partial(ConvLSTMCell, forget_gate=False),
+    "LSTM, forget bias 0": partial(ConvLSTMCell, forget_bias=0.0),
+    "LSTM, forget bias 1": ConvLSTMCell,
+    "LSTM, forget bias 5": partial(ConvLSTMCell, forget_bias=5.0),
+}
+
+
+class Trial(NamedTuple):
+    """One network and how it is trained.
+
+    Attributes:
+        cell: its cells, one of ``CELLS``.
+        context: frames before the digit returns.
+        steps: optimizer steps.
+        rate: learning rate; that of Adam, or of stochastic gradient descent with momentum.
+        descent: ``adam`` or ``sgd``.
+        clip: the norm above which gradients are scaled down; None for never.
+        digits: how many are shown one after another.
+    """
+
+    cell: str
+    context: int
+    steps: int
+    rate: float = 5e-3
+    descent: str = "adam"
+    clip: float | None = 1.0
+    digits: int = 1
+
+    @property
+    def folder(self) -> str:
+        """A name for the file system."""
+        return "-".join(str(part) for part in self).replace(", ", "-").replace(" ", "-").lower()
+
+
+SHORT = [Trial(cell, 10, 600) for cell in CELLS]
+LONG = [Trial(cell, 100, 600) for cell in CELLS]
+STEEP = [Trial("Elman", 30, 80, rate=1.0, descent="sgd", clip=clip) for clip in (None, 0.05)]
+STREAM = [Trial(cell, 10, 600, digits=3) for cell in ("LSTM without forget gate", "LSTM, forget bias 1")]
+
+
+class Return(torch.nn.Module):
+    """Mean squared error a pixel of the digit's return alone: nothing is asked of the frames before."""
+
+    def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """From predictions and targets ``(b, t, c, h, w)``."""
+        return (pred[:, -1] - target[:, -1]).square().mean()
+
+
+class Learned(NamedTuple):
+    """A trained network with what was measured at each step.
+
+    Attributes:
+        net: the network, in eval mode.
+        loss: training loss, mean squared error a pixel of the digit's return.
+        gradient: norm of the gradient before it was clipped.
+        forgotten: squared error of the digit's return on 256 test clips, over that of the mean digit: 0 where all of
+            the digit is remembered, 1 where nothing is.
+    """
+
+    net: Forecaster
+    loss: list[float]
+    gradient: list[float]
+    forgotten: float
+
+
+class _Curve(Callback):
+    """Keeps the loss and the norm of the gradient of every step."""
+
+    def __init__(self) -> None:
+        self.loss: list[float] = []
+        self.gradient: list[float] = []
+
+    @override
+    def on_before_optimizer_step(self, _: Trainer, pl_module: LightningModule, *__: object) -> None:
+        norms = [p.grad.double().norm() for p in pl_module.parameters() if p.grad is not None]
+        self.gradient.append(float(torch.stack(norms).norm()))
+
+    @override
+    def on_train_batch_end(self, _: Trainer, __: LightningModule, outputs: Any, *___: object) -> None:
+        self.loss.append(float(outputs["loss"]))
+
+
+def new_net(cell: str) -> EncoderForecaster:
+    """A network of one layer, seeded."""
+    torch.manual_seed(0)
+    return EncoderForecaster(widths=[WIDTH], kernel=KERNEL, stride=STRIDE, norm=False, motion=False, cell=CELLS[cell])
+
+
+def learned(trial: Trial, folder: Path, root: str | None) -> Learned:
+    """The trained network of a trial: from its folder, or trained now and put there."""
+    place = folder / trial.folder
+    if not place.is_dir():
+        with written_beside(place) as draft:
+            _learn(trial, draft, root)
+    return Learned(load(place), **json.loads((place / CURVE).read_text()))
+
+
+def _learn(trial: Trial, folder: Path, root: str | None) -> None:
+    net, curve = new_net(trial.cell), _Curve()
+    task = ForecastTask(net, trial.steps, Return(), _optimizer(trial), warmup=10)
+    trainer = make_trainer(
+        folder,
+        trial.steps,
+        callbacks=[curve],
+        logger=False,
+        gradient_clip_val=trial.clip,
+        accelerator="cpu",
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    fit(trainer, task, HiddenDigitData(trial.context, trial.digits, root=root))
+    net.eval().save_pretrained(folder)
+    measured = {
+        "loss": curve.loss,
+        "gradient": curve.gradient,
+        "forgotten": forgotten(net, HiddenDigits("test", trial.context, trial.digits, root)),
+    }
+    (folder / CURVE).write_text(json.dumps(measured))
+
+
+def _optimizer(trial: Trial) -> Callable[..., torch.optim.Optimizer]:
+    if trial.descent == "adam":
+        return partial(torch.optim.Adam, lr=trial.rate)
+    return partial(torch.optim.SGD, lr=trial.rate, momentum=0.9)
+
+
+@torch.inference_mode()
+def forgotten(net: Forecaster, digits: HiddenDigits) -> float:
+    """Squared error of the last return on 256 clips over that of the mean digit."""
+    clips = digits.__getitems__(range(256))
+    error = (net(clips[:, :-1], 1)[:, 0] - clips[:, -1] / 255).square().mean().item() / digits.blank_error
+    return error if math.isfinite(error) else math.inf
