@@ -20,6 +20,7 @@ from framepred.data import MovingMNIST
 from framepred.media.reading import read_clips, read_video
 
 Run = Callable[..., tuple[int, str, str]]
+DIGITS = ("--weights", "moving-mnist")  # weights that know what regular motion is here
 
 
 def rows(path: str | Path) -> list[list[str]]:
@@ -39,7 +40,7 @@ def intruder_among_digits(seed: int, at: int, count: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_alarm_rings_at_what_does_not_belong_and_not_before(framepred: Run, seed: int) -> None:
     np.save("clip.npy", intruder_among_digits(seed, at=55, count=70))
-    code, out, _ = framepred("stream", "clip.npy", "--frames", 1, "--alarm", 12, "--csv", "clip.csv")
+    code, out, _ = framepred("stream", "clip.npy", *DIGITS, "--frames", 1, "--alarm", 12, "--csv", "clip.csv")
     assert code == 0
     assert out.startswith("Alarm at frame 55, 5.50 s: surprise ")
     assert "\nclip.npy: 70 frames, 1 alarm, 0 cuts; " in out
@@ -72,7 +73,7 @@ def test_a_scene_cut_is_said_and_rings_no_alarm(framepred: Run) -> None:
 
 def test_json_is_a_line_an_event(framepred: Run) -> None:
     np.save("clip.npy", intruder_among_digits(0, at=30, count=40))
-    code, out, _ = framepred("stream", "clip.npy", "--frames", 1, "--alarm", 12, "--json")
+    code, out, _ = framepred("stream", "clip.npy", *DIGITS, "--frames", 1, "--alarm", 12, "--json")
     assert code == 0
     alarm, end = map(json.loads, out.splitlines())
     assert (alarm["event"], alarm["frame"], alarm["time"]) == ("alarm", 30, 3.0)
@@ -192,7 +193,7 @@ def test_wrong_arguments_get_one_sentence_before_torch_is_imported(
         (["clip.npy", "--weights", "nosuch"], "There are no weights 'nosuch'"),
         (["clip.npy", "--weights", "baseline:nosuch"], "There is no baseline 'nosuch'"),
         (["clip.npy", "--layout", "ab"], "The layout ab is no order of axes"),
-        (["clip.npy"], "Frames must be at least 4 pixels"),
+        (["clip.npy", *DIGITS], "Frames must be at least 4 pixels"),
     ],
 )
 def test_what_cannot_be_followed_leaves_nothing(framepred: Run, arguments: list[str], sentence: str) -> None:
