@@ -22,7 +22,18 @@ from framepred.errors import ConfigError, DataError, MediaError
 from framepred.media.random_access import FrameReader
 
 _OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
-_open: OrderedDict[tuple[int, VideoIndex, Source], FrameReader] = OrderedDict()
+_open: OrderedDict[tuple[VideoIndex, Source], FrameReader] = OrderedDict()
+_inherited: list[FrameReader] = []  # never closed: a decoder waits for its threads, which no fork brings along
+
+
+def _leave_to_the_parent() -> None:
+    """A forked process must neither share its parent's place in a file nor close it."""
+    _inherited.extend(_open.values())
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 class VideoFolder(Dataset[Tensor]):
@@ -186,8 +197,8 @@ def evenly_spread(count: int, wanted: int) -> range | list[int]:
 
 
 def _reader(index: VideoIndex, source: Source) -> FrameReader:
-    """The reader of a source, one of the few that are open; a forked process must not share its parent's place."""
-    key = (os.getpid(), index, source)
+    """The reader of a source, one of the few that are open."""
+    key = (index, source)
     if key not in _open:
         _open[key] = index.open(source)
     _open.move_to_end(key)

@@ -1,6 +1,7 @@
 """A folder in training: what is said first, the same clips for any worker count, resume at the very clip."""
 
 import hashlib
+import os
 import typing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from framepred.clips import ClipBatch
-from framepred.data import VideoFolderData
+from framepred.data import VideoFolderData, video_folder
 from framepred.errors import ConfigError, DataError
 from framepred.media.writing import write_video
 
@@ -89,6 +90,16 @@ def test_workers_change_nothing(folder: Path, workers: int) -> None:
         assert torch.equal(mine.clips, theirs.clips)
     for mine, theirs in zip(alone.val_dataloader(), helped.val_dataloader(), strict=True):
         assert torch.equal(mine.clips, theirs.clips)
+
+
+def test_a_fork_leaves_open_files_to_its_parent(folder: Path) -> None:
+    next(iter(small(folder).val_dataloader()))
+    held = list(video_folder._open.values())
+    child = os.fork()
+    if not child:
+        os._exit(0 if not video_folder._open and video_folder._inherited[-len(held) :] == held else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert list(video_folder._open.values()) == held
 
 
 def test_the_seed_changes_the_order(folder: Path) -> None:
