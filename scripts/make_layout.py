@@ -7,12 +7,12 @@ import struct
 import sys
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 import torch
 
 from framepred import write_video
+from framepred.media.opencv import cv2
 
 
 def moving(frames: int, height: int, width: int, channels: int = 1, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import numpy as np
 import torch
 import typer
@@ -18,6 +17,7 @@ import typer
 from framepred import write_video
 from framepred.clips import to_unit
 from framepred.inference.scenes import cuts
+from framepred.media.opencv import cv2
 from framepred.media.reading import read_video
 
 LENGTH, SIDE = 20, 80

@@ -1,6 +1,5 @@
 """Motion that goes on as it was: what an engineer would try before a network."""
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -10,6 +9,7 @@ from typing_extensions import override
 
 from framepred.clips import Frame, RawFrame, State, to_uint8, to_unit
 from framepred.forecaster import Forecaster
+from framepred.media.opencv import cv2
 from framepred.warping import then, warp
 
 SMALLEST = 16

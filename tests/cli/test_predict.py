@@ -5,13 +5,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 import torch
 from matplotlib import colormaps
 
 from framepred.media.error_view import error_view
+from framepred.media.opencv import cv2
 from framepred.media.reading import read_clips
 from framepred.media.writing import write_video
 
