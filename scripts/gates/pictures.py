@@ -52,7 +52,7 @@ def _flow(name: str, net: Forecaster, clips: torch.Tensor) -> Flow:
 
 def draw_returns(reached: Mapping[str, Mapping[str, Forecaster]], digits: Sequence[HiddenDigits], path: Path) -> None:
     """Eight test digits as they were, and as each net draws them again, a column for each title."""
-    figure = Figure(figsize=(11, 3), dpi=90, layout="constrained")
+    figure = Figure(figsize=(11, 3.2), dpi=90, layout="constrained")
     for axes, (title, family), shown in zip(figure.subplots(1, len(reached)), reached.items(), digits, strict=True):
         clips = shown.__getitems__(range(8))
         with torch.inference_mode():
@@ -62,6 +62,7 @@ def draw_returns(reached: Mapping[str, Mapping[str, Forecaster]], digits: Sequen
         height = rows[0].shape[0]
         axes.set_yticks([height * (number + 0.5) for number in range(len(rows))], ["the digit", *family])
         axes.set(title=title, xticks=[])
+        axes.label_outer()
     _save(figure, path)
 
 
