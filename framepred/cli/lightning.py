@@ -1,7 +1,6 @@
 """Lightning's command line, fitted to framepred: one parser, one run folder, errors in one sentence."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError
@@ -10,6 +9,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from framepred.errors import ConfigError, FramepredError
+from framepred.media.formats import check_results_folder
 from framepred.models.pretrained import load_weights
 from framepred.training.restoration import make_task
 from framepred.training.run import callbacks, fit, logger
@@ -84,7 +84,7 @@ class TrainCLI(LightningCLI):
     def instantiate_trainer(self, **arguments: Any) -> Trainer:
         """The trainer of the config, with what every run carries."""
         config = self.config_init.trainer
-        folder = Path(config.default_root_dir)
+        folder = check_results_folder(config.default_root_dir)
         arguments["callbacks"] = [
             *(config.callbacks or []),
             *callbacks(folder, config.enable_progress_bar is not False),

@@ -120,6 +120,7 @@ def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
         (("--config", "smoke", "--data.init_args.horizon", 0), "at least 1 frame each, not 4 and 0"),
         (("--config", "smoke", "--data.init_args.nosuch", 0), "Option 'nosuch' is not accepted; see"),
         (("--config", "smoke", "--data.init_args.root", "nosuch"), "nosuch is not a folder"),
+        (("--config", "smoke", "--trainer.default_root_dir", __file__), "test_verbs.py"),
     ]:
         code, _, err = run(capsys, "train", *arguments)
         assert code == 2
