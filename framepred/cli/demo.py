@@ -51,6 +51,6 @@ def demo(
         "prediction.gif": "the same",
         "panel.png": "context, truth, prediction and error, frame by frame",
         "card.json": "the score and how it was measured",
-        "clip.mp4": f"one of the clips: framepred predict {output / 'clip.mp4'} --frames 30",
+        "clip.mp4": f"one of the clips: framepred predict {output / 'clip.mp4'} --frames 30 --weights moving-mnist",
     }.items():
         print(f"{output / name}  {what}")
