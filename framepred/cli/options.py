@@ -54,6 +54,9 @@ BatchOption: TypeAlias = Annotated[int, typer.Option("--batch-size", min=1, help
 MaxSideOption: TypeAlias = Annotated[
     int, typer.Option("--max-side", min=8, help="Frames with a longer side are scaled to it for the network.")
 ]
+LayoutOption: TypeAlias = Annotated[
+    str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -16,6 +16,7 @@ from framepred.cli.options import (
     ContextOption,
     Device,
     DeviceOption,
+    LayoutOption,
     MaxSideOption,
     WeightsOption,
     pick_device,
@@ -67,7 +68,7 @@ def predict(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Of a folder: leave out files that cannot be used, and say which.")
     ] = False,
-    layout: Annotated[str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")] = None,
+    layout: LayoutOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from framepred.cli.options import MAX_SIDE, BatchOption, Device, DeviceOption, MaxSideOption, WeightsOption, pick_device
+from framepred.cli.options import (
+    MAX_SIDE,
+    BatchOption,
+    Device,
+    DeviceOption,
+    LayoutOption,
+    MaxSideOption,
+    WeightsOption,
+    pick_device,
+)
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, one_sided, parse_missing
 from framepred.media.formats import GIF, check_input, check_output, is_array
@@ -52,7 +61,7 @@ def restore(
     holdout: Annotated[
         bool, typer.Option("--holdout", help="The frames of --missing are intact: hide, rebuild and score them.")
     ] = False,
-    layout: Annotated[str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")] = None,
+    layout: LayoutOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,

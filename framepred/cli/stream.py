@@ -18,6 +18,7 @@ from framepred.cli.options import (
     Device,
     DeviceOption,
     JsonOption,
+    LayoutOption,
     MaxSideOption,
     WeightsOption,
     pick_device,
@@ -46,7 +47,7 @@ def stream(
     alarm: Annotated[
         float | None, typer.Option("--alarm", metavar="Z", help="Say when surprise passes this robust z-score.")
     ] = None,
-    layout: Annotated[str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")] = None,
+    layout: LayoutOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; one stream plays at a time
     device: DeviceOption = Device.AUTO,
