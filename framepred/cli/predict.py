@@ -148,6 +148,7 @@ class _Job:
         return f"{count} frames of {width}x{height} at {video.fps:.3g} a second"
 
     def _of_last_scene(self, clips: "ClipBatch", source: Path) -> "ClipBatch":
+        from framepred.clips import ClipBatch
         from framepred.inference.predict import since_cut
 
         context = since_cut(clips.context)
@@ -155,6 +156,12 @@ class _Job:
             self.console.print(
                 f"{source} has a scene cut {context.shape[1]} frames before what is predicted; only those after it are "
                 "seen."
+            )
+        ahead = since_cut(ClipBatch(context[:, -1:], clips.target).clips)
+        if ahead.shape[1] <= clips.target.shape[1]:
+            self.console.print(
+                f"{source} has a scene cut among the frames held out; no forecast knows what comes after it, but its "
+                "score counts."
             )
         return clips._replace(context=context)
 

@@ -201,3 +201,13 @@ def test_what_cannot_be_adapted_to(framepred: Run) -> None:
         assert sentence in err
         assert out == ""
         assert not Path(f"{name}-predicted.mp4").exists()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_cut_among_held_out_frames_is_said(framepred: Run, cut: bool) -> None:
+    clip = torch.full((8, 1, 16, 16), 40, dtype=torch.uint8)
+    clip[6:] = 200 if cut else 41
+    write_video("clip.npy", clip)
+    code, _, err = framepred("predict", "clip.npy", "--context", 4, "--frames", 4, "--holdout", "--output", "out.npy")
+    assert code == 0
+    assert ("among the frames held out" in err) is cut
