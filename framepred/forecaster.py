@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from framepred.clips import Frame, Future, RawClip, RawFrame, State
@@ -33,6 +34,14 @@ class Forecaster(nn.Module, ABC):
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future: a prediction, or in training sometimes the truth."""
         return self.observe(frame.clamp(0, 1), state)
+
+    def misplacement(self, state: State, frame: RawFrame) -> Float[Tensor, ""]:  # noqa: ARG002
+        """How far objects of the next frame lie from where ``frame``, the true one, shows them.
+
+        A scalar with a gradient, learned beside the loss of the pixels. Networks that move whole objects say so here;
+        for all others it is 0.
+        """
+        return state[0].new_zeros(())
 
     def named_memory(self, state: State) -> dict[str, Tensor]:  # noqa: ARG002
         """What recurrent cells keep in a state, by names such as ``layer 1: hidden``; nothing without recurrence."""

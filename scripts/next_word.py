@@ -21,7 +21,7 @@ def perplexity(net: Forecaster, words: torch.Tensor) -> float:
     """Among how many words, equally likely, the next one seems to lie: ``words`` (t, v, 1, 1), all after the first."""
     clip = to_unit(words)[None]
     truth = torch.ones(clip.shape[:2], dtype=torch.bool)
-    return float(CrossEntropy()(predict_every_frame(net, clip, clip.shape[1] - 1, truth), clip[:, 1:]).exp())
+    return float(CrossEntropy()(predict_every_frame(net, clip, clip.shape[1] - 1, truth).frames, clip[:, 1:]).exp())
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -15,6 +15,7 @@ from framepred.models import (
     EncoderForecaster,
     FrameStack,
     LayeredForecaster,
+    TrackingForecaster,
 )
 
 FORECASTERS = {
@@ -33,6 +34,7 @@ FORECASTERS = {
     "jordan": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvJordanCell),
     "frame-stack": lambda: FrameStack(frames=3, widths=[4], kernel=3),
     "layered": lambda: LayeredForecaster(layers=2, coarse=8, fine=4, embedding=6, reach=2),
+    "tracking": lambda: TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2),
     "scaled": lambda: ScaledForecaster(EncoderForecaster(widths=[4], kernel=3), max_side=9),
     "blank": Blank,
     "last-frame": LastFrame,

@@ -215,7 +215,7 @@ def _learn(net: Forecaster, lessons: Lessons, budget: _Budget, seed: int) -> Ite
 
 def _loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
     own = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)  # beyond the context no truth is input
-    return (predict_every_frame(net, clips, context, own) - clips[:, 1:]).square().mean()
+    return (predict_every_frame(net, clips, context, own).frames - clips[:, 1:]).square().mean()
 
 
 def _device_of(net: nn.Module) -> torch.device:

@@ -1,14 +1,26 @@
 """One pass over a clip that predicts every next frame, as training wants it."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, to_unit
 from framepred.forecaster import Forecaster
 
 
-def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: FrameMask) -> Future:
+class Predicted(NamedTuple):
+    """What training learns from."""
+
+    frames: Future
+    """Raw predictions ``(b, steps, c, h, w)``."""
+    misplacement: Float[Tensor, ""]
+    """The mean of the network's own ``misplacement`` over them."""
+
+
+def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: FrameMask) -> Predicted:
     """Predict frames 1 to t - 1 of each clip from those before it.
 
     Inside the context the network observes the truth. Beyond it, its input is the true frame where ``teacher``
@@ -21,14 +33,14 @@ def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: Fra
         teacher: ``(b, t)``, where the input is the true frame; read from frame ``context`` on.
 
     Returns:
-        Raw predictions ``(b, t - 1, c, h, w)`` of ``clips[:, 1:]``.
+        Predictions ``(b, t - 1, c, h, w)`` of ``clips[:, 1:]``.
     """
     return next(predict_in_chunks(net, clips, context, teacher, clips.shape[1] - 1))
 
 
 def predict_in_chunks(
     net: Forecaster, clips: RawClip, context: int, teacher: FrameMask, steps: int
-) -> Iterator[Future]:
+) -> Iterator[Predicted]:
     """As :func:`predict_every_frame`, some predictions at a time: states carry over, gradients do not.
 
     Args:
@@ -39,13 +51,14 @@ def predict_in_chunks(
         steps: predictions a chunk, at least 1.
 
     Yields:
-        Raw predictions ``(b, steps, c, h, w)``, of the last chunk what is left; together those of ``clips[:, 1:]``.
+        Predictions ``(b, steps, c, h, w)``, of the last chunk what is left; together those of ``clips[:, 1:]``.
     """
     state: State | None = None
     last = to_unit(clips[:, 0])
     times = range(clips.shape[1] - 1)
     for start in times[::steps]:
         predictions: list[Frame] = []
+        misplaced: list[Tensor] = []
         for time in times[start : start + steps]:
             truth = to_unit(clips[:, time])
             if time < context or state is None:
@@ -54,6 +67,7 @@ def predict_in_chunks(
                 state = net.feedback(torch.where(teacher[:, time, None, None, None], truth, last), state)
             last = net.next_frame(state)
             predictions.append(last)
-        yield torch.stack(predictions, dim=1)
+            misplaced.append(net.misplacement(state, clips[:, time + 1]))
+        yield Predicted(torch.stack(predictions, dim=1), torch.stack(misplaced).mean())
         assert state is not None
         state, last = tuple(part.detach() for part in state), last.detach()

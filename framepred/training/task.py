@@ -11,12 +11,12 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from framepred.clips import ClipBatch, FrameMask, RawClip, to_unit
+from framepred.clips import Clip, ClipBatch, FrameMask, RawClip, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.models.pretrained import describe
-from framepred.training.rollout import predict_every_frame
+from framepred.training.rollout import Predicted, predict_every_frame
 from framepred.training.schedules import Curriculum, TeacherForcing, learning_rate_factor
 from framepred.training.tbptt import truncated
 
@@ -38,12 +38,14 @@ class ForecastTask(LightningModule):
         curriculum: how clips grow from short to whole.
         warmup: optimizer steps over which the learning rate rises.
         seed: seed of the sampling.
+        placement_weight: how much the misplacement of whole objects counts beside the loss, at least 0; for networks
+            that move none it changes nothing.
         tbptt_steps: frames after which backpropagation through time is cut, so that memory stays flat as clips grow;
             None for none. States carry over, and an optimizer step still sees whole clips.
 
     Raises:
-        ConfigError: if ``budget`` or ``tbptt_steps`` is less than 1, a checkpoint was made for another budget, or
-            ``tbptt_steps`` is to be trained in 16-mixed precision.
+        ConfigError: if ``budget`` or ``tbptt_steps`` is less than 1, ``placement_weight`` negative, a checkpoint was
+            made for another budget, or ``tbptt_steps`` is to be trained in 16-mixed precision.
     """
 
     def __init__(
@@ -57,12 +59,15 @@ class ForecastTask(LightningModule):
         warmup: int = 100,
         seed: int = 0,
         tbptt_steps: int | None = None,
+        placement_weight: float = 0.02,
     ) -> None:
         super().__init__()
         if budget < 1:
             raise ConfigError(f"The budget is counted in steps: set --trainer.max_steps above 0, not {budget}.")
         if tbptt_steps is not None and tbptt_steps < 1:
             raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
+        if placement_weight < 0:
+            raise ConfigError(f"placement_weight must be at least 0, not {placement_weight}.")
         self.net = net
         self.budget = budget
         self.loss = loss
@@ -72,6 +77,7 @@ class ForecastTask(LightningModule):
         self.warmup = warmup
         self.seed = seed
         self.tbptt_steps = tbptt_steps
+        self.placement_weight = placement_weight
 
     def on_fit_start(self) -> None:
         """Refuse float16: the scaled loss that keeps its gradients from underflow is made after a chunk's are."""
@@ -100,10 +106,14 @@ class ForecastTask(LightningModule):
     ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
         """The loss over every next frame, and the squared error of each, protocol openstl."""
         if self.tbptt_steps:
-            return truncated(self.net, self.loss, clips, context, taught, self.tbptt_steps)
+            return truncated(self.net, self._loss, clips, context, taught, self.tbptt_steps)
         clips = to_unit(clips)
-        predictions = predict_every_frame(self.net, clips, context, taught)
-        return self.loss(predictions, clips[:, 1:]), frame_mse(predictions.detach(), clips[:, 1:])
+        predicted = predict_every_frame(self.net, clips, context, taught)
+        return self._loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
+
+    def _loss(self, predicted: Predicted, target: Clip) -> Tensor:
+        loss: Tensor = self.loss(predicted.frames, target)
+        return loss + self.placement_weight * predicted.misplacement
 
     def validation_step(self, batch: ClipBatch) -> None:
         """Mean squared error of the horizon, protocol openstl."""

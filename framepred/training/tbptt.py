@@ -1,20 +1,25 @@
 """Backpropagation through time, truncated: clips of any length in the memory of a short one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from framepred.clips import FrameMask, RawClip, to_unit
+from framepred.clips import Clip, FrameMask, RawClip, to_unit
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
-from framepred.training.rollout import predict_in_chunks
+from framepred.training.rollout import Predicted, predict_in_chunks
 
 
 def truncated(
-    net: Forecaster, loss: nn.Module, clips: RawClip, context: int, teacher: FrameMask, steps: int
+    net: Forecaster,
+    loss: Callable[[Predicted, Clip], Tensor],
+    clips: RawClip,
+    context: int,
+    teacher: FrameMask,
+    steps: int,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "b _steps"]]:
     """Predict every next frame and sum up the loss, with gradients that end at the beginning of each chunk.
 
@@ -25,8 +30,8 @@ def truncated(
 
     Args:
         net: what predicts.
-        loss: takes predictions and targets, both ``(b, t, c, h, w)``, and gives their mean loss; chunks count by their
-            share of the frames.
+        loss: takes predictions and targets ``(b, t, c, h, w)``, and gives their mean loss; chunks count by their share
+            of the frames.
         clips: whole clips ``(b, t, c, h, w)``, integers or floats in [0, 1]; only a chunk of them is ever float.
         context: number of frames that are seen, in 1 … t - 1.
         teacher: ``(b, t)``, where the input beyond the context is the true frame.
@@ -40,14 +45,14 @@ def truncated(
     losses: list[Tensor] = []
     errors: list[Tensor] = []
     chunks = torch.split(clips[:, 1:], steps, dim=1)
-    for predictions, frames in zip(predict_in_chunks(net, clips, context, teacher, steps), chunks, strict=True):
+    for predicted, frames in zip(predict_in_chunks(net, clips, context, teacher, steps), chunks, strict=True):
         target = to_unit(frames)
-        share = loss(predictions, target) * (frames.shape[1] / (clips.shape[1] - 1))
+        share = loss(predicted, target) * (frames.shape[1] / (clips.shape[1] - 1))
         with torch.autocast(clips.device.type, enabled=False):  # backward passes follow the types of the forward pass
             gradients = torch.autograd.grad(share, parameters, allow_unused=True)
         sums = [_add(total, gradient) for total, gradient in zip(sums, gradients, strict=True)]
         losses.append(share.detach())
-        errors.append(frame_mse(predictions.detach(), target))
+        errors.append(frame_mse(predicted.frames.detach(), target))
     total: Tensor = _Differentiated.apply(torch.stack(losses).sum(), sums, *parameters)
     return total, torch.cat(errors, dim=1)
 

@@ -88,7 +88,8 @@ def _train(net: Forecaster, clips: torch.Tensor) -> None:
     """One step without its optimizer, on the network's own predictions beyond the context."""
     untaught = torch.zeros(clips.shape[:2], dtype=torch.bool)
     net.zero_grad()
-    (predict_every_frame(net, clips, CONTEXT, untaught) - clips[:, 1:]).square().mean().backward()
+    predicted = predict_every_frame(net, clips, CONTEXT, untaught)
+    ((predicted.frames - clips[:, 1:]).square().mean() + predicted.misplacement).backward()
 
 
 @torch.inference_mode()

@@ -6,6 +6,7 @@ from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster
 from framepred.training import Curriculum, ForecastTask, TeacherForcing
+from framepred.training.rollout import Predicted
 
 
 def make_task(net: EncoderForecaster, **arguments: object) -> ForecastTask:
@@ -47,9 +48,9 @@ def test_training_sees_the_beginning_of_each_clip(
 ) -> None:
     seen: list[tuple[torch.Tensor, int]] = []
 
-    def watch(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> torch.Tensor:
+    def watch(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> Predicted:
         seen.append((clips, context))
-        return clips[:, 1:].clone().requires_grad_()
+        return Predicted(clips[:, 1:].clone().requires_grad_(), torch.zeros(()))
 
     monkeypatch.setattr("framepred.training.task.predict_every_frame", watch)
     task = make_task(small_net, curriculum=Curriculum(start=share, grow=1.0))

@@ -10,7 +10,7 @@ from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster
 from framepred.training import ForecastTask, TeacherForcing
-from framepred.training.rollout import predict_every_frame
+from framepred.training.rollout import Predicted, predict_every_frame
 from framepred.training.tbptt import truncated
 
 CONTEXT, STEPS = 4, 3
@@ -41,6 +41,10 @@ def cut_by_hand(net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
     return torch.stack(errors).mean()
 
 
+def pixels(predicted: Predicted, target: torch.Tensor) -> torch.Tensor:
+    return nn.functional.mse_loss(predicted.frames, target)
+
+
 def gradients(net: EncoderForecaster, loss: torch.Tensor) -> list[torch.Tensor]:
     net.zero_grad()
     loss.backward()
@@ -51,11 +55,11 @@ def test_gradients_are_those_of_the_graph_cut_by_hand(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
 ) -> None:
     by_hand = cut_by_hand(net, clip, taught)
-    loss, errors = truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)
+    loss, errors = truncated(net, pixels, clip, CONTEXT, taught, STEPS)
     torch.testing.assert_close(loss, by_hand, rtol=1e-12, atol=0)
     torch.testing.assert_close(gradients(net, loss), gradients(net, by_hand), rtol=1e-10, atol=1e-15)
     # No prediction is another for the cut; gradients are.
-    whole = predict_every_frame(net, clip, CONTEXT, taught)
+    whole = predict_every_frame(net, clip, CONTEXT, taught).frames
     torch.testing.assert_close(errors, (whole - clip[:, 1:]).square().sum(dim=(2, 3, 4)), rtol=1e-12, atol=0)
     uncut = gradients(net, nn.functional.mse_loss(whole, clip[:, 1:]))
     assert not torch.allclose(gradients(net, cut_by_hand(net, clip, taught))[0], uncut[0], rtol=1e-3)
@@ -65,25 +69,25 @@ def test_gradients_are_those_of_the_graph_cut_by_hand(
 def test_a_chunk_as_long_as_the_clip_cuts_nothing(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor, steps: int
 ) -> None:
-    whole = nn.functional.mse_loss(predict_every_frame(net, clip, CONTEXT, taught), clip[:, 1:])
+    whole = nn.functional.mse_loss(predict_every_frame(net, clip, CONTEXT, taught).frames, clip[:, 1:])
     expected = gradients(net, whole)
-    loss, _ = truncated(net, nn.MSELoss(), clip, CONTEXT, taught, steps)
+    loss, _ = truncated(net, pixels, clip, CONTEXT, taught, steps)
     torch.testing.assert_close(gradients(net, loss), expected, rtol=1e-10, atol=1e-15)
 
 
 def test_the_loss_hands_its_gradient_on_scaled_and_adds_to_what_is_there(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
 ) -> None:
-    once = gradients(net, truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)[0])
+    once = gradients(net, truncated(net, pixels, clip, CONTEXT, taught, STEPS)[0])
     for _ in range(2):  # as gradient accumulation over batches does it
-        (truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)[0] / 2).backward()
+        (truncated(net, pixels, clip, CONTEXT, taught, STEPS)[0] / 2).backward()
     twice = [parameter.grad for parameter in net.parameters()]
     torch.testing.assert_close(twice, [2 * gradient for gradient in once])
 
 
 def test_a_parameter_without_a_part_in_the_clip_gets_no_gradient(net: EncoderForecaster, clip: torch.Tensor) -> None:
     seen_only = torch.zeros(2, CONTEXT, dtype=torch.bool)
-    truncated(net, nn.MSELoss(), clip[:, :CONTEXT], CONTEXT - 1, seen_only, 2)[0].backward()
+    truncated(net, pixels, clip[:, :CONTEXT], CONTEXT - 1, seen_only, 2)[0].backward()
     assert all(parameter.grad is None for parameter in net.forecaster.parameters())
     assert all(parameter.grad is not None for parameter in net.encoder.parameters())
 
@@ -92,9 +96,9 @@ def test_a_mixed_precision_step_has_the_gradients_of_one_chunk_in_full(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
 ) -> None:
     net, clip = net.float(), clip.float()
-    expected = gradients(net, truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)[0])
+    expected = gradients(net, truncated(net, pixels, clip, CONTEXT, taught, STEPS)[0])
     with torch.autocast("cpu", torch.bfloat16):
-        loss, _ = truncated(net, nn.MSELoss(), clip, CONTEXT, taught, STEPS)
+        loss, _ = truncated(net, pixels, clip, CONTEXT, taught, STEPS)
     found = gradients(net, loss)
     assert all(gradient.dtype == torch.float32 for gradient in found)
     for one, other in zip(found, expected, strict=True):

@@ -1,0 +1,296 @@
+"""The tracking forecaster: the pieces of a scene are found, followed and moved as wholes, so that they stay sharp."""
+
+import math
+from typing import NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framepred.clips import Frame, RawFrame, State, to_unit
+from framepred.errors import ConfigError
+from framepred.models.conv_lstm import ConvLSTMCell
+from framepred.models.folding import check_frame, fold, unfold
+from framepred.models.pretrained import PretrainedForecaster
+from framepred.tracking import track
+from framepred.warping import local_correlation, local_correlation_macs, shift
+
+FINE, COARSE = 4, 8
+"""Pixels a cell of the two maps of memory: one draws, one sees the whole scene."""
+
+PACE = 4.0
+"""Pixels a frame: the unit in which the network gives velocities."""
+
+NEAR, FAR = 16.0, 64.0
+"""Pixels: the unit in which a layer knows how far the edges of the frame are, and how far away they concern it."""
+
+CERTAIN = 8.0
+"""How much agreement counts when a pixel is given to a layer, in logits, before anything is learned."""
+
+FOUND = 0.15
+"""Score of its track from which a layer counts as found, when it is judged by its place."""
+
+
+_Memory: TypeAlias = tuple[Tensor, Tensor]
+"""Hidden and cell state."""
+
+
+class _Scene(NamedTuple):
+    """The state of a clip: n counts clips as the network runs them, k layers, c its channels; sides are padded."""
+
+    frame: Tensor
+    """The last frame, as it came: ``(b, c, h, w)``."""
+    layers: Tensor
+    """The layers at the last *observed* frame, ``(n, k, c, h, w)``."""
+    moved: Tensor
+    """The same moved to the next frame."""
+    travel: Tensor
+    """How far each layer moves from the last observed frame to the next one, ``(n, k, 2)``, pixels, right and down."""
+    velocity: Tensor
+    """Its last part, from the last frame to the next one, ``(n, k, 2)``, in units of PACE."""
+    depth: Tensor
+    """How far in front each layer of the next frame lies, ``(n, k, h/4, w/4)``."""
+    residual: Tensor
+    """What no layer shows of the next frame, ``(n, c·4², h/4, w/4)``."""
+    coarse: Tensor
+    """Hidden state of the cell that sees the whole scene, ``(n, coarse, h/8, w/8)``; its cell state comes next."""
+    coarse_cell: Tensor
+    fine: Tensor
+    """Hidden state of the cell that draws, ``(n, fine, h/4, w/4)``; its cell state comes next."""
+    fine_cell: Tensor
+    slot: Tensor
+    """Hidden state of the cell that follows each layer, ``(n, k, slot)``; its cell state comes next."""
+    slot_cell: Tensor
+
+
+class TrackingForecaster(PretrainedForecaster):
+    """Layers of appearance, each followed through the frames and moved as a whole by a memory of its own.
+
+    A scene is a stack of pictures that move past one another (Wang & Adelson 1994, "Representing moving images with
+    layers"). When a frame comes, each layer is looked for in it (:func:`framepred.tracking.track`); pixels go to the
+    layer that agrees with them. An LSTM, the same for every layer (as the slots of Kipf et al. 2022,
+    arXiv:2111.12594), is told where its layer is, how far the edges are, how fast it went and how far off it was
+    found; it says how the velocity changes. What is found corrects the velocity as in a Kalman filter, by a gain that
+    the LSTM chooses. So even an untrained network follows what moves steadily; training teaches it when motion
+    changes, what belongs to which layer, and what no layer shows. For that, two ConvLSTM cells read each frame, the
+    one before it and the layers. The next frame is the sum of the moved layers, weighted by a softmax over depth, and
+    the residual.
+
+    Beyond the context the layers are not redrawn: their travel adds up, and the last observed layers are sampled once,
+    so that ten steps do not blur ten times. Frames of any size are padded inside.
+
+    Args:
+        channels: channels c of the frames; with 1, each channel of a colour frame runs as a clip of its own.
+        layers: how many pictures k a scene is made of.
+        coarse: channels of the cell that sees the whole scene; a multiple of 4.
+        fine: channels of the cell that draws.
+        embedding: channels into which 4x4 patches of the input are brought.
+        slot: width of the memory of each layer.
+        reach: farthest that a layer may be off its predicted place, in pairs of pixels.
+
+    Raises:
+        ConfigError: if an argument is less than 1, or ``coarse`` not a multiple of 4.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        layers: int = 3,
+        coarse: int = 64,
+        fine: int = 16,
+        embedding: int = 32,
+        slot: int = 128,
+        reach: int = 4,
+    ) -> None:
+        super().__init__()
+        if min(channels, layers, coarse, fine, embedding, slot, reach) < 1 or coarse % 4:
+            raise ConfigError(
+                "A tracking forecaster needs arguments of at least 1 and coarse a multiple of 4, not "
+                f"channels {channels}, layers {layers}, coarse {coarse}, fine {fine}, embedding {embedding}, "
+                f"slot {slot}, reach {reach}."
+            )
+        self.channels = channels
+        self.layers = layers
+        self.width = slot
+        self.reach = reach
+        patch, shown = FINE**2, fine + coarse // 4
+        self.embed = nn.Conv2d(patch * channels * (2 + 2 * layers), embedding, 1)
+        self.descend = nn.Conv2d(embedding, coarse, 4, stride=2, padding=1)
+        self.match = nn.Conv2d((2 * reach + 1) ** 2, coarse, 1)
+        self.follow = ConvLSTMCell(coarse, coarse, 3, norm=True)
+        self.draw = ConvLSTMCell(embedding + coarse // 4, fine, 3, norm=True)
+        self.take = nn.Conv2d(shown, 2 * patch * layers, 1)
+        self.slot = nn.LSTMCell(coarse + 10, slot)
+        self.drive = nn.Linear(slot, 4)
+        self.depth = nn.Conv2d(shown, layers, 1)
+        self.residual = nn.Conv2d(shown, patch * channels, 1)
+        self.brightness = nn.Parameter(torch.tensor(8.0))  # how far a bright layer lies before a dark one
+        self._begin_plainly()
+
+    @torch.no_grad()
+    def _begin_plainly(self) -> None:
+        """A new network follows what it tracks, at a gain of about .7, and hardly adds anything of its own."""
+        for head in (self.take, self.depth, self.residual, self.drive):
+            assert head.bias is not None
+            head.bias.zero_()
+            head.weight.mul_(0.1)
+        self.drive.bias[2:] = 1.0
+
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
+        """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1]: the layers take over what it shows.
+
+        Raises:
+            ClipError: if the frame has channels that the weights do not know, or differs in shape from the one before.
+        """
+        frame = to_unit(frame)
+        check_frame(frame, state, self.channels)
+        scene = self._start(frame) if state is None else _Scene(*state)
+        here = fold(frame, self.channels, COARSE)
+        found = track(here, scene.moved, 2 * self.reach)
+        offset, score = found.offset.to(here.dtype), found.score.to(here.dtype)
+        aligned = _shifted(scene.moved, offset)
+        coarse, fine = self._memory(here, aligned, scene)
+        drawn = self._drawn(coarse[0], fine[0])
+        if state is None:
+            layers = here[:, None].expand_as(scene.layers)
+        else:
+            layers = self._taken(drawn, here, aligned, found.agreement.to(here.dtype))
+        velocity, slot = self._steer(coarse[0], layers, scene, offset, score)
+        travel = PACE * velocity
+        return self._scene(frame, layers, travel, velocity, drawn, coarse, fine, slot)
+
+    def feedback(self, frame: Frame, state: State) -> State:
+        """Take in a frame of the future: memory sees it, the layers stay as they were last observed."""
+        frame, scene = frame.clamp(0, 1), _Scene(*state)
+        coarse, fine = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
+        still = torch.zeros_like(scene.velocity)
+        velocity, slot = self._steer(coarse[0], scene.moved, scene, still, still[..., :1])
+        travel = scene.travel + PACE * velocity
+        return self._scene(frame, scene.layers, travel, velocity, self._drawn(coarse[0], fine[0]), coarse, fine, slot)
+
+    def next_frame(self, state: State) -> Frame:
+        """The frame that comes next, raw, ``(b, c, h, w)``."""
+        scene = _Scene(*state)
+        depth = functional.interpolate(scene.depth, scale_factor=FINE, mode="bilinear")
+        shares = (self.brightness * scene.moved.mean(dim=2) + depth).softmax(dim=1)
+        shown = (shares[:, :, None] * scene.moved).sum(dim=1)
+        return unfold(shown + functional.pixel_shuffle(scene.residual, FINE), like=scene.frame)
+
+    def misplacement(self, state: State, frame: Frame) -> Float[Tensor, ""]:
+        """How far the layers of the next frame lie from where ``frame``, the true one, shows them.
+
+        A layer that misses its object by more than a stroke learns nothing from the squared error of pixels but to
+        hide. The distance, in units of PACE, squared, weighted by the light of the layer, tells it where to go.
+        """
+        scene = _Scene(*state)
+        found = track(fold(to_unit(frame), self.channels, COARSE), scene.moved, 2 * self.reach)
+        light = scene.moved.detach().mean(dim=2).relu().sum((-2, -1)) / 50
+        weight = light * (found.score[..., 0] > FOUND)
+        place = scene.travel.detach() + found.offset
+        return (weight[..., None] * ((place - scene.travel) / PACE).square()).mean()
+
+    def named_memory(self, state: State) -> dict[str, Tensor]:
+        """The hidden and the cell state of the three cells."""
+        scene = _Scene(*state)
+        return {
+            "coarse: hidden": scene.coarse,
+            "coarse: cell": scene.coarse_cell,
+            "fine: hidden": scene.fine,
+            "fine: cell": scene.fine_cell,
+            "slot: hidden": scene.slot,
+            "slot: cell": scene.slot_cell,
+        }
+
+    def uncounted_macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates of one observed step's correlations and warps; a future step has fewer.
+
+        Four for each value sampled bilinearly; 5/4·N·log₂N for a real Fourier transform of N values, three a layer.
+        """
+        padded = [side + -side % COARSE for side in (height, width)]
+        pixels, cells = math.prod(padded), math.prod(padded) // COARSE**2
+        wrapped = math.prod(side + 4 * self.reach for side in padded)
+        transforms = 3 * self.layers * (5 * wrapped * math.ceil(math.log2(wrapped)) // 4)
+        warps = 4 * self.layers * (2 * self.channels + 1) * pixels
+        return local_correlation_macs(self.reach, COARSE) * cells + transforms + warps
+
+    def _start(self, frame: Frame) -> _Scene:
+        """Empty layers and memory; only ``frame``, ``moved``, ``velocity`` and the memories are read of it."""
+        here = fold(frame, self.channels, COARSE)
+        count = len(here)
+        empty = here.new_zeros(count, self.layers, *here.shape[1:])
+        still, slot = here.new_zeros(count, self.layers, 2), here.new_zeros(count, self.layers, self.width)
+        coarse, fine = here[..., ::COARSE, ::COARSE], here[..., ::FINE, ::FINE]
+        (hidden, cell), (drawing, paper) = self.follow.start(coarse), self.draw.start(fine)
+        return _Scene(frame, empty, empty, still, still, fine, fine, hidden, cell, drawing, paper, slot, slot)
+
+    def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory]:
+        """Both maps of memory, one frame later; ``aligned`` are the layers where they were found."""
+        before = fold(scene.frame, self.channels, COARSE)
+        pictures = torch.cat([here, before, scene.moved.flatten(1, 2), aligned.flatten(1, 2)], dim=1)
+        signal = self.embed(functional.pixel_unshuffle(pictures, FINE)).relu()
+        matches = local_correlation(here.mean(1, keepdim=True), before.mean(1, keepdim=True), self.reach, COARSE)
+        hidden, cell = self.follow(self.descend(signal) + self.match(matches), (scene.coarse, scene.coarse_cell))
+        drawing, paper = self.draw(torch.cat([signal, _risen(hidden)], dim=1), (scene.fine, scene.fine_cell))
+        return (hidden, cell), (drawing, paper)
+
+    def _drawn(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        return torch.cat([fine, _risen(coarse)], dim=1)
+
+    def _taken(self, drawn: Tensor, here: Tensor, aligned: Tensor, agreement: Tensor) -> Tensor:
+        """The layers: each pixel of the frame goes to one of them, the others keep what the frame may be hiding."""
+        take, keep = functional.pixel_shuffle(self.take(drawn), FINE).to(here.dtype).chunk(2, dim=1)
+        share = (take + CERTAIN * agreement).softmax(dim=1)[:, :, None]
+        wrong = (aligned - here[:, None]).square().mean(dim=2, keepdim=True)
+        kept = (keep[:, :, None] + 3 - 20 * wrong).sigmoid() * aligned
+        return kept + share * (here[:, None] - kept)
+
+    def _steer(
+        self, coarse: Tensor, layers: Tensor, scene: _Scene, offset: Tensor, score: Tensor
+    ) -> tuple[Tensor, _Memory]:
+        """The velocity of each layer to the next frame, in units of PACE, and its memory, one frame later."""
+        with torch.autocast(layers.device.type, enabled=False):  # in half precision places would be pixels off
+            light = layers.mean(dim=2).relu()
+            total = light.sum((-2, -1)) + 1
+            cells = functional.avg_pool2d(light, COARSE).flatten(2) + 1e-3
+            seen = (cells / cells.sum(dim=-1, keepdim=True)) @ coarse.to(cells.dtype).flatten(2).mT
+            found, size = offset / PACE, total[..., None].log() / 4
+            told = torch.cat([seen, _edges(light, total), scene.velocity, found, score, size], dim=-1)
+            hidden, cell = self.slot(told.flatten(0, 1), (scene.slot.flatten(0, 1), scene.slot_cell.flatten(0, 1)))
+            change, gain = self.drive(hidden).view(*offset.shape[:2], 4).chunk(2, dim=-1)
+        velocity = scene.velocity + gain.sigmoid() * found + change
+        return velocity, (hidden.view_as(scene.slot), cell.view_as(scene.slot))
+
+    def _scene(
+        self,
+        frame: Frame,
+        layers: Tensor,
+        travel: Tensor,
+        velocity: Tensor,
+        drawn: Tensor,
+        coarse: _Memory,
+        fine: _Memory,
+        slot: _Memory,
+    ) -> State:
+        moved = _shifted(layers, travel)
+        depth, residual = self.depth(drawn), self.residual(drawn)
+        return _Scene(frame, layers, moved, travel, velocity, depth, residual, *coarse, *fine, *slot)
+
+
+def _risen(coarse: Tensor) -> Tensor:
+    return functional.pixel_shuffle(coarse, COARSE // FINE)
+
+
+def _shifted(layers: Tensor, offset: Tensor) -> Tensor:
+    """Each layer moved as a whole."""
+    return shift(layers.flatten(0, 1), offset.flatten(0, 1)).view_as(layers)
+
+
+def _edges(light: Tensor, total: Tensor) -> Tensor:
+    """How far the centre of each layer's light is from the four edges, ``(n, k, 4)``, in units of NEAR, less one."""
+    height, width = light.shape[-2:]
+    x = torch.arange(width, device=light.device, dtype=light.dtype) + 0.5
+    y = torch.arange(height, device=light.device, dtype=light.dtype) + 0.5
+    left = (light.sum(dim=-2) @ x + width / 2) / total
+    top = (light.sum(dim=-1) @ y + height / 2) / total
+    return torch.stack([left, top, width - left, height - top], dim=-1).clamp(max=FAR) / NEAR - 1

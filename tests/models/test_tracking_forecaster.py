@@ -1,0 +1,133 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framepred.clips import to_unit
+from framepred.data import MovingMNIST
+from framepred.errors import ClipError, ConfigError
+from framepred.models import TrackingForecaster
+from framepred.models.cost import macs_per_clip
+from framepred.models.tracking_forecaster import PACE
+
+
+def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
+    return TrackingForecaster(channels, layers=layers, coarse=8, fine=4, embedding=6, slot=6, reach=2)
+
+
+@torch.no_grad()
+def plain(layers: int = 2) -> TrackingForecaster:
+    """Follows what it tracks at full gain; adds nothing of its own."""
+    net = TrackingForecaster(layers=layers, coarse=8, fine=4, embedding=6, slot=6, reach=4).eval()
+    for head in (net.take, net.depth, net.residual, net.drive):
+        head.weight.zero_()
+        head.bias.zero_()
+    net.drive.bias[2:] = 50.0
+    return net
+
+
+def disc(x: float, y: float) -> torch.Tensor:
+    at = torch.arange(48) + 0.5
+    return (8 - ((at - x).square() + (at[:, None] - y).square()).sqrt()).clamp(0, 1)
+
+
+@settings(max_examples=10)
+@given(st.integers(1, 23), st.integers(1, 23), st.sampled_from([1, 2, 3]))
+def test_any_size_and_any_channels(height: int, width: int, channels: int) -> None:
+    clip = torch.rand(2, 3, channels, height, width)
+    for known in {1, channels}:
+        assert small(known).eval()(clip, 2).shape == (2, 2, channels, height, width)
+
+
+def test_one_channel_weights_run_each_channel_of_a_colour_frame() -> None:
+    net = small().double().eval()
+    clip = torch.rand(2, 4, 3, 8, 9, dtype=torch.float64)
+    apart = torch.cat([net(clip[:, :, [channel]], 3) for channel in range(3)], dim=2)
+    torch.testing.assert_close(net(clip, 3), apart, rtol=0, atol=1e-9)
+
+
+def test_other_channels_are_refused() -> None:
+    with pytest.raises(ClipError, match="3 channels, and these frames have 1"):
+        small(3)(torch.rand(1, 2, 1, 8, 8), 1)
+
+
+def test_untrained_it_follows_what_moves_steadily_and_keeps_it_sharp() -> None:
+    """Two pixels a frame, seen five times: five frames on, the square of noise is where it has gone, and as sharp."""
+    square = torch.rand(12, 12, generator=torch.Generator().manual_seed(0))
+    clip = torch.zeros(1, 10, 1, 48, 48)
+    for time in range(10):
+        clip[0, time, 0, 16:28, 4 + 2 * time : 16 + 2 * time] = square
+    with torch.inference_mode():
+        prediction = plain()(clip[:, :5], 5)
+    for lead in range(5):
+        error = (prediction[:, lead] - clip[:, 5 + lead]).square().sum()
+        assert error < 0.1 * square.square().sum()
+
+
+def test_untrained_it_tells_two_objects_apart_on_digits() -> None:
+    """Lead time 1 on Moving MNIST: far better than the last frame, with nothing learned."""
+    clips = to_unit(MovingMNIST("train", clips=16, length=11, digits="mnist-5k").render(range(16)))
+    torch.manual_seed(0)
+    net = TrackingForecaster(coarse=8, fine=4).eval()
+    with torch.inference_mode():
+        ours = (net(clips[:, :10], 1)[:, 0] - clips[:, 10]).square().mean()
+    assert ours < 0.45 * (clips[:, 9] - clips[:, 10]).square().mean()
+
+
+def test_the_future_leaves_the_layers_as_last_observed() -> None:
+    net = small().eval()
+    state = net.observe(torch.rand(1, 1, 8, 8))
+    later = net.feedback(torch.rand(1, 1, 8, 8), state)
+    assert torch.equal(later[1], state[1])
+    assert not torch.equal(net.observe(torch.rand(1, 1, 8, 8), state)[1], state[1])
+
+
+def test_misplacement_is_the_squared_distance_and_pulls_towards_the_object() -> None:
+    net = plain(layers=1)
+    with torch.no_grad():
+        state = net.observe(disc(20, 20)[None, None])
+    travel = state[3].clone().requires_grad_()
+    there = net.misplacement((*state[:3], travel, *state[4:]), disc(20, 20)[None, None])
+    off = net.misplacement((*state[:3], travel, *state[4:]), disc(23, 20)[None, None])
+    assert there < 1e-3 < off
+    light = state[2].sum() / 50
+    torch.testing.assert_close(off.detach(), light * (3 / PACE) ** 2 / 2, rtol=0.1, atol=0)
+    (pull,) = torch.autograd.grad(off, travel)
+    assert pull[0, 0, 0] < 0  # a step against the gradient goes right
+    assert pull[0, 0, 1].abs() < 0.1 * pull[0, 0, 0].abs()
+
+
+def test_gradients_reach_every_parameter() -> None:
+    torch.manual_seed(0)
+    net = small()
+    clip = torch.rand(2, 3, 1, 16, 16)
+    net(clip, 3).square().mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in net.parameters())
+
+
+def test_macs_follow_the_formula() -> None:
+    net, k, coarse, fine, embedding, slot = small(), 2, 8, 4, 6, 6
+    shown, coarse_cells, fine_cells = fine + coarse // 4, 8 * 8, 16 * 16
+    step = coarse_cells * (16 * embedding * coarse + 25 * coarse + 9 * 2 * coarse * 4 * coarse)
+    step += fine_cells * (16 * (2 + 2 * k) * embedding + 9 * (embedding + coarse // 4 + fine) * 4 * fine)
+    step += fine_cells * shown * (k + 16)
+    step += k * (4 * slot * (coarse + 10 + slot) + 4 * slot)  # the LSTM and its head
+    step += k * (coarse_cells * coarse + 2 * 64)  # what a layer sees, and the centre of its light
+    step += 2 * 2 * 32**3  # local means of two frames at half resolution
+    take = fine_cells * shown * 2 * 16 * k
+    found = 2 * 64**3 * (2 + 3 * k) - 2 * 64**3 * k + 2 * 64**3 * k  # local means of frame, layers and differences
+    found += k * 25 * 2  # the place to a part of a pixel
+    unseen = net.uncounted_macs(64, 64)
+    measured = macs_per_clip(net, 10, 10, (1, 64, 64))
+    assert measured == pytest.approx(19 * (step + unseen) + 10 * (take + found), rel=0.02)
+    assert unseen > 0
+
+
+def test_macs_of_padding_are_counted() -> None:
+    assert small().uncounted_macs(57, 60) == small().uncounted_macs(64, 64) > small().uncounted_macs(56, 64)
+
+
+@pytest.mark.parametrize("arguments", [{"layers": 0}, {"channels": 0}, {"coarse": 6}, {"reach": 0}, {"slot": 0}])
+def test_impossible_arguments_are_refused(arguments: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="tracking forecaster needs"):
+        TrackingForecaster(**arguments)
