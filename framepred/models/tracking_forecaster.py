@@ -122,7 +122,8 @@ class TrackingForecaster(PretrainedForecaster):
         self.draw = ConvLSTMCell(embedding + coarse // 4, fine, 3, norm=True)
         self.take = nn.Conv2d(shown, 2 * patch * layers, 1)
         self.slot = nn.LSTMCell(coarse + 10, slot)
-        self.drive = nn.Linear(slot, 4)
+        self.change = nn.Linear(slot, 2)
+        self.gain = nn.Linear(slot, 2)
         self.depth = nn.Conv2d(shown, layers, 1)
         self.residual = nn.Conv2d(shown, patch * channels, 1)
         self.brightness = nn.Parameter(torch.tensor(8.0))  # how far a bright layer lies before a dark one
@@ -131,11 +132,11 @@ class TrackingForecaster(PretrainedForecaster):
     @torch.no_grad()
     def _begin_plainly(self) -> None:
         """A new network follows what it tracks, at a gain of about .7, and hardly adds anything of its own."""
-        for head in (self.take, self.depth, self.residual, self.drive):
+        for head in (self.take, self.depth, self.residual, self.change, self.gain):
             assert head.bias is not None
             head.bias.zero_()
             head.weight.mul_(0.1)
-        self.drive.bias[2:] = 1.0
+        self.gain.bias.fill_(1.0)
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1]: the layers take over what it shows.
@@ -257,7 +258,7 @@ class TrackingForecaster(PretrainedForecaster):
             found, size = offset / PACE, total[..., None].log() / 4
             told = torch.cat([seen, _edges(light, total), scene.velocity, found, score, size], dim=-1)
             hidden, cell = self.slot(told.flatten(0, 1), (scene.slot.flatten(0, 1), scene.slot_cell.flatten(0, 1)))
-            change, gain = self.drive(hidden).view(*offset.shape[:2], 4).chunk(2, dim=-1)
+            change, gain = (head(hidden).view_as(offset) for head in (self.change, self.gain))
         velocity = scene.velocity + gain.sigmoid() * found + change
         return velocity, (hidden.view_as(scene.slot), cell.view_as(scene.slot))
 

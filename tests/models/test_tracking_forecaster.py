@@ -19,10 +19,10 @@ def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
 def plain(layers: int = 2) -> TrackingForecaster:
     """Follows what it tracks at full gain; adds nothing of its own."""
     net = TrackingForecaster(layers=layers, coarse=8, fine=4, embedding=6, slot=6, reach=4).eval()
-    for head in (net.take, net.depth, net.residual, net.drive):
+    for head in (net.take, net.depth, net.residual, net.change, net.gain):
         head.weight.zero_()
         head.bias.zero_()
-    net.drive.bias[2:] = 50.0
+    net.gain.bias.fill_(50.0)
     return net
 
 
