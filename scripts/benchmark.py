@@ -57,12 +57,16 @@ def quality(
     minutes: Annotated[float, typer.Option(help="Minutes of training each network gets.")] = 30,
     clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
     root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="Train this one only; the others stay as OUTPUT has them.")
+    ] = None,
+    bf16: Annotated[bool, typer.Option(help="Train all in bf16-mixed, where the machine has units for it.")] = False,
     output: Annotated[Path, typer.Option(help="JSON file of the errors at each lead time.")] = Path("quality.json"),
 ) -> None:
     """What framepred's forecaster learns in the same minutes as a ConvLSTM of the published size."""
     from benchmarks.quality import print_quality
 
-    print_quality(minutes, clips, root, output)
+    print_quality(network or [], minutes, clips, root, "bf16-mixed" if bf16 else "32-true", output)
 
 
 @app.command()

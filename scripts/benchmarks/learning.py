@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 import time
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
@@ -18,6 +18,9 @@ MEAN_SHARE = 1 - (1 - CURRICULUM.start) * CURRICULUM.grow / 2
 """Share of a clip that a step sees, on average over the budget."""
 
 
+Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
+
+
 class Spent(NamedTuple):
     """What a training took."""
 
@@ -30,21 +33,34 @@ def moving_mnist(batch_size: int, clips: int, root: str | None) -> MovingMNISTDa
     return MovingMNISTData(batch_size=batch_size, val_clips=8, test_clips=clips, root=root)
 
 
-def train_for(minutes: float, net: Forecaster, data: MovingMNISTData, teacher_forcing: TeacherForcing) -> Spent:
+def train_for(
+    minutes: float,
+    net: Forecaster,
+    data: MovingMNISTData,
+    teacher_forcing: TeacherForcing,
+    precision: Precision = "32-true",
+) -> Spent:
     """Train for about so many minutes: the number of steps, which the schedules follow, is measured before."""
     data.setup("fit")
-    steps = max(1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader()))))))
+    steps = max(
+        1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader())), precision)))
+    )
     task = ForecastTask(net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=teacher_forcing, curriculum=CURRICULUM)
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(
-            folder, steps, val_check_interval=steps, enable_progress_bar=False, enable_model_summary=False
+            folder,
+            steps,
+            val_check_interval=steps,
+            precision=precision,
+            enable_progress_bar=False,
+            enable_model_summary=False,
         )
         start = time.perf_counter()
         fit(trainer, task, data)
         return Spent(steps, (time.perf_counter() - start) / 60)
 
 
-def _seconds_a_step(net: Forecaster, batch: ClipBatch) -> float:
+def _seconds_a_step(net: Forecaster, batch: ClipBatch, precision: Precision) -> float:
     """Of a step on whole clips, its optimizer included; the network is left as it was."""
     kept = {name: value.clone() for name, value in net.state_dict().items()}
     task = ForecastTask(net, 1, torch.nn.MSELoss(), Muon, teacher_forcing=TeacherForcing(fade=0.0))
@@ -54,7 +70,9 @@ def _seconds_a_step(net: Forecaster, batch: ClipBatch) -> float:
     for _ in range(6):
         start = time.perf_counter()
         optimizer.zero_grad()
-        task.training_step(batch).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = task.training_step(batch)
+        loss.backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
     net.load_state_dict(kept)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.learning import moving_mnist, score, train_for
+from benchmarks.learning import Precision, moving_mnist, score, train_for
 from benchmarks.networks import NETWORKS
 from framepred.baselines import load_baseline
 from framepred.models.cost import macs_per_clip
@@ -20,7 +20,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "convlstm-s": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
     "convlstm 2×64": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
 }
-"""What was best for each in short trials (docs/experiments.md); optimizer and curriculum are the same for all."""
+"""What was best for each in short trials (docs/experiments.md); optimizer, precision and curriculum are the same."""
 
 DRAWN = ("blank", "last-frame")
 
@@ -35,11 +35,17 @@ class Quality(NamedTuple):
     gmacs: float
 
 
-def print_quality(minutes: float, clips: int, root: str | None, output: Path) -> None:
-    """Train every network for the same minutes, score it on the same test clips, print a table, keep the curves."""
-    reached: dict[str, Quality] = {}
-    for name in NETWORKS:
-        reached[name] = learn(name, minutes, clips, root)
+def print_quality(
+    only: list[str], minutes: float, clips: int, root: str | None, precision: Precision, output: Path
+) -> None:
+    """Train networks for the same minutes, score them on the same test clips, print a table, keep the curves.
+
+    With ``only``, those alone are trained; what ``output`` holds of the others is shown beside them.
+    """
+    kept = json.loads(output.read_text()) if only and output.is_file() else {}
+    reached = {name: Quality(**found) for name, found in kept.items()}
+    for name in only or NETWORKS:
+        reached[name] = learn(name, minutes, clips, root, precision)
         output.write_text(json.dumps({name: found._asdict() for name, found in reached.items()}, indent=2) + "\n")
     draw(
         reached,
@@ -49,10 +55,12 @@ def print_quality(minutes: float, clips: int, root: str | None, output: Path) ->
     table = Table(
         "", *reached, title=f"about {minutes:g} minutes each, {torch.get_num_threads()} threads, {clips} clips"
     )
-    ours = _mean(reached["framepred"])
     for label, values in {
         "MSE (openstl)": [f"{_mean(found):.2f}" for found in reached.values()],
-        "framepred's over it": [f"{ours / _mean(found):.2f}" for found in reached.values()],
+        "framepred's over it": [
+            f"{_mean(reached['framepred']) / _mean(found):.2f}" if "framepred" in reached else ""
+            for found in reached.values()
+        ],
         "MSE at lead time 1, 10": [f"{found.mse[0]:.1f}, {found.mse[-1]:.1f}" for found in reached.values()],
         "steps": [f"{found.steps:,}" for found in reached.values()],
         "minutes": [f"{found.minutes:.1f}" for found in reached.values()],
@@ -76,12 +84,12 @@ def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: P
     figure.savefig(path, dpi=120)
 
 
-def learn(name: str, minutes: float, clips: int, root: str | None) -> Quality:
+def learn(name: str, minutes: float, clips: int, root: str | None, precision: Precision) -> Quality:
     """Train one network from scratch for about so many minutes, and score it."""
     torch.manual_seed(0)
     net, recipe = NETWORKS[name](), RECIPES[name]
     data = moving_mnist(recipe["batch"], clips, root)
-    spent = train_for(minutes, net, data, recipe["teacher_forcing"])
+    spent = train_for(minutes, net, data, recipe["teacher_forcing"], precision)
     return Quality(score(net.eval(), data), *spent, macs_per_clip(net, 10, 10, (1, 64, 64)) / 1e9)
 
 
