@@ -55,12 +55,10 @@ def print_quality(
     table = Table(
         "", *reached, title=f"about {minutes:g} minutes each, {torch.get_num_threads()} threads, {clips} clips"
     )
+    ours = _mean(reached["framepred"]) if "framepred" in reached else float("nan")
     for label, values in {
         "MSE (openstl)": [f"{_mean(found):.2f}" for found in reached.values()],
-        "framepred's over it": [
-            f"{_mean(reached['framepred']) / _mean(found):.2f}" if "framepred" in reached else ""
-            for found in reached.values()
-        ],
+        "framepred's over it": [f"{ours / _mean(found):.2f}" for found in reached.values()],
         "MSE at lead time 1, 10": [f"{found.mse[0]:.1f}, {found.mse[-1]:.1f}" for found in reached.values()],
         "steps": [f"{found.steps:,}" for found in reached.values()],
         "minutes": [f"{found.minutes:.1f}" for found in reached.values()],
