@@ -71,8 +71,8 @@ class TrackingForecaster(PretrainedForecaster):
     layers"). When a frame comes, each layer is looked for in it (:func:`framepred.tracking.track`); pixels go to the
     layer that agrees with them. An LSTM, the same for every layer (as the slots of Kipf et al. 2022,
     arXiv:2111.12594), is told where its layer is, how far the edges are, how fast it went and how far off it was
-    found; it says how the velocity changes. What is found corrects the velocity as in a Kalman filter, by a gain that
-    the LSTM chooses. So even an untrained network follows what moves steadily; training teaches it when motion
+    found. What is found corrects the velocity as in a Kalman filter, by a gain that the LSTM chooses; a gate says of
+    each component whether it is kept, lost or, as at a wall, reversed, so that what flies freely goes on exactly. So even an untrained network follows what moves steadily; training teaches it when motion
     changes, what belongs to which layer, and what no layer shows. For that, two ConvLSTM cells read each frame, the
     one before it and the layers. The next frame is the sum of the moved layers, weighted by a softmax over depth, and
     the residual.
@@ -122,6 +122,7 @@ class TrackingForecaster(PretrainedForecaster):
         self.draw = ConvLSTMCell(embedding + coarse // 4, fine, 3, norm=True)
         self.take = nn.Conv2d(shown, 2 * patch * layers, 1)
         self.slot = nn.LSTMCell(coarse + 10, slot)
+        self.turn = nn.Linear(slot, 2)
         self.change = nn.Linear(slot, 2)
         self.gain = nn.Linear(slot, 2)
         self.depth = nn.Conv2d(shown, layers, 1)
@@ -132,10 +133,11 @@ class TrackingForecaster(PretrainedForecaster):
     @torch.no_grad()
     def _begin_plainly(self) -> None:
         """A new network follows what it tracks, at a gain of about .7, and hardly adds anything of its own."""
-        for head in (self.take, self.depth, self.residual, self.change, self.gain):
+        for head in (self.take, self.depth, self.residual, self.turn, self.change, self.gain):
             assert head.bias is not None
             head.bias.zero_()
             head.weight.mul_(0.1)
+        self.turn.bias.fill_(-5.0)
         self.gain.bias.fill_(1.0)
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
@@ -182,14 +184,16 @@ class TrackingForecaster(PretrainedForecaster):
         """How far the layers of the next frame lie from where ``frame``, the true one, shows them.
 
         A layer that misses its object by more than a stroke learns nothing from the squared error of pixels but to
-        hide. The distance, in units of PACE, squared, weighted by the light of the layer, tells it where to go.
+        hide. The distance in units of PACE tells it where to go: squared, beyond a pixel linear (Huber 1964), and
+        weighted by the light of the layer.
         """
         scene = _Scene(*state)
         found = track(fold(to_unit(frame), self.channels, COARSE), scene.moved, 2 * self.reach)
         light = scene.moved.detach().mean(dim=2).relu().sum((-2, -1)) / 50
         weight = light * (found.score[..., 0] > FOUND)
         place = scene.travel.detach() + found.offset
-        return (weight[..., None] * ((place - scene.travel) / PACE).square()).mean()
+        distance = functional.huber_loss(scene.travel / PACE, place / PACE, reduction="none", delta=1 / PACE)
+        return (2 * weight[..., None] * distance).mean()
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
         """The hidden and the cell state of the three cells."""
@@ -258,8 +262,9 @@ class TrackingForecaster(PretrainedForecaster):
             found, size = offset / PACE, total[..., None].log() / 4
             told = torch.cat([seen, _edges(light, total), scene.velocity, found, score, size], dim=-1)
             hidden, cell = self.slot(told.flatten(0, 1), (scene.slot.flatten(0, 1), scene.slot_cell.flatten(0, 1)))
-            change, gain = (head(hidden).view_as(offset) for head in (self.change, self.gain))
-        velocity = scene.velocity + gain.sigmoid() * found + change
+            turn, change, gain = (head(hidden).view_as(offset) for head in (self.turn, self.change, self.gain))
+            measured = scene.velocity + gain.sigmoid() * found
+            velocity = (1 - 2 * turn.sigmoid()) * measured + change
         return velocity, (hidden.view_as(scene.slot), cell.view_as(scene.slot))
 
     def _scene(

@@ -14,7 +14,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum for kernels, AdamW for all other parameters.
+    """Orthogonalised momentum for the kernels of convolutions, AdamW for all other parameters.
 
     A kernel ``(out, in, kh, kw)`` is a matrix ``(out, in·kh·kw)``; its momentum is replaced by the nearest
     semi-orthogonal matrix, so that rare directions move as far as common ones (K. Jordan et al. 2024,
@@ -126,4 +126,4 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def _is_kernel(parameter: Tensor) -> bool:
-    return parameter.ndim >= 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE
+    return parameter.ndim > 2 and min(parameter.flatten(1).shape) >= SMALLEST_SIDE

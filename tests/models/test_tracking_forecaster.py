@@ -19,9 +19,10 @@ def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
 def plain(layers: int = 2) -> TrackingForecaster:
     """Follows what it tracks at full gain; adds nothing of its own."""
     net = TrackingForecaster(layers=layers, coarse=8, fine=4, embedding=6, slot=6, reach=4).eval()
-    for head in (net.take, net.depth, net.residual, net.change, net.gain):
+    for head in (net.take, net.depth, net.residual, net.turn, net.change, net.gain):
         head.weight.zero_()
         head.bias.zero_()
+    net.turn.bias.fill_(-50.0)
     net.gain.bias.fill_(50.0)
     return net
 
@@ -91,7 +92,7 @@ def test_misplacement_is_the_squared_distance_and_pulls_towards_the_object() -> 
     off = net.misplacement((*state[:3], travel, *state[4:]), disc(23, 20)[None, None])
     assert there < 1e-3 < off
     light = state[2].sum() / 50
-    torch.testing.assert_close(off.detach(), light * (3 / PACE) ** 2 / 2, rtol=0.1, atol=0)
+    torch.testing.assert_close(off.detach(), light * (2 * 3 - 1) / PACE**2 / 2, rtol=0.1, atol=0)
     (pull,) = torch.autograd.grad(off, travel)
     assert pull[0, 0, 0] < 0  # a step against the gradient goes right
     assert pull[0, 0, 1].abs() < 0.1 * pull[0, 0, 0].abs()
@@ -111,7 +112,7 @@ def test_macs_follow_the_formula() -> None:
     step = coarse_cells * (16 * embedding * coarse + 25 * coarse + 9 * 2 * coarse * 4 * coarse)
     step += fine_cells * (16 * (2 + 2 * k) * embedding + 9 * (embedding + coarse // 4 + fine) * 4 * fine)
     step += fine_cells * shown * (k + 16)
-    step += k * (4 * slot * (coarse + 10 + slot) + 4 * slot)  # the LSTM and its head
+    step += k * (4 * slot * (coarse + 10 + slot) + 6 * slot)  # the LSTM and its head
     step += k * (coarse_cells * coarse + 2 * 64)  # what a layer sees, and the centre of its light
     step += 2 * 2 * 32**3  # local means of two frames at half resolution
     take = fine_cells * shown * 2 * 16 * k
