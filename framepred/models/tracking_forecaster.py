@@ -72,10 +72,11 @@ class TrackingForecaster(PretrainedForecaster):
     layer that agrees with them. An LSTM, the same for every layer (as the slots of Kipf et al. 2022,
     arXiv:2111.12594), is told where its layer is, how far the edges are, how fast it went and how far off it was
     found. What is found corrects the velocity as in a Kalman filter, by a gain that the LSTM chooses; a gate says of
-    each component whether it is kept, lost or, as at a wall, reversed, so that what flies freely goes on exactly. So even an untrained network follows what moves steadily; training teaches it when motion
-    changes, what belongs to which layer, and what no layer shows. For that, two ConvLSTM cells read each frame, the
-    one before it and the layers. The next frame is the sum of the moved layers, weighted by a softmax over depth, and
-    the residual.
+    each component whether it is kept, lost or, as at a wall, reversed, so that what flies freely goes on exactly.
+
+    So even an untrained network follows what moves steadily; training teaches it when motion changes, what belongs to
+    which layer, and what no layer shows. For that, two ConvLSTM cells read each frame, the one before it and the
+    layers. The next frame is the sum of the moved layers, weighted by a softmax over depth, and the residual.
 
     Beyond the context the layers are not redrawn: their travel adds up, and the last observed layers are sampled once,
     so that ten steps do not blur ten times. Frames of any size are padded inside.
