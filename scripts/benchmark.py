@@ -127,13 +127,16 @@ def stream(
 @app.command()
 def show(
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
-    root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    digits: Annotated[str, typer.Option(help="mnist, fashion-mnist or mnist-5k.")] = "mnist",
+    objects: Annotated[int, typer.Option(help="Objects a clip.")] = 2,
+    side: Annotated[int, typer.Option(help="Side of the frames, pixels.")] = 64,
+    root: Annotated[str | None, typer.Option(help="Folder of the digits' IDX files.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("shown"),
 ) -> None:
     """Pictures of test clips predicted: 10 frames ahead, and 40."""
     from benchmarks.shown import write_pictures
 
-    for path in write_pictures(weights, root, output):
+    for path in write_pictures(weights, digits, objects, side, root, output):
         typer.echo(path)
 
 

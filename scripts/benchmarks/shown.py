@@ -13,10 +13,18 @@ CLIPS, CONTEXT, HORIZON, FAR = 8, 10, 10, 40
 
 
 @torch.inference_mode()
-def write_pictures(weights: str, root: str | None, folder: Path) -> list[Path]:
+def write_pictures(weights: str, digits: str, objects: int, side: int, root: str | None, folder: Path) -> list[Path]:
     """A panel of eight test clips, and one of two of them predicted four times as far; their paths."""
     net = load(weights)
-    dataset = MovingMNIST("test", clips=CLIPS, length=CONTEXT + FAR, digits="mnist", root=root)
+    dataset = MovingMNIST(
+        "test",
+        clips=CLIPS,
+        length=CONTEXT + FAR,
+        frame_size=(side, side),
+        digits_per_clip=objects,
+        digits=digits,
+        root=root,
+    )
     clips: RawClip = dataset.__getitems__(range(CLIPS))
     context, future = to_unit(clips[:, :CONTEXT]), to_unit(clips[:, CONTEXT:])
     near, far = folder / "panel.png", folder / "far.png"

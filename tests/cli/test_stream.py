@@ -193,7 +193,6 @@ def test_wrong_arguments_get_one_sentence_before_torch_is_imported(
         (["clip.npy", "--weights", "nosuch"], "There are no weights 'nosuch'"),
         (["clip.npy", "--weights", "baseline:nosuch"], "There is no baseline 'nosuch'"),
         (["clip.npy", "--layout", "ab"], "The layout ab is no order of axes"),
-        (["clip.npy", *DIGITS], "Frames must be at least 4 pixels"),
     ],
 )
 def test_what_cannot_be_followed_leaves_nothing(framepred: Run, arguments: list[str], sentence: str) -> None:

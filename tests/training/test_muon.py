@@ -53,8 +53,13 @@ def test_kernels_go_to_muon_and_the_rest_to_adamw() -> None:
     }
 
 
+def test_matrices_of_other_layers_go_to_adamw() -> None:
+    groups = Muon(nn.LSTMCell(8, 16).parameters()).param_groups
+    assert not any(group["orthogonal"] for group in groups)
+
+
 def test_without_kernels_it_is_adamw() -> None:
-    ours, theirs = nn.Linear(3, 4), nn.Linear(3, 4)
+    ours, theirs = nn.Linear(3, 16), nn.Linear(3, 16)
     theirs.load_state_dict(ours.state_dict())
     arguments = {"lr": 1e-2, "betas": (0.9, 0.98), "weight_decay": 0.1}
     optimizers = Muon(ours.parameters(), **arguments), torch.optim.AdamW(theirs.parameters(), **arguments)

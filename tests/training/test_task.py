@@ -4,7 +4,7 @@ from torch import nn
 
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
-from framepred.models import EncoderForecaster
+from framepred.models import EncoderForecaster, TrackingForecaster
 from framepred.training import Curriculum, ForecastTask, TeacherForcing
 from framepred.training.rollout import Predicted
 
@@ -19,6 +19,33 @@ def test_bytes_train_as_the_floats_they_stand_for(small_net: EncoderForecaster) 
     task.log = task.log_dict = lambda *_, **__: None
     losses = [task.training_step(ClipBatch.cut(clips, 2)) for clips in (pixels, pixels.float() / 255)]
     assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("tbptt_steps", [None, 3])
+def test_what_lies_beside_its_place_is_learned_beside_the_pixels(tbptt_steps: int | None) -> None:
+    torch.manual_seed(0)
+    net = TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2)
+    clips = torch.zeros(2, 6, 1, 24, 24)
+    for time in range(6):
+        clips[:, time, :, 8:16, 2 * time : 2 * time + 8] = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
+    state, misplaced = None, []
+    with torch.no_grad():
+        for time in range(5):
+            frame = clips[:, time] if time < 3 else net.next_frame(state)
+            state = net.observe(frame, state) if time < 3 else net.feedback(frame, state)
+            misplaced.append(net.misplacement(state, clips[:, time + 1]))
+    losses = []
+    for weight in (0.0, 0.5):
+        task = make_task(net, placement_weight=weight, teacher_forcing=TeacherForcing(0.0), tbptt_steps=tbptt_steps)
+        task.log = task.log_dict = lambda *_, **__: None
+        losses.append(task.training_step(ClipBatch.cut(clips, 3)).detach())
+    assert torch.stack(misplaced).mean() > 0
+    torch.testing.assert_close(losses[1] - losses[0], 0.5 * torch.stack(misplaced).mean())
+
+
+def test_placement_cannot_count_less_than_nothing(small_net: EncoderForecaster) -> None:
+    with pytest.raises(ConfigError, match="placement_weight must be at least 0"):
+        make_task(small_net, placement_weight=-0.1)
 
 
 def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaster) -> None:
