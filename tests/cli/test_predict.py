@@ -39,11 +39,12 @@ def test_size_colour_and_rate_stay(framepred: Run) -> None:
         )
 
 
-def test_a_line_of_pixels_is_refused_in_one_sentence_or_predicted(framepred: Run) -> None:
+def test_a_line_of_pixels_is_predicted(framepred: Run) -> None:
     np.save("line.npy", np.zeros((12, 1, 40), np.uint8))
     code, out, err = framepred("predict", "line.npy", "--weights", "moving-mnist", "--output", "future.npy")
-    assert (code, out) == (2, "")
-    assert err == "Frames must be at least 4 pixels high and wide for these weights, not 1x40; enlarge them.\n"
+    assert (code, err) == (0, "")
+    assert out == "future.npy: 10 frames of 40x1 at 10 a second\n"
+    assert np.load("future.npy").shape == (10, 1, 40)
 
 
 def test_16_bits_stay_in_arrays_and_pictures(framepred: Run) -> None:
