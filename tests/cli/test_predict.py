@@ -44,7 +44,7 @@ def test_a_line_of_pixels_is_predicted(framepred: Run) -> None:
     code, out, err = framepred("predict", "line.npy", "--weights", "moving-mnist", "--output", "future.npy")
     assert (code, err) == (0, "")
     assert out.startswith("future.npy: 10 frames of 40x1")
-    assert np.load("future.npy").shape == (10, 1, 40)
+    assert np.load("future.npy").shape == (10, 1, 1, 40)
 
 
 def test_16_bits_stay_in_arrays_and_pictures(framepred: Run) -> None:
