@@ -6,7 +6,7 @@ from framepred.forecaster import Forecaster
 from framepred.models import EncoderForecaster, TrackingForecaster
 
 NETWORKS: dict[str, Callable[[], Forecaster]] = {
-    "framepred": lambda: TrackingForecaster(),
+    "framepred": TrackingForecaster,
     "convlstm-s": lambda: EncoderForecaster(widths=[128] * 4, kernel=5, stride=4, motion=False),
     "convlstm 2×64": lambda: EncoderForecaster(widths=[64] * 2, kernel=5, stride=4, motion=False),
 }

@@ -39,7 +39,14 @@ def test_size_colour_and_rate_stay(framepred: Run) -> None:
         )
 
 
-def test_a_line_of_pixels_is_predicted(framepred: Run) -> None:
+def test_a_line_of_pixels_is_refused_in_one_sentence(framepred: Run) -> None:
+    np.save("line.npy", np.zeros((12, 1, 40), np.uint8))
+    code, out, err = framepred("predict", "line.npy", "--weights", "moving-mnist-convlstm", "--output", "future.npy")
+    assert (code, out) == (2, "")
+    assert err == "Frames must be at least 4 pixels high and wide for these weights, not 1x40; enlarge them.\n"
+
+
+def test_a_line_of_pixels_is_predicted_by_weights_that_pad(framepred: Run) -> None:
     np.save("line.npy", np.zeros((12, 1, 40), np.uint8))
     code, out, err = framepred("predict", "line.npy", "--weights", "moving-mnist", "--output", "future.npy")
     assert (code, err) == (0, "")
