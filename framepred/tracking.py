@@ -27,7 +27,7 @@ TOLERANCE = 0.3
 class Tracks(NamedTuple):
     """Where k layers were found in a frame."""
 
-    offset: Float[Tensor, "b k 2"]
+    travel: Float[Tensor, "b k 2"]
     """How far right and down of its place each layer was found, pixels."""
     score: Float[Tensor, "b k 1"]
     """How much of the frame it is: 1 for a frame that shows this layer and nothing else, 0 for nothing of it."""
@@ -36,33 +36,40 @@ class Tracks(NamedTuple):
 
 
 @torch.no_grad()
-def track(frame: Float[Tensor, "b c h w"], layers: Float[Tensor, "b k c h w"], reach: int) -> Tracks:
+def track(
+    frame: Float[Tensor, "b c h w"], layers: Float[Tensor, "b k c h w"], expected: Float[Tensor, "b k 2"], reach: int
+) -> Tracks:
     """Look for each layer in the frame, as a whole.
 
     One after the other, the layers are correlated with what those before have not explained of the frame (the dominant
     motion first: Irani, Rousso & Peleg 1994, "Computing occluding and transparent motions"), by Fourier transform.
     Layers that look alike so come to follow different objects. The place is that of the highest score, to a part of a
-    pixel by the mean of its neighbours. No gradient passes.
+    pixel by the mean of its neighbours. A layer is looked for as it is, not resampled to where it is expected: what
+    moved by whole pixels is found at whole pixels. No gradient passes.
 
     Args:
         frame: ``(b, c, h, w)``.
-        layers: ``(b, k, c, h, w)``, where they were expected.
-        reach: farthest offset along an axis, in pixels.
+        layers: ``(b, k, c, h, w)``, where they were last seen.
+        expected: ``(b, k, 2)``, how far right and down of there they should be, pixels.
+        reach: farthest along an axis that a layer may be off the whole pixel next to where it is expected.
     """
-    seen, expected = full(frame).mean(dim=1), full(layers).mean(dim=2)
-    detail, templates = seen - local_mean(seen, BACKGROUND), expected - local_mean(expected, BACKGROUND)
+    seen, before, expected = full(frame).mean(dim=1), full(layers).mean(dim=2), full(expected)
+    whole = expected.round()
+    templates = shift(before.flatten(0, 1)[:, None], whole.flatten(0, 1))[:, 0].view_as(before)
+    detail, templates = seen - local_mean(seen, BACKGROUND), templates - local_mean(templates, BACKGROUND)
     energy = detail.square().sum((-2, -1)).sqrt() + 1e-3
     brightness = local_mean(seen.square(), PATCH)
     unexplained = torch.ones_like(seen)
     found: list[Tracks] = []
-    for layer, template in zip(expected.unbind(dim=1), templates.unbind(dim=1), strict=True):
+    for layer, template, here, near in zip(*(each.unbind(1) for each in (before, templates, expected, whole)), strict=True):
         scale = energy * (template.square().sum((-2, -1)).sqrt() + 1e-3)
-        offset, score = _peak(_correlation(unexplained * detail, template, reach) / scale[:, None, None])
-        there = shift(layer[:, None], offset)[:, 0]
+        place, score = _peak(_correlation(unexplained * detail, template, reach) / scale[:, None, None], here - near)
+        travel = here + (near + place - here) * (40 * (score - SURE)).sigmoid()[:, None]
+        there = shift(layer[:, None], travel)[:, 0]
         energies = (brightness + local_mean(there.square(), PATCH)) / 2 + 0.02
         agreement = (-local_mean((seen - there).square(), PATCH) / energies / TOLERANCE).exp()
         unexplained = unexplained * (1 - agreement)
-        found.append(Tracks(offset, score[:, None], agreement))
+        found.append(Tracks(travel, score[:, None], agreement))
     return Tracks(*(torch.stack(parts, dim=1) for parts in zip(*found, strict=True)))
 
 
@@ -75,13 +82,12 @@ def _correlation(frame: Tensor, template: Tensor, reach: int) -> Tensor:
     return correlation[:, span][:, :, span]
 
 
-def _peak(scores: Tensor) -> tuple[Tensor, Tensor]:
+def _peak(scores: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     """The offset of the highest score ``(b, 2)``, to a part of a pixel, and the score ``(b,)``."""
     reach = scores.shape[-1] // 2
     span = torch.arange(-reach, reach + 1, device=scores.device, dtype=scores.dtype)
     places = torch.stack([span.repeat(2 * reach + 1), span.repeat_interleave(2 * reach + 1)], dim=-1)
-    flat = scores.flatten(1) - STAY * places.square().sum(dim=-1)
-    score, at = flat.max(dim=1)
+    score, at = (scores.flatten(1) - STAY * (places - expected[:, None]).square().sum(dim=-1)).max(dim=1)
     near = ((places - places[at][:, None]).abs() <= 1.5).all(dim=-1)
-    weight = (80 * flat).masked_fill(~near, -torch.inf).softmax(dim=1)
-    return (weight @ places) * (40 * (score - SURE)).sigmoid()[:, None], score
+    weight = (80 * scores.flatten(1)).masked_fill(~near, -torch.inf).softmax(dim=1)
+    return weight @ places, score

@@ -13,17 +13,12 @@ from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.tracking import track
+from framepred.models.slot_cell import PACE, Flight, SlotCell
+from framepred.tracking import Tracks, track
 from framepred.warping import local_correlation, local_correlation_macs, shift
 
 FINE, COARSE = 4, 8
 """Pixels a cell of the two maps of memory: one draws, one sees the whole scene."""
-
-PACE = 4.0
-"""Pixels a frame: the unit in which the network gives velocities."""
-
-NEAR, FAR = 16.0, 64.0
-"""Pixels: the unit in which a layer knows how far the edges of the frame are, and how far away they concern it."""
 
 CERTAIN = 8.0
 """How much agreement counts when a pixel is given to a layer, in logits, before anything is learned."""
@@ -48,7 +43,7 @@ class _Scene(NamedTuple):
     travel: Tensor
     """How far each layer moves from the last observed frame to the next one, ``(n, k, 2)``, pixels, right and down."""
     velocity: Tensor
-    """Its last part, from the last frame to the next one, ``(n, k, 2)``, in units of PACE."""
+    """Its pace at the next frame, ``(n, k, 2)``, pixels a frame."""
     depth: Tensor
     """How far in front each layer of the next frame lies, ``(n, k, h/4, w/4)``."""
     residual: Tensor
@@ -60,8 +55,12 @@ class _Scene(NamedTuple):
     """Hidden state of the cell that draws, ``(n, fine, h/4, w/4)``; its cell state comes next."""
     fine_cell: Tensor
     slot: Tensor
-    """Hidden state of the cell that follows each layer, ``(n, k, slot)``; its cell state comes next."""
+    """Hidden state of the cell that follows each layer, ``(n, k, 2, slot)``; its cell state comes next."""
     slot_cell: Tensor
+
+    @property
+    def flight(self) -> Flight:
+        return Flight(self.travel, self.velocity, self.slot, self.slot_cell)
 
 
 class TrackingForecaster(PretrainedForecaster):
@@ -69,10 +68,8 @@ class TrackingForecaster(PretrainedForecaster):
 
     A scene is a stack of pictures that move past one another (Wang & Adelson 1994, "Representing moving images with
     layers"). When a frame comes, each layer is looked for in it (:func:`framepred.tracking.track`); pixels go to the
-    layer that agrees with them. An LSTM, the same for every layer (as the slots of Kipf et al. 2022,
-    arXiv:2111.12594), is told where its layer is, how far the edges are, how fast it went and how far off it was
-    found. What is found corrects the velocity as in a Kalman filter, by a gain that the LSTM chooses; a gate says of
-    each component whether it is kept, lost or, as at a wall, reversed, so that what flies freely goes on exactly.
+    layer that agrees with them. A cell of its own (:class:`framepred.models.slot_cell.SlotCell`), the same for every
+    layer, is told where its layer is and how far off it was found, and says where it goes next.
 
     So even an untrained network follows what moves steadily; training teaches it when motion changes, what belongs to
     which layer, and what no layer shows. For that, two ConvLSTM cells read each frame, the one before it and the
@@ -101,7 +98,7 @@ class TrackingForecaster(PretrainedForecaster):
         coarse: int = 64,
         fine: int = 16,
         embedding: int = 32,
-        slot: int = 128,
+        slot: int = 64,
         reach: int = 4,
     ) -> None:
         super().__init__()
@@ -113,7 +110,6 @@ class TrackingForecaster(PretrainedForecaster):
             )
         self.channels = channels
         self.layers = layers
-        self.width = slot
         self.reach = reach
         patch, shown = FINE**2, fine + coarse // 4
         self.embed = nn.Conv2d(patch * channels * (2 + 2 * layers), embedding, 1)
@@ -122,10 +118,7 @@ class TrackingForecaster(PretrainedForecaster):
         self.follow = ConvLSTMCell(coarse, coarse, 3, norm=True)
         self.draw = ConvLSTMCell(embedding + coarse // 4, fine, 3, norm=True)
         self.take = nn.Conv2d(shown, 2 * patch * layers, 1)
-        self.slot = nn.LSTMCell(coarse + 10, slot)
-        self.turn = nn.Linear(slot, 2)
-        self.change = nn.Linear(slot, 2)
-        self.gain = nn.Linear(slot, 2)
+        self.slot = SlotCell(coarse, slot)
         self.depth = nn.Conv2d(shown, layers, 1)
         self.residual = nn.Conv2d(shown, patch * channels, 1)
         self.brightness = nn.Parameter(torch.tensor(8.0))  # how far a bright layer lies before a dark one
@@ -133,13 +126,11 @@ class TrackingForecaster(PretrainedForecaster):
 
     @torch.no_grad()
     def _begin_plainly(self) -> None:
-        """A new network follows what it tracks, at a gain of about .7, and hardly adds anything of its own."""
-        for head in (self.take, self.depth, self.residual, self.turn, self.change, self.gain):
+        """A new network hardly adds anything of its own to what it tracks."""
+        for head in (self.take, self.depth, self.residual):
             assert head.bias is not None
             head.bias.zero_()
             head.weight.mul_(0.1)
-        self.turn.bias.fill_(-5.0)
-        self.gain.bias.fill_(1.0)
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1]: the layers take over what it shows.
@@ -151,27 +142,25 @@ class TrackingForecaster(PretrainedForecaster):
         check_frame(frame, state, self.channels)
         scene = self._start(frame) if state is None else _Scene(*state)
         here = fold(frame, self.channels, COARSE)
-        found = track(here, scene.moved, 2 * self.reach)
-        offset, score = found.offset.to(here.dtype), found.score.to(here.dtype)
-        aligned = _shifted(scene.moved, offset)
+        found = track(here, scene.layers, scene.travel, 2 * self.reach)
+        aligned = _shifted(scene.layers, found.travel)
         coarse, fine = self._memory(here, aligned, scene)
         drawn = self._drawn(coarse[0], fine[0])
         if state is None:
             layers = here[:, None].expand_as(scene.layers)
         else:
             layers = self._taken(drawn, here, aligned, found.agreement.to(here.dtype))
-        velocity, slot = self._steer(coarse[0], layers, scene, offset, score)
-        travel = PACE * velocity
-        return self._scene(frame, layers, travel, velocity, drawn, coarse, fine, slot)
+        light = layers.mean(dim=2).relu()
+        flight = self.slot(_seen(coarse[0], light), light, scene.flight, found)
+        return self._scene(frame, layers, flight, drawn, coarse, fine)
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future: memory sees it, the layers stay as they were last observed."""
         frame, scene = frame.clamp(0, 1), _Scene(*state)
         coarse, fine = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
-        still = torch.zeros_like(scene.velocity)
-        velocity, slot = self._steer(coarse[0], scene.moved, scene, still, still[..., :1])
-        travel = scene.travel + PACE * velocity
-        return self._scene(frame, scene.layers, travel, velocity, self._drawn(coarse[0], fine[0]), coarse, fine, slot)
+        now, then = (layers.mean(dim=2).relu() for layers in (scene.moved, scene.layers))
+        flight = self.slot(_seen(coarse[0], now), then, scene.flight)
+        return self._scene(frame, scene.layers, flight, self._drawn(coarse[0], fine[0]), coarse, fine)
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, ``(b, c, h, w)``."""
@@ -189,11 +178,10 @@ class TrackingForecaster(PretrainedForecaster):
         weighted by the light of the layer.
         """
         scene = _Scene(*state)
-        found = track(fold(to_unit(frame), self.channels, COARSE), scene.moved, 2 * self.reach)
+        found = track(fold(to_unit(frame), self.channels, COARSE), scene.layers, scene.travel, 2 * self.reach)
         light = scene.moved.detach().mean(dim=2).relu().sum((-2, -1)) / 50
         weight = light * (found.score[..., 0] > FOUND)
-        place = scene.travel.detach() + found.offset
-        distance = functional.huber_loss(scene.travel / PACE, place / PACE, reduction="none", delta=1 / PACE)
+        distance = functional.huber_loss(scene.travel / PACE, found.travel / PACE, reduction="none", delta=1 / PACE)
         return (2 * weight[..., None] * distance).mean()
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
@@ -217,18 +205,20 @@ class TrackingForecaster(PretrainedForecaster):
         pixels, cells = math.prod(padded), math.prod(padded) // COARSE**2
         wrapped = math.prod(side + 4 * self.reach for side in padded)
         transforms = 3 * self.layers * (5 * wrapped * math.ceil(math.log2(wrapped)) // 4)
-        warps = 4 * self.layers * (2 * self.channels + 1) * pixels
+        warps = 4 * self.layers * (2 * self.channels + 2) * pixels
         return local_correlation_macs(self.reach, COARSE) * cells + transforms + warps
 
     def _start(self, frame: Frame) -> _Scene:
-        """Empty layers and memory; only ``frame``, ``moved``, ``velocity`` and the memories are read of it."""
+        """Empty layers and memory; all but ``depth`` and ``residual`` is read of it."""
         here = fold(frame, self.channels, COARSE)
         count = len(here)
         empty = here.new_zeros(count, self.layers, *here.shape[1:])
-        still, slot = here.new_zeros(count, self.layers, 2), here.new_zeros(count, self.layers, self.width)
         coarse, fine = here[..., ::COARSE, ::COARSE], here[..., ::FINE, ::FINE]
         (hidden, cell), (drawing, paper) = self.follow.start(coarse), self.draw.start(fine)
-        return _Scene(frame, empty, empty, still, still, fine, fine, hidden, cell, drawing, paper, slot, slot)
+        travel, velocity, slot, slot_cell = self.slot.start(empty)
+        return _Scene(
+            frame, empty, empty, travel, velocity, fine, fine, hidden, cell, drawing, paper, slot, slot_cell
+        )
 
     def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory]:
         """Both maps of memory, one frame later; ``aligned`` are the layers where they were found."""
@@ -251,36 +241,12 @@ class TrackingForecaster(PretrainedForecaster):
         kept = (keep[:, :, None] + 3 - 20 * wrong).sigmoid() * aligned
         return kept + share * (here[:, None] - kept)
 
-    def _steer(
-        self, coarse: Tensor, layers: Tensor, scene: _Scene, offset: Tensor, score: Tensor
-    ) -> tuple[Tensor, _Memory]:
-        """The velocity of each layer to the next frame, in units of PACE, and its memory, one frame later."""
-        with torch.autocast(layers.device.type, enabled=False):  # in half precision places would be pixels off
-            light = layers.mean(dim=2).relu()
-            total = light.sum((-2, -1)) + 1
-            cells = functional.avg_pool2d(light, COARSE).flatten(2) + 1e-3
-            seen = (cells / cells.sum(dim=-1, keepdim=True)) @ coarse.to(cells.dtype).flatten(2).mT
-            found, size = offset / PACE, total[..., None].log() / 4
-            told = torch.cat([seen, _edges(light, total), scene.velocity, found, score, size], dim=-1)
-            hidden, cell = self.slot(told.flatten(0, 1), (scene.slot.flatten(0, 1), scene.slot_cell.flatten(0, 1)))
-            turn, change, gain = (head(hidden).view_as(offset) for head in (self.turn, self.change, self.gain))
-            measured = scene.velocity + gain.sigmoid() * found
-            velocity = (1 - 2 * turn.sigmoid()) * measured + change
-        return velocity, (hidden.view_as(scene.slot), cell.view_as(scene.slot))
-
     def _scene(
-        self,
-        frame: Frame,
-        layers: Tensor,
-        travel: Tensor,
-        velocity: Tensor,
-        drawn: Tensor,
-        coarse: _Memory,
-        fine: _Memory,
-        slot: _Memory,
+        self, frame: Frame, layers: Tensor, flight: Flight, drawn: Tensor, coarse: _Memory, fine: _Memory
     ) -> State:
-        moved = _shifted(layers, travel)
+        moved = _shifted(layers, flight.travel)
         depth, residual = self.depth(drawn), self.residual(drawn)
+        travel, velocity, *slot = flight
         return _Scene(frame, layers, moved, travel, velocity, depth, residual, *coarse, *fine, *slot)
 
 
@@ -293,11 +259,7 @@ def _shifted(layers: Tensor, offset: Tensor) -> Tensor:
     return shift(layers.flatten(0, 1), offset.flatten(0, 1)).view_as(layers)
 
 
-def _edges(light: Tensor, total: Tensor) -> Tensor:
-    """How far the centre of each layer's light is from the four edges, ``(n, k, 4)``, in units of NEAR, less one."""
-    height, width = light.shape[-2:]
-    x = torch.arange(width, device=light.device, dtype=light.dtype) + 0.5
-    y = torch.arange(height, device=light.device, dtype=light.dtype) + 0.5
-    left = (light.sum(dim=-2) @ x + width / 2) / total
-    top = (light.sum(dim=-1) @ y + height / 2) / total
-    return torch.stack([left, top, width - left, height - top], dim=-1).clamp(max=FAR) / NEAR - 1
+def _seen(coarse: Tensor, light: Tensor) -> Tensor:
+    """What the map of the whole scene holds where each layer's light is, ``(n, k, coarse)``."""
+    cells = functional.avg_pool2d(light.detach(), COARSE).flatten(2) + 1e-3
+    return (cells / cells.sum(dim=-1, keepdim=True)) @ coarse.to(cells.dtype).flatten(2).mT

@@ -1,0 +1,150 @@
+"""The memory of a thing that moves: where it is, how fast it goes, and when that changes."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from framepred.tracking import Tracks
+from framepred.warping import full
+
+PACE = 4.0
+"""Pixels a frame: the unit in which the network gives velocities."""
+
+NEAR, FAR = 16.0, 64.0
+"""Pixels: the unit in which a layer knows how far the edges of the frame are, and how far away they concern it."""
+
+WAVES = 4
+"""Sines and cosines of each of those distances, their periods from 2·FAR downwards, each half of the last."""
+
+LIT = 0.25
+"""Share of a layer's brightest light from which a row or a column counts as lit."""
+
+GAIN, STEADY = 1.0, 5.0
+"""Logits that an untrained cell gives: what it takes from where a layer is found, and that its velocity stays."""
+
+
+class Flight(NamedTuple):
+    """How k layers move, and the memory of it for each layer and axis (right, down)."""
+
+    travel: Float[Tensor, "n k 2"]
+    """How far each layer moves from where it was last observed to the next frame, pixels."""
+    velocity: Float[Tensor, "n k 2"]
+    """Its pace at the next frame, pixels a frame."""
+    hidden: Float[Tensor, "n k 2 slot"]
+    cell: Float[Tensor, "n k 2 slot"]
+
+
+class SlotCell(nn.Module):
+    """An LSTM, the same for every layer and for both axes, that says where a layer goes.
+
+    The slots of Kipf et al. 2022 (arXiv:2111.12594), with a motion of their own. Place and velocity are filtered as in
+    an alpha-beta filter (Kalata 1984, "The tracking index"), by gains that the LSTM chooses: frames show whole pixels,
+    so that a layer is seen up to a pixel beside where it is. From the place it goes on by its velocity, corrected by a
+    nudge, as a step that ends at a wall is shorter. Velocity is then kept, lost or reversed by a gate, and changed, so
+    that what flies freely goes on exactly.
+
+    It is told what the network sees where the layer is, how far the centre and the ends of its light are from the edges
+    of the frame, now and one step on, plainly and in sines (Vaswani et al. 2017, arXiv:1706.03762, §3.5), how fast it
+    goes, how far off it was found, and how large it is.
+
+    Args:
+        seen: channels of what the network sees.
+        slot: width of the memory.
+    """
+
+    def __init__(self, seen: int, slot: int) -> None:
+        super().__init__()
+        self.width = slot
+        self.lstm = nn.LSTMCell(seen + 8 * (1 + 2 * WAVES) + 6, slot)
+        self.think = nn.Linear(slot, slot)
+        self.act = nn.Linear(slot, 5)
+        with torch.no_grad():
+            self.act.weight.mul_(0.1)
+            self.act.bias.copy_(torch.tensor([GAIN, 0.0, -STEADY, 0.0, 0.0]))
+
+    def start(self, like: Float[Tensor, "n k *_"]) -> Flight:
+        """At rest, with empty memories."""
+        still = full(like).new_zeros(*like.shape[:2], 2)
+        empty = still.new_zeros(*still.shape, self.width)
+        return Flight(still, still, empty, empty)
+
+    def forward(
+        self,
+        seen: Float[Tensor, "n k seen"],
+        light: Float[Tensor, "n k h w"],
+        flight: Flight,
+        found: Tracks | None = None,
+    ) -> Flight:
+        """One frame later.
+
+        Args:
+            seen: what the network sees where each layer is.
+            light: the layers as last observed, which is now if they were ``found``.
+            flight: from the frame before.
+            found: where they were found in this frame; None if it is only predicted.
+        """
+        with torch.autocast(light.device.type, enabled=False):  # in half precision places would be pixels off
+            if found is None:
+                ahead = flight.travel
+                off, score = torch.zeros_like(ahead), torch.zeros_like(ahead[..., :1])
+            else:
+                ahead = torch.zeros_like(flight.travel)
+                off, score = found.travel - flight.travel, found.score
+            distances, size = surroundings(light, ahead, flight.velocity)
+            axis = torch.tensor([-1.0, 1.0], device=light.device).expand_as(off)
+            observed = torch.full_like(off, float(found is not None))
+            told = [flight.velocity / PACE, off / PACE, score.expand_as(off), size.expand_as(off), axis, observed]
+            about = full(seen)[:, :, None].expand(-1, -1, 2, -1)
+            given = torch.cat([about, _in_waves(distances), torch.stack(told, dim=-1)], dim=-1)
+            memory = flight.hidden.flatten(0, 2), flight.cell.flatten(0, 2)
+            hidden, cell = (part.view_as(flight.hidden) for part in self.lstm(given.flatten(0, 2), memory))
+            place_gain, speed_gain, turn, change, nudge = self.act(self.think(hidden).relu()).unbind(dim=-1)
+            if found is not None:
+                ahead = (place_gain.sigmoid() - 1) * off
+            velocity = flight.velocity + speed_gain.sigmoid() * off
+            travel = ahead + velocity + PACE * nudge
+            return Flight(travel, (1 - 2 * turn.sigmoid()) * velocity + PACE * change, hidden, cell)
+
+
+@torch.no_grad()
+def surroundings(
+    light: Float[Tensor, "n k h w"], ahead: Float[Tensor, "n k 2"], velocity: Float[Tensor, "n k 2"]
+) -> tuple[Float[Tensor, "n k 2 8"], Float[Tensor, "n k 1"]]:
+    """Where layers are in the frame, and how large they are.
+
+    Args:
+        light: the layers.
+        ahead: how far beyond what ``light`` shows they are, pixels.
+        velocity: pixels a frame.
+
+    Returns:
+        Along each axis (right, down) the distances, pixels: of the centre of light to both edges, of the first lit
+        column or row to the first edge and of the last one to the last edge; then the same one step on. And a quarter
+        of the logarithm of the light.
+    """
+    total = light.sum((-2, -1)) + 1
+    signs = torch.tensor([1.0, -1.0, 1.0, -1.0], device=light.device)
+    along = []
+    for axis in (-2, -1):
+        profile, lit = light.sum(dim=axis), light.amax(dim=axis)
+        side = profile.shape[-1]
+        centre = (profile @ (torch.arange(side, device=light.device, dtype=light.dtype) + 0.5) + side / 2) / total
+        on = (lit > LIT * lit.amax(dim=-1, keepdim=True).clamp(min=0.2)).float()
+        along.append(torch.stack([centre, side - centre, _dark(on), _dark(on.flip(-1))], dim=-1))
+    now = torch.stack(along, dim=2) + ahead[..., None] * signs
+    return torch.cat([now, now + velocity[..., None] * signs], dim=-1), total[..., None].log() / 4
+
+
+def _dark(lit: Float[Tensor, "n k s"]) -> Float[Tensor, "n k"]:
+    """How many there are before the first lit one; all, if none is."""
+    return (lit.cumsum(dim=-1) == 0).sum(dim=-1).to(lit.dtype)
+
+
+def _in_waves(distances: Tensor) -> Tensor:
+    """Distances in units of NEAR, less one, and their sines and cosines."""
+    bounded = distances.clamp(-FAR, FAR)
+    phases = torch.cat([bounded * (math.pi / FAR * 2**wave) for wave in range(WAVES)], dim=-1)
+    return torch.cat([bounded / NEAR - 1, phases.sin(), phases.cos()], dim=-1)
