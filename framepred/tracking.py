@@ -53,24 +53,30 @@ def track(
         expected: ``(b, k, 2)``, how far right and down of there they should be, pixels.
         reach: farthest along an axis that a layer may be off the whole pixel next to where it is expected.
     """
-    seen, before, expected = full(frame).mean(dim=1), full(layers).mean(dim=2), full(expected)
+    seen, layers, expected = full(frame).mean(dim=1), full(layers).mean(dim=2, keepdim=True), full(expected)
     whole = expected.round()
-    templates = shift(before.flatten(0, 1)[:, None], whole.flatten(0, 1))[:, 0].view_as(before)
+    templates = shift(layers, whole)[:, :, 0]
     detail, templates = seen - local_mean(seen, BACKGROUND), templates - local_mean(templates, BACKGROUND)
-    energy = detail.square().sum((-2, -1)).sqrt() + 1e-3
-    brightness = local_mean(seen.square(), PATCH)
+    templates = templates / (_norm(detail)[:, None] * _norm(templates))
+    brightness = local_mean(seen.square(), PATCH) + 0.04
     unexplained = torch.ones_like(seen)
     found: list[Tracks] = []
-    for layer, template, here, near in zip(*(each.unbind(1) for each in (before, templates, expected, whole)), strict=True):
-        scale = energy * (template.square().sum((-2, -1)).sqrt() + 1e-3)
-        place, score = _peak(_correlation(unexplained * detail, template, reach) / scale[:, None, None], here - near)
+    for layer, template, here, near in zip(
+        *(each.unbind(dim=1) for each in (layers, templates, expected, whole)), strict=True
+    ):
+        place, score = _peak(_correlation(unexplained * detail, template, reach), here - near)
         travel = here + (near + place - here) * (40 * (score - SURE)).sigmoid()[:, None]
-        there = shift(layer[:, None], travel)[:, 0]
-        energies = (brightness + local_mean(there.square(), PATCH)) / 2 + 0.02
-        agreement = (-local_mean((seen - there).square(), PATCH) / energies / TOLERANCE).exp()
+        there = shift(layer, travel)[:, 0]
+        energy, wrong = local_mean(torch.stack([there.square(), (seen - there).square()]), PATCH)
+        agreement = (wrong / (brightness + energy) * (-2 / TOLERANCE)).exp()
         unexplained = unexplained * (1 - agreement)
         found.append(Tracks(travel, score[:, None], agreement))
     return Tracks(*(torch.stack(parts, dim=1) for parts in zip(*found, strict=True)))
+
+
+def _norm(picture: Tensor) -> Tensor:
+    """The root of a picture's energy, ``(*b, 1, 1)``."""
+    return picture.square().sum((-2, -1), keepdim=True).sqrt() + 1e-3
 
 
 def _correlation(frame: Tensor, template: Tensor, reach: int) -> Tensor:
@@ -79,7 +85,7 @@ def _correlation(frame: Tensor, template: Tensor, reach: int) -> Tensor:
     spectrum = torch.fft.rfft2(frame, s=size) * torch.fft.rfft2(template, s=size).conj()
     span = torch.arange(-reach, reach + 1, device=frame.device)
     correlation: Tensor = torch.fft.irfft2(spectrum, s=size)
-    return correlation[:, span][:, :, span]
+    return correlation[:, span[:, None], span]
 
 
 def _peak(scores: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,10 @@
 """Moving pictures by displacement fields, and measuring how they moved."""
 
+from functools import lru_cache
+
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn import functional
 
@@ -9,6 +12,7 @@ DETAIL = 9
 """Side of the window, in pixels of the half resolution, whose mean is taken from a frame before it is compared."""
 
 Picture = Float[Tensor, "b c h w"]
+Pictures = Float[Tensor, "*b c h w"]
 Displacement = Float[Tensor, "b 2 h w"]
 CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
 Plane = Float[Tensor, "*b h w"]
@@ -30,15 +34,25 @@ def warp(picture: Picture, displacement: Displacement) -> Picture:
     return functional.grid_sample(picture, places, padding_mode="border", align_corners=False)
 
 
-def shift(picture: Picture, offset: Float[Tensor, "b 2"]) -> Picture:
-    """A picture moved as a whole, bilinearly; what comes in at an edge goes on as its border.
+def shift(picture: Pictures, offset: Float[Tensor, "*b 2"]) -> Pictures:
+    """Pictures moved as wholes, bilinearly; what comes in at an edge goes on as its border.
+
+    Two products with banded matrices, as in :func:`local_mean`.
 
     Args:
-        picture: ``(b, c, h, w)``.
-        offset: ``(b, 2)``, to the right and down, in pixels.
+        picture: ``(*b, c, h, w)``.
+        offset: ``(*b, 2)``, to the right and down, in pixels.
     """
     height, width = picture.shape[-2:]
-    return warp(picture, -offset[:, :, None, None].expand(-1, -1, height, width))
+    right, down = offset[..., None].unbind(dim=-2)
+    return _moving(down, height) @ picture @ _moving(right, width).mT
+
+
+def _moving(offset: Float[Tensor, "*b"], size: int) -> Float[Tensor, "*b size size"]:
+    """The matrix that moves ``size`` values by the offset, linearly between two of them."""
+    at = torch.arange(size, device=offset.device, dtype=offset.dtype)
+    source = (at - offset[..., None]).clamp(0, size - 1)
+    return (1 - (source[..., None] - at).abs()).relu()
 
 
 def then(displacement: Displacement, earlier: Displacement, scale: int = 1) -> Displacement:
@@ -73,8 +87,10 @@ def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Cor
     """
     frame, before = _detail(frame), _detail(before)
     height, width = frame.shape[-2:]
-    shifted = functional.unfold(before, 2 * reach + 1, padding=reach).reshape(len(frame), -1, height, width)
-    return _pooled(shifted * frame, cell // 2) / (_pooled(frame.square(), cell // 2) + 1e-2)
+    around = functional.pad(before[:, 0], (reach, reach, reach, reach))
+    shifted = around.unfold(1, height, 1).unfold(2, width, 1)  # a view, (b, 2·reach + 1, 2·reach + 1, h/2, w/2)
+    products = torch.mul(shifted, frame[:, :, None], out=frame.new_empty(shifted.shape))  # else in the view's strides
+    return _pooled(products.flatten(1, 2), cell // 2) / (_pooled(frame.square(), cell // 2) + 1e-2)
 
 
 @torch.no_grad()
@@ -128,8 +144,8 @@ def local_mean(picture: Plane, side: int) -> Plane:
     """
     with torch.autocast(picture.device.type, enabled=False):
         picture = full(picture)
-        height, width = picture.shape[-2:]
-        return _band(height, side, picture) @ picture @ _band(width, side, picture).T
+        rows, columns = (torch.from_numpy(_band(size, side)).to(picture) for size in picture.shape[-2:])
+        return rows @ picture @ columns.T
 
 
 def full(picture: Tensor) -> Tensor:
@@ -137,8 +153,10 @@ def full(picture: Tensor) -> Tensor:
     return picture if picture.dtype == torch.float64 else picture.float()
 
 
-def _band(size: int, side: int, like: Tensor) -> Tensor:
-    """The matrix ``(size, size)`` that takes the mean of ``side`` neighbours."""
-    at = torch.arange(size, device=like.device)
-    band = ((at[:, None] - at).abs() <= side // 2).to(like.dtype)
-    return band / band.sum(dim=1, keepdim=True)
+@lru_cache(maxsize=64)
+def _band(size: int, side: int) -> Float64[np.ndarray, "size size"]:
+    """The matrix that takes the mean of ``side`` neighbours."""
+    at = np.arange(size)
+    band = (np.abs(at[:, None] - at) <= side // 2).astype(np.float64)
+    mean: np.ndarray = band / band.sum(axis=1, keepdims=True)
+    return mean

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from framepred.warping import between_correlation, local_correlation, then, warp
+from framepred.warping import between_correlation, local_correlation, shift, then, warp
 
 
 def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
@@ -23,6 +23,15 @@ def test_whole_pixels_shift_and_the_border_goes_on(x: int, y: int) -> None:
     columns = (torch.arange(8) + x).clamp(0, 7)
     expected = picture[:, :, rows][:, :, :, columns]
     torch.testing.assert_close(warp(picture, constant(x, y, 6, 8)), expected, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=20)
+@given(st.floats(-9, 9), st.floats(-9, 9))
+def test_a_shift_is_a_warp_by_the_same_everywhere(x: float, y: float) -> None:
+    picture = noise(2, 3, 6, 8)
+    offset = torch.tensor([[x, y], [-y, 0.5]], dtype=torch.float64)
+    warped = torch.cat([warp(picture[[0]], constant(-x, -y, 6, 8)), warp(picture[[1]], constant(y, -0.5, 6, 8))])
+    torch.testing.assert_close(shift(picture, offset), warped, rtol=0, atol=1e-9)
 
 
 def test_half_a_pixel_is_the_mean_of_two() -> None:

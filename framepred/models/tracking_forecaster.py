@@ -14,7 +14,7 @@ from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
 from framepred.models.slot_cell import PACE, Flight, SlotCell
-from framepred.tracking import Tracks, track
+from framepred.tracking import track
 from framepred.warping import local_correlation, local_correlation_macs, shift
 
 FINE, COARSE = 4, 8
@@ -143,7 +143,7 @@ class TrackingForecaster(PretrainedForecaster):
         scene = self._start(frame) if state is None else _Scene(*state)
         here = fold(frame, self.channels, COARSE)
         found = track(here, scene.layers, scene.travel, 2 * self.reach)
-        aligned = _shifted(scene.layers, found.travel)
+        aligned = shift(scene.layers, found.travel)
         coarse, fine = self._memory(here, aligned, scene)
         drawn = self._drawn(coarse[0], fine[0])
         if state is None:
@@ -197,16 +197,15 @@ class TrackingForecaster(PretrainedForecaster):
         }
 
     def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one observed step's correlations and warps; a future step has fewer.
+        """Multiply-accumulates of one observed step's correlations; a future step has fewer.
 
-        Four for each value sampled bilinearly; 5/4·N·log₂N for a real Fourier transform of N values, three a layer.
+        5/4·N·log₂N for a real Fourier transform of N values, three a layer.
         """
         padded = [side + -side % COARSE for side in (height, width)]
-        pixels, cells = math.prod(padded), math.prod(padded) // COARSE**2
+        cells = math.prod(padded) // COARSE**2
         wrapped = math.prod(side + 4 * self.reach for side in padded)
         transforms = 3 * self.layers * (5 * wrapped * math.ceil(math.log2(wrapped)) // 4)
-        warps = 4 * self.layers * (2 * self.channels + 2) * pixels
-        return local_correlation_macs(self.reach, COARSE) * cells + transforms + warps
+        return local_correlation_macs(self.reach, COARSE) * cells + transforms
 
     def _start(self, frame: Frame) -> _Scene:
         """Empty layers and memory; all but ``depth`` and ``residual`` is read of it."""
@@ -216,9 +215,7 @@ class TrackingForecaster(PretrainedForecaster):
         coarse, fine = here[..., ::COARSE, ::COARSE], here[..., ::FINE, ::FINE]
         (hidden, cell), (drawing, paper) = self.follow.start(coarse), self.draw.start(fine)
         travel, velocity, slot, slot_cell = self.slot.start(empty)
-        return _Scene(
-            frame, empty, empty, travel, velocity, fine, fine, hidden, cell, drawing, paper, slot, slot_cell
-        )
+        return _Scene(frame, empty, empty, travel, velocity, fine, fine, hidden, cell, drawing, paper, slot, slot_cell)
 
     def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory]:
         """Both maps of memory, one frame later; ``aligned`` are the layers where they were found."""
@@ -244,7 +241,7 @@ class TrackingForecaster(PretrainedForecaster):
     def _scene(
         self, frame: Frame, layers: Tensor, flight: Flight, drawn: Tensor, coarse: _Memory, fine: _Memory
     ) -> State:
-        moved = _shifted(layers, flight.travel)
+        moved = shift(layers, flight.travel)
         depth, residual = self.depth(drawn), self.residual(drawn)
         travel, velocity, *slot = flight
         return _Scene(frame, layers, moved, travel, velocity, depth, residual, *coarse, *fine, *slot)
@@ -252,11 +249,6 @@ class TrackingForecaster(PretrainedForecaster):
 
 def _risen(coarse: Tensor) -> Tensor:
     return functional.pixel_shuffle(coarse, COARSE // FINE)
-
-
-def _shifted(layers: Tensor, offset: Tensor) -> Tensor:
-    """Each layer moved as a whole."""
-    return shift(layers.flatten(0, 1), offset.flatten(0, 1)).view_as(layers)
 
 
 def _seen(coarse: Tensor, light: Tensor) -> Tensor:

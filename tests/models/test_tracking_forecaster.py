@@ -8,7 +8,7 @@ from framepred.data import MovingMNIST
 from framepred.errors import ClipError, ConfigError
 from framepred.models import TrackingForecaster
 from framepred.models.cost import macs_per_clip
-from framepred.models.tracking_forecaster import PACE
+from framepred.models.slot_cell import PACE, WAVES
 
 
 def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
@@ -19,11 +19,10 @@ def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
 def plain(layers: int = 2) -> TrackingForecaster:
     """Follows what it tracks at full gain; adds nothing of its own."""
     net = TrackingForecaster(layers=layers, coarse=8, fine=4, embedding=6, slot=6, reach=4).eval()
-    for head in (net.take, net.depth, net.residual, net.turn, net.change, net.gain):
+    for head in (net.take, net.depth, net.residual, net.slot.act):
         head.weight.zero_()
         head.bias.zero_()
-    net.turn.bias.fill_(-50.0)
-    net.gain.bias.fill_(50.0)
+    net.slot.act.bias[:3] = torch.tensor([50.0, 50.0, -50.0])
     return net
 
 
@@ -112,11 +111,13 @@ def test_macs_follow_the_formula() -> None:
     step = coarse_cells * (16 * embedding * coarse + 25 * coarse + 9 * 2 * coarse * 4 * coarse)
     step += fine_cells * (16 * (2 + 2 * k) * embedding + 9 * (embedding + coarse // 4 + fine) * 4 * fine)
     step += fine_cells * shown * (k + 16)
-    step += k * (4 * slot * (coarse + 10 + slot) + 6 * slot)  # the LSTM and its head
+    step += 2 * k * (4 * slot * (coarse + 8 * (1 + 2 * WAVES) + 6 + slot) + slot * (slot + 5))  # the LSTM and its heads
     step += k * (coarse_cells * coarse + 2 * 64)  # what a layer sees, and the centre of its light
     step += 2 * 2 * 32**3  # local means of two frames at half resolution
+    step += 2 * 64**3 * k  # layers move on
     take = fine_cells * shown * 2 * 16 * k
-    found = 2 * 64**3 * (2 + 3 * k) - 2 * 64**3 * k + 2 * 64**3 * k  # local means of frame, layers and differences
+    found = 2 * 64**3 * (2 + 3 * k)  # local means of frame, layers and differences
+    found += 2 * 64**3 * 3 * k  # layers move to where they are looked for and to where they are found
     found += k * 25 * 2  # the place to a part of a pixel
     unseen = net.uncounted_macs(64, 64)
     measured = macs_per_clip(net, 10, 10, (1, 64, 64))
