@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from framepred.tracking import Tracks
@@ -24,6 +24,16 @@ LIT = 0.25
 
 GAIN, STEADY = 1.0, 5.0
 """Logits that an untrained cell gives: what it takes from where a layer is found, and that its velocity stays."""
+
+
+class Room(NamedTuple):
+    """Where k layers are in the frame that they were last observed in, and how large they are."""
+
+    distances: Float[Tensor, "n k 2 4"]
+    """Along each axis (right, down), pixels: of the centre of light to both edges, of the first lit column or row to
+    the first edge and of the last one to the last edge."""
+    size: Float[Tensor, "n k 1"]
+    """A quarter of the logarithm of the light."""
 
 
 class Flight(NamedTuple):
@@ -74,7 +84,7 @@ class SlotCell(nn.Module):
     def forward(
         self,
         seen: Float[Tensor, "n k seen"],
-        light: Float[Tensor, "n k h w"],
+        room: Room,
         flight: Flight,
         found: Tracks | None = None,
     ) -> Flight:
@@ -82,21 +92,23 @@ class SlotCell(nn.Module):
 
         Args:
             seen: what the network sees where each layer is.
-            light: the layers as last observed, which is now if they were ``found``.
+            room: of the layers as last observed, which is now if they were ``found``.
             flight: from the frame before.
             found: where they were found in this frame; None if it is only predicted.
         """
-        with torch.autocast(light.device.type, enabled=False):  # in half precision places would be pixels off
+        with torch.autocast(seen.device.type, enabled=False):  # in half precision places would be pixels off
             if found is None:
                 ahead = flight.travel
                 off, score = torch.zeros_like(ahead), torch.zeros_like(ahead[..., :1])
             else:
                 ahead = torch.zeros_like(flight.travel)
                 off, score = found.travel - flight.travel, found.score
-            distances, size = surroundings(light, ahead, flight.velocity)
-            axis = torch.tensor([-1.0, 1.0], device=light.device).expand_as(off)
+            signs = torch.tensor([1.0, -1.0, 1.0, -1.0], device=seen.device)
+            now = room.distances + ahead[..., None] * signs
+            distances = torch.cat([now, now + flight.velocity[..., None] * signs], dim=-1)
+            axis = torch.tensor([-1.0, 1.0], device=seen.device).expand_as(off)
             observed = torch.full_like(off, float(found is not None))
-            told = [flight.velocity / PACE, off / PACE, score.expand_as(off), size.expand_as(off), axis, observed]
+            told = [flight.velocity / PACE, off / PACE, score.expand_as(off), room.size.expand_as(off), axis, observed]
             about = full(seen)[:, :, None].expand(-1, -1, 2, -1)
             given = torch.cat([about, _in_waves(distances), torch.stack(told, dim=-1)], dim=-1)
             memory = flight.hidden.flatten(0, 2), flight.cell.flatten(0, 2)
@@ -110,37 +122,23 @@ class SlotCell(nn.Module):
 
 
 @torch.no_grad()
-def surroundings(
-    light: Float[Tensor, "n k h w"], ahead: Float[Tensor, "n k 2"], velocity: Float[Tensor, "n k 2"]
-) -> tuple[Float[Tensor, "n k 2 8"], Float[Tensor, "n k 1"]]:
-    """Where layers are in the frame, and how large they are.
-
-    Args:
-        light: the layers.
-        ahead: how far beyond what ``light`` shows they are, pixels.
-        velocity: pixels a frame.
-
-    Returns:
-        Along each axis (right, down) the distances, pixels: of the centre of light to both edges, of the first lit
-        column or row to the first edge and of the last one to the last edge; then the same one step on. And a quarter
-        of the logarithm of the light.
-    """
+def room_of(light: Float[Tensor, "n k h w"]) -> Room:
+    """Measured of the light of each layer; what holds none is in the middle."""
     total = light.sum((-2, -1)) + 1
-    signs = torch.tensor([1.0, -1.0, 1.0, -1.0], device=light.device)
     along = []
     for axis in (-2, -1):
-        profile, lit = light.sum(dim=axis), light.amax(dim=axis)
+        profile, brightest = light.sum(dim=axis), light.amax(dim=axis)
         side = profile.shape[-1]
-        centre = (profile @ (torch.arange(side, device=light.device, dtype=light.dtype) + 0.5) + side / 2) / total
-        on = (lit > LIT * lit.amax(dim=-1, keepdim=True).clamp(min=0.2)).float()
-        along.append(torch.stack([centre, side - centre, _dark(on), _dark(on.flip(-1))], dim=-1))
-    now = torch.stack(along, dim=2) + ahead[..., None] * signs
-    return torch.cat([now, now + velocity[..., None] * signs], dim=-1), total[..., None].log() / 4
+        places = torch.arange(side, device=light.device, dtype=light.dtype) + 0.5
+        centre = (profile @ places + side / 2) / total
+        lit = brightest > LIT * brightest.amax(dim=-1, keepdim=True).clamp(min=0.2)
+        along.append(torch.stack([centre, side - centre, _dark(lit), _dark(lit.flip(-1))], dim=-1))
+    return Room(torch.stack(along, dim=2), total[..., None].log() / 4)
 
 
-def _dark(lit: Float[Tensor, "n k s"]) -> Float[Tensor, "n k"]:
+def _dark(lit: Bool[Tensor, "n k s"]) -> Float[Tensor, "n k"]:
     """How many there are before the first lit one; all, if none is."""
-    return (lit.cumsum(dim=-1) == 0).sum(dim=-1).to(lit.dtype)
+    return (lit.cumsum(dim=-1) == 0).sum(dim=-1).float()
 
 
 def _in_waves(distances: Tensor) -> Tensor:

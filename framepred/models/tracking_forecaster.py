@@ -13,7 +13,7 @@ from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.slot_cell import PACE, Flight, SlotCell
+from framepred.models.slot_cell import PACE, Flight, SlotCell, room_of
 from framepred.tracking import track
 from framepred.warping import local_correlation, local_correlation_macs, shift
 
@@ -151,7 +151,7 @@ class TrackingForecaster(PretrainedForecaster):
         else:
             layers = self._taken(drawn, here, aligned, found.agreement.to(here.dtype))
         light = layers.mean(dim=2).relu()
-        flight = self.slot(_seen(coarse[0], light), light, scene.flight, found)
+        flight = self.slot(_seen(coarse[0], light), room_of(light), scene.flight, found)
         return self._scene(frame, layers, flight, drawn, coarse, fine)
 
     def feedback(self, frame: Frame, state: State) -> State:
@@ -159,7 +159,7 @@ class TrackingForecaster(PretrainedForecaster):
         frame, scene = frame.clamp(0, 1), _Scene(*state)
         coarse, fine = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
         now, then = (layers.mean(dim=2).relu() for layers in (scene.moved, scene.layers))
-        flight = self.slot(_seen(coarse[0], now), then, scene.flight)
+        flight = self.slot(_seen(coarse[0], now), room_of(then), scene.flight)
         return self._scene(frame, scene.layers, flight, self._drawn(coarse[0], fine[0]), coarse, fine)
 
     def next_frame(self, state: State) -> Frame:

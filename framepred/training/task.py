@@ -59,7 +59,7 @@ class ForecastTask(LightningModule):
         warmup: int = 100,
         seed: int = 0,
         tbptt_steps: int | None = None,
-        placement_weight: float = 0.02,
+        placement_weight: float = 0.2,
     ) -> None:
         super().__init__()
         if budget < 1:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
 from framepred.models import TrackingForecaster
-from framepred.models.slot_cell import PACE
+from framepred.models.slot_cell import PACE, room_of
 from framepred.tracking import Tracks
 
 CONTEXT, LENGTH, BATCH, VALIDATION = 10, 20, 32, 500
@@ -55,7 +55,7 @@ def misses(net: TrackingForecaster, clips: Tensor) -> Tensor:
             travel = places[:, time, None] - places[:, max(time - 1, 0), None]
             found = Tracks(travel, torch.full_like(travel[..., :1], SCORE if time else 0), frames[:, time])
         seen = 2 * torch.rand(len(frames), 1, net.follow.width) - 1  # what a map without training might hold
-        flight = net.slot(seen, frames[:, observed], flight, found)
+        flight = net.slot(seen, room_of(frames[:, observed]), flight, found)
         missed.append(places[:, observed] + flight.travel[:, 0] - places[:, time + 1])
     return torch.stack(missed, dim=1)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from framepred.models.slot_cell import Flight, SlotCell, surroundings
+from framepred.models.slot_cell import Flight, SlotCell, room_of
 from framepred.tracking import Tracks
 
 
@@ -30,31 +30,27 @@ def flying(travel: list[float], velocity: list[float]) -> Flight:
     return Flight(torch.tensor([[travel]]), torch.tensor([[velocity]]), empty, empty)
 
 
-def test_distances_to_the_edges_now_and_one_step_on() -> None:
-    ahead, velocity = torch.tensor([[[0.5, 0.0]]]), torch.tensor([[[2.0, -1.0]]])
-    distances, size = surroundings(square(3, 4) * 1e3, ahead, velocity)
-    right = torch.tensor([5.5, 10.5, 3.5, 8.5])
-    down = torch.tensor([5.0, 7.0, 4.0, 6.0])
-    signs = torch.tensor([1.0, -1.0, 1.0, -1.0])
-    expected = torch.stack([torch.cat([right, right + 2 * signs]), torch.cat([down, down - signs])])
-    torch.testing.assert_close(distances[0, 0], expected, rtol=0, atol=0.01)
-    assert size.item() == pytest.approx(torch.tensor(8e3).log().item() / 4, abs=0.01)
+def test_distances_to_the_edges_and_size() -> None:
+    room = room_of(square(3, 4) * 1e3)
+    torch.testing.assert_close(room.distances[0, 0, 0], torch.tensor([5.0, 11.0, 3.0, 9.0]), rtol=0, atol=0.01)
+    torch.testing.assert_close(room.distances[0, 0, 1], torch.tensor([5.0, 7.0, 4.0, 6.0]), rtol=0, atol=0.01)
+    assert room.size.item() == pytest.approx(torch.tensor(8e3).log().item() / 4, abs=0.01)
 
 
 def test_what_holds_no_light_is_in_the_middle() -> None:
-    distances, size = surroundings(torch.zeros(1, 1, 12, 16), torch.zeros(1, 1, 2), torch.zeros(1, 1, 2))
-    assert distances[0, 0, :, :2].tolist() == [[8, 8], [6, 6]]
-    assert distances.isfinite().all()
-    assert size.item() == 0
+    room = room_of(torch.zeros(1, 1, 12, 16))
+    assert room.distances[0, 0, :, :2].tolist() == [[8, 8], [6, 6]]
+    assert room.distances.isfinite().all()
+    assert room.size.item() == 0
 
 
 def test_what_is_not_off_flies_on_exactly() -> None:
     flight = cell_of(1.0, 0.0)(
-        torch.rand(1, 1, 3), square(5, 5), flying([2.5, -1.25], [2.5, -1.25]), seen_at([2.5, -1.25])
+        torch.rand(1, 1, 3), room_of(square(5, 5)), flying([2.5, -1.25], [2.5, -1.25]), seen_at([2.5, -1.25])
     )
     assert flight.travel[0, 0].tolist() == [2.5, -1.25]
     for lead in (2, 3):
-        flight = cell_of(1.0, 0.0)(torch.rand(1, 1, 3), square(5, 5), flight)
+        flight = cell_of(1.0, 0.0)(torch.rand(1, 1, 3), room_of(square(5, 5)), flight)
         assert flight.travel[0, 0].tolist() == [lead * 2.5, lead * -1.25]
 
 
@@ -62,7 +58,7 @@ def test_place_and_velocity_are_corrected_by_gains_of_their_own() -> None:
     """Found a pixel further right: half of that is believed of the place, a quarter of it of the velocity."""
     quarter = torch.tensor(1 / 3).log().item()
     flight = cell_of(0.0, quarter)(
-        torch.rand(1, 1, 3), square(5, 5), flying([2.0, 0.0], [2.0, 0.0]), seen_at([3.0, 0.0])
+        torch.rand(1, 1, 3), room_of(square(5, 5)), flying([2.0, 0.0], [2.0, 0.0]), seen_at([3.0, 0.0])
     )
     torch.testing.assert_close(flight.velocity[0, 0], torch.tensor([2.25, 0.0]))
     torch.testing.assert_close(flight.travel[0, 0], torch.tensor([2.25 - 0.5, 0.0]))
@@ -70,7 +66,7 @@ def test_place_and_velocity_are_corrected_by_gains_of_their_own() -> None:
 
 def test_a_gate_loses_or_reverses_velocity_after_the_step() -> None:
     for turn, kept in ((0.0, 0.0), (50.0, -1.0)):
-        flight = cell_of(0.0, 0.0, turn)(torch.rand(1, 1, 3), square(5, 5), flying([2.0, -1.0], [2.0, -1.0]))
+        flight = cell_of(0.0, 0.0, turn)(torch.rand(1, 1, 3), room_of(square(5, 5)), flying([2.0, -1.0], [2.0, -1.0]))
         assert flight.velocity[0, 0].tolist() == pytest.approx([2 * kept, -kept])
         assert flight.travel[0, 0].tolist() == [4.0, -2.0]
 
@@ -83,14 +79,14 @@ def test_whole_pixels_seen_tell_of_parts_of_them() -> None:
     for time in range(1, 31):
         there = int(time * 4 / 3)
         found = seen_at([float(there - place), 0.0])
-        flight, place = cell(torch.rand(1, 1, 3), square(5, 5), flight, found), there
+        flight, place = cell(torch.rand(1, 1, 3), room_of(square(5, 5)), flight, found), there
     assert flight.velocity[0, 0, 0].item() == pytest.approx(4 / 3, abs=0.1)
 
 
 def test_axes_and_layers_are_told_apart_by_what_they_are_told_alone() -> None:
     cell, light = SlotCell(3, 5), torch.cat([square(3, 4), square(9, 1)], dim=1)
-    flight = cell(torch.rand(1, 1, 3).expand(1, 2, 3), light, cell.start(light))
-    swapped = cell(torch.zeros(1, 2, 3), light.flip(1), cell.start(light))
-    plain = cell(torch.zeros(1, 2, 3), light, cell.start(light))
+    flight = cell(torch.rand(1, 1, 3).expand(1, 2, 3), room_of(light), cell.start(light))
+    swapped = cell(torch.zeros(1, 2, 3), room_of(light.flip(1)), cell.start(light))
+    plain = cell(torch.zeros(1, 2, 3), room_of(light), cell.start(light))
     torch.testing.assert_close(swapped.travel.flip(1), plain.travel)
     assert not torch.equal(flight.travel, plain.travel)
