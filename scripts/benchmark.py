@@ -70,19 +70,6 @@ def quality(
 
 
 @app.command()
-def paths(
-    steps: Annotated[int, typer.Option(help="Steps of 32 paths.")] = 8000,
-    rate: Annotated[float, typer.Option(help="Learning rate, which falls to zero.")] = 0.003,
-    root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for weights to start a training from.")] = None,
-) -> None:
-    """How well framepred's forecaster can follow what flies and bounces, if it is found exactly."""
-    from benchmarks.paths import train_on_paths
-
-    train_on_paths(steps, rate, root, output)
-
-
-@app.command()
 def decoding(
     videos: Annotated[list[Path] | None, typer.Argument(help="Video files; without them one is made.")] = None,
     clips: Annotated[int, typer.Option(help="Clips a run.")] = 40,
