@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from framepred.tracking import Tracks
@@ -129,16 +129,12 @@ def room_of(light: Float[Tensor, "n k h w"]) -> Room:
     for axis in (-2, -1):
         profile, brightest = light.sum(dim=axis), light.amax(dim=axis)
         side = profile.shape[-1]
-        places = torch.arange(side, device=light.device, dtype=light.dtype) + 0.5
-        centre = (profile @ places + side / 2) / total
+        at = torch.arange(side, device=light.device, dtype=light.dtype)
+        centre = (profile @ (at + 0.5) + side / 2) / total
         lit = brightest > LIT * brightest.amax(dim=-1, keepdim=True).clamp(min=0.2)
-        along.append(torch.stack([centre, side - centre, _dark(lit), _dark(lit.flip(-1))], dim=-1))
+        first, last = torch.where(lit, at, side).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
+        along.append(torch.stack([centre, side - centre, first, side - 1 - last], dim=-1))
     return Room(torch.stack(along, dim=2), total[..., None].log() / 4)
-
-
-def _dark(lit: Bool[Tensor, "n k s"]) -> Float[Tensor, "n k"]:
-    """How many there are before the first lit one; all, if none is."""
-    return (lit.cumsum(dim=-1) == 0).sum(dim=-1).float()
 
 
 def _in_waves(distances: Tensor) -> Tensor:

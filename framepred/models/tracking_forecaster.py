@@ -13,7 +13,7 @@ from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.slot_cell import PACE, Flight, SlotCell, room_of
+from framepred.models.slot_cell import PACE, Flight, Room, SlotCell, room_of
 from framepred.tracking import track
 from framepred.warping import local_correlation, local_correlation_macs, shift
 
@@ -57,10 +57,17 @@ class _Scene(NamedTuple):
     slot: Tensor
     """Hidden state of the cell that follows each layer, ``(n, k, 2, slot)``; its cell state comes next."""
     slot_cell: Tensor
+    distances: Tensor
+    """Where the layers are in the last observed frame, ``(n, k, 2, 4)``, and their size, ``(n, k, 1)``: a Room."""
+    size: Tensor
 
     @property
     def flight(self) -> Flight:
         return Flight(self.travel, self.velocity, self.slot, self.slot_cell)
+
+    @property
+    def room(self) -> Room:
+        return Room(self.distances, self.size)
 
 
 class TrackingForecaster(PretrainedForecaster):
@@ -151,16 +158,16 @@ class TrackingForecaster(PretrainedForecaster):
         else:
             layers = self._taken(drawn, here, aligned, found.agreement.to(here.dtype))
         light = layers.mean(dim=2).relu()
-        flight = self.slot(_seen(coarse[0], light), room_of(light), scene.flight, found)
-        return self._scene(frame, layers, flight, drawn, coarse, fine)
+        room = room_of(light)
+        flight = self.slot(_seen(coarse[0], light), room, scene.flight, found)
+        return self._scene(frame, layers, flight, drawn, coarse, fine, room)
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future: memory sees it, the layers stay as they were last observed."""
         frame, scene = frame.clamp(0, 1), _Scene(*state)
         coarse, fine = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
-        now, then = (layers.mean(dim=2).relu() for layers in (scene.moved, scene.layers))
-        flight = self.slot(_seen(coarse[0], now), room_of(then), scene.flight)
-        return self._scene(frame, scene.layers, flight, self._drawn(coarse[0], fine[0]), coarse, fine)
+        flight = self.slot(_seen(coarse[0], scene.moved.mean(dim=2).relu()), scene.room, scene.flight)
+        return self._scene(frame, scene.layers, flight, self._drawn(coarse[0], fine[0]), coarse, fine, scene.room)
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, ``(b, c, h, w)``."""
@@ -208,14 +215,14 @@ class TrackingForecaster(PretrainedForecaster):
         return local_correlation_macs(self.reach, COARSE) * cells + transforms
 
     def _start(self, frame: Frame) -> _Scene:
-        """Empty layers and memory; all but ``depth`` and ``residual`` is read of it."""
+        """Empty layers and memory; all but ``depth``, ``residual`` and the room is read of it."""
         here = fold(frame, self.channels, COARSE)
         count = len(here)
         empty = here.new_zeros(count, self.layers, *here.shape[1:])
         coarse, fine = here[..., ::COARSE, ::COARSE], here[..., ::FINE, ::FINE]
         (hidden, cell), (drawing, paper) = self.follow.start(coarse), self.draw.start(fine)
-        travel, velocity, slot, slot_cell = self.slot.start(empty)
-        return _Scene(frame, empty, empty, travel, velocity, fine, fine, hidden, cell, drawing, paper, slot, slot_cell)
+        flight, room = self.slot.start(empty), room_of(empty[:, :, 0])
+        return _Scene(frame, empty, empty, *flight[:2], fine, fine, hidden, cell, drawing, paper, *flight[2:], *room)
 
     def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory]:
         """Both maps of memory, one frame later; ``aligned`` are the layers where they were found."""
@@ -239,12 +246,11 @@ class TrackingForecaster(PretrainedForecaster):
         return kept + share * (here[:, None] - kept)
 
     def _scene(
-        self, frame: Frame, layers: Tensor, flight: Flight, drawn: Tensor, coarse: _Memory, fine: _Memory
+        self, frame: Frame, layers: Tensor, flight: Flight, drawn: Tensor, coarse: _Memory, fine: _Memory, room: Room
     ) -> State:
         moved = shift(layers, flight.travel)
         depth, residual = self.depth(drawn), self.residual(drawn)
-        travel, velocity, *slot = flight
-        return _Scene(frame, layers, moved, travel, velocity, depth, residual, *coarse, *fine, *slot)
+        return _Scene(frame, layers, moved, *flight[:2], depth, residual, *coarse, *fine, *flight[2:], *room)
 
 
 def _risen(coarse: Tensor) -> Tensor:
