@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
+from framepred.errors import FramepredError
 from framepred.models import TrackingForecaster
 from framepred.models.pretrained import load
 from framepred.models.slot_cell import PACE, Room, SlotCell, room_of
@@ -44,20 +45,25 @@ def main(
     output: Annotated[Path, typer.Argument(help="Folder for the new weights.")],
     digits: Annotated[str, typer.Option(help="mnist, fashion-mnist or mnist-5k.")] = "mnist",
     root: Annotated[str | None, typer.Option(help="Folder of the digits' IDX files.")] = None,
-    clips: Annotated[int, typer.Option(help="Clips that the network watches.")] = 3000,
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 6000,
-    batch: Annotated[int, typer.Option(help="Paths a step; half of them of single digits.")] = 64,
+    clips: Annotated[int, typer.Option(min=1, help="Clips that the network watches.")] = 3000,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")] = 6000,
+    batch: Annotated[int, typer.Option(min=2, help="Paths a step; half of them of single digits.")] = 64,
     rate: Annotated[float, typer.Option(help="Learning rate, which falls to zero.")] = 0.002,
     seed: Annotated[int, typer.Option(help="Of the clips and of chance.")] = 0,
 ) -> None:
     """Watch, then train, and print how far the cell is off on clips of the validation split."""
-    net = load(weights)
+    try:
+        net = load(weights)
+        validation = MovingMNIST("val", length=LENGTH, digits=digits, root=root)
+        single = MovingMNIST("train", seed=seed, length=LENGTH, digits_per_clip=1, digits=digits, root=root)
+        pairs = MovingMNIST("train", seed=seed + 1, length=LENGTH, digits=digits, root=root)
+    except FramepredError as error:
+        raise typer.BadParameter(str(error)) from None
     if not isinstance(net, TrackingForecaster):
         raise typer.BadParameter(f"{weights} is no TrackingForecaster, so it has no cell that follows layers.")
     torch.manual_seed(seed)
-    single = MovingMNIST("train", seed=seed, length=LENGTH, digits_per_clip=1, digits=digits, root=root)
-    watched = watch(net, MovingMNIST("train", seed=seed + 1, length=LENGTH, digits=digits, root=root), clips)
-    held_out = watch(net, MovingMNIST("val", length=LENGTH, digits=digits, root=root), max(1, min(200, clips // 10)))
+    watched = watch(net, pairs, clips)
+    held_out = watch(net, validation, max(1, min(200, clips // 10)))
     typer.echo(f"{len(watched.size):,} layers followed in {clips:,} clips; at first {told(net.slot, held_out)}")
     optimizer = torch.optim.AdamW(net.slot.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
     for step in range(steps):
