@@ -72,7 +72,7 @@ def test_a_gate_loses_or_reverses_velocity_after_the_step() -> None:
 
 
 def test_whole_pixels_seen_tell_of_parts_of_them() -> None:
-    """A third of a pixel a frame, seen rounded down: after thirty frames velocity is known to a tenth."""
+    """Four thirds of a pixel a frame, seen rounded down: after thirty frames velocity is known to a tenth."""
     torch.manual_seed(0)
     cell = cell_of(-1.0, -3.0)
     flight, place = cell.start(torch.zeros(1, 1)), 0
