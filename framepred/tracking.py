@@ -1,10 +1,12 @@
 """Where the pieces of a scene went: each layer is looked for in the frame that came, the dominant one first."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from framepred.warping import full, local_mean, shift
 
@@ -31,11 +33,12 @@ class Tracks(NamedTuple):
     """How far right and down of its place each layer was found, pixels."""
     score: Float[Tensor, "b k 1"]
     """How much of the frame it is: 1 for a frame that shows this layer and nothing else, 0 for nothing of it."""
+    aligned: Float[Tensor, "b k c h w"]
+    """The layers, moved to where they were found."""
     agreement: Float[Tensor, "b k h w"]
     """Where the frame looks as the layer does there, in [0, 1]."""
 
 
-@torch.no_grad()
 def track(
     frame: Float[Tensor, "b c h w"], layers: Float[Tensor, "b k c h w"], expected: Float[Tensor, "b k 2"], reach: int
 ) -> Tracks:
@@ -45,7 +48,7 @@ def track(
     motion first: Irani, Rousso & Peleg 1994, "Computing occluding and transparent motions"), by Fourier transform.
     Layers that look alike so come to follow different objects. The place is that of the highest score, to a part of a
     pixel by the mean of its neighbours. A layer is looked for as it is, not resampled to where it is expected: what
-    moved by whole pixels is found at whole pixels. No gradient passes.
+    moved by whole pixels is found at whole pixels. Gradient passes through what ``aligned`` shows alone.
 
     Args:
         frame: ``(b, c, h, w)``.
@@ -53,47 +56,52 @@ def track(
         expected: ``(b, k, 2)``, how far right and down of there they should be, pixels.
         reach: farthest along an axis that a layer may be off the whole pixel next to where it is expected.
     """
-    seen, layers, expected = full(frame).mean(dim=1), full(layers).mean(dim=2, keepdim=True), full(expected)
+    seen, pictures = full(frame.detach()).mean(dim=1), full(layers.detach()).mean(dim=2, keepdim=True)
+    expected = full(expected.detach())
     whole = expected.round()
-    templates = shift(layers, whole)[:, :, 0]
-    detail, templates = seen - local_mean(seen, BACKGROUND), templates - local_mean(templates, BACKGROUND)
-    templates = templates / (_norm(detail)[:, None] * _norm(templates))
+    details = torch.cat([seen[:, None], shift(pictures, whole)[:, :, 0]], dim=1)
+    details = details - local_mean(details, BACKGROUND)
+    norms = torch.linalg.vector_norm(details, dim=(-2, -1), keepdim=True) + 1e-3
+    size = [side + 2 * reach for side in seen.shape[-2:]]
+    templates = torch.fft.rfft2(details[:, 1:] / norms[:, 1:], s=size).conj()
+    unexplained = details[:, 0] / norms[:, 0]
     brightness = local_mean(seen.square(), PATCH) + 0.04
-    unexplained = torch.ones_like(seen)
     found: list[Tracks] = []
-    for layer, template, here, near in zip(
-        *(each.unbind(dim=1) for each in (layers, templates, expected, whole)), strict=True
+    for layer, template, here, off in zip(
+        *(each.unbind(dim=1) for each in (layers, templates, expected, expected - whole)), strict=True
     ):
-        place, score = _peak(_correlation(unexplained * detail, template, reach), here - near)
-        travel = here + (near + place - here) * (40 * (score - SURE)).sigmoid()[:, None]
-        there = shift(layer, travel)[:, 0]
-        energy, wrong = local_mean(torch.stack([there.square(), (seen - there).square()]), PATCH)
+        around = functional.pad(unexplained, (reach, reach, reach, reach))
+        correlation = torch.fft.irfft2(torch.fft.rfft2(around) * template, s=size)
+        place, score = _peak(correlation[:, : 2 * reach + 1, : 2 * reach + 1], off)
+        travel = here + place * (40 * (score - SURE)).sigmoid()[:, None]
+        aligned = shift(layer, travel)
+        there = full(aligned.detach()).mean(dim=1)
+        energy, wrong = local_mean(torch.stack([there, seen - there]).square(), PATCH)
         agreement = (wrong / (brightness + energy) * (-2 / TOLERANCE)).exp()
         unexplained = unexplained * (1 - agreement)
-        found.append(Tracks(travel, score[:, None], agreement))
+        found.append(Tracks(travel, score[:, None], aligned, agreement))
     return Tracks(*(torch.stack(parts, dim=1) for parts in zip(*found, strict=True)))
 
 
-def _norm(picture: Tensor) -> Tensor:
-    """The root of a picture's energy, ``(*b, 1, 1)``."""
-    return picture.square().sum((-2, -1), keepdim=True).sqrt() + 1e-3
-
-
-def _correlation(frame: Tensor, template: Tensor, reach: int) -> Tensor:
-    """The product of the two with the template moved by each offset, rows of ``(b, 2·reach + 1, 2·reach + 1)``."""
-    size = [side + 2 * reach for side in frame.shape[-2:]]
-    spectrum = torch.fft.rfft2(frame, s=size) * torch.fft.rfft2(template, s=size).conj()
-    span = torch.arange(-reach, reach + 1, device=frame.device)
-    correlation: Tensor = torch.fft.irfft2(spectrum, s=size)
-    return correlation[:, span[:, None], span]
+def nowhere(layers: Float[Tensor, "b k c h w"]) -> Tracks:
+    """Layers that nothing was looked for in: none has moved."""
+    still = full(layers).new_zeros(*layers.shape[:2], 2)
+    return Tracks(still, still[..., :1], layers, full(layers).new_zeros(layers[:, :, 0].shape))
 
 
 def _peak(scores: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """The offset of the highest score ``(b, 2)``, to a part of a pixel, and the score ``(b,)``."""
-    reach = scores.shape[-1] // 2
-    span = torch.arange(-reach, reach + 1, device=scores.device, dtype=scores.dtype)
+    """How far from ``expected`` the highest score is ``(b, 2)``, to a part of a pixel, and the score ``(b,)``."""
+    places, beside = _offsets(scores.shape[-1] // 2, scores.dtype, scores.device)
+    scores, places = scores.flatten(1), places - expected[:, None]
+    score, at = (scores - STAY * places.square().sum(dim=-1)).max(dim=1)
+    return ((80 * scores + beside[at]).softmax(dim=1)[:, None] @ places)[:, 0], score
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # what training needs too
+def _offsets(reach: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """All offsets ``(m, 2)``, right and down, in rows; and for each ``(m, m)``: 0 at its neighbours, elsewhere -inf."""
+    span = torch.arange(-reach, reach + 1, dtype=dtype)
     places = torch.stack([span.repeat(2 * reach + 1), span.repeat_interleave(2 * reach + 1)], dim=-1)
-    score, at = (scores.flatten(1) - STAY * (places - expected[:, None]).square().sum(dim=-1)).max(dim=1)
-    near = ((places - places[at][:, None]).abs() <= 1.5).all(dim=-1)
-    weight = (80 * scores.flatten(1)).masked_fill(~near, -torch.inf).softmax(dim=1)
-    return weight @ places, score
+    near = (places[:, None] - places).abs().amax(dim=-1) < 2
+    return places.to(device), torch.zeros(near.shape, dtype=dtype).masked_fill(~near, -torch.inf).to(device)

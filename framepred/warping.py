@@ -2,9 +2,8 @@
 
 from functools import lru_cache
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,7 +14,7 @@ Picture = Float[Tensor, "b c h w"]
 Pictures = Float[Tensor, "*b c h w"]
 Displacement = Float[Tensor, "b 2 h w"]
 CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
-Plane = Float[Tensor, "*b h w"]
+Planes = Float[Tensor, "*b h w"]
 Frame = Float[Tensor, "b 1 h w"]
 Correlation = Float[Tensor, "b r h_coarse w_coarse"]
 
@@ -44,8 +43,11 @@ def shift(picture: Pictures, offset: Float[Tensor, "*b 2"]) -> Pictures:
         offset: ``(*b, 2)``, to the right and down, in pixels.
     """
     height, width = picture.shape[-2:]
-    right, down = offset[..., None].unbind(dim=-2)
-    return _moving(down, height) @ picture @ _moving(right, width).mT
+    if height == width:
+        columns, rows = _moving(offset, width).unbind(dim=-3)
+    else:
+        columns, rows = _moving(offset[..., 0], width), _moving(offset[..., 1], height)
+    return rows[..., None, :, :] @ picture @ columns[..., None, :, :].mT
 
 
 def _moving(offset: Float[Tensor, "*b"], size: int) -> Float[Tensor, "*b size size"]:
@@ -85,7 +87,7 @@ def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Cor
     Returns:
         ``(b, (2·reach + 1)², h/cell, w/cell)``.
     """
-    frame, before = _detail(frame), _detail(before)
+    frame, before = _detail(torch.stack([frame, before]))
     height, width = frame.shape[-2:]
     around = functional.pad(before[:, 0], (reach, reach, reach, reach))
     shifted = around.unfold(1, height, 1).unfold(2, width, 1)  # a view, (b, 2·reach + 1, 2·reach + 1, h/2, w/2)
@@ -122,41 +124,47 @@ def between_correlation(before: Frame, after: Frame, distances: tuple[int, int],
 
 
 def local_correlation_macs(reach: int, cell: int) -> int:
-    """Multiply-accumulates of :func:`local_correlation` for each cell: halves, products and windows."""
-    pixels, window = (cell // 2) ** 2, cell**2
-    return 2 * 4 * pixels + (2 * reach + 1) ** 2 * (pixels + window) + pixels + window
+    """Multiply-accumulates of :func:`local_correlation` for each cell that are no matrix products."""
+    return ((2 * reach + 1) ** 2 + 1) * (cell // 2) ** 2
 
 
-def _pooled(scores: Tensor, cell: int) -> Tensor:
-    """The mean over a window of two cells around each cell."""
-    return functional.avg_pool2d(scores, 2 * cell, stride=cell, padding=cell // 2)
+def _pooled(scores: Pictures, cell: int) -> Float[Tensor, "*b c h_coarse w_coarse"]:
+    """The mean over a window of two cells around each cell; beyond the edge there are zeros."""
+    return _mean(scores, side=2 * cell, every=cell, beyond=True)
 
 
-def _detail(frame: Frame) -> Float[Tensor, "b 1 h_half w_half"]:
-    half = functional.avg_pool2d(frame, 2)
+def _detail(frames: Pictures) -> Float[Tensor, "*b c h_half w_half"]:
+    half = _mean(frames, side=2, every=2, beyond=False)
     return half - local_mean(half, DETAIL)
 
 
-def local_mean(picture: Plane, side: int) -> Plane:
-    """The mean over a window of ``side`` pixels, an odd number, around each pixel; beyond the edge there is nothing.
+def local_mean(pictures: Planes, side: int) -> Planes:
+    """The mean over a window of ``side`` pixels, an odd number, around each pixel; beyond the edge there is nothing."""
+    return _mean(pictures, side, every=1, beyond=False)
 
-    Two products with banded matrices: for the sizes that networks see, faster than any sliding window.
-    """
-    with torch.autocast(picture.device.type, enabled=False):
-        picture = full(picture)
-        rows, columns = (torch.from_numpy(_band(size, side)).to(picture) for size in picture.shape[-2:])
-        return rows @ picture @ columns.T
+
+def _mean(pictures: Planes, side: int, every: int, beyond: bool) -> Float[Tensor, "*b h_coarse w_coarse"]:
+    """Two products with banded matrices: for the sizes that networks see, faster than any sliding window."""
+    with torch.autocast(pictures.device.type, enabled=False):
+        pictures = full(pictures)
+        rows, columns = (
+            _windows(size, side, every, beyond, pictures.dtype, pictures.device) for size in pictures.shape[-2:]
+        )
+        return rows @ pictures @ columns.T
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # what training needs too
+def _windows(
+    size: int, side: int, every: int, beyond: bool, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "coarse size"]:
+    """The matrix that takes the mean of ``side`` neighbours, around every how many-th; ``beyond`` counts as zeros."""
+    first = torch.arange(0, size, every)[:, None] - (side - every) // 2
+    at = torch.arange(size)
+    within = ((first <= at) & (at < first + side)).to(device, dtype)
+    return within / (side if beyond else within.sum(dim=1, keepdim=True))
 
 
 def full(picture: Tensor) -> Tensor:
     """In single precision at least: what measures needs it."""
     return picture if picture.dtype == torch.float64 else picture.float()
-
-
-@lru_cache(maxsize=64)
-def _band(size: int, side: int) -> Float64[np.ndarray, "size size"]:
-    """The matrix that takes the mean of ``side`` neighbours."""
-    at = np.arange(size)
-    band = (np.abs(at[:, None] - at) <= side // 2).astype(np.float64)
-    mean: np.ndarray = band / band.sum(axis=1, keepdims=True)
-    return mean

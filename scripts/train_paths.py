@@ -130,10 +130,11 @@ def misses(cell: SlotCell, paths: Paths) -> tuple[Tensor, Tensor]:
     """How far each next place is missed, ``(n, t - 1, 2)`` pixels, and what that counts, ``(n, t - 1)``."""
     seen, distances, size, travel, score = (part[:, :, None] for part in paths)  # one layer a row
     flight = cell.start(seen[:, 0])
+    unseen = torch.empty(0)  # the cell is shown no pictures
     missed = []
     for time in range(LENGTH - 1):
         last = min(time, CONTEXT - 1)
-        found = Tracks(travel[:, time], score[:, time], seen[:, time]) if time < CONTEXT else None
+        found = Tracks(travel[:, time], score[:, time], unseen, unseen) if time < CONTEXT else None
         flight = cell(seen[:, time], Room(distances[:, last], size[:, last]), flight, found)
         missed.append((flight.travel - travel[:, last + 1 : time + 2].sum(dim=1))[:, 0])
     light = (4 * paths.size[:, CONTEXT - 1]).exp() / 100

@@ -71,6 +71,10 @@ def test_light_on_a_bright_ground_is_followed_too() -> None:
     assert track(frame, layer[:, None], STILL, reach=5).travel.abs().max() < 0.5  # the ground is the dominant motion
 
 
-def test_no_gradient_passes() -> None:
-    frame = torch.rand(1, 1, 16, 16, requires_grad=True)
-    assert not any(part.requires_grad for part in track(frame, frame[:, None], STILL, reach=2))
+def test_gradient_passes_through_what_layers_show_and_not_through_where_they_are_found() -> None:
+    frame, layer = torch.rand(1, 1, 16, 16, requires_grad=True), torch.rand(1, 1, 1, 16, 16, requires_grad=True)
+    found = track(frame, layer, STILL.clone().requires_grad_(), reach=2)
+    assert not any(part.requires_grad for part in (found.travel, found.score, found.agreement))
+    (gradient,) = torch.autograd.grad(found.aligned.sum(), layer, retain_graph=True)
+    assert gradient.sum() == pytest.approx(16 * 16)
+    assert torch.autograd.grad(found.aligned.sum(), frame, allow_unused=True) == (None,)

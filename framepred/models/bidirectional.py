@@ -185,13 +185,10 @@ class BidirectionalForecaster(PretrainedForecaster, Restorer):
         _refuse()
 
     def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one frame's correlations and, as if it were missing, of its warps and agreements.
-
-        An agreement is a product at each pixel, and four for the two-cell window around it.
-        """
+        """Multiply-accumulates of one frame's correlations and, as if it were missing, of its warps and agreements."""
         rows, columns = (side + -side % COARSE for side in (height, width))
         correlations = 2 * local_correlation_macs(self.reach, COARSE) // COARSE**2
-        agreements = 5 * (2 * self.reach + 1) ** 2
+        agreements = (2 * self.reach + 1) ** 2  # a product at each pixel
         warps = 4 * 2 * self.layers * (self.channels + 2)
         return (correlations + agreements + warps) * rows * columns
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from framepred.tracking import Tracks
 from framepred.warping import full
@@ -65,12 +66,20 @@ class SlotCell(nn.Module):
         slot: width of the memory.
     """
 
+    axis: Tensor
+    signs: Tensor
+    """Which way each distance of a Room changes as a layer moves on."""
+    waves: Tensor
+
     def __init__(self, seen: int, slot: int) -> None:
         super().__init__()
         self.width = slot
         self.lstm = nn.LSTMCell(seen + 8 * (1 + 2 * WAVES) + 6, slot)
         self.think = nn.Linear(slot, slot)
         self.act = nn.Linear(slot, 5)
+        self.register_buffer("axis", torch.tensor([-1.0, 1.0]), persistent=False)
+        self.register_buffer("signs", torch.tensor([1.0, -1.0, 1.0, -1.0]), persistent=False)
+        self.register_buffer("waves", math.pi / FAR * 2.0 ** torch.arange(WAVES)[:, None], persistent=False)
         with torch.no_grad():
             self.act.weight.mul_(0.1)
             self.act.bias.copy_(torch.tensor([GAIN, 0.0, -STEADY, 0.0, 0.0]))
@@ -103,14 +112,13 @@ class SlotCell(nn.Module):
             else:
                 ahead = torch.zeros_like(flight.travel)
                 off, score = found.travel - flight.travel, found.score
-            signs = torch.tensor([1.0, -1.0, 1.0, -1.0], device=seen.device)
-            now = room.distances + ahead[..., None] * signs
-            distances = torch.cat([now, now + flight.velocity[..., None] * signs], dim=-1)
-            axis = torch.tensor([-1.0, 1.0], device=seen.device).expand_as(off)
+            now = room.distances + ahead[..., None] * self.signs
+            distances = torch.cat([now, now + flight.velocity[..., None] * self.signs], dim=-1)
+            alike = (each.expand_as(off) for each in (score, room.size, self.axis))
             observed = torch.full_like(off, float(found is not None))
-            told = [flight.velocity / PACE, off / PACE, score.expand_as(off), room.size.expand_as(off), axis, observed]
+            told = torch.stack([flight.velocity / PACE, off / PACE, *alike, observed], dim=-1)
             about = full(seen)[:, :, None].expand(-1, -1, 2, -1)
-            given = torch.cat([about, _in_waves(distances), torch.stack(told, dim=-1)], dim=-1)
+            given = torch.cat([about, *self._in_waves(distances), told], dim=-1)
             memory = flight.hidden.flatten(0, 2), flight.cell.flatten(0, 2)
             hidden, cell = (part.view_as(flight.hidden) for part in self.lstm(given.flatten(0, 2), memory))
             place_gain, speed_gain, turn, change, nudge = self.act(self.think(hidden).relu()).unbind(dim=-1)
@@ -120,25 +128,24 @@ class SlotCell(nn.Module):
             travel = ahead + velocity + PACE * nudge
             return Flight(travel, (1 - 2 * turn.sigmoid()) * velocity + PACE * change, hidden, cell)
 
+    def _in_waves(self, distances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Distances in units of NEAR, less one, and their sines and cosines."""
+        bounded = distances.clamp(-FAR, FAR)
+        phases = (bounded[..., None, :] * self.waves).flatten(-2)
+        return bounded / NEAR - 1, phases.sin(), phases.cos()
+
 
 @torch.no_grad()
 def room_of(light: Float[Tensor, "n k h w"]) -> Room:
     """Measured of the light of each layer; what holds none is in the middle."""
-    total = light.sum((-2, -1)) + 1
-    along = []
-    for axis in (-2, -1):
-        profile, brightest = light.sum(dim=axis), light.amax(dim=axis)
-        side = profile.shape[-1]
-        at = torch.arange(side, device=light.device, dtype=light.dtype)
-        centre = (profile @ (at + 0.5) + side / 2) / total
-        lit = brightest > LIT * brightest.amax(dim=-1, keepdim=True).clamp(min=0.2)
-        first, last = torch.where(lit, at, side).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
-        along.append(torch.stack([centre, side - centre, first, side - 1 - last], dim=-1))
-    return Room(torch.stack(along, dim=2), total[..., None].log() / 4)
-
-
-def _in_waves(distances: Tensor) -> Tensor:
-    """Distances in units of NEAR, less one, and their sines and cosines."""
-    bounded = distances.clamp(-FAR, FAR)
-    phases = torch.cat([bounded * (math.pi / FAR * 2**wave) for wave in range(WAVES)], dim=-1)
-    return torch.cat([bounded / NEAR - 1, phases.sin(), phases.cos()], dim=-1)
+    height, width = light.shape[-2:]
+    square = functional.pad(light, (0, max(height - width, 0), 0, max(width - height, 0)))
+    profile = torch.stack([square.sum(dim=-2), square.sum(dim=-1)], dim=2)
+    brightest = torch.stack([square.amax(dim=-2), square.amax(dim=-1)], dim=2)
+    lit = brightest > LIT * brightest.amax(dim=-1, keepdim=True).clamp(min=0.2)
+    sides = light.new_tensor([width, height])
+    at = torch.arange(square.shape[-1], device=light.device, dtype=light.dtype)
+    first, last = torch.where(lit, at, sides[:, None]).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
+    total = light.sum((-2, -1))[..., None] + 1
+    centre = (profile @ (at + 0.5) + sides / 2) / total
+    return Room(torch.stack([centre, sides - centre, first, sides - 1 - last], dim=-1), total.log() / 4)

@@ -14,7 +14,7 @@ from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
 from framepred.models.slot_cell import PACE, Flight, Room, SlotCell, room_of
-from framepred.tracking import track
+from framepred.tracking import Tracks, nowhere, track
 from framepred.warping import local_correlation, local_correlation_macs, shift
 
 FINE, COARSE = 4, 8
@@ -149,14 +149,9 @@ class TrackingForecaster(PretrainedForecaster):
         check_frame(frame, state, self.channels)
         scene = self._start(frame) if state is None else _Scene(*state)
         here = fold(frame, self.channels, COARSE)
-        found = track(here, scene.layers, scene.travel, 2 * self.reach)
-        aligned = shift(scene.layers, found.travel)
-        coarse, fine = self._memory(here, aligned, scene)
-        drawn = self._drawn(coarse[0], fine[0])
-        if state is None:
-            layers = here[:, None].expand_as(scene.layers)
-        else:
-            layers = self._taken(drawn, here, aligned, found.agreement.to(here.dtype))
+        found = nowhere(scene.layers) if state is None else track(here, scene.layers, scene.travel, 2 * self.reach)
+        coarse, fine, drawn = self._memory(here, found.aligned, scene)
+        layers = here[:, None].expand_as(scene.layers) if state is None else self._taken(drawn, here, found)
         light = layers.mean(dim=2).relu()
         room = room_of(light)
         flight = self.slot(_seen(coarse[0], light), room, scene.flight, found)
@@ -165,9 +160,9 @@ class TrackingForecaster(PretrainedForecaster):
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future: memory sees it, the layers stay as they were last observed."""
         frame, scene = frame.clamp(0, 1), _Scene(*state)
-        coarse, fine = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
+        coarse, fine, drawn = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
         flight = self.slot(_seen(coarse[0], scene.moved.mean(dim=2).relu()), scene.room, scene.flight)
-        return self._scene(frame, scene.layers, flight, self._drawn(coarse[0], fine[0]), coarse, fine, scene.room)
+        return self._scene(frame, scene.layers, flight, drawn, coarse, fine, scene.room)
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, ``(b, c, h, w)``."""
@@ -185,7 +180,8 @@ class TrackingForecaster(PretrainedForecaster):
         weighted by the light of the layer.
         """
         scene = _Scene(*state)
-        found = track(fold(to_unit(frame), self.channels, COARSE), scene.layers, scene.travel, 2 * self.reach)
+        with torch.no_grad():
+            found = track(fold(to_unit(frame), self.channels, COARSE), scene.layers, scene.travel, 2 * self.reach)
         light = scene.moved.detach().mean(dim=2).relu().sum((-2, -1)) / 50
         weight = light * (found.score[..., 0] > FOUND)
         distance = functional.huber_loss(scene.travel / PACE, found.travel / PACE, reduction="none", delta=1 / PACE)
@@ -224,26 +220,24 @@ class TrackingForecaster(PretrainedForecaster):
         flight, room = self.slot.start(empty), room_of(empty[:, :, 0])
         return _Scene(frame, empty, empty, *flight[:2], fine, fine, hidden, cell, drawing, paper, *flight[2:], *room)
 
-    def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory]:
-        """Both maps of memory, one frame later; ``aligned`` are the layers where they were found."""
+    def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory, Tensor]:
+        """Both maps of memory, one frame later, and what is drawn from; ``aligned`` are the layers where they are."""
         before = fold(scene.frame, self.channels, COARSE)
         pictures = torch.cat([here, before, scene.moved.flatten(1, 2), aligned.flatten(1, 2)], dim=1)
         signal = self.embed(functional.pixel_unshuffle(pictures, FINE)).relu()
         matches = local_correlation(here.mean(1, keepdim=True), before.mean(1, keepdim=True), self.reach, COARSE)
         hidden, cell = self.follow(self.descend(signal) + self.match(matches), (scene.coarse, scene.coarse_cell))
-        drawing, paper = self.draw(torch.cat([signal, _risen(hidden)], dim=1), (scene.fine, scene.fine_cell))
-        return (hidden, cell), (drawing, paper)
+        risen = functional.pixel_shuffle(hidden, COARSE // FINE)
+        drawing, paper = self.draw(torch.cat([signal, risen], dim=1), (scene.fine, scene.fine_cell))
+        return (hidden, cell), (drawing, paper), torch.cat([drawing, risen], dim=1)
 
-    def _drawn(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        return torch.cat([fine, _risen(coarse)], dim=1)
-
-    def _taken(self, drawn: Tensor, here: Tensor, aligned: Tensor, agreement: Tensor) -> Tensor:
+    def _taken(self, drawn: Tensor, here: Tensor, found: Tracks) -> Tensor:
         """The layers: each pixel of the frame goes to one of them, the others keep what the frame may be hiding."""
         take, keep = functional.pixel_shuffle(self.take(drawn), FINE).to(here.dtype).chunk(2, dim=1)
-        share = (take + CERTAIN * agreement).softmax(dim=1)[:, :, None]
-        wrong = (aligned - here[:, None]).square().mean(dim=2, keepdim=True)
-        kept = (keep[:, :, None] + 3 - 20 * wrong).sigmoid() * aligned
-        return kept + share * (here[:, None] - kept)
+        share = (take + CERTAIN * found.agreement.to(here.dtype)).softmax(dim=1)[:, :, None]
+        wrong = (found.aligned - here[:, None]).square().mean(dim=2, keepdim=True)
+        kept = (keep[:, :, None] + 3 - 20 * wrong).sigmoid() * found.aligned
+        return torch.lerp(kept, here[:, None], share)
 
     def _scene(
         self, frame: Frame, layers: Tensor, flight: Flight, drawn: Tensor, coarse: _Memory, fine: _Memory, room: Room
@@ -251,10 +245,6 @@ class TrackingForecaster(PretrainedForecaster):
         moved = shift(layers, flight.travel)
         depth, residual = self.depth(drawn), self.residual(drawn)
         return _Scene(frame, layers, moved, *flight[:2], depth, residual, *coarse, *fine, *flight[2:], *room)
-
-
-def _risen(coarse: Tensor) -> Tensor:
-    return functional.pixel_shuffle(coarse, COARSE // FINE)
 
 
 def _seen(coarse: Tensor, light: Tensor) -> Tensor:

@@ -86,7 +86,8 @@ def test_macs_follow_the_formula() -> None:
     step = coarse_cells * (16 * embedding * coarse + 25 * coarse + 9 * 2 * coarse * 4 * coarse + 2 * k * coarse)
     step += fine_cells * (16 * (2 + k) * embedding + 9 * (embedding + coarse // 4 + fine) * 4 * fine)
     step += fine_cells * shown * (k + 16)
-    step += 2 * 2 * 32**3  # local means of two frames at half resolution
+    halves, means, windows = 2 * (32 * 64 * 64 + 32 * 64 * 32), 2 * 2 * 32**3, (25 + 1) * (8 * 32 * 32 + 8 * 32 * 8)
+    step += halves + means + windows  # of the correlation
     take = fine_cells * shown * 16 * k
     unseen = net.uncounted_macs(64, 64)
     assert macs_per_clip(net, 10, 10, (1, 64, 64)) == 19 * (step + unseen) + 10 * take

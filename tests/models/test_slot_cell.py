@@ -13,7 +13,7 @@ def square(x: int, y: int, wide: int = 4, high: int = 2) -> torch.Tensor:
 
 
 def seen_at(travel: list[float]) -> Tracks:
-    return Tracks(torch.tensor([[travel]]), torch.ones(1, 1, 1), torch.ones(1, 1, 12, 16))
+    return Tracks(torch.tensor([[travel]]), torch.ones(1, 1, 1), torch.ones(1, 1, 1, 12, 16), torch.ones(1, 1, 12, 16))
 
 
 def cell_of(place_gain: float, speed_gain: float, turn: float = -50.0) -> SlotCell:
