@@ -1,26 +1,35 @@
 """What each network costs on this machine, all in one run."""
 
+import operator
 import resource
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.networks import NETWORKS
+from framepred.clips import Frame, State
 from framepred.forecaster import Forecaster
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.rollout import predict_every_frame
 
 CONTEXT = HORIZON = 10
 SIZE = (1, 64, 64)
+TURNS = 5
+"""Latencies measured a run."""
 PASSES = 3
 """A training step costs about three forward passes: one forward, two backward."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Cost(NamedTuple):
@@ -32,29 +41,41 @@ class Cost(NamedTuple):
     """Clips a second."""
     inference: float
     """Clips a second."""
-    latency: float
-    """Seconds for one clip."""
-    frame: float
-    """Seconds for one streamed frame: observed, and the next one drawn."""
     memory: float
     """MiB that training and inference of one batch added to the process."""
     peak: float
     """Operations of training over what matrix products of this machine reach, in [0, 1]."""
 
 
+class Latencies(NamedTuple):
+    """Seconds that one network took, of one clip at a time, once in each turn."""
+
+    clip: list[float]
+    """10 → 10 frames."""
+    frame: list[float]
+    """One streamed frame: observed, and the next one drawn."""
+
+
 def print_costs(batch_size: int, runs: int, threads: int) -> None:
-    """Measure every network, each in a process of its own, and print a table."""
-    columns: dict[str, Cost] = {}
-    for name in NETWORKS:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            columns[name] = process.submit(measure, name, batch_size, runs, threads).result()
-    first = next(iter(columns.values()))
-    table = Table("", *columns, title=f"batches of {batch_size}, {threads} threads, median of {runs}")
+    """Measure every network, each in a process of its own, their latencies in turn in one, and print a table."""
+    costs = {name: _in_a_process(measure, name, batch_size, runs, threads) for name in NETWORKS}
+    latencies = _in_a_process(measure_latencies, TURNS * runs, threads)
+    first = next(iter(NETWORKS))
+    table = Table("", *costs, title=f"batches of {batch_size}, {threads} threads, median of {runs}")
     for label, show in ROWS.items():
-        table.add_row(label, *(show(cost) for cost in columns.values()))
-    for label, ratio in {"MACs": lambda c: c.macs / first.macs, "latency": lambda c: c.latency / first.latency}.items():
-        table.add_row(f"{label}, × framepred", *(f"{ratio(cost):.1f}" for cost in columns.values()))
+        table.add_row(label, *(show(cost) for cost in costs.values()))
+    for label, part in {"latency of a clip": "clip", "latency of a streamed frame": "frame"}.items():
+        times = [getattr(found, part) for found in latencies.values()]
+        table.add_row(f"{label}, ms", *(f"{1e3 * statistics.median(each):.1f}" for each in times))
+        ratios = [map(operator.truediv, each, getattr(latencies[first], part)) for each in times]
+        table.add_row(f"{label}, × {first}", *(f"{statistics.median(each):.1f}" for each in ratios))
+    table.add_row(f"MACs, × {first}", *(f"{cost.macs / costs[first].macs:.1f}" for cost in costs.values()))
     Console(width=100).print(table)
+
+
+def _in_a_process(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(work, *args, **kwargs).result()
 
 
 ROWS: dict[str, Callable[[Cost], str]] = {
@@ -62,8 +83,6 @@ ROWS: dict[str, Callable[[Cost], str]] = {
     "GMACs a clip": lambda cost: f"{cost.macs / 1e9:.2f}",
     "training, clips/s": lambda cost: f"{cost.training:.2f}",
     "inference, clips/s": lambda cost: f"{cost.inference:.2f}",
-    "latency of a clip, ms": lambda cost: f"{1e3 * cost.latency:.0f}",
-    "latency of a streamed frame, ms": lambda cost: f"{1e3 * cost.frame:.1f}",
     "memory added, MiB": lambda cost: f"{cost.memory:.0f}",
     "share of matrix-product peak": lambda cost: f"{cost.peak:.0%}",
 }
@@ -77,11 +96,32 @@ def measure(name: str, batch_size: int, runs: int, threads: int) -> Cost:
     clips = torch.rand(batch_size, CONTEXT + HORIZON, *SIZE)
     before = _resident()
     training = batch_size / median_seconds(lambda: _train(net, clips), runs)
-    inference, latency, frame = _inference(net.eval(), clips, runs)
+    with torch.inference_mode():
+        inference = batch_size / median_seconds(lambda: net.eval()(clips[:, :CONTEXT], HORIZON), runs)
     memory = _resident() - before
     macs = macs_per_clip(net, CONTEXT, HORIZON, SIZE)
     operations = 2 * PASSES * macs * training
-    return Cost(count_parameters(net), macs, training, inference, latency, frame, memory, operations / _peak(runs))
+    return Cost(count_parameters(net), macs, training, inference, memory, operations / _peak(runs))
+
+
+@torch.inference_mode()
+def measure_latencies(turns: int, threads: int) -> dict[str, Latencies]:
+    """Of all networks in turn, one call of each: what slows a noisy machine down slows all of them down."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    context = torch.rand(1, CONTEXT, *SIZE)
+    nets = {name: make().eval() for name, make in NETWORKS.items()}
+    states = {name: net.observe(context[:, 0]) for name, net in nets.items()}
+    found = {name: Latencies([], []) for name in nets}
+    for _ in range(1 + turns):
+        for name, net in nets.items():
+            found[name].clip.append(_seconds(partial(net, context, HORIZON)))
+            found[name].frame.append(_seconds(partial(_stream, net, context[:, 1], states[name])))
+    return {name: Latencies(*(times[1:] for times in both)) for name, both in found.items()}  # the first warms up
+
+
+def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:
+    return net.next_frame(net.observe(frame, state))
 
 
 def _train(net: Forecaster, clips: torch.Tensor) -> None:
@@ -90,16 +130,6 @@ def _train(net: Forecaster, clips: torch.Tensor) -> None:
     net.zero_grad()
     predicted = predict_every_frame(net, clips, CONTEXT, untaught)
     ((predicted.frames - clips[:, 1:]).square().mean() + predicted.misplacement).backward()
-
-
-@torch.inference_mode()
-def _inference(net: Forecaster, clips: torch.Tensor, runs: int) -> tuple[float, float, float]:
-    context = clips[:, :CONTEXT]
-    state = net.observe(context[:1, 0])
-    inference = len(clips) / median_seconds(lambda: net(context, HORIZON), runs)
-    latency = median_seconds(lambda: net(context[:1], HORIZON), 3 * runs)
-    frame = median_seconds(lambda: net.next_frame(net.observe(context[:1, 1], state)), 10 * runs)
-    return inference, latency, frame
 
 
 def _peak(runs: int) -> float:
