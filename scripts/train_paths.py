@@ -47,7 +47,7 @@ def main(
     root: Annotated[str | None, typer.Option(help="Folder of the digits' IDX files.")] = None,
     clips: Annotated[int, typer.Option(min=1, help="Clips that the network watches.")] = 3000,
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")] = 6000,
-    batch: Annotated[int, typer.Option(min=2, help="Paths a step; half of them of single digits.")] = 64,
+    batch: Annotated[int, typer.Option(min=2, help="Paths a step; half of them of single digits.")] = 256,
     rate: Annotated[float, typer.Option(help="Learning rate, which falls to zero.")] = 0.002,
     seed: Annotated[int, typer.Option(help="Of the clips and of chance.")] = 0,
 ) -> None:
@@ -56,6 +56,7 @@ def main(
         net = load(weights)
         validation = MovingMNIST("val", length=LENGTH, digits=digits, root=root)
         single = MovingMNIST("train", seed=seed, length=LENGTH, digits_per_clip=1, digits=digits, root=root)
+        still = MovingMNIST("train", seed=seed, length=1, digits_per_clip=1, digits=digits, root=root)
         pairs = MovingMNIST("train", seed=seed + 1, length=LENGTH, digits=digits, root=root)
     except FramepredError as error:
         raise typer.BadParameter(str(error)) from None
@@ -69,7 +70,7 @@ def main(
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 100) * (1 - step / steps)
         chosen = torch.randint(len(watched.size), (batch // 2,))
-        flown = fly(single, range(step * (batch // 2), (step + 1) * (batch // 2)), watched.seen.shape[-1])
+        flown = fly(still, single, range(step * (batch // 2), (step + 1) * (batch // 2)), watched.seen.shape[-1])
         paths = turned(Paths(*(torch.cat([part[chosen], new]) for part, new in zip(watched, flown, strict=True))))
         missed, weight = misses(net.slot, paths)
         distance = functional.huber_loss(missed / PACE, torch.zeros_like(missed), reduction="none", delta=1 / PACE)
@@ -103,15 +104,17 @@ def watch(net: TrackingForecaster, data: MovingMNIST, clips: int) -> Paths:
 
 
 @torch.no_grad()
-def fly(data: MovingMNIST, clips: range, channels: int) -> Paths:
-    """Clips of one digit over black, found exactly: the centre of their light moves as they do."""
-    frames = to_unit(data.render(clips))[:, :, 0]
-    room = room_of(frames)
-    places = room.distances[..., 0] * (1 + 1 / frames.sum((-2, -1)))[..., None]  # room_of adds a pixel in the middle
+def fly(still: MovingMNIST, flying: MovingMNIST, clips: range, channels: int) -> Paths:
+    """Clips of one digit over black, found exactly; ``still`` renders their first frames."""
+    room = room_of(to_unit(still.render(clips))[:, :, 0])
+    places = flying.corners(clips)[:, :, 0].flip(-1).float()
+    moved = places - places[:, :1]
+    distances = room.distances + moved[..., None] * torch.tensor([1.0, -1.0, 1.0, -1.0])
     travel = torch.diff(places, dim=1, prepend=places[:, :1])
-    score = torch.full_like(room.size, 0.5)
+    size = room.size.expand(-1, LENGTH, -1)
+    score = torch.full_like(size, 0.5)
     score[:, 0] = 0
-    return Paths(room.size.new_zeros(*room.size.shape[:2], channels), room.distances, room.size, travel, score)
+    return Paths(size.new_zeros(*size.shape[:2], channels), distances, size, travel, score)
 
 
 def turned(paths: Paths) -> Paths:

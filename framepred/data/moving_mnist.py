@@ -88,16 +88,25 @@ class MovingMNIST(Dataset[Tensor]):
         Raises:
             IndexError: if an index is negative.
         """
+        words = self._words(indices)
+        sprites = self.bank.images[_scale(words[..., 0], len(self.bank))]
+        return torch.from_numpy(_paint(sprites, self._corners(words), self.frame_size)).unsqueeze(2)
+
+    def corners(self, indices: Sequence[int]) -> Int64[Tensor, "b t d 2"]:
+        """Row and column of the upper left corner of every digit's 28x28 square, in each frame of these clips.
+
+        Raises:
+            IndexError: if an index is negative.
+        """
+        return torch.from_numpy(self._corners(self._words(indices)))
+
+    def _words(self, indices: Sequence[int]) -> UInt64[np.ndarray, "b d 4"]:
         clips = np.asarray(indices, dtype=np.int64).reshape(-1)
         if (clips < 0).any():
             raise IndexError(f"Clip {clips.min()}: clips are counted from 0.")
-        words = _draw(self.seed, STREAMS[self.split], clips, self.digits_per_clip)
-        sprites = self.bank.images[_scale(words[..., 0], len(self.bank))]
-        corners = self._corners(words)
-        return torch.from_numpy(_paint(sprites, corners, self.frame_size)).unsqueeze(2)
+        return _draw(self.seed, STREAMS[self.split], clips, self.digits_per_clip)
 
     def _corners(self, words: UInt64[np.ndarray, "b d 4"]) -> Int64[np.ndarray, "b t d 2"]:
-        """Row and column of every digit's upper left corner."""
         _, x, y, angle = np.moveaxis(_unit(words), -1, 0)
         direction = np.stack([np.sin(2 * np.pi * angle), np.cos(2 * np.pi * angle)], axis=-1)
         path = _fly(np.stack([y, x], axis=-1), direction * self.speed, self.length)

@@ -20,19 +20,26 @@ NEAR, FAR = 16.0, 64.0
 WAVES = 4
 """Sines and cosines of each of those distances, their periods from 2·FAR downwards, each half of the last."""
 
+FAINT = 0.01
+"""Light, in pixels of it, below which a layer is held to be in the middle."""
+
 LIT = 0.25
 """Share of a layer's brightest light from which a row or a column counts as lit."""
 
-GAIN, STEADY = 1.0, 5.0
-"""Logits that an untrained cell gives: what it takes from where a layer is found, and that its velocity stays."""
+GAIN, STEADY, SMOOTH = 1.0, 5.0, 5.0
+"""Logits that an untrained cell gives: what it takes from where a layer is found, that its velocity stays, and that it
+is shown between pixels too."""
+
+TERMS = 4
+"""Of the Fourier series of what whole pixels take from a place."""
 
 
 class Room(NamedTuple):
     """Where k layers are in the frame that they were last observed in, and how large they are."""
 
     distances: Float[Tensor, "n k 2 4"]
-    """Along each axis (right, down), pixels: of the centre of light to both edges, of the first lit column or row to
-    the first edge and of the last one to the last edge."""
+    """Along each axis (right, down), pixels: of the middle of the column or row that holds the centre of light to both
+    edges, of the first lit one to the first edge and of the last one to the last edge."""
     size: Float[Tensor, "n k 1"]
     """A quarter of the logarithm of the light."""
 
@@ -41,7 +48,9 @@ class Flight(NamedTuple):
     """How k layers move, and the memory of it for each layer and axis (right, down)."""
 
     travel: Float[Tensor, "n k 2"]
-    """How far each layer moves from where it was last observed to the next frame, pixels."""
+    """How far each layer moves from where it was last observed to where the next frame shows it, pixels."""
+    place: Float[Tensor, "n k 2"]
+    """The same as if frames had no pixels."""
     velocity: Float[Tensor, "n k 2"]
     """Its pace at the next frame, pixels a frame."""
     hidden: Float[Tensor, "n k 2 slot"]
@@ -55,7 +64,8 @@ class SlotCell(nn.Module):
     an alpha-beta filter (Kalata 1984, "The tracking index"), by gains that the LSTM chooses: frames show whole pixels,
     so that a layer is seen up to a pixel beside where it is. From the place it goes on by its velocity, corrected by a
     nudge, as a step that ends at a wall is shorter. Velocity is then kept, lost or reversed by a gate, and changed, so
-    that what flies freely goes on exactly.
+    that what flies freely goes on exactly. What is shown is the place in whole pixels, as far as the LSTM is sure of
+    it: see :func:`in_pixels`.
 
     It is told what the network sees where the layer is, how far the centre and the ends of its light are from the edges
     of the frame, now and one step on, plainly and in sines (Vaswani et al. 2017, arXiv:1706.03762, §3.5), how fast it
@@ -76,19 +86,19 @@ class SlotCell(nn.Module):
         self.width = slot
         self.lstm = nn.LSTMCell(seen + 8 * (1 + 2 * WAVES) + 6, slot)
         self.think = nn.Linear(slot, slot)
-        self.act = nn.Linear(slot, 5)
+        self.act = nn.Linear(slot, 6)
         self.register_buffer("axis", torch.tensor([-1.0, 1.0]), persistent=False)
         self.register_buffer("signs", torch.tensor([1.0, -1.0, 1.0, -1.0]), persistent=False)
         self.register_buffer("waves", math.pi / FAR * 2.0 ** torch.arange(WAVES)[:, None], persistent=False)
         with torch.no_grad():
             self.act.weight.mul_(0.1)
-            self.act.bias.copy_(torch.tensor([GAIN, 0.0, -STEADY, 0.0, 0.0]))
+            self.act.bias.copy_(torch.tensor([GAIN, 0.0, -STEADY, 0.0, 0.0, -SMOOTH]))
 
     def start(self, like: Float[Tensor, "n k *_"]) -> Flight:
         """At rest, with empty memories."""
         still = full(like).new_zeros(*like.shape[:2], 2)
         empty = still.new_zeros(*still.shape, self.width)
-        return Flight(still, still, empty, empty)
+        return Flight(still, still, still, empty, empty)
 
     def forward(
         self,
@@ -107,11 +117,11 @@ class SlotCell(nn.Module):
         """
         with torch.autocast(seen.device.type, enabled=False):  # in half precision places would be pixels off
             if found is None:
-                ahead = flight.travel
+                ahead = flight.place
                 off, score = torch.zeros_like(ahead), torch.zeros_like(ahead[..., :1])
             else:
-                ahead = torch.zeros_like(flight.travel)
-                off, score = found.travel - flight.travel, found.score
+                ahead = torch.zeros_like(flight.place)
+                off, score = found.travel - flight.place, found.score
             now = room.distances + ahead[..., None] * self.signs
             distances = torch.cat([now, now + flight.velocity[..., None] * self.signs], dim=-1)
             alike = (each.expand_as(off) for each in (score, room.size, self.axis))
@@ -121,18 +131,35 @@ class SlotCell(nn.Module):
             given = torch.cat([about, *self._in_waves(distances), told], dim=-1)
             memory = flight.hidden.flatten(0, 2), flight.cell.flatten(0, 2)
             hidden, cell = (part.view_as(flight.hidden) for part in self.lstm(given.flatten(0, 2), memory))
-            place_gain, speed_gain, turn, change, nudge = self.act(self.think(hidden).relu()).unbind(dim=-1)
+            place_gain, speed_gain, turn, change, nudge, sure = self.act(self.think(hidden).relu()).unbind(dim=-1)
             if found is not None:
                 ahead = (place_gain.sigmoid() - 1) * off
             velocity = flight.velocity + speed_gain.sigmoid() * off
-            travel = ahead + velocity + PACE * nudge
-            return Flight(travel, (1 - 2 * turn.sigmoid()) * velocity + PACE * change, hidden, cell)
+            place = ahead + velocity + PACE * nudge
+            velocity = (1 - 2 * turn.sigmoid()) * velocity + PACE * change
+            return Flight(in_pixels(place, sure.sigmoid()), place, velocity, hidden, cell)
 
     def _in_waves(self, distances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Distances in units of NEAR, less one, and their sines and cosines."""
         bounded = distances.clamp(-FAR, FAR)
         phases = (bounded[..., None, :] * self.waves).flatten(-2)
         return bounded / NEAR - 1, phases.sin(), phases.cos()
+
+
+def in_pixels(place: Float[Tensor, "*n"], sure: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The whole pixel next to a place, in the mean: between two of them both are shown, each by its probability.
+
+    With a place that is normal around the one given, its deviation σ pixels, ``sure`` is exp(-2π²σ²): 0 leaves the
+    place as it is, 1 rounds it. The difference of a place and its round is a sawtooth, of whose Fourier series normal
+    noise leaves as much of the wave of frequency f as ``sure`` to the power of f² (the characteristic function).
+
+    Args:
+        place: pixels.
+        sure: in [0, 1].
+    """
+    frequency = torch.arange(1, TERMS + 1, device=place.device, dtype=place.dtype)
+    waves = sure[..., None] ** frequency.square() * (2 * math.pi * frequency * (place[..., None] + 0.5)).sin()
+    return place + (waves / (math.pi * frequency)).sum(dim=-1)
 
 
 @torch.no_grad()
@@ -146,6 +173,6 @@ def room_of(light: Float[Tensor, "n k h w"]) -> Room:
     sides = light.new_tensor([width, height])
     at = torch.arange(square.shape[-1], device=light.device, dtype=light.dtype)
     first, last = torch.where(lit, at, sides[:, None]).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
-    total = light.sum((-2, -1))[..., None] + 1
-    centre = (profile @ (at + 0.5) + sides / 2) / total
-    return Room(torch.stack([centre, sides - centre, first, sides - 1 - last], dim=-1), total.log() / 4)
+    total = light.sum((-2, -1))[..., None]
+    centre = ((profile @ (at + 0.5) + FAINT * sides / 2) / (total + FAINT)).floor() + 0.5
+    return Room(torch.stack([centre, sides - centre, first, sides - 1 - last], dim=-1), (total + 1).log() / 4)

@@ -42,6 +42,8 @@ class _Scene(NamedTuple):
     """The same moved to the next frame."""
     travel: Tensor
     """How far each layer moves from the last observed frame to the next one, ``(n, k, 2)``, pixels, right and down."""
+    place: Tensor
+    """The same as if frames had no pixels."""
     velocity: Tensor
     """Its pace at the next frame, ``(n, k, 2)``, pixels a frame."""
     depth: Tensor
@@ -63,7 +65,7 @@ class _Scene(NamedTuple):
 
     @property
     def flight(self) -> Flight:
-        return Flight(self.travel, self.velocity, self.slot, self.slot_cell)
+        return Flight(self.travel, self.place, self.velocity, self.slot, self.slot_cell)
 
     @property
     def room(self) -> Room:
@@ -218,7 +220,7 @@ class TrackingForecaster(PretrainedForecaster):
         coarse, fine = here[..., ::COARSE, ::COARSE], here[..., ::FINE, ::FINE]
         (hidden, cell), (drawing, paper) = self.follow.start(coarse), self.draw.start(fine)
         flight, room = self.slot.start(empty), room_of(empty[:, :, 0])
-        return _Scene(frame, empty, empty, *flight[:2], fine, fine, hidden, cell, drawing, paper, *flight[2:], *room)
+        return _Scene(frame, empty, empty, *flight[:3], fine, fine, hidden, cell, drawing, paper, *flight[3:], *room)
 
     def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory, Tensor]:
         """Both maps of memory, one frame later, and what is drawn from; ``aligned`` are the layers where they are."""
@@ -244,7 +246,7 @@ class TrackingForecaster(PretrainedForecaster):
     ) -> State:
         moved = shift(layers, flight.travel)
         depth, residual = self.depth(drawn), self.residual(drawn)
-        return _Scene(frame, layers, moved, *flight[:2], depth, residual, *coarse, *fine, *flight[2:], *room)
+        return _Scene(frame, layers, moved, *flight[:3], depth, residual, *coarse, *fine, *flight[3:], *room)
 
 
 def _seen(coarse: Tensor, light: Tensor) -> Tensor:

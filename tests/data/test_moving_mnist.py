@@ -196,3 +196,15 @@ def test_a_clip_counts_from_zero_and_ends(clips: MovingMNIST) -> None:
 def test_arguments_outside_their_domain_are_named(arguments: dict[str, object], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         MovingMNIST("test", **{"digits": "mnist-5k", **arguments})
+
+
+def test_corners_say_where_each_digit_is() -> None:
+    clips = MovingMNIST("test", digits_per_clip=1, digits="mnist-5k")
+    frames, corners = clips.render([3, 8]), clips.corners([3, 8])
+    assert corners.shape == (2, 20, 1, 2)
+    for clip, places in zip(frames, corners, strict=True):
+        squares = [frame[0, y : y + 28, x : x + 28] for frame, (y, x) in zip(clip, places[:, 0].tolist(), strict=True)]
+        assert all(torch.equal(square, squares[0]) for square in squares)
+        assert squares[0].sum() == clip[0].sum() > 0
+    with pytest.raises(IndexError, match="counted from 0"):
+        clips.corners([-1])

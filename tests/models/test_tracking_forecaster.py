@@ -111,7 +111,7 @@ def test_macs_follow_the_formula() -> None:
     step = coarse_cells * (16 * embedding * coarse + 25 * coarse + 9 * 2 * coarse * 4 * coarse)
     step += fine_cells * (16 * (2 + 2 * k) * embedding + 9 * (embedding + coarse // 4 + fine) * 4 * fine)
     step += fine_cells * shown * (k + 16)
-    step += 2 * k * (4 * slot * (coarse + 8 * (1 + 2 * WAVES) + 6 + slot) + slot * (slot + 5))  # the LSTM and its heads
+    step += 2 * k * (4 * slot * (coarse + 8 * (1 + 2 * WAVES) + 6 + slot) + slot * (slot + 6))  # the LSTM and its heads
     step += k * coarse_cells * coarse  # what a layer sees
     halves, means, windows = 2 * (32 * 64 * 64 + 32 * 64 * 32), 2 * 2 * 32**3, (25 + 1) * (8 * 32 * 32 + 8 * 32 * 8)
     step += halves + means + windows  # of the correlation
