@@ -70,15 +70,15 @@ def print_quality(
 
 def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: Path) -> None:
     """Mean squared error over lead time, a line for each network and each baseline."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for name, found in reached.items():
-        axes.plot(range(1, len(found.mse) + 1), found.mse, marker="o", label=f"{name}, {found.minutes:.0f} minutes")
-    for name, errors in baselines.items():
-        axes.plot(range(1, len(errors) + 1), errors, linestyle="--", color="gray")
-        axes.annotate(name, (1, errors[0]), textcoords="offset points", xytext=(0, 4), color="gray")
-    axes.set(xlabel="lead time, frames", ylabel="MSE (openstl)", ylim=(0, None))
-    axes.legend(frameon=False)
+    lines = {f"{name}, {found.minutes:.0f} minutes": (found.mse, "o-") for name, found in reached.items()}
+    lines |= {name: (errors, "--") for name, errors in baselines.items()}
+    for label, (errors, style) in lines.items():
+        (line,) = axes.plot(range(1, len(errors) + 1), errors, style, color="gray" if style == "--" else None)
+        end, color = (len(errors), errors[-1]), line.get_color()
+        axes.annotate(label, end, xytext=(0, 6), textcoords="offset points", ha="right", color=color)
+    axes.set(xlabel="lead time, frames", ylabel="MSE (openstl)", ylim=(0, 1.03 * axes.get_ylim()[1]))
     figure.savefig(path, dpi=120)
 
 
