@@ -70,8 +70,9 @@ def main(
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 100) * (1 - step / steps)
         chosen = torch.randint(len(watched.size), (batch // 2,))
-        flown = fly(still, single, range(step * (batch // 2), (step + 1) * (batch // 2)), watched.seen.shape[-1])
-        paths = turned(Paths(*(torch.cat([part[chosen], new]) for part, new in zip(watched, flown, strict=True))))
+        found = Paths(*(part[chosen] for part in watched))
+        flown = fly(still, single, range(step * (batch // 2), (step + 1) * (batch // 2)), like=found)
+        paths = turned(Paths(*(torch.cat(parts) for parts in zip(found, flown, strict=True))))
         missed, weight = misses(net.slot, paths)
         distance = functional.huber_loss(missed / PACE, torch.zeros_like(missed), reduction="none", delta=1 / PACE)
         optimizer.zero_grad()
@@ -104,17 +105,17 @@ def watch(net: TrackingForecaster, data: MovingMNIST, clips: int) -> Paths:
 
 
 @torch.no_grad()
-def fly(still: MovingMNIST, flying: MovingMNIST, clips: range, channels: int) -> Paths:
-    """Clips of one digit over black, found exactly; ``still`` renders their first frames."""
+def fly(still: MovingMNIST, flying: MovingMNIST, clips: range, like: Paths) -> Paths:
+    """Clips of one digit over black, found exactly; ``still`` renders their first frames.
+
+    What a path does not tell of is as in ``like``, paths of as many layers: the cell is not to know these from those.
+    """
     room = room_of(to_unit(still.render(clips))[:, :, 0])
     places = flying.corners(clips)[:, :, 0].flip(-1).float()
     moved = places - places[:, :1]
     distances = room.distances + moved[..., None] * torch.tensor([1.0, -1.0, 1.0, -1.0])
     travel = torch.diff(places, dim=1, prepend=places[:, :1])
-    size = room.size.expand(-1, LENGTH, -1)
-    score = torch.full_like(size, 0.5)
-    score[:, 0] = 0
-    return Paths(size.new_zeros(*size.shape[:2], channels), distances, size, travel, score)
+    return Paths(like.seen, distances, room.size.expand_as(like.size), travel, like.score)
 
 
 def turned(paths: Paths) -> Paths:

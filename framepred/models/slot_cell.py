@@ -20,8 +20,8 @@ NEAR, FAR = 16.0, 64.0
 WAVES = 4
 """Sines and cosines of each of those distances, their periods from 2·FAR downwards, each half of the last."""
 
-FAINT = 0.01
-"""Light, in pixels of it, below which a layer is held to be in the middle."""
+FAINT = 0.1
+"""Light that does not count: what other layers left behind."""
 
 LIT = 0.25
 """Share of a layer's brightest light from which a row or a column counts as lit."""
@@ -166,13 +166,13 @@ def in_pixels(place: Float[Tensor, "*n"], sure: Float[Tensor, "*n"]) -> Float[Te
 def room_of(light: Float[Tensor, "n k h w"]) -> Room:
     """Measured of the light of each layer; what holds none is in the middle."""
     height, width = light.shape[-2:]
-    square = functional.pad(light, (0, max(height - width, 0), 0, max(width - height, 0)))
+    square = functional.pad((light - FAINT).relu(), (0, max(height - width, 0), 0, max(width - height, 0)))
     profile = torch.stack([square.sum(dim=-2), square.sum(dim=-1)], dim=2)
     brightest = torch.stack([square.amax(dim=-2), square.amax(dim=-1)], dim=2)
     lit = brightest > LIT * brightest.amax(dim=-1, keepdim=True).clamp(min=0.2)
     sides = light.new_tensor([width, height])
     at = torch.arange(square.shape[-1], device=light.device, dtype=light.dtype)
     first, last = torch.where(lit, at, sides[:, None]).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
-    total = light.sum((-2, -1))[..., None]
-    centre = ((profile @ (at + 0.5) + FAINT * sides / 2) / (total + FAINT)).floor() + 0.5
+    total = square.sum((-2, -1))[..., None]
+    centre = ((profile @ (at + 0.5) + 1e-3 * sides / 2) / (total + 1e-3)).floor() + 0.5
     return Room(torch.stack([centre, sides - centre, first, sides - 1 - last], dim=-1), (total + 1).log() / 4)

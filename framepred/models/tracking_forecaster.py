@@ -131,6 +131,7 @@ class TrackingForecaster(PretrainedForecaster):
         self.depth = nn.Conv2d(shown, layers, 1)
         self.residual = nn.Conv2d(shown, patch * channels, 1)
         self.brightness = nn.Parameter(torch.tensor(8.0))  # how far a bright layer lies before a dark one
+        self.doubt = nn.Parameter(torch.tensor([20.0, 10.0]))  # of what the frame does not show, and of light too much
         self._begin_plainly()
 
     @torch.no_grad()
@@ -237,8 +238,9 @@ class TrackingForecaster(PretrainedForecaster):
         """The layers: each pixel of the frame goes to one of them, the others keep what the frame may be hiding."""
         take, keep = functional.pixel_shuffle(self.take(drawn), FINE).to(here.dtype).chunk(2, dim=1)
         share = (take + CERTAIN * found.agreement.to(here.dtype)).softmax(dim=1)[:, :, None]
-        wrong = (found.aligned - here[:, None]).square().mean(dim=2, keepdim=True)
-        kept = (keep[:, :, None] + 3 - 20 * wrong).sigmoid() * found.aligned
+        excess = found.aligned - here[:, None]
+        wrong = (self.doubt[0] * excess.square() + self.doubt[1] * excess.relu()).mean(dim=2, keepdim=True)
+        kept = (keep[:, :, None] + 3 - wrong).sigmoid() * found.aligned
         return torch.lerp(kept, here[:, None], share)
 
     def _scene(

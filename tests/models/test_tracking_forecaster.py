@@ -22,7 +22,7 @@ def plain(layers: int = 2) -> TrackingForecaster:
     for head in (net.take, net.depth, net.residual, net.slot.act):
         head.weight.zero_()
         head.bias.zero_()
-    net.slot.act.bias[:3] = torch.tensor([50.0, 50.0, -50.0])
+    net.slot.act.bias[:] = torch.tensor([50.0, 50.0, -50.0, 0.0, 0.0, -50.0])
     return net
 
 
@@ -72,6 +72,25 @@ def test_untrained_it_tells_two_objects_apart_on_digits() -> None:
     with torch.inference_mode():
         ours = (net(clips[:, :10], 1)[:, 0] - clips[:, 10]).square().mean()
     assert ours < 0.45 * (clips[:, 9] - clips[:, 10]).square().mean()
+
+
+def test_layers_lose_what_the_frame_does_not_show_faint_or_bright() -> None:
+    """Both layers hold the whole first frame; two squares part, one bright, one dim."""
+    generator = torch.Generator().manual_seed(0)
+    bright, dim = (0.1 + top * torch.rand(12, 12, generator=generator) for top in (0.9, 0.4))
+    net, state = plain(), None
+    for time in range(8):
+        frame = torch.zeros(1, 1, 48, 48)
+        frame[0, 0, 6:18, 4 + 2 * time : 16 + 2 * time] = bright
+        frame[0, 0, 28:40, 32 - 2 * time : 44 - 2 * time] = dim
+        with torch.no_grad():
+            state = net.observe(frame, state)
+    assert state is not None
+    light = state[1][0, :, 0].relu()
+    above, below = light[:, 6:18].sum((-2, -1)), light[:, 28:40].sum((-2, -1))
+    assert above.min() < 0.01 * bright.sum()
+    assert below.min() < 0.03 * dim.sum()
+    assert above.argmin() == below.argmax()
 
 
 def test_the_future_leaves_the_layers_as_last_observed() -> None:
