@@ -1,5 +1,6 @@
 """Moving pictures by displacement fields, and measuring how they moved."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -145,7 +146,7 @@ def local_mean(pictures: Planes, side: int) -> Planes:
 
 def _mean(pictures: Planes, side: int, every: int, beyond: bool) -> Float[Tensor, "*b h_coarse w_coarse"]:
     """Two products with banded matrices: for the sizes that networks see, faster than any sliding window."""
-    with torch.autocast(pictures.device.type, enabled=False):
+    with unmixed(pictures.device):
         pictures = full(pictures)
         rows, columns = (
             _windows(size, side, every, beyond, pictures.dtype, pictures.device) for size in pictures.shape[-2:]
@@ -163,6 +164,11 @@ def _windows(
     at = torch.arange(size)
     within = ((first <= at) & (at < first + side)).to(device, dtype)
     return within / (side if beyond else within.sum(dim=1, keepdim=True))
+
+
+def unmixed(device: torch.device) -> AbstractContextManager[object]:
+    """Where mixed precision is on, turns it off; turning off what is off takes as long as two operations."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
 def full(picture: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The memory of a thing that moves: where it is, how fast it goes, and when that changes."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framepred.tracking import Tracks
-from framepred.warping import full
+from framepred.warping import full, unmixed
 
 PACE = 4.0
 """Pixels a frame: the unit in which the network gives velocities."""
@@ -115,7 +116,7 @@ class SlotCell(nn.Module):
             flight: from the frame before.
             found: where they were found in this frame; None if it is only predicted.
         """
-        with torch.autocast(seen.device.type, enabled=False):  # in half precision places would be pixels off
+        with unmixed(seen.device):  # in half precision places would be pixels off
             if found is None:
                 ahead = flight.place
                 off, score = torch.zeros_like(ahead), torch.zeros_like(ahead[..., :1])
@@ -157,9 +158,17 @@ def in_pixels(place: Float[Tensor, "*n"], sure: Float[Tensor, "*n"]) -> Float[Te
         place: pixels.
         sure: in [0, 1].
     """
-    frequency = torch.arange(1, TERMS + 1, device=place.device, dtype=place.dtype)
-    waves = sure[..., None] ** frequency.square() * (2 * math.pi * frequency * (place[..., None] + 0.5)).sin()
-    return place + (waves / (math.pi * frequency)).sum(dim=-1)
+    squares, phases, heights = _sawtooth(place.dtype, place.device)
+    waves = sure[..., None] ** squares * ((place[..., None] + 0.5) * phases).sin()
+    return place + waves @ heights
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # what training needs too
+def _sawtooth(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each wave: its frequency squared, its phase a pixel, its height."""
+    frequency = torch.arange(1, TERMS + 1, dtype=dtype, device=device)
+    return frequency.square(), 2 * math.pi * frequency, 1 / (math.pi * frequency)
 
 
 @torch.no_grad()
