@@ -96,8 +96,9 @@ def measure(name: str, batch_size: int, runs: int, threads: int) -> Cost:
     clips = torch.rand(batch_size, CONTEXT + HORIZON, *SIZE)
     before = _resident()
     training = batch_size / median_seconds(lambda: _train(net, clips), runs)
+    net.eval()
     with torch.inference_mode():
-        inference = batch_size / median_seconds(lambda: net.eval()(clips[:, :CONTEXT], HORIZON), runs)
+        inference = batch_size / median_seconds(lambda: net(clips[:, :CONTEXT], HORIZON), runs)
     memory = _resident() - before
     macs = macs_per_clip(net, CONTEXT, HORIZON, SIZE)
     operations = 2 * PASSES * macs * training
