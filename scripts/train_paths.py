@@ -18,9 +18,9 @@ from framepred.data import MovingMNIST
 from framepred.errors import FramepredError
 from framepred.models import TrackingForecaster
 from framepred.models.pretrained import load
-from framepred.models.slot_cell import PACE, Room, SlotCell, room_of
-from framepred.models.tracking_forecaster import FOUND
-from framepred.tracking import Tracks
+from framepred.models.tracking.forecaster import FOUND
+from framepred.models.tracking.slot_cell import PACE, Room, SlotCell, room_of
+from framepred.models.tracking.tracker import Tracks
 
 CONTEXT, LENGTH = 10, 20
 

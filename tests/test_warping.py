@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from framepred.warping import between_correlation, local_correlation, shift, then, warp
+from framepred.models.correlation import between_correlation, local_correlation
+from framepred.warping import shift, then, warp
 
 
 def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Writes the text that ``configs/next_word.yaml`` learns: a small grammar about digits that fly.
 
-python datasets/next_word/write.py >framepred/data/next_word.txt
+python datasets/next_word/write.py >framepred/data/datamodules/next_word.txt
 
 What a word must be is often decided long before it: verbs agree with a subject across a relative clause, a digit that
 flies to one side meets that wall and turns to the other, and what was lost in the beginning is found in the end. A

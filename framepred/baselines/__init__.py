@@ -1,11 +1,10 @@
 """Forecasters without gradients: what a network has to beat."""
 
-from framepred.baselines.blank import Blank
 from framepred.baselines.hopfield import HopfieldMemory, HopfieldRecall
 from framepred.baselines.interpolation import HeldFrame, LinearInterpolation
-from framepred.baselines.last_frame import LastFrame
 from framepred.baselines.markov import MarkovForecaster
 from framepred.baselines.optical_flow import OpticalFlow
+from framepred.baselines.simple import Blank, LastFrame
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.restorer import Restorer

@@ -26,9 +26,9 @@ def demo(
     from framepred.cli.scoring import Selection, open_forecaster, open_generated, score
     from framepred.evaluation.tables import score_table
     from framepred.inference.predict import predict_frames
-    from framepred.media.panels import write_panel
-    from framepred.media.side_by_side import side_by_side
     from framepred.media.writing import write_video
+    from framepred.visualization.panels import write_panel
+    from framepred.visualization.side_by_side import side_by_side
 
     place = pick_device(device)
     test = open_generated("moving-mnist", "mnist-5k", Selection(CLIPS, 0, CONTEXT, HORIZON, batch_size=20))

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Subset
 
 from framepred.cli.scoring import STDERR, Selection, TestClips
 from framepred.data import ClipLoader, OrderedBatches, VideoFolder
-from framepred.data.clip_data import ClipData
+from framepred.data.datamodules.base import ClipData
 from framepred.data.splitting import default_split
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ConfigError

@@ -11,7 +11,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from framepred.errors import ConfigError, FramepredError
 from framepred.media.formats import check_results_folder
 from framepred.models.pretrained import load_weights
-from framepred.training.restoration import make_task
+from framepred.training.restore_task import make_task
 from framepred.training.run import callbacks, fit, logger
 from framepred.training.task import ForecastTask
 

@@ -211,8 +211,8 @@ class _Job:
     def _shown(self, clips: "ClipBatch", predicted: "RawClip") -> "RawClip":
         import torch
 
-        from framepred.media.error_view import error_view
-        from framepred.media.side_by_side import side_by_side
+        from framepred.visualization.error_map import error_view
+        from framepred.visualization.side_by_side import side_by_side
 
         if self.view is View.PREDICTED:
             return predicted

@@ -141,8 +141,7 @@ def _write(path: Path, frames: Iterator["RawFrame"], fps: float) -> None:
     import torch
 
     from framepred.media.encoding import VideoWriter
-    from framepred.media.tiling import tile_clips
-    from framepred.media.writing import write_video
+    from framepred.media.writing import tile_clips, write_video
 
     if path.suffix.lower() not in (".mp4", GIF):
         clips = torch.stack(list(frames), dim=1)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from framepred.forecaster import Forecaster
     from framepred.inference.stream import Step
-    from framepred.media.player import Moment
+    from framepred.media.live import Moment
 
 MAX_SIDE = 128  # pixels: fewer than for files, because what plays on its own does not wait
 
@@ -65,9 +65,9 @@ def stream(
 
     from rich.console import Console
 
-    from framepred.inference.recording import film, record, table
+    from framepred.inference.sinks import film, record, table
     from framepred.inference.stream import Follower, follow
-    from framepred.media.player import Player
+    from framepred.media.live import Player
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     follower = Follower(_forecaster(weights).to(pick_device(device)), frames, max_side)

@@ -3,18 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from framepred.data.arrays import ClipArray
+from framepred.data.arrays import ClipArray, VideoWindows
 from framepred.data.digits import DigitBank, Split, find_digits
-from framepred.data.loading import ClipLoader
+from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches
 from framepred.data.moving_mnist import MovingMNIST
-from framepred.data.sampling import EpochBatches, OrderedBatches
 from framepred.data.video_folder import VideoFolder
-from framepred.data.windows import VideoWindows
 
 if TYPE_CHECKING:
-    from framepred.data.moving_mnist_data import MovingMNISTData
-    from framepred.data.next_word_data import NextWordData
-    from framepred.data.video_folder_data import VideoFolderData
+    from framepred.data.datamodules.moving_mnist import MovingMNISTData
+    from framepred.data.datamodules.next_word import NextWordData
+    from framepred.data.datamodules.video_folder import VideoFolderData
 
 __all__ = [
     "ClipArray",
@@ -33,9 +31,9 @@ __all__ = [
 ]
 
 _DATA_MODULES = {
-    "MovingMNISTData": "framepred.data.moving_mnist_data",
-    "NextWordData": "framepred.data.next_word_data",
-    "VideoFolderData": "framepred.data.video_folder_data",
+    "MovingMNISTData": "framepred.data.datamodules.moving_mnist",
+    "NextWordData": "framepred.data.datamodules.next_word",
+    "VideoFolderData": "framepred.data.datamodules.video_folder",
 }
 
 

@@ -1,6 +1,8 @@
-"""Clips of array files, by number: .npy stays on disk and is read batch by batch."""
+"""Clips of array files by index, and the consecutive windows of a video."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from framepred.clips import RawClip
+from framepred.clips import ClipBatch, RawClip
 from framepred.errors import ClipError
 from framepred.media.arrays import open_array, to_frames
+from framepred.media.reading import open_frames
 
 OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2015): frames first
 
@@ -73,3 +76,42 @@ def _official_layout(path: Path) -> str | None:
     except (OSError, ValueError, EOFError):
         return None  # open_array says what is wrong
     return "tnhw" if shape == OFFICIAL_SHAPE else None
+
+
+@dataclass(frozen=True)
+class VideoWindows:
+    """Consecutive windows of a video file or a folder of frames, as batches of one window; files give RGB.
+
+    Memory holds one window, however long the video; frames that do not fill the last window are left out.
+
+    Attributes:
+        path: the video.
+        context: frames seen in each window.
+        horizon: frames to be predicted after them.
+        clips: how many windows at most.
+    """
+
+    path: Path
+    context: int
+    horizon: int
+    clips: int
+
+    def __iter__(self) -> Iterator[ClipBatch]:
+        """Decode the windows.
+
+        Raises:
+            MediaError: if the video cannot be read.
+            ClipError: if it is shorter than one window.
+        """
+        length = self.context + self.horizon
+        frames = open_frames(self.path).frames
+        for number in range(self.clips):
+            window = list(islice(frames, length))
+            if len(window) < length:
+                if number == 0:
+                    raise ClipError(
+                        f"{self.path} has {len(window)} frames but one window needs {self.context} + {self.horizon}; "
+                        "lower --context or --horizon."
+                    )
+                return
+            yield ClipBatch.cut(torch.stack(window)[None], self.context)

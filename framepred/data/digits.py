@@ -28,8 +28,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from framepred.data.cache import cache_folder
-from framepred.data.embedded import embedded_digits
-from framepred.data.idx import read_idx_images
+from framepred.data.digit_files import embedded_digits, read_idx_images
 from framepred.errors import ConfigError, DataError
 
 Split: TypeAlias = Literal["train", "val", "test"]

@@ -15,8 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from framepred.data.digit_files import SIDE
 from framepred.data.digits import Split, find_digits
-from framepred.data.idx import SIDE
 from framepred.errors import ConfigError
 
 STREAMS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from framepred.clips import RawClip
-from framepred.data.fitting import Fit, common_form
+from framepred.data.frame_format import Fit, common_form
 from framepred.data.video_index import Source, VideoIndex
 from framepred.errors import ConfigError, DataError, MediaError
 from framepred.media.random_access import FrameReader

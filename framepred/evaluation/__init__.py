@@ -10,8 +10,7 @@ from framepred.evaluation.formulas import (
     frame_ssim_wang2004,
 )
 from framepred.evaluation.metrics import FrameMetric, Score
-from framepred.evaluation.protocols import PROTOCOLS, Measure, find_protocol
-from framepred.evaluation.skill import skill_scores
+from framepred.evaluation.protocols import PROTOCOLS, Measure, find_protocol, skill_scores
 
 __all__ = [
     "PROTOCOLS",

@@ -10,10 +10,9 @@ import torch
 from framepred.clips import Clip, ClipBatch, Future, to_unit
 from framepred.errors import WeightsError
 from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
-from framepred.evaluation.ledger import ClipLedger
+from framepred.evaluation.checksum import ClipLedger
 from framepred.evaluation.metrics import FrameMetric, Score
-from framepred.evaluation.protocols import Measures, find_protocol
-from framepred.evaluation.skill import skill_scores
+from framepred.evaluation.protocols import Measures, find_protocol, skill_scores
 from framepred.forecaster import Forecaster
 
 

@@ -1,7 +1,4 @@
-"""Named protocols: which formula a metric's name stands for.
-
-Papers mean different things by "SSIM"; a number is worth nothing without the name of its protocol.
-"""
+"""Named protocols: which formula each metric name stands for, and skill against baselines."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
@@ -48,3 +45,21 @@ def find_protocol(name: str) -> Measures:
     if name not in PROTOCOLS:
         raise ConfigError(f"There is no protocol {name!r}; choose one of {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
+
+
+def skill_scores(
+    values: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], measures: Measures
+) -> dict[str, float]:
+    """``1 − error / lowest baseline error`` of each metric: 1 is perfect, 0 no better than the best baseline.
+
+    Only errors, where less is better and 0 perfect, have a skill (Murphy 1988); ratios of dB or of SSIM mean nothing.
+    A metric is left out where there is no baseline or the best one makes no error.
+
+    Args:
+        values: the forecaster's metrics by name.
+        baselines: each baseline's metrics by name.
+        measures: the protocol's metrics by name.
+    """
+    errors = [name for name, measure in measures.items() if not measure.higher_is_better]
+    best = {name: min((scores[name] for scores in baselines.values()), default=0.0) for name in errors}
+    return {name: 1 - values[name] / best[name] for name in errors if best[name] > 0}

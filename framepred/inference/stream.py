@@ -13,7 +13,7 @@ from framepred.forecaster import Forecaster
 from framepred.inference.scaling import shrunk
 from framepred.inference.scenes import is_cut
 from framepred.inference.surprise import WINDOW, Surprise
-from framepred.media.player import Moment
+from framepred.media.live import Moment
 
 SETTLING = 10  # frames from a start whose errors say more about how little was seen than about what is seen
 

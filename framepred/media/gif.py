@@ -8,9 +8,8 @@ import torch
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from framepred.media.frames import FrameStream
+from framepred.media.frames import FrameStream, on_black
 from framepred.media.images import decoding
-from framepred.media.transparency import on_black
 
 TICK_MS = 10  # durations are kept in hundredths of a second
 _BROWSERS_MS = 100  # what browsers make of durations of 0 and 1 tick

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.formats import frame_files
-from framepred.media.frames import FrameStream
+from framepred.media.frames import FrameStream, on_black
 from framepred.media.opencv import cv2
-from framepred.media.transparency import on_black
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
 _PILLOW_FAILURES = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError)

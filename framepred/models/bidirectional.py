@@ -9,11 +9,12 @@ from torch.nn import functional
 
 from framepred.clips import Clip, Frame, Future, RawFrame, State
 from framepred.errors import ConfigError, WeightsError
-from framepred.models.conv_lstm import ConvLSTMCell
-from framepred.models.folding import check_frame, fold, unfold
+from framepred.models.cells import ConvLSTMCell
+from framepred.models.correlation import between_correlation, local_correlation, local_correlation_macs
+from framepred.models.patches import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
 from framepred.restorer import Missing, Restorer, Sides, sides
-from framepred.warping import between_correlation, local_correlation, local_correlation_macs, warp
+from framepred.warping import warp
 
 FINE, COARSE = 4, 8
 """Pixels a cell of the two maps: pictures are mixed on one, motion is remembered on the other."""

@@ -9,11 +9,9 @@ from typing_extensions import override
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
-from framepred.models.conv_lstm import ConvLSTMCell
-from framepred.models.folding import check_frame, from_patches, to_patches
-from framepred.models.heads import Head, check_head, shown
+from framepred.models.cells import CellFactory, ConvLSTMCell, RecurrentCell, describe_cell, described_cell
+from framepred.models.patches import Head, check_frame, check_head, from_patches, shown, to_patches
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.recurrent_cell import CellFactory, RecurrentCell, describe_cell, described_cell
 
 
 class EncoderForecaster(PretrainedForecaster):

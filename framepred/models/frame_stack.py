@@ -8,8 +8,7 @@ from torch import nn
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
-from framepred.models.folding import check_frame, from_patches, to_patches
-from framepred.models.heads import Head, check_head, shown
+from framepred.models.patches import Head, check_frame, check_head, from_patches, shown, to_patches
 from framepred.models.pretrained import PretrainedForecaster
 
 

@@ -9,10 +9,11 @@ from torch.nn import functional
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
-from framepred.models.conv_lstm import ConvLSTMCell
-from framepred.models.folding import check_frame, fold, unfold
+from framepred.models.cells import ConvLSTMCell
+from framepred.models.correlation import local_correlation, local_correlation_macs
+from framepred.models.patches import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.warping import local_correlation, local_correlation_macs, then, warp
+from framepred.warping import then, warp
 
 FINE, COARSE = 4, 8
 """Pixels a cell of the two maps of memory: one draws, one follows motion."""

@@ -8,8 +8,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, Ri
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framepred.errors import ConfigError
-from framepred.training.callbacks import PredictionPanels, RunReport
-from framepred.training.record import RunRecord
+from framepred.training.callbacks import PredictionPanels, RunRecord, RunReport
 from framepred.training.task import ForecastTask
 
 CHECKPOINTS, BEST, LAST = "checkpoints", "best", "last"

@@ -16,9 +16,8 @@ from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.models.pretrained import describe
-from framepred.training.rollout import Predicted, predict_every_frame
+from framepred.training.rollout import Predicted, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, TeacherForcing, learning_rate_factor
-from framepred.training.tbptt import truncated
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 

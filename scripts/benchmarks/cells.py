@@ -25,9 +25,9 @@ from framepred.models import (
     EncoderForecaster,
     FrameStack,
 )
+from framepred.models.cells import CellFactory
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.recurrent_cell import CellFactory
 from framepred.training import TeacherForcing
 
 REFERENCE = 32

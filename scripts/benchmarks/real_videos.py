@@ -16,9 +16,9 @@ from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
 from framepred.inference.scaling import shrunk
 from framepred.inference.scenes import scenes
-from framepred.media.panels import write_panel
 from framepred.media.reading import read_video
 from framepred.models import load
+from framepred.visualization.panels import write_panel
 
 CONTEXT, HORIZON = 10, 10
 LONGER_SIDE = 176

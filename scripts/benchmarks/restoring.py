@@ -11,11 +11,11 @@ from framepred.data import MovingMNIST
 from framepred.evaluation import DataRecord, WeightsRecord, evaluate
 from framepred.evaluation.tables import score_table
 from framepred.inference.restore import load_restorer
-from framepred.media.panels import write_restored_panel
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.pretrained import load_weights
 from framepred.restorer import MiddleGap, middle
-from framepred.training.restoration import cut_middle
+from framepred.training.restore_task import cut_middle
+from framepred.visualization.panels import write_restored_panel
 
 LENGTH, MISSING, BATCH = 20, 3, 20
 SHOWN, AROUND = 3, 3

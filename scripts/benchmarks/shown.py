@@ -6,8 +6,8 @@ import torch
 
 from framepred.clips import RawClip, to_unit
 from framepred.data import MovingMNIST
-from framepred.media.panels import write_panel
 from framepred.models import load
+from framepred.visualization.panels import write_panel
 
 CLIPS, CONTEXT, HORIZON, FAR = 8, 10, 10, 40
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from framepred.data import Split, find_digits
-from framepred.data.clip_data import ClipData
+from framepred.data.datamodules.base import ClipData
 
 SHOWN, FLASH = 2, 128
 """Frames for which a digit is shown, and the brightness of the frame that announces its return."""

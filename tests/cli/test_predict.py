@@ -10,10 +10,10 @@ import pytest
 import torch
 from matplotlib import colormaps
 
-from framepred.media.error_view import error_view
 from framepred.media.opencv import cv2
 from framepred.media.reading import read_clips
 from framepred.media.writing import write_video
+from framepred.visualization.error_map import error_view
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framepred.data.embedded import embedded_digits
-from framepred.data.idx import MAGIC
+from framepred.data.digit_files import MAGIC, embedded_digits
 
 
 @pytest.fixture(scope="session", autouse=True)

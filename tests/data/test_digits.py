@@ -9,8 +9,8 @@ import pytest
 from torchvision import datasets
 
 from framepred.data import digits
+from framepred.data.digit_files import embedded_digits
 from framepred.data.digits import DigitBank, find_digits
-from framepred.data.embedded import embedded_digits
 from framepred.errors import ConfigError, DataError
 
 SPLITS = ("train", "val", "test")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framepred.data import embedded
-from framepred.data.embedded import EMBEDDED_SHA256, embedded_digits
+from framepred.data import digit_files as embedded
+from framepred.data.digit_files import EMBEDDED_SHA256, embedded_digits
 from framepred.errors import DataError
 
 

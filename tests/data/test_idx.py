@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framepred.data.idx import read_idx_images
+from framepred.data.digit_files import read_idx_images
 from framepred.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)

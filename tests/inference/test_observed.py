@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framepred.errors import ClipError
-from framepred.inference.observed import HELD_OUT, JUDGED, SHORTEST, Lessons, divide
+from framepred.inference.adapt import HELD_OUT, JUDGED, SHORTEST, Lessons, divide
 from framepred.inference.scenes import scenes
 
 CONTEXT, HORIZON = 3, 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from framepred.media.transparency import on_black
+from framepred.media.frames import on_black
 
 
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1.0)])

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.reading import read_clips, read_video
-from framepred.media.tiling import tile_clips
-from framepred.media.writing import write_video
+from framepred.media.writing import tile_clips, write_video
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:

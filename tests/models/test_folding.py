@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ClipError
-from framepred.models.folding import check_frame, fold, unfold
+from framepred.models.patches import check_frame, fold, unfold
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 3]), st.sampled_from([1, 4, 8]))

@@ -6,7 +6,7 @@ import torch
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster, FrameStack, load
 from framepred.models.cost import macs_per_clip
-from framepred.models.heads import check_head
+from framepred.models.patches import check_head
 
 
 def test_it_sees_so_many_frames_and_no_more() -> None:

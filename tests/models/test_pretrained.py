@@ -12,7 +12,7 @@ from framepred.errors import WeightsError
 from framepred.models import EncoderForecaster, load
 from framepred.models.pretrained import BUNDLED, bundled_names, load_weights
 from framepred.restorer import MiddleGap, Restorer
-from framepred.training.restoration import cut_middle
+from framepred.training.restore_task import cut_middle
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from framepred.models import (
     RecurrentCell,
     load,
 )
-from framepred.models.recurrent_cell import CellFactory
+from framepred.models.cells import CellFactory
 
 CELLS: dict[str, CellFactory] = {
     "lstm": ConvLSTMCell,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from framepred.training.record import RunRecord
+from framepred.training.callbacks import RunRecord
 
 MODULE = Mock(spec=LightningModule, device=torch.device("cpu"))
 

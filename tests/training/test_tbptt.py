@@ -10,8 +10,7 @@ from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster
 from framepred.training import ForecastTask, TeacherForcing
-from framepred.training.rollout import Predicted, predict_every_frame
-from framepred.training.tbptt import truncated
+from framepred.training.rollout import Predicted, predict_every_frame, truncated
 
 CONTEXT, STEPS = 4, 3
 

@@ -1,0 +1,127 @@
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+import torch
+from torch import Tensor
+
+from framepred.errors import MediaError
+from framepred.media import live as player
+from framepred.media.encoding import VideoWriter
+from framepred.media.frames import FrameStream
+from framepred.media.live import Player, newest
+
+
+class Patience(Event):
+    """An event on which nobody waits; what was waited for is remembered, and after so many waits it is time to end."""
+
+    def __init__(self, waits: int) -> None:
+        super().__init__()
+        self.waits = waits
+        self.waited: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout or 0)
+        if len(self.waited) == self.waits:
+            self.set()
+        return self.is_set()
+
+
+def picture(level: int) -> Tensor:
+    return torch.full((1, 4, 4), level, dtype=torch.uint8)
+
+
+def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> None:
+    """Make the camera give these levels at each connection; at None it is not there, and after the last never."""
+    waiting = iter(connections)
+
+    def connect(source: str, layout: str | None = None) -> FrameStream:
+        levels = next(waiting, None)
+        if levels is None:
+            raise MediaError("The camera is not there.")
+        return FrameStream(iter([picture(level) for level in levels]), fps=20, endless=True)
+
+    monkeypatch.setattr(player, "open_frames", connect)
+    monkeypatch.setattr(player, "newest", lambda frames, ended: frames)
+
+
+def test_a_file_is_played_to_its_end_at_its_rate(tmp_path: Path, gray: Tensor) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 20) as writer:
+        for frame in gray:
+            writer.write(frame)
+    for source in (tmp_path / "a.mp4", (tmp_path / "a.mp4").as_uri()):
+        told: list[str] = []
+        played = list(Player(source, told.append))
+        assert [moment.time for moment in played] == pytest.approx([count / 20 for count in range(len(gray))])
+        assert [moment.fresh for moment in played] == [True] + [False] * (len(gray) - 1)
+        assert told == []
+
+
+def test_what_is_not_there_at_first_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug_in(monkeypatch)
+    with pytest.raises(MediaError, match="not there"):
+        Player("0", print)
+
+
+def test_a_lost_source_is_tried_again_with_a_growing_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug_in(monkeypatch, [1, 2], None, None, [3], [], [], [4])
+    told: list[str] = []
+    ended = Patience(waits=15)
+    clock = iter(range(100))
+    played = list(Player("0", told.append, ended=ended, clock=lambda: next(clock)))
+    assert [(int(moment.frame[0, 0, 0]), moment.fresh) for moment in played] == [
+        (1, True),
+        (2, False),
+        (3, True),
+        (4, True),
+    ]
+    assert [moment.time for moment in played] == [1, 2, 3, 4]
+    assert ended.waited == [1, 2, 4, 1, 2, 4, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert told[:4] == [
+        "Camera 0 is lost; trying again in 1 s.",
+        "Camera 0 is lost; trying again in 2 s.",
+        "Camera 0 is lost; trying again in 4 s.",
+        "Camera 0 is back.",
+    ]
+
+
+def test_the_newest_frame_is_taken_and_others_are_passed_over() -> None:
+    taken, read = Event(), Event()
+
+    def come() -> Iterator[Tensor]:
+        yield picture(0)
+        taken.wait()
+        yield from map(picture, range(1, 20))
+        read.set()
+        Event().wait(0.3)  # long enough that the last is taken before the end
+
+    frames = newest(come(), Event())
+    levels = [int(next(frames)[0, 0, 0])]
+    taken.set()
+    read.wait()
+    levels += [int(frame[0, 0, 0]) for frame in frames]
+    assert levels == [0, 19]
+
+
+def test_waiting_for_a_frame_can_be_ended() -> None:
+    ended, never = Event(), Event()
+
+    def come() -> Iterator[Tensor]:
+        yield picture(0)
+        never.wait()
+
+    frames = newest(come(), ended)
+    next(frames)
+    ended.set()
+    assert list(frames) == []
+    never.set()
+
+
+def test_an_error_while_reading_is_passed_on() -> None:
+    def come() -> Iterator[Tensor]:
+        yield picture(0)
+        raise MediaError("The frames change their size.")
+
+    with pytest.raises(MediaError, match="change their size"):
+        list(newest(come(), Event()))
