@@ -242,7 +242,7 @@ def _check_new_folder(path: Path) -> Path:
 def _predict_folder(job: _Job, source: Path, output: Path, skip_broken: bool) -> None:
     """One result a clip; the folder appears, whole, when all are done."""
     from framepred.data.video_files import find_sources
-    from framepred.media.atomic import written_beside
+    from framepred.media.atomic import atomic_write
 
     sources, problems = find_sources(source)
     if not sources:
@@ -250,7 +250,7 @@ def _predict_folder(job: _Job, source: Path, output: Path, skip_broken: bool) ->
     if problems and not skip_broken:
         raise MediaError(f"{problems[0].rstrip('.')}, or pass --skip-broken.")
     results: dict[Path, str] = {}
-    with written_beside(output) as draft:
+    with atomic_write(output) as draft:
         draft.mkdir()
         for path, name in _result_names(sources, source):
             try:

@@ -10,7 +10,7 @@ from framepred.errors import MediaError
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a draft path in the same folder, with the same suffix, that becomes ``path`` when the block succeeds.
 
     The block creates the draft, a file or a folder. What ``path`` held before is replaced whole; when the block
@@ -22,7 +22,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     newcomers = [parent for parent in path.absolute().parents if not parent.exists()]
     draft = path.absolute().with_name(f".{uuid4().hex}{path.suffix}")
     try:
-        with refusals(path):
+        with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield draft
             _replace(draft, path)
@@ -35,7 +35,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def refusals(path: Path) -> Iterator[None]:
+def explain_os_errors(path: Path) -> Iterator[None]:
     """Say in a sentence why the operating system does not let ``path`` be written.
 
     Raises:

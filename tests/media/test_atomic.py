@@ -3,17 +3,17 @@ from pathlib import Path
 import pytest
 
 from framepred.errors import MediaError
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 
 
 def write_half(path: Path, error: BaseException) -> None:
-    with written_beside(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("half")
         raise error
 
 
 def write_folder(path: Path, *names: str) -> None:
-    with written_beside(path) as draft:
+    with atomic_write(path) as draft:
         draft.mkdir()
         for name in names:
             (draft / name).touch()
@@ -21,7 +21,7 @@ def write_folder(path: Path, *names: str) -> None:
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folders" / "card.json"
-    with written_beside(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("whole")
         assert not path.exists()
         assert (draft.parent, draft.suffix) == (path.parent, ".json")
