@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.atomic import atomic_write, explain_os_errors
-from framepred.media.formats import GIF, check_output
+from framepred.media.formats import GIF
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
+from framepred.media.outputs import check_output
 
 _X264 = {
     "crf": "17",  # constant rate factor: visually near lossless

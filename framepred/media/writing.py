@@ -12,9 +12,10 @@ from framepred.clips import WHITE
 from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter, checked_fps
-from framepred.media.formats import ARRAYS, check_output
+from framepred.media.formats import ARRAYS
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.images import encode_png
+from framepred.media.outputs import check_output
 
 GAP = 2  # pixels between clips
 
