@@ -61,8 +61,7 @@ def check_results_folder(target: str | Path) -> Path:
         MediaError: if it is no folder, or may not be written.
     """
     path = expand_user(target)
-    if _STANDARD_STREAMS.fullmatch(str(path)):
-        raise MediaError(f"{path} is a stream, not a folder; name a folder for the results.")
+    _refuse_stream(path)
     refuse_special_file(path)
     _check_writable(path, path / "result")
     return path
@@ -75,6 +74,7 @@ def check_new_folder(target: str | Path, *, inputs: Iterable[str | Path] = ()) -
         MediaError: if it holds anything, is a file, or may not be written.
     """
     path = expand_user(target)
+    _refuse_stream(path)
     if path.suffix or path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise MediaError(f"{path} cannot take the results of a folder of clips; name a new or empty folder.")
     return check_output(path, inputs=inputs)
@@ -85,9 +85,13 @@ def expand_user(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser fails for unknown users
 
 
-def _check_name(path: Path, suffixes: tuple[str, ...]) -> None:
+def _refuse_stream(path: Path) -> None:
     if _STANDARD_STREAMS.fullmatch(str(path)):
-        raise MediaError(f"Results cannot be written to the stream {path}; name a file such as out.mp4.")
+        raise MediaError(f"Results cannot be written to the stream {path}; name a file or a folder.")
+
+
+def _check_name(path: Path, suffixes: tuple[str, ...]) -> None:
+    _refuse_stream(path)
     suffix = path.suffix.lower()
     if suffix not in suffixes:
         found = f"{path.suffix} is not known" if suffix else "it has no suffix"

@@ -52,6 +52,7 @@ def test_input_is_checked(tmp_path: Path) -> None:
 
 
 def test_checks_import_neither_torch_nor_opencv() -> None:
-    code = "import sys, framepred.media.formats, framepred.media.outputs; print({'torch', 'cv2', 'numpy', 'av'} & set(sys.modules))"
+    modules = "framepred.media.formats, framepred.media.outputs"
+    code = f"import sys, {modules}; print({{'torch', 'cv2', 'numpy', 'av'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
