@@ -1,8 +1,12 @@
-"""The interface of everything that predicts: observe frames one by one, then forecast any horizon."""
+"""The interface of everything that predicts: observe frames one by one, then forecast any horizon.
+
+What only some networks offer is an optional protocol. Training, diagnosis and cost look for it with ``isinstance``.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,51 +15,59 @@ from torch import Tensor, nn
 from framepred.clips import Frame, Future, RawClip, RawFrame, State
 from framepred.errors import ClipError, ConfigError
 
+Predictor: TypeAlias = Callable[[RawClip, int], Future]
+"""Any callable ``(context, horizon) -> frames``: context ``(b, t, c, h, w)``, frames ``(b, horizon, c, h, w)``."""
+
+
+@runtime_checkable
+class HasAuxiliaryLoss(Protocol):
+    """A network with a loss of its own, which training adds to the loss on pixels."""
+
+    def auxiliary_loss(self, state: State, frame: RawFrame) -> Float[Tensor, ""]:
+        """The loss of ``state`` given the true next frame ``(b, c, h, w)``: a scalar with a gradient."""
+
+
+@runtime_checkable
+class HasNamedMemory(Protocol):
+    """A network whose recurrent memory can be inspected by name."""
+
+    def named_memory(self, state: State) -> dict[str, Tensor]:
+        """The memory tensors of a state by names such as ``layer 1: hidden``."""
+
+
+@runtime_checkable
+class HasUncountedMacs(Protocol):
+    """A network with operations that PyTorch's FLOP counter does not see, such as warps and correlations."""
+
+    def uncounted_macs(self, height: int, width: int) -> int:
+        """Multiply-accumulates of these operations for one step on one clip of frames of this size."""
+
 
 class Forecaster(nn.Module, ABC):
     """Predicts the frames that come next.
 
-    A state is a flat tuple of tensors whose first is the last frame seen. Subclasses give ``observe`` and
-    ``next_frame``; batch prediction, streaming, training on every frame and export are made of these two.
+    A state is a flat tuple of tensors whose first is the last observed frame. Subclasses implement ``observe`` and
+    ``next_frame``; batch prediction, streaming, training on every frame and export are built on these two.
     """
 
     @abstractmethod
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Take in one frame, ``(b, c, h, w)``, integers or floats in [0, 1]; a state of None starts a new clip.
+        """Update the state with one frame ``(b, c, h, w)``, integers or floats in [0, 1]; None starts a new clip.
 
         Returns:
-            The new state; the caller's state is left as it was.
+            The new state; the given state is not modified.
         """
 
     @abstractmethod
     def next_frame(self, state: State) -> Frame:
-        """The frame that comes next, ``(b, c, h, w)``, raw: not clamped to [0, 1]."""
+        """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""
 
     def feedback(self, frame: Frame, state: State) -> State:
-        """Take in a frame of the future: a prediction, or in training sometimes the truth."""
+        """Update the state with a frame beyond the context: a prediction or, in training, the true frame."""
         return self.observe(frame.clamp(0, 1), state)
 
-    def misplacement(self, state: State, frame: RawFrame) -> Float[Tensor, ""]:  # noqa: ARG002
-        """How far objects of the next frame lie from where ``frame``, the true one, shows them.
-
-        A scalar with a gradient, learned beside the loss of the pixels. Networks that move whole objects say so here;
-        for all others it is 0.
-        """
-        return state[0].new_zeros(())
-
-    def named_memory(self, state: State) -> dict[str, Tensor]:  # noqa: ARG002
-        """What recurrent cells keep in a state, by names such as ``layer 1: hidden``; nothing without recurrence."""
-        return {}
-
-    def uncounted_macs(self, height: int, width: int) -> int:  # noqa: ARG002
-        """Multiply-accumulates of one step on one clip that are neither convolution nor matrix product.
-
-        Networks whose warps or correlations are worth counting say so here; see ``models.cost``.
-        """
-        return 0
-
     def forecast(self, state: State, horizon: int) -> Future:
-        """The next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
+        """Predict the next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
 
         Raises:
             ConfigError: if ``horizon`` is less than 1.
@@ -66,14 +78,14 @@ class Forecaster(nn.Module, ABC):
         return clip if self.training else clip.clamp(0, 1)
 
     def rollout(self, state: State) -> Iterator[Frame]:
-        """The future without end, frame by frame, ``(b, c, h, w)``, raw; each costs one step when it is asked for."""
+        """Predict frame after frame ``(b, c, h, w)`` without end, not clamped; each is computed on request."""
         while True:
             frame = self.next_frame(state)
             yield frame
             state = self.feedback(frame, state)
 
     def forward(self, context: RawClip, horizon: int) -> Future:
-        """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast.
+        """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast ``horizon`` frames.
 
         Raises:
             ClipError: if the context holds no frame.

@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, to_unit
+from framepred.clips import Clip, ClipBatch, Future, RawClip, to_unit
 from framepred.errors import ClipError
-from framepred.forecaster import Forecaster
 
 Missing: TypeAlias = Bool[Tensor, " t"]
 
@@ -56,48 +55,34 @@ class Restorer(nn.Module, ABC):
         return restored
 
 
-class MiddleGap(Forecaster):
-    """Lets a restorer be scored as forecasters are: the frames to be predicted lay in the middle of the context.
+class MiddleGap(nn.Module):
+    """A predictor ``(context, horizon) -> frames`` that restores frames missing in the middle of the context.
 
-    Of a context of n frames the first (n + 1) // 2 come before the gap and the others after it;
-    :func:`cut_middle` cuts clips that way.
+    Of a context of n frames, the first (n + 1) // 2 come before the gap and the others after it. :func:`cut_middle`
+    cuts clips this way, so that restorers are scored by the same evaluation as forecasters.
 
     Args:
-        net: the restorer.
+        restorer: the restorer that fills the gap.
     """
 
-    def __init__(self, net: Restorer) -> None:
+    def __init__(self, restorer: Restorer) -> None:
         super().__init__()
-        self.net = net
+        self.restorer = restorer
 
     def forward(self, context: RawClip, horizon: int) -> Future:
-        """The ``horizon`` frames between the two halves of the context, ``(b, horizon, c, h, w)``."""
-        place = middle(context.shape[1], horizon)
-        before, after = context[:, : place.start], context[:, place.start :]
-        gap = before[:, -1:].expand(-1, horizon, -1, -1, -1)
+        """Restore the ``horizon`` frames between the two halves of the context, ``(b, horizon, c, h, w)``."""
+        gap = middle(context.shape[1], horizon)
+        before, after = context[:, : gap.start], context[:, gap.start :]
+        filler = before[:, -1:].expand(-1, horizon, -1, -1, -1)
         missing = torch.zeros(context.shape[1] + horizon, dtype=torch.bool, device=context.device)
-        missing[place] = True
-        return self.net.restore(torch.cat([before, gap, after], dim=1), missing)[:, place]
+        missing[gap] = True
+        return self.restorer.restore(torch.cat([before, filler, after], dim=1), missing)[:, gap]
 
-    def observe(self, frame: RawFrame, state: State | None = None) -> State:  # noqa: ARG002
-        """Refused: there is no state that knows what comes after.
 
-        Raises:
-            ClipError: always.
-        """
-        raise ClipError("A gap in the middle is filled from whole clips; call this with a context and a horizon.")
-
-    def next_frame(self, state: State) -> Frame:
-        """Refused, as ``observe``.
-
-        Raises:
-            ClipError: always.
-        """
-        return self.observe(state[0])[0]
-
-    def uncounted_macs(self, height: int, width: int) -> int:
-        """As the restorer counts them, if it does."""
-        return self.net.uncounted_macs(height, width) if isinstance(self.net, Forecaster) else 0
+def cut_middle(clips: RawClip, missing: int) -> ClipBatch:
+    """Cut ``missing`` frames out of the middle of clips ``(b, t, c, h, w)``, as the target of :class:`MiddleGap`."""
+    gap = middle(clips.shape[1] - missing, missing)
+    return ClipBatch(torch.cat([clips[:, : gap.start], clips[:, gap.stop :]], dim=1), clips[:, gap])
 
 
 def middle(seen: int, missing: int) -> slice:

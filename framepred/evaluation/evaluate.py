@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import chain
 
 import torch
+from torch import nn
 
 from framepred.clips import Clip, ClipBatch, Future, to_unit
 from framepred.errors import WeightsError
@@ -13,34 +14,34 @@ from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
 from framepred.evaluation.checksum import ClipLedger
 from framepred.evaluation.metrics import FrameMetric, Score
 from framepred.evaluation.protocols import Measures, find_protocol, skill_scores
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Predictor
 
 
 def evaluate(
-    net: Forecaster,
+    predictor: Predictor,
     batches: Iterable[ClipBatch],
     *,
     protocol: str = "openstl",
     data: DataRecord,
     weights: WeightsRecord | None = None,
-    baselines: Mapping[str, Forecaster] | None = None,
+    baselines: Mapping[str, Predictor] | None = None,
     device: torch.device | str | None = None,
     on_batch: Callable[[int], object] | None = None,
 ) -> Card:
-    """Score a forecaster and its baselines, in one process and constant memory.
+    """Score a predictor and its baselines on the same clips, in one process and constant memory.
 
-    The forecasters are moved to the device, run in eval mode without gradients, and get their training mode back.
-    The card does not depend on how the clips are split into batches. If all predicted pixels are alike, the card's
-    notes say so, for a blank prediction scores well on dark scenes.
+    Predictors that are modules are moved to the device, run in eval mode without gradients, and get their training
+    mode back. The card does not depend on how the clips are split into batches. A note on the card says so if all
+    predicted pixels are equal, because a blank prediction scores well on dark scenes.
 
     Args:
-        net: what is to be scored.
+        predictor: any callable ``(context, horizon) -> frames``, such as a forecaster.
         batches: clips of one context, horizon, size and type: uint8, uint16, or floats in [0, 1].
         protocol: name of the protocol.
         data: what is known of the data; counts, sizes and the hash are filled in.
         weights: what is known of the weights.
-        baselines: forecasters by the names that the card gives them.
-        device: where to predict and score; None stays where ``net`` is.
+        baselines: predictors by the names that the card gives them.
+        device: where to predict and score; None keeps the device of ``predictor``.
         on_batch: called after each batch with its number of clips.
 
     Raises:
@@ -50,13 +51,13 @@ def evaluate(
         ClipError: if frames are too small for the protocol's SSIM.
     """
     measures = find_protocol(protocol)
-    device = _device_of(net) if device is None else torch.device(device)
-    model = _Scorer("The network", net, measures, device)
+    device = _device_of(predictor) if device is None else torch.device(device)
+    model = _Scorer("The network", predictor, measures, device)
     others = {
         name: _Scorer(f"Baseline {name}", baseline, measures, device) for name, baseline in (baselines or {}).items()
     }
     scorers, ledger = [model, *others.values()], ClipLedger()
-    with _predicting(*(scorer.forecaster for scorer in scorers)):
+    with _predicting(*(scorer.predictor for scorer in scorers)):
         for batch in batches:
             first = ledger.clips
             ledger.add(batch)
@@ -69,10 +70,11 @@ def evaluate(
 
 
 class _Scorer:
-    """One forecaster, its running metrics, and the darkest and brightest pixel it predicted."""
+    """One predictor, its running metrics, and the darkest and brightest pixel it predicted."""
 
-    def __init__(self, title: str, forecaster: Forecaster, measures: Measures, device: torch.device) -> None:
-        self.title, self.forecaster, self.measures = title, forecaster.to(device), measures
+    def __init__(self, title: str, predictor: Predictor, measures: Measures, device: torch.device) -> None:
+        self.title, self.measures = title, measures
+        self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
         self.metrics = {
             # A callback may evaluate in one process of many: adding up over processes would wait for the others.
             name: FrameMetric(measure.formula, sync_on_compute=False).to(device)
@@ -82,7 +84,7 @@ class _Scorer:
 
     def add(self, context: Clip, target: Future, first: int) -> None:
         """Predict these clips, the first of which is number ``first``, and score them."""
-        pred = self.forecaster(context, horizon=target.shape[1])
+        pred = self.predictor(context, target.shape[1])
         self._refuse_non_finite(pred, first)
         darkest, brightest = pred.aminmax()
         self.darkest, self.brightest = min(self.darkest, darkest.item()), max(self.brightest, brightest.item())
@@ -130,18 +132,20 @@ def _card(
     )
 
 
-def _device_of(net: Forecaster) -> torch.device:
-    """Where the network's first tensor lies; the CPU if it has none."""
-    return next((tensor.device for tensor in chain(net.parameters(), net.buffers())), torch.device("cpu"))
+def _device_of(predictor: Predictor) -> torch.device:
+    """The device of a module's first tensor; the CPU if there is none."""
+    tensors = chain(predictor.parameters(), predictor.buffers()) if isinstance(predictor, nn.Module) else iter(())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 @contextmanager
-def _predicting(*forecasters: Forecaster) -> Iterator[None]:
+def _predicting(*predictors: Predictor) -> Iterator[None]:
     """Eval mode without gradients; afterwards every module is as it was, frozen parts included."""
-    modes = [(module, module.training) for forecaster in forecasters for module in forecaster.modules()]
+    networks = [predictor for predictor in predictors if isinstance(predictor, nn.Module)]
+    modes = [(module, module.training) for network in networks for module in network.modules()]
     try:
-        for forecaster in forecasters:
-            forecaster.eval()
+        for network in networks:
+            network.eval()
         with torch.inference_mode():
             yield
     finally:

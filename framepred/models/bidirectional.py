@@ -1,19 +1,17 @@
 """The bidirectional network: missing frames from what came before and what comes after."""
 
-from typing import NoReturn
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framepred.clips import Clip, Frame, Future, RawFrame, State
-from framepred.errors import ConfigError, WeightsError
+from framepred.clips import Clip, Frame, Future
+from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import between_correlation, local_correlation, local_correlation_macs
 from framepred.models.patches import check_frame, fold, unfold
-from framepred.models.pretrained import PretrainedForecaster
-from framepred.restorer import Missing, Restorer, Sides, sides
+from framepred.models.pretrained import PretrainedRestorer
+from framepred.restorer import Missing, Sides, sides
 from framepred.warping import warp
 
 FINE, COARSE = 4, 8
@@ -70,7 +68,7 @@ class _Direction(nn.Module):
         return signals.view(*seen.shape[:2], *signals.shape[1:])
 
 
-class BidirectionalForecaster(PretrainedForecaster, Restorer):
+class BidirectionalForecaster(PretrainedRestorer):
     """Two ConvLSTMs, one forward and one backward in time, rebuild missing frames (Schuster & Paliwal 1997).
 
     **Offline**: its interface is ``restore(clip, missing)``; it neither streams nor forecasts, because its backward
@@ -169,22 +167,6 @@ class BidirectionalForecaster(PretrainedForecaster, Restorer):
         agreement: Tensor = self.agree(matches * float(near.before != near.after))
         return agreement
 
-    def observe(self, frame: RawFrame, state: State | None = None) -> State:  # noqa: ARG002
-        """Refused: a bidirectional network cannot follow a stream.
-
-        Raises:
-            WeightsError: always, with the reason.
-        """
-        _refuse()
-
-    def next_frame(self, state: State) -> Frame:  # noqa: ARG002
-        """Refused: a bidirectional network cannot forecast.
-
-        Raises:
-            WeightsError: always, with the reason.
-        """
-        _refuse()
-
     def uncounted_macs(self, height: int, width: int) -> int:
         """Multiply-accumulates of one frame's correlations and, as if it were missing, of its warps and agreements."""
         rows, columns = (side + -side % COARSE for side in (height, width))
@@ -199,11 +181,3 @@ def _moved(frame: Frame, displacement: Tensor) -> Tensor:
     ways = displacement.shape[1]
     fine = functional.interpolate(displacement.flatten(0, 1), scale_factor=COARSE, mode="bilinear")
     return warp(frame.repeat_interleave(ways, dim=0), fine).view(len(frame), ways, *frame.shape[1:])
-
-
-def _refuse() -> NoReturn:
-    raise WeightsError(
-        "A bidirectional network cannot stream or forecast beyond the end, because its backward half begins with "
-        "frames that come after; rebuild missing frames with framepred restore, or take other weights, such as "
-        "moving-mnist."
-    )

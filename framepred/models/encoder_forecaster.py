@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from typing_extensions import override
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
@@ -89,7 +88,6 @@ class EncoderForecaster(PretrainedForecaster):
             place += len(cell.parts)
         return layers
 
-    @override
     def named_memory(self, state: State) -> dict[str, torch.Tensor]:
         """The parts of every layer's state, from the frames up."""
         return {

@@ -10,29 +10,31 @@ import json
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
 CONFIG, MODEL = "config.json", "model.safetensors"
 
 
-class PretrainedForecaster(
-    Forecaster,
+class Pretrained(
+    nn.Module,
     PyTorchModelHubMixin,
     library_name="framepred",
     license="apache-2.0",
     tags=["video-prediction"],
 ):
-    """A forecaster with ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``.
+    """A network with ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``.
 
     Subclasses live in ``framepred.models`` and take plain arguments, which JSON can hold.
     """
@@ -46,25 +48,36 @@ class PretrainedForecaster(
         (save_directory / CONFIG).write_text(json.dumps(describe(self), indent=2) + "\n")
 
     @classmethod
-    def _from_pretrained(cls, *, strict: bool = True, **arguments: Any) -> "PretrainedForecaster":
-        net: PretrainedForecaster = super()._from_pretrained(strict=strict, **arguments)
+    def _from_pretrained(cls, *, strict: bool = True, **arguments: Any) -> "Pretrained":
+        net: Pretrained = super()._from_pretrained(strict=strict, **arguments)
         return net
+
+
+class PretrainedForecaster(Pretrained, Forecaster):
+    """A forecaster that is saved and loaded as weights."""
+
+
+class PretrainedRestorer(Pretrained, Restorer):
+    """A restorer that is saved and loaded as weights."""
+
+
+Network: TypeAlias = Forecaster | Restorer
 
 
 class Weights(NamedTuple):
     """A loaded network, the name it was asked for by, and the SHA-256 of its file."""
 
-    net: Forecaster
+    net: Network
     name: str
     sha256: str
 
 
-def describe(net: Forecaster) -> dict[str, Any]:
+def describe(net: nn.Module) -> dict[str, Any]:
     """What rebuilds the network: its class's name and its arguments."""
     return {"class": type(net).__name__, **_arguments(net)}
 
 
-def _arguments(net: Forecaster) -> dict[str, Any]:
+def _arguments(net: nn.Module) -> dict[str, Any]:
     """The arguments of a network as the hub's mixin noted them."""
     return getattr(net, "_hub_mixin_config", None) or {}
 
@@ -91,9 +104,24 @@ def load(name: str | Path) -> Forecaster:
             Hugging Face Hub; only the last may ask the network.
 
     Raises:
-        WeightsError: if there are no such weights, or they are damaged or do not fit.
+        WeightsError: if there are no such weights, they are damaged or do not fit, or they restore instead of forecast.
     """
-    return load_weights(name).net
+    net = load_weights(name).net
+    if not isinstance(net, Forecaster):
+        raise WeightsError(f"The weights {name} restore missing frames and cannot forecast; use load_restorer.")
+    return net
+
+
+def load_restorer(name: str | Path) -> Restorer:
+    """The pretrained restorer of that name, on the CPU, in eval mode; names as in :func:`load`.
+
+    Raises:
+        WeightsError: if there are no such weights, they are damaged or do not fit, or they forecast instead of restore.
+    """
+    net = load_weights(name).net
+    if not isinstance(net, Restorer):
+        raise WeightsError(f"The weights {name} forecast and cannot restore missing frames; use moving-mnist-restore.")
+    return net
 
 
 def load_weights(name: str | Path) -> Weights:
@@ -162,11 +190,11 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor
         ) from error
 
 
-def _rebuild(config: dict[str, Any], path: Path) -> Forecaster:
+def _rebuild(config: dict[str, Any], path: Path) -> Network:
     arguments = dict(config)
     name = arguments.pop("class", None)
     kind = getattr(import_module("framepred.models"), str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, Forecaster)):
+    if not (isinstance(kind, type) and issubclass(kind, (Forecaster, Restorer))):
         raise WeightsError(
             f"{path} holds weights of the class {name!r}, which framepred.models does not have; "
             "build the network yourself and use load_state_dict."

@@ -17,6 +17,7 @@ from typing_extensions import override
 from framepred import __version__
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
+from framepred.forecaster import Forecaster
 from framepred.media.atomic import written_beside
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
@@ -124,6 +125,7 @@ class GradientFlow(Callback):
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, ForecastTask)
+        assert isinstance(pl_module.net, Forecaster)
         few = ClipBatch(*(frames[: self.clips] for frames in batch))
         flows = gradient_flow(pl_module.net, pl_module.loss, few)
         board, step = trainer.logger.experiment, trainer.global_step

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from framepred.clips import ClipBatch, State, to_unit
 from framepred.errors import ConfigError
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, HasNamedMemory
 
 VANISHED, EXPLODED = 2.0**-10, 2.0**10
 """Shares of the last step's gradient: after ten halvings nothing is learned from a step, after ten doublings nothing
@@ -76,7 +76,7 @@ def gradient_flow(net: Forecaster, loss: nn.Module, batch: ClipBatch) -> list[Fl
         raise ConfigError(f"Gradient flow needs clips of at least 3 frames, not {clips.shape[1]}; raise the context.")
     with torch.inference_mode(False), torch.enable_grad():
         states = _states(net, clips.clone(), context)
-        memories = [net.named_memory(state) for state in states]
+        memories = [net.named_memory(state) for state in states] if isinstance(net, HasNamedMemory) else [{}]
         if not memories[0]:
             raise ConfigError(
                 f"{type(net).__name__} has no recurrent state for a gradient to flow through; "

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
-from framepred.restorer import MiddleGap, Missing, Restorer, middle
+from framepred.models.pretrained import Network
+from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle
 from framepred.training.task import ForecastTask
 
 
@@ -71,7 +72,7 @@ class RestoreTask(ForecastTask):
         ConfigError: as :class:`ForecastTask`, or if the network does not restore.
     """
 
-    def __init__(self, net: Forecaster, gaps: Gaps = Gaps(), **settings: Any) -> None:
+    def __init__(self, net: Network, gaps: Gaps = Gaps(), **settings: Any) -> None:
         super().__init__(net, **settings)
         if not isinstance(net, Restorer):
             raise ConfigError(f"{type(net).__name__} does not restore missing frames; leave model.gaps out.")
@@ -79,8 +80,8 @@ class RestoreTask(ForecastTask):
         self.gaps = gaps
 
     @property
-    def predictor(self) -> Forecaster:
-        """Fills a gap in the middle of a context."""
+    def predictor(self) -> nn.Module:
+        """Restores a gap in the middle of a context."""
         return MiddleGap(self.restorer)
 
     def training_step(self, batch: ClipBatch) -> Tensor:
@@ -104,13 +105,7 @@ class RestoreTask(ForecastTask):
         return super()._schedule | {"gaps": asdict(self.gaps)}
 
 
-def cut_middle(clips: Tensor, missing: int) -> ClipBatch:
-    """Clips ``(b, t, c, h, w)`` without so many frames in their middle, which are the target: for ``MiddleGap``."""
-    place = middle(clips.shape[1] - missing, missing)
-    return ClipBatch(torch.cat([clips[:, : place.start], clips[:, place.stop :]], dim=1), clips[:, place])
-
-
-def make_task(net: Forecaster, gaps: Gaps | None = None, **settings: Any) -> ForecastTask:
+def make_task(net: Network, gaps: Gaps | None = None, **settings: Any) -> ForecastTask:
     """The task that a network learns by: restoring, if it restores, else forecasting.
 
     Args:
@@ -121,6 +116,6 @@ def make_task(net: Forecaster, gaps: Gaps | None = None, **settings: Any) -> For
     Raises:
         ConfigError: if gaps are given to a network that forecasts.
     """
-    if isinstance(net, Restorer) or gaps is not None:
+    if not isinstance(net, Forecaster) or gaps is not None:
         return RestoreTask(net, gaps or Gaps(), **settings)
     return ForecastTask(net, **settings)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, to_unit
 from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, HasAuxiliaryLoss
 
 
 class Predicted(NamedTuple):
@@ -17,8 +17,8 @@ class Predicted(NamedTuple):
 
     frames: Future
     """Raw predictions ``(b, steps, c, h, w)``."""
-    misplacement: Float[Tensor, ""]
-    """The mean of the network's own ``misplacement`` over them."""
+    auxiliary: Float[Tensor, ""]
+    """Mean auxiliary loss of the network over these steps; 0 for networks without one."""
 
 
 def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: FrameMask) -> Predicted:
@@ -59,7 +59,7 @@ def predict_in_chunks(
     times = range(clips.shape[1] - 1)
     for start in times[::steps]:
         predictions: list[Frame] = []
-        misplaced: list[Tensor] = []
+        auxiliary: list[Tensor] = []
         for time in times[start : start + steps]:
             truth = to_unit(clips[:, time])
             if time < context or state is None:
@@ -68,8 +68,10 @@ def predict_in_chunks(
                 state = net.feedback(torch.where(teacher[:, time, None, None, None], truth, last), state)
             last = net.next_frame(state)
             predictions.append(last)
-            misplaced.append(net.misplacement(state, clips[:, time + 1]))
-        yield Predicted(torch.stack(predictions, dim=1), torch.stack(misplaced).mean())
+            if isinstance(net, HasAuxiliaryLoss):
+                auxiliary.append(net.auxiliary_loss(state, clips[:, time + 1]))
+        mean = torch.stack(auxiliary).mean() if auxiliary else last.new_zeros(())
+        yield Predicted(torch.stack(predictions, dim=1), mean)
         assert state is not None
         state, last = tuple(part.detach() for part in state), last.detach()
 

@@ -15,7 +15,7 @@ from framepred.clips import Clip, ClipBatch, FrameMask, RawClip, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
-from framepred.models.pretrained import describe
+from framepred.models.pretrained import Network, describe
 from framepred.training.rollout import Predicted, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, TeacherForcing, learning_rate_factor
 
@@ -37,19 +37,19 @@ class ForecastTask(LightningModule):
         curriculum: how clips grow from short to whole.
         warmup: optimizer steps over which the learning rate rises.
         seed: seed of the sampling.
-        placement_weight: how much the misplacement of whole objects counts beside the loss, at least 0; for networks
-            that move none it changes nothing.
+        auxiliary_weight: weight of the network's auxiliary loss beside ``loss``, at least 0; see
+            :class:`framepred.forecaster.HasAuxiliaryLoss`.
         tbptt_steps: frames after which backpropagation through time is cut, so that memory stays flat as clips grow;
             None for none. States carry over, and an optimizer step still sees whole clips.
 
     Raises:
-        ConfigError: if ``budget`` or ``tbptt_steps`` is less than 1, ``placement_weight`` negative, a checkpoint was
+        ConfigError: if ``budget`` or ``tbptt_steps`` is less than 1, ``auxiliary_weight`` negative, a checkpoint was
             made for another budget, or ``tbptt_steps`` is to be trained in 16-mixed precision.
     """
 
     def __init__(
         self,
-        net: Forecaster,
+        net: Network,
         budget: int,
         loss: nn.Module,
         optimizer: OptimizerFactory = torch.optim.AdamW,
@@ -58,15 +58,15 @@ class ForecastTask(LightningModule):
         warmup: int = 100,
         seed: int = 0,
         tbptt_steps: int | None = None,
-        placement_weight: float = 0.2,
+        auxiliary_weight: float = 0.0,
     ) -> None:
         super().__init__()
         if budget < 1:
             raise ConfigError(f"The budget is counted in steps: set --trainer.max_steps above 0, not {budget}.")
         if tbptt_steps is not None and tbptt_steps < 1:
             raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
-        if placement_weight < 0:
-            raise ConfigError(f"placement_weight must be at least 0, not {placement_weight}.")
+        if auxiliary_weight < 0:
+            raise ConfigError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}.")
         self.net = net
         self.budget = budget
         self.loss = loss
@@ -76,7 +76,7 @@ class ForecastTask(LightningModule):
         self.warmup = warmup
         self.seed = seed
         self.tbptt_steps = tbptt_steps
-        self.placement_weight = placement_weight
+        self.auxiliary_weight = auxiliary_weight
 
     def on_fit_start(self) -> None:
         """Refuse float16: the scaled loss that keeps its gradients from underflow is made after a chunk's are."""
@@ -86,7 +86,7 @@ class ForecastTask(LightningModule):
             )
 
     @property
-    def predictor(self) -> Forecaster:
+    def predictor(self) -> nn.Module:
         """What predicts a batch's target from its context."""
         return self.net
 
@@ -104,6 +104,7 @@ class ForecastTask(LightningModule):
         self, clips: RawClip, context: int, taught: FrameMask
     ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
         """The loss over every next frame, and the squared error of each, protocol openstl."""
+        assert isinstance(self.net, Forecaster)
         if self.tbptt_steps:
             return truncated(self.net, self._loss, clips, context, taught, self.tbptt_steps)
         clips = to_unit(clips)
@@ -112,7 +113,7 @@ class ForecastTask(LightningModule):
 
     def _loss(self, predicted: Predicted, target: Clip) -> Tensor:
         loss: Tensor = self.loss(predicted.frames, target)
-        return loss + self.placement_weight * predicted.misplacement
+        return loss + self.auxiliary_weight * predicted.auxiliary
 
     def validation_step(self, batch: ClipBatch) -> None:
         """Mean squared error of the horizon, protocol openstl."""

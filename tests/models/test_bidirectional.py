@@ -1,4 +1,5 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 
 from framepred.baselines import LinearInterpolation
 from framepred.errors import ClipError, ConfigError, WeightsError
-from framepred.models import BidirectionalForecaster
+from framepred.forecaster import Forecaster
+from framepred.models import BidirectionalForecaster, load, load_restorer
 from framepred.models.cost import macs_per_clip
 from framepred.restorer import MiddleGap
 
@@ -98,17 +100,12 @@ def test_clips_of_a_batch_do_not_meet(awake: BidirectionalForecaster) -> None:
     torch.testing.assert_close(awake.restore(clip, missing), apart)
 
 
-def test_it_neither_streams_nor_forecasts(net: BidirectionalForecaster) -> None:
-    frame = torch.rand(1, 1, 8, 8)
-    for ask in (
-        lambda: net.observe(frame),
-        lambda: net.next_frame((frame,)),
-        lambda: net.feedback(frame, (frame,)),
-        lambda: net.forecast((frame,), 3),
-        lambda: net(frame[:, None], 3),
-    ):
-        with pytest.raises(WeightsError, match="because its backward half begins with frames that come after"):
-            ask()
+def test_it_is_a_restorer_and_no_forecaster(net: BidirectionalForecaster, tmp_path: Path) -> None:
+    net.save_pretrained(tmp_path / "weights")
+    assert not isinstance(net, Forecaster)
+    assert isinstance(load_restorer(tmp_path / "weights"), BidirectionalForecaster)
+    with pytest.raises(WeightsError, match="cannot forecast"):
+        load(tmp_path / "weights")
 
 
 def test_every_part_learns(net: BidirectionalForecaster) -> None:

@@ -10,10 +10,10 @@ from torch import nn
 from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError
-from framepred.inference.restore import load_restorer
-from framepred.models import BidirectionalForecaster, EncoderForecaster
+from framepred.models import BidirectionalForecaster, EncoderForecaster, load_restorer
+from framepred.restorer import cut_middle
 from framepred.training import ForecastTask, Gaps, RestoreTask, fit, make_trainer
-from framepred.training.restore_task import cut_middle, make_task
+from framepred.training.restore_task import make_task
 
 
 def small() -> BidirectionalForecaster:

@@ -33,10 +33,10 @@ def test_what_lies_beside_its_place_is_learned_beside_the_pixels(tbptt_steps: in
         for time in range(5):
             frame = clips[:, time] if time < 3 else net.next_frame(state)
             state = net.observe(frame, state) if time < 3 else net.feedback(frame, state)
-            misplaced.append(net.misplacement(state, clips[:, time + 1]))
+            misplaced.append(net.auxiliary_loss(state, clips[:, time + 1]))
     losses = []
     for weight in (0.0, 0.5):
-        task = make_task(net, placement_weight=weight, teacher_forcing=TeacherForcing(0.0), tbptt_steps=tbptt_steps)
+        task = make_task(net, auxiliary_weight=weight, teacher_forcing=TeacherForcing(0.0), tbptt_steps=tbptt_steps)
         task.log = task.log_dict = lambda *_, **__: None
         losses.append(task.training_step(ClipBatch.cut(clips, 3)).detach())
     assert torch.stack(misplaced).mean() > 0
@@ -44,8 +44,8 @@ def test_what_lies_beside_its_place_is_learned_beside_the_pixels(tbptt_steps: in
 
 
 def test_placement_cannot_count_less_than_nothing(small_net: EncoderForecaster) -> None:
-    with pytest.raises(ConfigError, match="placement_weight must be at least 0"):
-        make_task(small_net, placement_weight=-0.1)
+    with pytest.raises(ConfigError, match="auxiliary_weight must be at least 0"):
+        make_task(small_net, auxiliary_weight=-0.1)
 
 
 def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaster) -> None:
