@@ -1,7 +1,6 @@
 """framepred: show it frames, it predicts the next ones."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +8,6 @@ if TYPE_CHECKING:
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load
 
-__version__ = version("framepred")
 __all__ = ["load", "read_video", "write_video"]
 
 _HOMES = {
@@ -20,7 +18,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when something that needs it is asked for."""
+    """Import torch only when a name that needs it is used."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("framepred")
     if name not in _HOMES:
         raise AttributeError(f"module 'framepred' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,13 +1,11 @@
 """``framepred stream``: predict as it plays, and say what surprises."""
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +21,7 @@ from framepred.cli.options import (
     WeightsOption,
     pick_device,
 )
+from framepred.cli.signals import stop_when_ready
 from framepred.inference.surprise import Alarm
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output
@@ -72,7 +71,7 @@ def stream(
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     follower = Follower(_forecaster(weights).to(pick_device(device)), frames, max_side)
-    with _ended_by_signals() as ended:
+    with stop_when_ready() as ended:
         player = Player(source, console.print, layout, ended)
         files = [table(csv)] if csv else []
         files += [film(output, player.fps, frames, alarm)] if output else []
@@ -83,6 +82,7 @@ def stream(
             for number, moment, step in steps:
                 report.add(number, moment, step)
     report.end([path for path in (csv, output) if path])
+    ended.raise_if_set("Stopped; the files are complete up to the last frame.")
 
 
 def _forecaster(name: str) -> "Forecaster":
@@ -91,25 +91,6 @@ def _forecaster(name: str) -> "Forecaster":
 
     kind, _, baseline = name.partition(":")
     return load_baseline(baseline) if kind == "baseline" else load(name)
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[Event]:
-    """An event that Ctrl-C sets, and a polite kill: the frame at hand is finished first; a second one does not wait."""
-    ended = Event()
-
-    def end(*_: object) -> None:
-        if ended.is_set():
-            raise KeyboardInterrupt
-        ended.set()
-
-    former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ended
-    finally:
-        ended.set()
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 class _Report:
