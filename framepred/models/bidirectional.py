@@ -163,7 +163,8 @@ class BidirectionalForecaster(PretrainedRestorer):
         """Restore one missing frame, ``(n, c, h, w)``, from the nearest observed ones."""
         distances = (abs(index - near.before), abs(index - near.after))
         motion = self._motion(clip, memory, near, distances)
-        velocity = at_least_float32(self.velocity(motion)).unflatten(1, (2, self.layers, 2))
+        velocity = at_least_float32(self.velocity(motion))
+        velocity = velocity.view(len(velocity), 2, self.layers, 2, *velocity.shape[-2:])
         pictures = torch.cat(
             [
                 _warp_frame(clip[:, source], PACE * distance * velocity[:, side])
@@ -178,7 +179,8 @@ class BidirectionalForecaster(PretrainedRestorer):
         # The logarithm of the other side's distance makes equal logits mean linear interpolation.
         nearness = pictures.new_tensor(distances[::-1]).log().repeat_interleave(self.layers)[:, None, None]
         mixed = ((logits + nearness).softmax(dim=1)[:, :, None] * pictures).sum(dim=1)
-        return mixed + functional.pixel_shuffle(self.residual(mixing), FINE)
+        restored: Tensor = mixed + functional.pixel_shuffle(self.residual(mixing), FINE)
+        return restored
 
     def _motion(self, clip: Clip, memory: Tensor, near: Sides, distances: tuple[int, int]) -> Tensor:
         """Return the motion features at a missing frame, ``(n, d, h/8, w/8)``."""

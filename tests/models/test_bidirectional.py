@@ -91,7 +91,9 @@ def test_colours_run_as_clips_of_their_own(awake: BidirectionalForecaster) -> No
 
 def test_channels_that_the_weights_do_not_know_are_refused() -> None:
     with pytest.raises(ClipError, match="3 channels"):
-        BidirectionalForecaster(channels=3, width=4, drawing=4).restore(torch.rand(1, 3, 1, 8, 8), marks(".x."))
+        BidirectionalForecaster(channels=3, hidden_channels=4, mixing_channels=4).restore(
+            torch.rand(1, 3, 1, 8, 8), marks(".x.")
+        )
 
 
 def test_clips_of_a_batch_do_not_meet(awake: BidirectionalForecaster) -> None:
