@@ -21,6 +21,7 @@ from torch import nn
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.models.checkpoints import read_checkpoint
 from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
@@ -176,18 +177,11 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return checkpoint["net"], {
-            key.removeprefix("net."): tensor
-            for key, tensor in checkpoint["state_dict"].items()
-            if key.startswith("net.")
-        }
-    except Exception as error:  # what torch.load raises on a damaged file is not of one kind
-        raise WeightsError(
-            f"{path} is not a checkpoint of framepred train ({_first_line(error)}); "
-            "take best.ckpt or last.ckpt of a run folder."
-        ) from error
+    checkpoint = read_checkpoint(path)
+    tensors = {
+        key.removeprefix("net."): tensor for key, tensor in checkpoint["state_dict"].items() if key.startswith("net.")
+    }
+    return checkpoint["net"], tensors
 
 
 def _rebuild(config: dict[str, Any], path: Path) -> Network:
