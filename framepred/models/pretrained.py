@@ -11,7 +11,6 @@ import re
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError
 from threading import get_ident
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +25,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.models.checkpoints import read_checkpoint
 from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
@@ -210,20 +210,12 @@ def _refuse_large_config(path: Path) -> None:
         raise ValueError(f"{path.name} has more than {MAX_CONFIG_BYTES} bytes")
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return checkpoint["net"], {
-            key.removeprefix("net."): tensor
-            for key, tensor in checkpoint["state_dict"].items()
-            if key.startswith("net.")
-        }
-    except Exception as error:  # torch.load raises errors of many types for a damaged file
-        reason = "it holds more than tensors and plain values" if isinstance(error, UnpicklingError) else error
-        raise WeightsError(
-            f"{path} is not a checkpoint of framepred train ({_first_line(reason)}); "
-            "take best.ckpt or last.ckpt of a run folder."
-        ) from error
+def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    checkpoint = read_checkpoint(path)
+    tensors = {
+        key.removeprefix("net."): tensor for key, tensor in checkpoint["state_dict"].items() if key.startswith("net.")
+    }
+    return checkpoint["net"], tensors
 
 
 def _rebuild(config: object, tensors: dict[str, Tensor], path: Path) -> Network:

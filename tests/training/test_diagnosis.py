@@ -24,8 +24,8 @@ from framepred.models import (
 )
 from framepred.training import ForecastTask, fit, make_trainer
 from framepred.training.callbacks import GradientFlow
-from framepred.training.diagnosis import UNDERFLOW, Flow, gradient_flow
-from framepred.training.flow_plot import flow_picture
+from framepred.training.diagnosis import gradient_flow
+from framepred.visualization.gradient_flow import UNDERFLOW, Flow, flow_image
 
 
 class Fading(Forecaster):
@@ -53,7 +53,7 @@ def batch(frames: int = 14, channels: int = 1) -> ClipBatch:
 def test_a_memory_that_is_halved_follows_the_line() -> None:
     (flow,) = gradient_flow(Fading(0.5), nn.MSELoss(), batch())
     assert len(flow.norms) == 13
-    assert flow.shares == pytest.approx([0.5**step for step in range(13)], rel=1e-5)
+    assert flow.ratios == pytest.approx([0.5**step for step in range(13)], rel=1e-5)
     assert flow.rate == pytest.approx(0.5)
     assert flow.marks == {"vanishing": 11}
 
@@ -127,19 +127,19 @@ def test_a_clip_has_an_earlier_step() -> None:
 
 def test_a_picture_of_any_flow() -> None:
     flows = [Flow("kept", [1.0, 1.0]), Flow("dead", [0.0, 0.0]), Flow("broken", [math.inf, math.nan])]
-    assert flow_picture(flows).shape == (500, 800, 3)
+    assert flow_image(flows).shape == (500, 800, 3)
 
 
 def test_training_logs_the_flow_and_learns_as_without(tmp_path: Path) -> None:
     weights = []
     for watched in (False, True):
         torch.manual_seed(0)
-        task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), 4, nn.MSELoss(), warmup=2)
+        task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), 4, nn.MSELoss())
         data = MovingMNISTData(3, 3, 2, 8, 2, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
         trainer = make_trainer(
             tmp_path / str(watched), 4, 4, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1
         )
-        trainer.callbacks += [GradientFlow(every=2, clips=1)] if watched else []
+        trainer.callbacks += [GradientFlow(interval=2, clips=1)] if watched else []
         fit(trainer, task, data)
         weights.append(torch.cat([parameter.flatten() for parameter in task.net.parameters()]))
     assert torch.equal(*weights)
