@@ -97,7 +97,7 @@ def _baselines(clips: int, root: str | None) -> dict[str, Callable[[], Row]]:
 def training_clips(data: MovingMNISTData) -> RawClip:
     """As many training clips as the Markov chain counts over, uint8."""
     data.setup("fit")
-    return data.dataset("train").__getitems__(range(MARKOV_CLIPS))
+    return data.dataset("train").render(range(MARKOV_CLIPS))
 
 
 def _baseline(net: Forecaster, data: MovingMNISTData) -> Row:
