@@ -131,10 +131,10 @@ class Card:
             DataError: if a number is not finite.
             MediaError: if the file cannot be written.
         """
-        from framepred.media.atomic import written_beside  # here, so that metrics need no video libraries
+        from framepred.media.atomic import atomic_write  # here, so that metrics need no video libraries
 
         text = self.to_json() + "\n"
-        with written_beside(Path(path).expanduser()) as draft:
+        with atomic_write(Path(path).expanduser()) as draft:
             draft.write_text(text, encoding="utf-8")
 
     @classmethod

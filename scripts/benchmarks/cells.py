@@ -16,7 +16,7 @@ from framepred.clips import RawClip
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.models import (
     ConvElmanCell,
     ConvGRUCell,
@@ -43,11 +43,11 @@ Row: TypeAlias = dict[str, Any]
 
 def _of(cell: CellFactory) -> Maker:
     """Two layers of a cell that see one frame at a time: what came before, memory alone must tell."""
-    return lambda width: EncoderForecaster(widths=[width] * 2, kernel=3, motion=False, cell=cell)
+    return lambda width: EncoderForecaster(hidden_channels=[width] * 2, kernel_size=3, motion=False, cell=cell)
 
 
 CELLS: dict[str, Maker] = {
-    "frame stack": lambda width: FrameStack(frames=4, widths=[width] * 2, kernel=3),
+    "frame stack": lambda width: FrameStack(frames=4, hidden_channels=[width] * 2, kernel_size=3),
     "Jordan": _of(ConvJordanCell),
     "Elman": _of(ConvElmanCell),
     "LSTM, no forget gate": _of(partial(ConvLSTMCell, forget_gate=False)),
@@ -73,7 +73,7 @@ def compare(minutes: float, clips: int, root: str | None, names: Iterable[str], 
         if name not in rows:
             Console(stderr=True).print(f"{name} …")
             rows[name] = measure()
-            with written_beside(output) as draft:
+            with atomic_write(output) as draft:
                 draft.write_text(json.dumps({"setting": setting, "rows": rows}, indent=2) + "\n")
     return table(setting, rows)
 

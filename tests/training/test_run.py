@@ -39,7 +39,7 @@ def train(
     kind: type[ForecastTask] = ForecastTask,
 ) -> ForecastTask:
     torch.manual_seed(0)
-    net = EncoderForecaster(widths=[4], kernel=3)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
     task = kind(net, STEPS, torch.nn.MSELoss(), warmup=2, tbptt_steps=tbptt_steps)
     data = MovingMNISTData(
         3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
