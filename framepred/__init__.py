@@ -7,12 +7,15 @@ if TYPE_CHECKING:
     from framepred.media.reading import read_video
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load
+    from framepred.training.train import diagnose, train
 
-__all__ = ["load", "read_video", "write_video"]
+__all__ = ["diagnose", "load", "read_video", "train", "write_video"]
 
 _HOMES = {
+    "diagnose": "framepred.training.train",
     "load": "framepred.models.pretrained",
     "read_video": "framepred.media.reading",
+    "train": "framepred.training.train",
     "write_video": "framepred.media.writing",
 }
 

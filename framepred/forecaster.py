@@ -1,61 +1,91 @@
-"""The interface of everything that predicts: observe frames one by one, then forecast any horizon."""
+"""The interface of forecasters: observe frames one by one, then forecast any horizon.
+
+Features of some networks only are optional protocols; training, diagnosis and cost test for them with ``isinstance``.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Frame, Future, RawClip, RawFrame, State
+from framepred.clips import Frame, Future, RawClip, RawFrame, State, check_range
 from framepred.errors import ClipError, ConfigError
+
+Predictor: TypeAlias = Callable[[RawClip, int], Future]
+"""Any callable ``(context, horizon) -> frames``: context ``(b, t, c, h, w)``, frames ``(b, horizon, c, h, w)``."""
+
+
+@runtime_checkable
+class HasAuxiliaryLoss(Protocol):
+    """A network with a loss of its own, which training adds to the pixel loss."""
+
+    def auxiliary_loss(self, state: State, frame: RawFrame) -> Float[Tensor, ""]:
+        """Return the loss of ``state`` given the true next frame ``(b, c, h, w)``: a scalar with a gradient."""
+
+
+@runtime_checkable
+class HasNamedMemory(Protocol):
+    """A network whose recurrent memory can be inspected by name."""
+
+    def named_memory(self, state: State) -> dict[str, Tensor]:
+        """Return the memory tensors of a state by names such as ``layer 1: hidden``."""
+
+
+@runtime_checkable
+class HasUncountedMacs(Protocol):
+    """A network with operations that PyTorch's FLOP counter does not count, such as warps and correlations."""
+
+    def uncounted_macs(self, height: int, width: int) -> int:
+        """Return the multiply-accumulates of these operations for one step on one clip of frames of this size."""
 
 
 class Forecaster(nn.Module, ABC):
-    """Predicts the frames that come next.
+    """Predicts the next frames of a clip.
 
-    A state is a flat tuple of tensors whose first is the last frame seen. Subclasses give ``observe`` and
-    ``next_frame``; batch prediction, streaming, training on every frame and export are made of these two.
+    A state is a flat tuple of tensors; the first is the last observed frame. Subclasses implement :meth:`observe` and
+    :meth:`next_frame`. Batch prediction, streaming, training and export use only these methods and
+    :meth:`feedback`.
+
+    Example:
+        >>> import torch
+        >>> from framepred.baselines import LastFrame
+        >>> net, clip = LastFrame().eval(), torch.rand(2, 10, 1, 8, 8)  # (b, t, c, h, w) in [0, 1]
+        >>> state = None
+        >>> for frame in clip.unbind(dim=1):
+        ...     state = net.observe(frame, state)
+        >>> streamed = net.forecast(state, horizon=5)
+        >>> torch.equal(streamed, net(clip, horizon=5))
+        True
     """
 
     @abstractmethod
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Take in one frame, ``(b, c, h, w)``, integers or floats in [0, 1]; a state of None starts a new clip.
+        """Update the state with one frame.
+
+        Args:
+            frame: ``(b, c, h, w)``, uint8, uint16 or floats in [0, 1].
+            state: the state after the previous frame; None starts a new clip. It is not modified.
 
         Returns:
-            The new state; the caller's state is left as it was.
+            The new state.
         """
 
     @abstractmethod
     def next_frame(self, state: State) -> Frame:
-        """The frame that comes next, ``(b, c, h, w)``, raw: not clamped to [0, 1]."""
+        """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""
 
     def feedback(self, frame: Frame, state: State) -> State:
-        """Take in a frame of the future: a prediction, or in training sometimes the truth."""
+        """Update the state with a frame beyond the context: a prediction or, in training, the true frame."""
         return self.observe(frame.clamp(0, 1), state)
 
-    def misplacement(self, state: State, frame: RawFrame) -> Float[Tensor, ""]:  # noqa: ARG002
-        """How far objects of the next frame lie from where ``frame``, the true one, shows them.
-
-        A scalar with a gradient, learned beside the loss of the pixels. Networks that move whole objects say so here;
-        for all others it is 0.
-        """
-        return state[0].new_zeros(())
-
-    def named_memory(self, state: State) -> dict[str, Tensor]:  # noqa: ARG002
-        """What recurrent cells keep in a state, by names such as ``layer 1: hidden``; nothing without recurrence."""
-        return {}
-
-    def uncounted_macs(self, height: int, width: int) -> int:  # noqa: ARG002
-        """Multiply-accumulates of one step on one clip that are neither convolution nor matrix product.
-
-        Networks whose warps or correlations are worth counting say so here; see ``models.cost``.
-        """
-        return 0
-
     def forecast(self, state: State, horizon: int) -> Future:
-        """The next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
+        """Predict the next ``horizon`` frames, ``(b, horizon, c, h, w)``.
+
+        The frames are clamped to [0, 1] in eval mode only, so that a loss sees the network's output.
 
         Raises:
             ConfigError: if ``horizon`` is less than 1.
@@ -66,23 +96,30 @@ class Forecaster(nn.Module, ABC):
         return clip if self.training else clip.clamp(0, 1)
 
     def rollout(self, state: State) -> Iterator[Frame]:
-        """The future without end, frame by frame, ``(b, c, h, w)``, raw; each costs one step when it is asked for."""
+        """Predict frames ``(b, c, h, w)`` without end, not clamped to [0, 1]; each is computed when requested."""
         while True:
             frame = self.next_frame(state)
             yield frame
             state = self.feedback(frame, state)
 
     def forward(self, context: RawClip, horizon: int) -> Future:
-        """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast.
+        """Observe every frame of ``context``, then forecast ``horizon`` frames, ``(b, horizon, c, h, w)``.
+
+        Args:
+            context: ``(b, t, c, h, w)``, uint8, uint16 or floats in [0, 1].
+            horizon: number of frames to predict.
 
         Raises:
-            ClipError: if the context holds no frame.
+            ClipError: if the context has no frame or other axes; in eval mode also if floats exceed [0, 1].
             ConfigError: if ``horizon`` is less than 1.
         """
         if context.ndim != 5 or context.shape[1] == 0:
             raise ClipError(
-                f"A context has the shape (b, t, c, h, w) with at least one frame, not {tuple(context.shape)}."
+                f"A context has the shape (b, t, c, h, w) with at least one frame, not {tuple(context.shape)}; "
+                "a single clip gets its batch axis by clip[None]."
             )
+        if not self.training:
+            check_range(context)
         state = None
         for frame in context.unbind(dim=1):
             state = self.observe(frame, state)

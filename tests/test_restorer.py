@@ -80,8 +80,3 @@ def test_a_gap_in_the_middle_is_filled_from_a_context() -> None:
 
     context = torch.arange(5.0).view(1, 5, 1, 1, 1)
     assert MiddleGap(Numbers())(context, 2).flatten().tolist() == [0.5, 0.5]
-
-
-def test_a_gap_in_the_middle_is_no_forecast(clip: torch.Tensor) -> None:
-    with pytest.raises(ClipError, match="whole clips"):
-        MiddleGap(Sevens()).observe(clip[:, 0])

@@ -109,7 +109,8 @@ def _restorer(method: Method, weights: str, max_side: int) -> "Restorer":
         WeightsError: if there are no such weights, or they do not restore.
     """
     from framepred.baselines import RESTORERS
-    from framepred.inference.restore import ScaledRestorer, load_restorer
+    from framepred.inference.restore import ScaledRestorer
+    from framepred.models import load_restorer
 
     if method is Method.BIDIRECTIONAL:
         return ScaledRestorer(load_restorer(weights), max_side)

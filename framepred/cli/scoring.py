@@ -12,6 +12,7 @@ from framepred.baselines import BASELINES, load_baseline
 from framepred.cli.options import DIGITS, MAX_SIDE
 from framepred.clips import ClipBatch
 from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoWindows
+from framepred.errors import WeightsError
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
 from framepred.forecaster import Forecaster
 from framepred.inference.scaling import ScaledForecaster
@@ -95,6 +96,8 @@ def open_forecaster(name: str, like: ClipBatch) -> tuple[Forecaster, WeightsReco
     if kind == "baseline":
         return load_baseline(baseline), WeightsRecord(name)
     weights = load_weights(name)
+    if not isinstance(weights.net, Forecaster):
+        raise WeightsError(f"The weights {name} restore missing frames and cannot forecast; choose other weights.")
     _, context, channels, height, width = like.context.shape
     macs = macs_per_clip(weights.net, context, like.target.shape[1], (channels, height, width))
     return weights.net, WeightsRecord(name, weights.sha256, count_parameters(weights.net), macs)

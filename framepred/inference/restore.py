@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise, tee
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -11,10 +10,9 @@ from torch import Tensor
 
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Frame, Future, RawFrame, from_unit, to_unit
-from framepred.errors import ClipError, WeightsError
+from framepred.errors import ClipError
 from framepred.inference.missing import LONGEST, check_within
 from framepred.inference.scaling import resized, shrunk
-from framepred.models import load
 from framepred.restorer import Missing, Restorer
 
 WINDOW = 16
@@ -84,18 +82,6 @@ def restored(net: Restorer, moments: Iterable[Moment], batch_size: int = 16) -> 
             yield from _rebuilt(net, _end(before), here, _begin(after), batch_size)
         else:
             yield from (moment.frame for moment in here)
-
-
-def load_restorer(name: str | Path) -> Restorer:
-    """The pretrained network of that name, if it restores.
-
-    Raises:
-        WeightsError: if there are no such weights, or they forecast.
-    """
-    net = load(name)
-    if not isinstance(net, Restorer):
-        raise WeightsError(f"The weights {name} forecast and cannot restore; take moving-mnist-restore.")
-    return net
 
 
 class ScaledRestorer(Restorer):

@@ -5,7 +5,7 @@ from framepred.models.cells import ConvElmanCell, ConvGRUCell, ConvJordanCell, C
 from framepred.models.encoder_forecaster import EncoderForecaster
 from framepred.models.frame_stack import FrameStack
 from framepred.models.layered_forecaster import LayeredForecaster
-from framepred.models.pretrained import load
+from framepred.models.pretrained import load, load_restorer
 from framepred.models.tracking.forecaster import TrackingForecaster
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "RecurrentCell",
     "TrackingForecaster",
     "load",
+    "load_restorer",
 ]

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from framepred.forecaster import Forecaster
+from framepred.forecaster import HasUncountedMacs
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -12,14 +12,15 @@ def count_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def macs_per_clip(net: Forecaster, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+def macs_per_clip(net: nn.Module, context: int, horizon: int, size: tuple[int, int, int]) -> int:
     """Multiply-accumulates of one forward pass over one clip.
 
-    Convolutions and matrix products are counted by PyTorch's FlopCounterMode; warps and correlations, which it does
-    not see, by the network's own formula (``uncounted_macs``). Other element-wise work is not counted.
+    PyTorch's FlopCounterMode counts convolutions and matrix products. Warps and correlations, which it does not see,
+    are counted by modules that implement :class:`framepred.forecaster.HasUncountedMacs`. Other element-wise work is
+    not counted.
 
     Args:
-        net: what predicts.
+        net: a module called as ``net(context, horizon)``.
         context: frames seen.
         horizon: frames predicted.
         size: channels, height and width of a frame.
@@ -30,5 +31,5 @@ def macs_per_clip(net: Forecaster, context: int, horizon: int, size: tuple[int, 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, context, *size, device=device), horizon)
     net.train(training)
-    steps = context + horizon - 1
-    return int(counter.get_total_flops()) // 2 + steps * net.uncounted_macs(*size[1:])
+    uncounted = sum(part.uncounted_macs(*size[1:]) for part in net.modules() if isinstance(part, HasUncountedMacs))
+    return int(counter.get_total_flops()) // 2 + (context + horizon - 1) * uncounted

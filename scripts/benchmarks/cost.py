@@ -130,7 +130,7 @@ def _train(net: Forecaster, clips: torch.Tensor) -> None:
     untaught = torch.zeros(clips.shape[:2], dtype=torch.bool)
     net.zero_grad()
     predicted = predict_every_frame(net, clips, CONTEXT, untaught)
-    ((predicted.frames - clips[:, 1:]).square().mean() + predicted.misplacement).backward()
+    ((predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary).backward()
 
 
 def _peak(runs: int) -> float:

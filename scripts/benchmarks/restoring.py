@@ -10,11 +10,10 @@ from framepred.clips import to_unit
 from framepred.data import MovingMNIST
 from framepred.evaluation import DataRecord, WeightsRecord, evaluate
 from framepred.evaluation.tables import score_table
-from framepred.inference.restore import load_restorer
+from framepred.models import load_restorer
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.pretrained import load_weights
-from framepred.restorer import MiddleGap, middle
-from framepred.training.restore_task import cut_middle
+from framepred.restorer import MiddleGap, cut_middle, middle
 from framepred.visualization.panels import write_restored_panel
 
 LENGTH, MISSING, BATCH = 20, 3, 20

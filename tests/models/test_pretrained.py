@@ -4,15 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import framepred
 from framepred.baselines import HeldFrame, LinearInterpolation
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
 from framepred.errors import WeightsError
 from framepred.models import EncoderForecaster, load
-from framepred.models.pretrained import BUNDLED, bundled_names, load_weights
-from framepred.restorer import MiddleGap, Restorer
-from framepred.training.restore_task import cut_middle
+from framepred.models.pretrained import BUNDLED, bundled_names, load_restorer, load_weights
+from framepred.restorer import MiddleGap, Restorer, cut_middle
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def test_from_pretrained_is_strict(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_bundled_weights_load_and_are_small(name: str) -> None:
-    assert not framepred.load(name).training
+    assert not load_weights(name).net.training
     assert (BUNDLED / name / "model.safetensors").stat().st_size <= 8_000_000
     assert {"card.json", "README.md"} <= {file.name for file in (BUNDLED / name).iterdir()}
 
@@ -56,7 +54,7 @@ def test_bundled_weights_restore_better_than_interpolation() -> None:
     """On digits that training never saw, three frames missing in the middle."""
     batch = cut_middle(MovingMNIST("test", digits="mnist-5k").render(range(10)), 3)
     context, truth = to_unit(batch.context), to_unit(batch.target)
-    nets: list[Restorer] = [load("moving-mnist-restore"), LinearInterpolation(), HeldFrame()]
+    nets: list[Restorer] = [load_restorer("moving-mnist-restore"), LinearInterpolation(), HeldFrame()]
     with torch.inference_mode():
         ours, *others = ((MiddleGap(net.eval())(context, 3) - truth).square().mean() for net in nets)
     assert ours < min(others) / 2
@@ -66,7 +64,7 @@ def test_hash_is_of_the_file(folder: Path) -> None:
     first = load_weights(folder).sha256
     net = load(folder)
     with torch.no_grad():
-        net.draw.bias.add_(1)
+        net.readout.bias.add_(1)
     net.save_pretrained(folder)
     assert load_weights(folder).sha256 != first
 

@@ -176,7 +176,7 @@ class TrackingForecaster(PretrainedForecaster):
         shown = (shares[:, :, None] * scene.moved).sum(dim=1)
         return unfold(shown + functional.pixel_shuffle(scene.residual, FINE), like=scene.frame)
 
-    def misplacement(self, state: State, frame: Frame) -> Float[Tensor, ""]:
+    def auxiliary_loss(self, state: State, frame: Frame) -> Float[Tensor, ""]:
         """How far the layers of the next frame lie from where ``frame``, the true one, shows them.
 
         A layer that misses its object by more than a stroke learns nothing from the squared error of pixels but to

@@ -101,13 +101,13 @@ def test_the_future_leaves_the_layers_as_last_observed() -> None:
     assert not torch.equal(net.observe(torch.rand(1, 1, 8, 8), state)[1], state[1])
 
 
-def test_misplacement_is_the_squared_distance_and_pulls_towards_the_object() -> None:
+def test_auxiliary_loss_is_the_squared_distance_and_pulls_towards_the_object() -> None:
     net = plain(layers=1)
     with torch.no_grad():
         state = net.observe(disc(20, 20)[None, None])
     travel = state[3].clone().requires_grad_()
-    there = net.misplacement((*state[:3], travel, *state[4:]), disc(20, 20)[None, None])
-    off = net.misplacement((*state[:3], travel, *state[4:]), disc(23, 20)[None, None])
+    there = net.auxiliary_loss((*state[:3], travel, *state[4:]), disc(20, 20)[None, None])
+    off = net.auxiliary_loss((*state[:3], travel, *state[4:]), disc(23, 20)[None, None])
     assert there < 1e-3 < off
     light = state[2].sum() / 50
     torch.testing.assert_close(off.detach(), light * (2 * 3 - 1) / PACE**2 / 2, rtol=0.1, atol=0)
