@@ -252,9 +252,8 @@ def _gray_picture(frame: UInt8[Tensor, "1 h w"]) -> av.VideoFrame:
 def _palette_picture(frame: UInt8[Tensor, "3 h w"]) -> av.VideoFrame:
     """A frame with a palette: exact for up to 256 colours, otherwise the nearest colours with dithering."""
     pixels = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
-    packed = pixels.astype(np.int32) @ np.array(
-        [1 << 16, 1 << 8, 1], np.int32
-    )  # one number per colour sorts faster than rows
+    # One number for each colour: sorting these is many times faster than sorting rows.
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     found = np.unique(packed)
     colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1)
     indices = np.searchsorted(found, packed).astype(np.uint8)
