@@ -5,23 +5,36 @@ from typing import Annotated
 
 import typer
 
-from framepred.cli.options import DownloadOption, RootOption, SeedOption, Split, check_digits
+from framepred.cli.options import (
+    MAX_FRAME_SIDE,
+    MAX_FRAMES,
+    ClipsOption,
+    DownloadOption,
+    RootOption,
+    SeedOption,
+    Split,
+    check_digits,
+)
+from framepred.media.memory import check_memory
 from framepred.media.outputs import check_output
+
+BYTES_PER_PIXEL = 4  # of a clip while it is generated and written: the clip, its grid and copies of both
+MAX_DIGITS = 1_000  # in a clip: more overlap everywhere
 
 
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="moving-mnist or moving-fashion-mnist.")],
     output: Annotated[Path, typer.Option("--output", help=".npy, .npz, .mp4 or .gif.")],
-    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips.")] = 16,
+    clips: ClipsOption = 16,
     seed: SeedOption = 0,
-    split: Annotated[Split, typer.Option("--split", help="Whose digits.")] = Split.TEST,
-    length: Annotated[int, typer.Option("--length", min=1, help="Frames a clip.")] = 20,
-    height: Annotated[int, typer.Option("--height", min=28, help="Pixels.")] = 64,
-    width: Annotated[int, typer.Option("--width", min=28, help="Pixels.")] = 64,
-    digits: Annotated[int, typer.Option("--digits", min=1, help="Digits a clip.")] = 2,
-    speed: Annotated[float, typer.Option("--speed", min=0, help="Fraction of the free canvas per frame.")] = 0.1,
+    split: Annotated[Split, typer.Option("--split", help="Split of the digit images.")] = Split.TEST,
+    length: Annotated[int, typer.Option("--length", min=1, max=MAX_FRAMES, help="Frames per clip.")] = 20,
+    height: Annotated[int, typer.Option("--height", min=28, max=MAX_FRAME_SIDE, help="Pixels.")] = 64,
+    width: Annotated[int, typer.Option("--width", min=28, max=MAX_FRAME_SIDE, help="Pixels.")] = 64,
+    digits: Annotated[int, typer.Option("--digits", min=1, max=MAX_DIGITS, help="Digits per clip.")] = 2,
+    speed: Annotated[float, typer.Option("--speed", min=0, max=1, help="Fraction of the free canvas per frame.")] = 0.1,
     apart: Annotated[
-        bool, typer.Option("--apart", help="Each clip in a file of its own: NAME-0000, NAME-0001 and so on.")
+        bool, typer.Option("--apart", help="Write each clip to a file of its own: NAME-0000, NAME-0001 and so on.")
     ] = False,
     root: RootOption = None,
     download: DownloadOption = False,
@@ -29,6 +42,12 @@ def data(
     """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid, or each --apart."""
     bank = check_digits(name)
     output = check_output(output)
+    at_once = 1 if apart else clips
+    check_memory(
+        at_once * length * height * width * BYTES_PER_PIXEL,
+        f"{at_once:,} clip{'s' * (at_once > 1)} of {length:,} frames of {width:,}x{height:,} pixels",
+        "ask for fewer or smaller clips, or write each --apart",
+    )
 
     from framepred.data import MovingMNIST
     from framepred.media.writing import write_video

@@ -10,10 +10,12 @@ from framepred.cli.options import (
     DIGITS,
     MAX_SIDE,
     BatchOption,
+    ClipsOption,
     ContextOption,
     Device,
     DeviceOption,
     DownloadOption,
+    HorizonOption,
     JsonOption,
     MaxSideOption,
     Protocol,
@@ -23,12 +25,15 @@ from framepred.cli.options import (
     pick_device,
 )
 from framepred.media.formats import check_input, is_folder_of_clips
+from framepred.media.memory import check_memory
 from framepred.media.outputs import check_results_folder
 
 if TYPE_CHECKING:
     from framepred.cli.scoring import Selection, TestClips
 
 CONFIG = ".yaml"
+SIDE = 64  # pixels: height and width of generated frames
+BYTES_PER_PIXEL = 64  # of a clip while it is scored: the clip and six predictions as floats, and what metrics take
 
 
 class Part(StrEnum):
@@ -51,10 +56,10 @@ def evaluate(
         ),
     ] = "moving-mnist",
     protocol: Annotated[Protocol, typer.Option("--protocol", help="Which formulas.")] = Protocol.OPENSTL,
-    clips: Annotated[int, typer.Option("--clips", min=1, help="How many test clips, at most.")] = 1000,
+    clips: ClipsOption = 1000,
     seed: SeedOption = 0,
     context: ContextOption = 10,
-    horizon: Annotated[int, typer.Option("--horizon", min=1, help="Frames to predict.")] = 10,
+    horizon: HorizonOption = 10,
     output: Annotated[Path | None, typer.Option("--output", help="Folder for card.json.")] = None,
     root: RootOption = None,
     download: DownloadOption = False,
@@ -73,6 +78,13 @@ def evaluate(
     if data not in DIGITS and not is_folder_of_clips(Path(data)) and Path(data).suffix != CONFIG:
         check_input(data)
     output = output and check_results_folder(output)
+    if data in DIGITS:
+        at_once = min(batch_size, clips)
+        check_memory(
+            at_once * (context + horizon) * SIDE**2 * BYTES_PER_PIXEL,
+            f"{at_once:,} clips at a time, of {context:,} + {horizon:,} frames,",
+            "lower --batch-size, --context or --horizon",
+        )
 
     from rich.console import Console
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Device(StrEnum):
-    """Where the network runs."""
+    """Device on which the network runs."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -21,14 +21,14 @@ class Device(StrEnum):
 
 
 class Protocol(StrEnum):
-    """Named protocols of evaluation."""
+    """Evaluation protocols by name."""
 
     OPENSTL = "openstl"
     WANG2004 = "wang2004"
 
 
 class Split(StrEnum):
-    """Splits by digit image."""
+    """Splits of the digit images."""
 
     TRAIN = "train"
     VAL = "val"
@@ -38,21 +38,47 @@ class Split(StrEnum):
 DIGITS = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 
 MAX_SIDE = 512
+"""Longer side of the frames that a network gets, in pixels, unless another is given."""
+
+MAX_FRAMES = 10_000
+"""Frames that an option takes at most: seven minutes at 25 frames a second, far beyond any useful forecast."""
+
+MAX_CLIPS = 1_000_000
+"""Clips that an option takes at most: a hundred times the usual test sets."""
+
+MAX_BATCH = 10_000
+"""Clips at a time at most: more gain no speed."""
+
+MAX_FRAME_SIDE = 16_384
+"""Height and width of generated frames at most, in pixels: twice the width of 8K video."""
+
+MAX_SEED = 2**63 - 1
+"""Largest seed that PyTorch takes."""
 
 NATURAL = "natural-small"
-"""Bundled weights that videos of any kind are predicted with, unless others are named."""
+"""Bundled weights that predict videos of any kind, unless others are named."""
 
 WeightsOption: TypeAlias = Annotated[
     str, typer.Option("--weights", help="Bundled name, folder, .ckpt, or owner/name on the Hugging Face Hub.")
 ]
-ContextOption: TypeAlias = Annotated[int, typer.Option("--context", min=1, help="Frames that are seen.")]
-SeedOption: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Which stream of generated clips.")]
-RootOption: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Folder of MNIST's IDX files.")]
-DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Fetch digits that are missing.")]
+ContextOption: TypeAlias = Annotated[
+    int, typer.Option("--context", min=1, max=MAX_FRAMES, help="Observed frames to predict from.")
+]
+FramesOption: TypeAlias = Annotated[int, typer.Option("--frames", min=1, max=MAX_FRAMES, help="Frames to predict.")]
+HorizonOption: TypeAlias = Annotated[int, typer.Option("--horizon", min=1, max=MAX_FRAMES, help="Frames to predict.")]
+ClipsOption: TypeAlias = Annotated[int, typer.Option("--clips", min=1, max=MAX_CLIPS, help="Number of clips, at most.")]
+SeedOption: TypeAlias = Annotated[
+    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Number that determines the generated clips.")
+]
+RootOption: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Folder of the IDX files of MNIST.")]
+DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Download digits that are missing.")]
 DeviceOption: TypeAlias = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
-BatchOption: TypeAlias = Annotated[int, typer.Option("--batch-size", min=1, help="Clips at a time.")]
+BatchOption: TypeAlias = Annotated[int, typer.Option("--batch-size", min=1, max=MAX_BATCH, help="Clips at a time.")]
 MaxSideOption: TypeAlias = Annotated[
-    int, typer.Option("--max-side", min=8, help="Frames with a longer side are scaled to it for the network.")
+    int,
+    typer.Option(
+        "--max-side", min=8, max=MAX_FRAME_SIDE, help="Frames with a longer side are scaled to it for the network."
+    ),
 ]
 LayoutOption: TypeAlias = Annotated[
     str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")
@@ -61,10 +87,10 @@ JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.
 
 
 def pick_device(device: Device) -> "torch.device":
-    """The device asked for; ``auto`` takes a GPU where there is one.
+    """The requested device; ``auto`` is a GPU if there is one, otherwise the CPU.
 
     Raises:
-        ConfigError: if CUDA is asked for and there is none.
+        ConfigError: if CUDA is requested but not available.
     """
     import torch
 
@@ -76,7 +102,7 @@ def pick_device(device: Device) -> "torch.device":
 
 
 def check_digits(name: str) -> str:
-    """The digits behind a generated data set's name.
+    """The name of the digits that a generated data set shows.
 
     Raises:
         ConfigError: if the name is unknown.

@@ -16,6 +16,7 @@ from framepred.cli.options import (
     ContextOption,
     Device,
     DeviceOption,
+    FramesOption,
     LayoutOption,
     MaxSideOption,
     WeightsOption,
@@ -48,7 +49,7 @@ def predict(
     ],
     weights: WeightsOption = NATURAL,
     context: ContextOption = 10,
-    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to predict.")] = 10,
+    frames: FramesOption = 10,
     output: Annotated[
         Path | None,
         typer.Option(

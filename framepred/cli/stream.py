@@ -15,6 +15,7 @@ from framepred.cli.options import (
     BatchOption,
     Device,
     DeviceOption,
+    FramesOption,
     JsonOption,
     LayoutOption,
     MaxSideOption,
@@ -39,7 +40,7 @@ MAX_SIDE = 128  # pixels: fewer than for files, because what plays on its own do
 def stream(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or what predict reads.")],
     weights: WeightsOption = NATURAL,
-    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames to forecast at each step.")] = 10,
+    frames: FramesOption = 10,
     csv: Annotated[Path | None, typer.Option("--csv", help="Table: frame, time, mse, surprise.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help=".mp4 of seen | predicted above the curve of surprise.")

@@ -175,6 +175,56 @@ def test_warnings_never_end_the_command(
     assert framepred("weights") == (0, "", "")
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "100000000", str(10**30), "nan", "many"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "clip.npy", "--frames"),
+        ("predict", "clip.npy", "--context"),
+        ("predict", "clip.npy", "--batch-size"),
+        ("predict", "clip.npy", "--max-side"),
+        ("evaluate", "--horizon"),
+        ("evaluate", "--context"),
+        ("evaluate", "--clips"),
+        ("evaluate", "--batch-size"),
+        ("stream", "clip.npy", "--frames"),
+        ("data", "moving-mnist", "--output", "out.npy", "--clips"),
+        ("data", "moving-mnist", "--output", "out.npy", "--length"),
+        ("data", "moving-mnist", "--output", "out.npy", "--height"),
+        ("data", "moving-mnist", "--output", "out.npy", "--width"),
+        ("data", "moving-mnist", "--output", "out.npy", "--digits"),
+    ],
+)
+def test_numbers_are_bounded_before_work_begins(framepred: Run, arguments: tuple[str, ...], number: str) -> None:
+    code, out, err = framepred(*arguments, number)
+    assert (code, out) == (2, "")
+    assert arguments[-1] in err
+    assert err.count("\n") == 1
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("verb_name", [("evaluate",), ("data", "moving-mnist", "--output", "out.npy")])
+@pytest.mark.parametrize("seed", ["-1", str(2**63), str(10**30)])
+def test_seeds_are_bounded(framepred: Run, verb_name: tuple[str, ...], seed: str) -> None:
+    code, _, err = framepred(*verb_name, "--seed", seed)
+    assert (code, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "moving-mnist", "--output", "out.npy", "--clips", 1_000_000),
+        ("data", "moving-mnist", "--output", "out.npy", "--height", 16_384, "--width", 16_384, "--length", 10_000),
+        ("evaluate", "--horizon", 10_000, "--batch-size", 10_000, "--clips", 10_000),
+    ],
+)
+def test_memory_is_bounded_before_work_begins(framepred: Run, arguments: tuple[object, ...]) -> None:
+    code, out, err = framepred(*arguments)
+    assert (code, out) == (2, "")
+    assert "GB of memory but" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("name", ["out.mp4", "out.npz", "out"])
