@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from framepred.cli.options import DownloadOption, RootOption, SeedOption, Split, check_digits
-from framepred.media.formats import check_output
+from framepred.media.outputs import check_output
 
 
 def data(

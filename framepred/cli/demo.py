@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from framepred.cli.options import Device, DeviceOption, WeightsOption, pick_device
-from framepred.media.formats import check_results_folder
+from framepred.media.outputs import check_results_folder
 
 CLIPS, SHOWN, CONTEXT, HORIZON, FPS = 50, 2, 10, 10, 5
 

@@ -48,12 +48,12 @@ def diagnose(
 
 def _write(flows: "list[Flow]", folder: Path) -> None:
     """The plot and the numbers, whole or not at all."""
-    from framepred.media.atomic import written_beside
+    from framepred.media.atomic import atomic_write
     from framepred.training.flow_plot import flow_figure
 
-    with written_beside(folder / PLOT) as draft:
+    with atomic_write(folder / PLOT) as draft:
         flow_figure(flows).savefig(draft)
-    with written_beside(folder / NUMBERS) as draft:
+    with atomic_write(folder / NUMBERS) as draft:
         draft.write_text(_to_json(flows) + "\n")
 
 

@@ -22,7 +22,8 @@ from framepred.cli.options import (
     WeightsOption,
     pick_device,
 )
-from framepred.media.formats import check_input, check_results_folder, is_folder_of_clips
+from framepred.media.formats import check_input, is_folder_of_clips
+from framepred.media.outputs import check_results_folder
 
 if TYPE_CHECKING:
     from framepred.cli.scoring import Selection, TestClips

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from framepred.errors import ConfigError, FramepredError
-from framepred.media.formats import check_results_folder
+from framepred.media.outputs import check_results_folder
 from framepred.models.pretrained import load_weights
 from framepred.training.restore_task import make_task
 from framepred.training.run import callbacks, fit, logger

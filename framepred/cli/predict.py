@@ -22,7 +22,8 @@ from framepred.cli.options import (
     pick_device,
 )
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.formats import check_input, check_output, is_folder_of_clips
+from framepred.media.formats import check_input, is_folder_of_clips
+from framepred.media.outputs import check_new_folder, check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,10 +80,10 @@ def predict(
         raise ConfigError(f"--adapt takes a positive number of seconds, not {adapt:g}.")
     many = is_folder_of_clips(source)
     if many:
-        output = _check_new_folder(output or Path(f"{source.resolve().name}-predicted"))
+        output = check_new_folder(output or Path(f"{source.resolve().name}-predicted"), inputs=[source])
     else:
         source = check_input(source)
-        output = check_output(output or Path(f"{source.stem}-predicted.mp4"))
+        output = check_output(output or Path(f"{source.stem}-predicted.mp4"), inputs=[source])
 
     from rich.console import Console
 
@@ -232,17 +233,10 @@ class _Job:
         Console().print(score_table(card))
 
 
-def _check_new_folder(path: Path) -> Path:
-    path = path.expanduser()
-    if path.suffix or path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise MediaError(f"{path} cannot take the results of a folder of clips; name a new or empty folder.")
-    return check_output(path)
-
-
 def _predict_folder(job: _Job, source: Path, output: Path, skip_broken: bool) -> None:
     """One result a clip; the folder appears, whole, when all are done."""
     from framepred.data.video_files import find_sources
-    from framepred.media.atomic import written_beside
+    from framepred.media.atomic import atomic_write
 
     sources, problems = find_sources(source)
     if not sources:
@@ -250,7 +244,7 @@ def _predict_folder(job: _Job, source: Path, output: Path, skip_broken: bool) ->
     if problems and not skip_broken:
         raise MediaError(f"{problems[0].rstrip('.')}, or pass --skip-broken.")
     results: dict[Path, str] = {}
-    with written_beside(output) as draft:
+    with atomic_write(output) as draft:
         draft.mkdir()
         for path, name in _result_names(sources, source):
             try:

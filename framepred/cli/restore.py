@@ -19,7 +19,8 @@ from framepred.cli.options import (
 )
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, one_sided, parse_missing
-from framepred.media.formats import GIF, check_input, check_output, is_array
+from framepred.media.formats import GIF, check_input, is_array
+from framepred.media.outputs import check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,7 @@ def restore(
 ) -> None:
     """Rebuild the missing or corrupted frames of a video from both sides, or raise its frame rate."""
     source = check_input(source)
-    output = check_output(output or Path(f"{source.stem}-restored.mp4"))
+    output = check_output(output or Path(f"{source.stem}-restored.mp4"), inputs=[source])
     if missing is None and upsample == 1:
         raise ConfigError("Say which frames are missing, as in --missing 7,8,12-15, or raise the rate by --upsample 2.")
     if holdout and (missing is None or upsample > 1):

@@ -24,7 +24,8 @@ from framepred.cli.options import (
     pick_device,
 )
 from framepred.inference.surprise import Alarm
-from framepred.media.formats import check_growing, check_input, is_live
+from framepred.media.formats import check_input, is_live
+from framepred.media.outputs import check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,8 +60,8 @@ def stream(
     at any time.
     """
     source = source if is_live(source) else str(check_input(source))
-    csv = csv and check_growing(csv, ".csv", source)
-    output = output and check_growing(output, ".mp4", source)
+    csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
+    output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
     bell = None if alarm is None else Alarm(alarm)
 
     from rich.console import Console

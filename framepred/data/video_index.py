@@ -21,7 +21,7 @@ from framepred.data.cache import cache_folder, keep
 from framepred.data.video_files import check_sequence, find_sources
 from framepred.errors import DataError, FramepredError, MediaError
 from framepred.media.arrays import CHANNELS
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
@@ -211,7 +211,7 @@ def _read_known(cache: Path) -> dict[str, Source]:
 
 
 def _keep_known(cache: Path, sources: list[Source]) -> None:
-    with written_beside(cache / "index.json") as draft:
+    with atomic_write(cache / "index.json") as draft:
         draft.write_text(json.dumps([asdict(source) for source in sources]))
     stamps = {source.stamp for source in sources}
     for file in cache.glob("*.npy"):

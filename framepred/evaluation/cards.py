@@ -137,10 +137,10 @@ class Card:
         Raises:
             DataError: if a number is not finite.
         """
-        from framepred.media.atomic import written_beside  # here, so that metrics need no video libraries
+        from framepred.media.atomic import atomic_write  # here, so that metrics need no video libraries
 
         text = self.to_json() + "\n"
-        with written_beside(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text(text, encoding="utf-8")
 
     @classmethod

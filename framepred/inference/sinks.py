@@ -11,7 +11,7 @@ from torch import Tensor
 
 from framepred.clips import to_uint8
 from framepred.inference.stream import Step
-from framepred.media.atomic import refusals
+from framepred.media.atomic import explain_os_errors
 from framepred.media.encoding import VideoWriter
 from framepred.media.live import Moment
 from framepred.visualization.stream_page import StreamPage
@@ -45,12 +45,12 @@ def table(path: Path) -> Iterator[Keep]:
     Raises:
         MediaError: if the file cannot be written.
     """
-    with refusals(path):
+    with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("wb", buffering=0)
 
     def write(line: str) -> None:
-        with refusals(path):
+        with explain_os_errors(path):
             file.write(line.encode())
 
     with file:

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.atomic import refusals, written_beside
-from framepred.media.formats import GIF, check_output
+from framepred.media.atomic import atomic_write, explain_os_errors
+from framepred.media.formats import GIF
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
+from framepred.media.outputs import check_output
 
 _X264 = {
     "crf": "17",  # constant rate factor: visually near lossless
@@ -74,7 +75,7 @@ class VideoWriter:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "VideoWriter":
-        self._draft = self._path_in_place() if self._growing else self._cleanup.enter_context(written_beside(self.path))
+        self._draft = self._path_in_place() if self._growing else self._cleanup.enter_context(atomic_write(self.path))
         return self
 
     def write(self, frame: Shaped[Tensor, "c h w"], time: float | None = None) -> None:
@@ -113,7 +114,7 @@ class VideoWriter:
                 self._encoder.finish()
 
     def _path_in_place(self) -> Path:
-        with refusals(self.path):
+        with explain_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         return self.path
 

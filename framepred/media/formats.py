@@ -1,4 +1,4 @@
-"""Which files can be read and written as video: checks that need neither torch nor OpenCV."""
+"""Which files can be read as video: checks that need neither torch nor OpenCV."""
 
 import os
 import re
@@ -12,9 +12,6 @@ IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 ARRAYS = (".npy", ".npz")
 HDF5, ZARR = (".h5", ".hdf5"), ".zarr"
 INPUTS = (*VIDEOS, GIF, *ARRAYS, *HDF5, ZARR)
-OUTPUTS = (".mp4", GIF, *ARRAYS)
-
-_WRITTEN_FRAME = re.compile(r"\d{4,}\.png")
 
 
 def is_live(source: str) -> bool:
@@ -60,60 +57,6 @@ def check_input(source: str | Path) -> Path:
     return path
 
 
-def check_output(target: str | Path) -> Path:
-    """The path of a video that can be written: a known suffix, or none for a folder of png frames.
-
-    Raises:
-        MediaError: if the suffix is unknown, or something is in the way that must not be overwritten.
-    """
-    path = Path(target).expanduser()
-    suffix = path.suffix.lower()
-    if suffix and suffix not in OUTPUTS:
-        raise MediaError(
-            f"{path} cannot be written because {path.suffix} is not known; "
-            f"choose {_listed(OUTPUTS)}, or no suffix for a folder of png frames."
-        )
-    if suffix and path.is_dir():
-        raise MediaError(f"{path} is a folder, not a file; choose another name.")
-    if not suffix:
-        _check_replaceable(path)
-    _check_writable(path, path.absolute().parent)
-    return path
-
-
-def check_results_folder(target: str | Path) -> Path:
-    """The path of a folder that results can be written into, beside whatever it holds; it need not exist.
-
-    Raises:
-        MediaError: if it is a file, or may not be written.
-    """
-    path = Path(target).expanduser()
-    _check_writable(path, path.absolute())
-    return path
-
-
-def check_growing(target: str | Path, suffix: str, source: str) -> Path:
-    """The path of a file that can be written in place while a source is read.
-
-    Args:
-        target: the path.
-        suffix: what it must end in, such as ``.csv``.
-        source: what is read meanwhile.
-
-    Raises:
-        MediaError: if it ends otherwise, is a folder, may not be written, or is the source.
-    """
-    path = Path(target).expanduser()
-    if path.suffix.lower() != suffix:
-        raise MediaError(f"{path} cannot be written as the stream plays; choose a name that ends in {suffix}.")
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder, not a file; choose another name.")
-    if path.exists() and not is_live(source) and path.samefile(source):
-        raise MediaError(f"{path} is what is read and would be written over; choose another name.")
-    _check_writable(path, path.absolute().parent)
-    return path
-
-
 def _check_folder(path: Path) -> None:
     if not frame_files(path):
         raise MediaError(
@@ -129,28 +72,6 @@ def _check_file(path: Path) -> None:
         )
     if path.stat().st_size == 0:
         raise MediaError(f"{path} is an empty file of 0 bytes; copy or record it again.")
-
-
-def _check_replaceable(path: Path) -> None:
-    """A folder of frames may replace an older one, never anything else."""
-    if path.is_file():
-        raise MediaError(f"{path} is a file where a folder of frames would be written; choose another name.")
-    strangers = (
-        [file.name for file in path.iterdir() if not _WRITTEN_FRAME.fullmatch(file.name)] if path.is_dir() else []
-    )
-    if strangers:
-        raise MediaError(
-            f"The folder {path} holds {min(strangers)}, which writing frames would delete; name a new folder."
-        )
-
-
-def _check_writable(path: Path, folder: Path) -> None:
-    """``folder``, or the nearest one above it that is there, takes what is written to ``path``."""
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
-    if not nearest.is_dir():
-        raise MediaError(f"{path} cannot be written because {nearest} is a file, not a folder; choose another place.")
-    if not os.access(nearest, os.W_OK):
-        raise MediaError(f"{path} cannot be written because {nearest} is write-protected; choose another place.")
 
 
 def _listed(suffixes: tuple[str, ...]) -> str:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from framepred.clips import WHITE
 from framepred.errors import ClipError
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter, checked_fps
-from framepred.media.formats import ARRAYS, check_output
+from framepred.media.formats import ARRAYS
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.images import encode_png
+from framepred.media.outputs import check_output
 
 GAP = 2  # pixels between clips
 
@@ -75,7 +76,7 @@ def _check_clips(frames: Tensor) -> None:
 def _write_array(path: Path, frames: Tensor) -> None:
     frames = frames.detach().cpu()
     array = (frames.float() if frames.dtype == torch.bfloat16 else frames).numpy()
-    with written_beside(path) as draft, draft.open("wb") as file:  # a file, because to a name NumPy may add a suffix
+    with atomic_write(path) as draft, draft.open("wb") as file:  # a file, because to a name NumPy may add a suffix
         if path.suffix.lower() == ".npy":
             np.save(file, array)
         else:
@@ -83,7 +84,7 @@ def _write_array(path: Path, frames: Tensor) -> None:
 
 
 def _write_folder(path: Path, clip: Shaped[Tensor, "t c h w"]) -> None:
-    with written_beside(path) as draft:
+    with atomic_write(path) as draft:
         draft.mkdir()
         for number, frame in enumerate(clip):
             exact = frame if frame.dtype == torch.uint16 else to_8_bits(frame)

@@ -18,7 +18,7 @@ from framepred import __version__
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
 from framepred.training.flow_plot import flow_picture
@@ -238,7 +238,7 @@ class RunRecord(Callback):
             "pieces": len(self.spent.machines),
             "machine": self._machines(),
         }
-        with written_beside(self.file) as draft:
+        with atomic_write(self.file) as draft:
             draft.write_text(json.dumps(record, indent=2) + "\n")
 
 

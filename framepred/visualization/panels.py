@@ -19,7 +19,7 @@ from torch import Tensor
 
 from framepred.clips import to_unit
 from framepred.errors import ClipError
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.media.frames import to_8_bits
 from framepred.media.images import encode_png
 
@@ -101,7 +101,7 @@ def write_panel(
         ClipError: if the shapes do not fit or values are not finite.
     """
     picture = panel(context, target, prediction, title)
-    with written_beside(Path(path).expanduser()) as draft:
+    with atomic_write(Path(path).expanduser()) as draft:
         draft.write_bytes(encode_png(picture.permute(2, 0, 1)))
 
 
@@ -138,7 +138,7 @@ def write_restored_panel(
         for number in range(len(clips))
     ]
     picture = torch.from_numpy(_drawn(rows, None, scale=False))
-    with written_beside(Path(path).expanduser()) as draft:
+    with atomic_write(Path(path).expanduser()) as draft:
         draft.write_bytes(encode_png(picture.permute(2, 0, 1)))
 
 

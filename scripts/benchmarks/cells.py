@@ -16,7 +16,7 @@ from framepred.clips import RawClip
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.models import (
     ConvElmanCell,
     ConvGRUCell,
@@ -73,7 +73,7 @@ def compare(minutes: float, clips: int, root: str | None, names: Iterable[str], 
         if name not in rows:
             Console(stderr=True).print(f"{name} …")
             rows[name] = measure()
-            with written_beside(output) as draft:
+            with atomic_write(output) as draft:
                 draft.write_text(json.dumps({"setting": setting, "rows": rows}, indent=2) + "\n")
     return table(setting, rows)
 

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
 from framepred.forecaster import Forecaster
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.models import ConvElmanCell, ConvLSTMCell, EncoderForecaster, RecurrentCell, load
 from framepred.training import ForecastTask, fit, make_trainer
 from gates.hidden_digits import HiddenDigitData, HiddenDigits
@@ -114,7 +114,7 @@ def learned(trial: Trial, folder: Path, root: str | None) -> Learned:
     """The trained network of a trial: from its folder, or trained now and put there."""
     place = folder / trial.folder
     if not place.is_dir():
-        with written_beside(place) as draft:
+        with atomic_write(place) as draft:
             _learn(trial, draft, root)
     return Learned(load(place), **json.loads((place / CURVE).read_text()))
 

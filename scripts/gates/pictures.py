@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from framepred.clips import ClipBatch
 from framepred.forecaster import Forecaster
-from framepred.media.atomic import written_beside
+from framepred.media.atomic import atomic_write
 from framepred.training.diagnosis import Flow, gradient_flow
 from framepred.training.flow_plot import draw_flow
 from gates.hidden_digits import HiddenDigits
@@ -106,5 +106,5 @@ def _row(frames: torch.Tensor) -> np.ndarray:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with written_beside(path) as draft:
+    with atomic_write(path) as draft:
         figure.savefig(draft)

@@ -14,6 +14,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from PIL import Image
 
 from framepred.data import MovingMNIST
@@ -162,11 +163,11 @@ def test_a_broadcast_that_breaks_off_is_taken_up_again_until_ctrl_c(tmp_path: Pa
         (["clip.npy", "--alarm", "nan"], "The surprise that rings the alarm must be a positive number, not nan."),
         (
             ["clip.npy", "--csv", "a.txt"],
-            "a.txt cannot be written as the stream plays; choose a name that ends in .csv",
+            "a.txt cannot be written because .txt is not known; choose .csv.",
         ),
-        (["clip.npy", "--output", "a.gif"], "choose a name that ends in .mp4"),
+        (["clip.npy", "--output", "a.gif"], "because .gif is not known; choose .mp4."),
         (["clip.npy", "--csv", "folder.csv"], "folder.csv is a folder"),
-        (["clip.mp4", "--output", "./clip.mp4"], "clip.mp4 is what is read and would be written over"),
+        (["clip.mp4", "--output", "./clip.mp4"], "clip.mp4 is the input and would be overwritten"),
     ],
 )
 def test_wrong_arguments_get_one_sentence_before_torch_is_imported(
@@ -207,7 +208,7 @@ def test_what_cannot_be_followed_leaves_nothing(framepred: Run, arguments: list[
 
 def test_a_full_disk_is_told_in_a_sentence(framepred: Run) -> None:
     np.save("clip.npy", np.zeros((3, 8, 8), dtype=np.uint8))
-    Path("a.csv").symlink_to("/dev/full")
-    code, _, err = framepred("stream", "clip.npy", "--csv", "a.csv")
+    with full_disk(40):
+        code, _, err = framepred("stream", "clip.npy", "--csv", "a.csv")
     assert code == 2
-    assert err == "a.csv cannot be written (No space left on device); free that place or choose another.\n"
+    assert err == "a.csv cannot be written (File too large); free disk space or choose another path.\n"

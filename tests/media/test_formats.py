@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from framepred.errors import MediaError
-from framepred.media.formats import check_input, check_output, check_results_folder, frame_files, is_live, natural_key
+from framepred.media.formats import check_input, frame_files, is_live, natural_key
 
 
 def test_natural_order() -> None:
@@ -51,44 +51,8 @@ def test_input_is_checked(tmp_path: Path) -> None:
             check_input(path)
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.GIF", "new/folders/a.npy", "a.npz", "frames"])
-def test_known_outputs_pass(tmp_path: Path, name: str) -> None:
-    assert check_output(tmp_path / name) == tmp_path / name
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_output_is_checked(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").mkdir()
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "thesis.tex").touch()
-    for name, sentence in {
-        "a.mpg": "because .mpg is not known; choose .mp4, .gif, .npy or .npz, or no suffix for a folder",
-        "a.mp4": "is a folder, not a file",
-        "file": "is a file where a folder of frames would be written",
-        "file/a.mp4": "file is a file, not a folder",
-        "results": "holds thesis.tex, which writing frames would delete",
-    }.items():
-        with pytest.raises(MediaError, match=sentence):
-            check_output(tmp_path / name)
-
-
-def test_a_folder_of_results_may_hold_other_things_or_not_exist_yet(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    for folder in (tmp_path, tmp_path / "new" / "folders"):
-        assert check_results_folder(folder) == folder
-    for name in ("file", "file/new"):
-        with pytest.raises(MediaError, match=r"file is a file, not a folder; choose another place\.$"):
-            check_results_folder(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_an_older_folder_of_frames_may_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / "0000.png").touch()
-    assert check_output(tmp_path) == tmp_path
-
-
 def test_checks_import_neither_torch_nor_opencv() -> None:
-    code = "import sys, framepred.media.formats; print({'torch', 'cv2', 'numpy', 'av'} & set(sys.modules))"
+    modules = "framepred.media.formats, framepred.media.outputs"
+    code = f"import sys, {modules}; print({{'torch', 'cv2', 'numpy', 'av'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
