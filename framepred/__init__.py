@@ -5,25 +5,32 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framepred.inference.predict import predict
+    from framepred.inference.restore import restore
+    from framepred.inference.stream import stream
     from framepred.media.reading import read_video
     from framepred.media.writing import write_video
-    from framepred.models.pretrained import load
+    from framepred.models.pretrained import load, load_restorer
 
 __version__ = version("framepred")
-__all__ = ["load", "read_video", "write_video"]
+__all__ = ["load", "load_restorer", "predict", "read_video", "restore", "stream", "write_video"]
 
-_HOMES = {
+_MODULES = {
     "load": "framepred.models.pretrained",
+    "load_restorer": "framepred.models.pretrained",
+    "predict": "framepred.inference.predict",
     "read_video": "framepred.media.reading",
+    "restore": "framepred.inference.restore",
+    "stream": "framepred.inference.stream",
     "write_video": "framepred.media.writing",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when something that needs it is asked for."""
-    if name not in _HOMES:
+    """Import torch only when a function that needs it is used."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'framepred' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

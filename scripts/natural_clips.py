@@ -15,8 +15,7 @@ import torch
 import typer
 
 from framepred import write_video
-from framepred.clips import to_unit
-from framepred.inference.scenes import cuts
+from framepred.inference.scenes import find_cuts
 from framepred.media.opencv import cv2
 from framepred.media.reading import read_video
 
@@ -52,7 +51,7 @@ def main(
 
 def shots(clip: torch.Tensor) -> list[list[np.ndarray]]:
     """The shots of a clip that are long enough, each at every scale: uint8 ``(t, h, w, c)``."""
-    ends = [*cuts(to_unit(frame)[None] for frame in clip), len(clip)]
+    ends = [*find_cuts(clip), len(clip)]
     begins = [0, *ends[:-1]]
     found = [clip[begin:end].permute(0, 2, 3, 1).numpy() for begin, end in zip(begins, ends, strict=True)]
     return [scaled(shot) for shot in found if len(shot) >= LENGTH]
