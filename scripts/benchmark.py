@@ -168,6 +168,17 @@ def videos(
     print_real_videos(folder, weights, adapt, output)
 
 
+@app.command()
+def cuts(
+    clips: Annotated[int, typer.Option(help="Clips of each kind.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the clips.")] = 0,
+) -> None:
+    """Scene cuts: precision and recall on generated cuts, fades, pans, flicker, flashes and flat scenes."""
+    from benchmarks.cuts import print_cuts
+
+    print_cuts(clips, seed)
+
+
 def _use_one_core() -> None:
     import torch
 
