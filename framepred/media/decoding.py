@@ -4,8 +4,9 @@ Frames are uint8 RGB, upright as the display matrix asks, with transparency laid
 follow the file's tags; HDR values are taken as they are stored. The fields of interlaced video stay woven together.
 """
 
+import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
@@ -15,7 +16,6 @@ from typing import IO, cast
 import av
 import numpy as np
 import torch
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
@@ -58,6 +58,8 @@ _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
 
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
 _VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
+_INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
+_SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # can be told at any time to skip unreferenced frames
 _MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
 _EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
 
@@ -95,6 +97,7 @@ class VideoFile:
     def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
         self.path = path
         self._bytes = stream or _open_bytes(path)
+        weakref.finalize(self, self._bytes.close)  # readers are not always closed by their users
         try:
             # By file object: FFmpeg takes no names that are not UTF-8, and cannot reach other files from here.
             self.container = av.open(
@@ -135,6 +138,11 @@ class VideoFile:
         container = self.container.format.name in _VAGUE_CONTAINERS and not intra_only
         return container or self.stream.codec_context.name in _VAGUE_CODECS
 
+    @property
+    def exact(self) -> bool:
+        """Whether decoding can begin within the file and give the same frames as from its start."""
+        return self.container.format.name not in _INEXACT_CONTAINERS
+
     def seek(self, pts: int) -> None:
         """Move to the key frame at or before a time stamp."""
         self.container.seek(pts, stream=self.stream)
@@ -161,8 +169,7 @@ class VideoFile:
         anchored, count = False, 0
         try:
             for packet in self.packets():
-                early = self.wanted is not None and packet.pts is not None and packet.pts < self.wanted
-                self.stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
+                self._skip_unreferenced(packet)
                 for frame in packet.decode():
                     anchored = anchored or bool(frame.key_frame)
                     damaged = frame.is_corrupt or packet.is_corrupt
@@ -174,6 +181,12 @@ class VideoFile:
                     yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
             raise (self._damaged(count) if count else not_a_video(self.path)) from error
+
+    def _skip_unreferenced(self, packet: "av.Packet[av.VideoStream]") -> None:
+        """Do not decode frames before the wanted one that no other frame refers to."""
+        if self.stream.codec_context.name in _SKIPPING_CODECS:
+            early = self.wanted is not None and packet.pts is not None and packet.pts < self.wanted
+            self.stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
 
     def rgb(self, frame: av.VideoFrame) -> UInt8[Tensor, "3 h w"]:
         """The pixels of a frame: RGB, upright, transparency laid on black."""
@@ -205,7 +218,7 @@ class VideoFile:
         """The time stamp of the frame that ``count - 1`` others follow; None where it is known only by decoding."""
         seconds = self.stated_seconds()
         base = self.stream.time_base
-        if self.vague or seconds is None or not base:
+        if self.vague or not self.exact or seconds is None or not base:
             return None
         reach = count / fps + _MARGIN_SECONDS
         while reach < seconds:
@@ -248,17 +261,18 @@ def read_header(path: Path) -> Header:
         MediaError: if no frame can be decoded.
     """
     with closing(VideoFile(path)) as video:
-        times, first = [], None
+        times: list[float | None] = []
+        first = None
         try:
             for packet in islice(video.packets(), _PROBED_PACKETS):
-                if packet.pts is not None and packet.time_base is not None:
-                    times.append(float(packet.pts * packet.time_base))
+                if packet.size:
+                    times.append(None if packet.pts is None else float(packet.pts * (packet.time_base or 0)))
                 first = first or next(iter(packet.decode()), None)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise not_a_video(path) from error
         if first is None:
             raise not_a_video(path)
-        fps, steady = _rate(video.stream, sorted(times))
+        fps, steady = _rate(video.stream, times, video.exact)
         return Header(fps, steady, video.stated_seconds(), video.stream.frames, _notes(video, first))
 
 
@@ -273,7 +287,7 @@ def file_frames(path: Path, last: int | None = None) -> FrameStream:
         MediaError: if the file is no video; while reading, if it is damaged or its frames change size.
     """
     header = read_header(path)
-    frames = _whole(VideoFile(path), header) if last is None else _last(path, header, last)
+    frames = _whole(path, header) if last is None else _last(path, header, last)
     return FrameStream(_alike(frames, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
 
 
@@ -290,7 +304,7 @@ def stream_frames(name: str, stream: IO[bytes]) -> FrameStream:
     video = VideoFile(Path(name), stream)
     rate = video.stream.average_rate or video.stream.guessed_rate or DEFAULT_FPS
     header = Header(float(rate))
-    return FrameStream(_alike(_whole(video, header), Path(name)), header.fps, gray_within=GRAY_WITHIN)
+    return FrameStream(_alike(_decoded(video, header), Path(name)), header.fps, gray_within=GRAY_WITHIN)
 
 
 def check_whole(path: Path, seconds: float, header: Header, frames: int | None = None) -> None:
@@ -355,15 +369,18 @@ def _is_still(container: "av.container.InputContainer", stream: av.VideoStream) 
     return count < 2
 
 
-def _whole(video: VideoFile, header: Header) -> Iterator[Tensor]:
+def _whole(path: Path, header: Header) -> Iterator[Tensor]:
+    yield from _decoded(VideoFile(path), header)
+
+
+def _decoded(video: VideoFile, header: Header) -> Iterator[Tensor]:
+    """All frames of an open file, which is closed at the end."""
     last, count = None, 0
-    try:
+    with closing(video):
         for last in video.frames():
             count += 1
             yield video.rgb(last)
         check_whole(video.path, video.end_seconds(last, header.fps), header, count)
-    finally:
-        video.close()
 
 
 def _last(path: Path, header: Header, count: int) -> Iterator[Tensor]:
@@ -377,7 +394,7 @@ def _last(path: Path, header: Header, count: int) -> Iterator[Tensor]:
                 yield video.rgb(frame)
             check_whole(path, video.end_seconds(frame, header.fps), header)
             return
-    yield from deque(_whole(VideoFile(path), header), maxlen=count)
+    yield from deque(_whole(path, header), maxlen=count)
 
 
 def _alike(frames: Iterator[Tensor], path: Path) -> Iterator[Tensor]:
@@ -393,13 +410,14 @@ def _alike(frames: Iterator[Tensor], path: Path) -> Iterator[Tensor]:
         yield frame
 
 
-def _rate(stream: av.VideoStream, times: list[float]) -> tuple[float, bool]:
+def _rate(stream: av.VideoStream, times: Sequence[float | None], exact: bool) -> tuple[float, bool]:
     """Mean rate and steadiness by time stamps in seconds; headers state rates that files do not keep."""
     stated = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-    gaps = [after - before for before, after in pairwise(times) if after > before]
-    if not gaps:
+    known = sorted(time for time in times if time is not None)
+    gaps = [after - before for before, after in pairwise(known) if after > before]
+    if not exact or not gaps or len(known) < len(times):
         return stated, True
-    mean = len(gaps) / (times[-1] - times[0])
+    mean = len(gaps) / (known[-1] - known[0])
     steady = max(gaps) < _UNSTEADY * min(gaps)
     return (stated if steady and abs(stated / mean - 1) < _SAME_RATE else mean), steady
 
@@ -418,7 +436,7 @@ def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
 
 def _upright(pixels: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
     """Turn and mirror by the display matrix: x' = a·x + c·y and y' = b·x + d·y (ISO/IEC 14496-12, 8.3.2)."""
-    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()

@@ -31,6 +31,7 @@ VideoMap: TypeAlias = Int64[np.ndarray, "2 n"]
 """Time stamps of a video's frames, in order; below them 1 for key frames, where decoding can begin."""
 
 _NOWHERE = -1
+_REOPENED = -1  # instead of a frame to seek to: the start of the file, opened again
 
 
 class FrameReader(ABC):
@@ -193,8 +194,8 @@ class VideoReader(FrameReader):
         cause = None
         for start in self._starts(number):
             try:
-                if start != self._next:
-                    self._enter(start, number)
+                if start != self._next or start == _REOPENED:
+                    self._enter(start)
                 frame = self._advance(number)
             except (MediaError, av.FFmpegError, OSError) as error:
                 self._next, cause = _NOWHERE, error
@@ -203,16 +204,19 @@ class VideoReader(FrameReader):
                 return frame
         raise self._damaged(number) from cause
 
-    def _enter(self, start: int, number: int) -> None:
-        self._video.seek(int(self._times[start]))
-        self._video.wanted = int(self._times[number])
-        self._decoder = self._video.frames(from_start=start == 0)
+    def _enter(self, start: int) -> None:
+        if start == _REOPENED:
+            self.close()
+            self._video = VideoFile(self.path)
+        else:
+            self._video.seek(int(self._times[start]))
+        self._decoder = self._video.frames(from_start=start in (0, _REOPENED))
 
     def _starts(self, number: int) -> list[int]:
-        """Where decoding may begin: here, at the key frame before, or earlier should that one lead past the frame."""
+        """Where decoding may begin: here, at the key frame before, or earlier should seeking lead past the frame."""
         keys = [0, *self._keys[self._keys <= number][-2:].tolist()]
         here = [self._next] if keys[-1] <= self._next <= number else []
-        return list(dict.fromkeys([*here, *reversed(keys)]))
+        return list(dict.fromkeys([*here, *reversed(keys), _REOPENED]))
 
     def _advance(self, number: int) -> av.VideoFrame | None:
         self._next = _NOWHERE
@@ -251,11 +255,13 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
         except (av.FFmpegError, OSError, ValueError) as error:
             raise not_a_video(path) from error
         found = _map([(time, key) for time, key in stamps if time is not None])
-        certain = not video.vague and 0 < len(stamps) == found.shape[1]
+        exact = video.exact
+        certain = exact and not video.vague and 0 < len(stamps) == found.shape[1]
         tick = float(video.stream.time_base or 0)
         end = video.end_seconds(None, header.fps)
     if thorough or not (certain and _can_be_entered(path, found)):
         found = _decoded_map(path)
+        found[1] *= exact
     shown = float(np.ptp(found[0])) * tick + 1 / header.fps if found.size else 0.0
     check_whole(path, max(shown, end) if found.size else 0.0, header, found.shape[1])
     return found
