@@ -14,7 +14,7 @@ from rich.table import Table
 
 from framepred.data import EpochBatches, MovingMNIST, VideoFolder
 from framepred.data.video_folder import Shuffled
-from framepred.media.capture import file_frames
+from framepred.media.decoding import file_frames
 from framepred.media.writing import write_video
 
 LENGTH = 20

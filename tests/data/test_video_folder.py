@@ -14,7 +14,7 @@ from torch import Tensor
 from framepred.data import VideoFolder
 from framepred.data.video_folder import Shuffled, evenly_spread
 from framepred.errors import ConfigError, DataError, MediaError
-from framepred.media.capture import file_frames
+from framepred.media.decoding import file_frames
 from framepred.media.random_access import VideoReader
 from framepred.media.writing import write_video
 
