@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TypeAlias, TypedDict
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
@@ -22,7 +21,8 @@ from framepred.inference.networks import NATURAL, NamedForecaster, Weights, chan
 from framepred.inference.prediction import Prediction, single_or_all
 from framepred.inference.scaling import at_full_size
 from framepred.inference.scenes import find_scenes
-from framepred.inference.sources import Source, SourceEnd, read_end, shrink_raw, source_name
+from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
+from framepred.media.values import RangeChoice
 
 MAX_SIDE = 512
 """Longer side, in pixels, of the frames that a network gets."""
@@ -50,6 +50,7 @@ class PredictOptions(TypedDict, total=False):
     holdout: bool
     device: str | torch.device
     layout: str | None
+    value_range: RangeChoice
     max_side: int
     cuts: bool
     batch_size: int
@@ -67,6 +68,7 @@ def predict(
     holdout: bool = False,
     device: str | torch.device = "auto",
     layout: str | None = None,
+    value_range: RangeChoice = None,
     max_side: int = MAX_SIDE,
     cuts: bool = True,
     batch_size: int = 16,
@@ -87,6 +89,8 @@ def predict(
         holdout: hide the last ``frames`` frames, predict them, and score the prediction.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
+            that the values suggest; None for those that the type states.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         cuts: whether frames before a scene cut are left out of the context.
         batch_size: clips at a time.
@@ -111,7 +115,8 @@ def predict(
     named = open_forecaster(weights)
     job = _Job(
         named._replace(net=named.net.to(pick_device(device)).eval()),
-        frames, context, adapt, blend, holdout, layout, max_side, cuts, batch_size, on_progress,
+        frames, context, adapt, blend, holdout, SourceForm(layout, channels_of(named.net), value_range),
+        max_side, cuts, batch_size, on_progress,
     )  # fmt: skip
     return job.run(source)
 
@@ -134,7 +139,7 @@ class _Job:
     adapt: float | None
     blend: bool
     holdout: bool
-    layout: str | None
+    form: SourceForm
     max_side: int
     cuts: bool
     batch_size: int
@@ -166,6 +171,7 @@ class _Job:
             end.fps,
             score,
             tuple(notes),
+            end.value_range,
         )
 
     def _read(self, source: Source) -> SourceEnd:
@@ -177,8 +183,7 @@ class _Job:
             wanted,
             recent=past + self.hidden,
             max_side=self.max_side,
-            layout=self.layout,
-            channels=channels_of(self.named.net),
+            form=self.form,
         )
         found = end.frames.shape[1]
         if found < wanted:
@@ -253,6 +258,7 @@ class _Job:
 
 
 def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
+    yield from end.notes
     height, width = end.frames.shape[-2:]
     if max(height, width) > max_side:
         yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
@@ -292,7 +298,7 @@ def score_frames(clips: ClipBatch, predicted: RawClip, record: WeightsRecord, na
         record: what the card says of the weights.
         name: what the card calls the data.
     """
-    context, target, guess = (_bounded(part) for part in (*clips, predicted))
+    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
     futures = iter(guess)
     return evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
@@ -301,7 +307,3 @@ def score_frames(clips: ClipBatch, predicted: RawClip, record: WeightsRecord, na
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},
     )
-
-
-def _bounded(clips: RawClip) -> Shaped[Tensor, "b t c h_small w_small"]:
-    return torch.stack([torch.stack([shrink_raw(frame, SCORE_SIDE) for frame in clip]) for clip in clips])

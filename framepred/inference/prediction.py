@@ -13,6 +13,7 @@ from framepred.clips import RawClip
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card
 from framepred.media.formats import ARRAYS
+from framepred.media.values import ValueRange
 from framepred.media.writing import write_video
 
 View: TypeAlias = Literal["predicted", "side-by-side", "error"]
@@ -29,7 +30,9 @@ class Prediction:
         target: the true frames, of the shape of ``frames``; None where they were not held out.
         fps: frames per second.
         score: the results card; None where no frames were held out.
-        notes: sentences about what was found and done, such as scene cuts and the weights of the blend.
+        notes: sentences about what was found and done, such as scene cuts and adapting.
+        value_range: the values of the source that became 0 and 1 in these frames, and are restored where they are saved
+            as an array; None where the type states them.
     """
 
     frames: Shaped[Tensor, "..."]
@@ -38,6 +41,12 @@ class Prediction:
     fps: float
     score: Card | None
     notes: tuple[str, ...]
+    value_range: ValueRange | None = None
+
+    @property
+    def values(self) -> Shaped[Tensor, "..."]:
+        """The predicted frames in the values of the source."""
+        return self.frames if self.value_range is None else self.value_range.from_unit(self.frames)
 
     def save(self, path: str | Path, view: View = "predicted") -> None:
         """Write a video, array or folder of pictures, by the suffix of the path.
@@ -51,8 +60,9 @@ class Prediction:
             ClipError: if a picture of frames that are neither gray nor RGB is wanted.
             MediaError: if the file cannot be written.
         """
-        frames = self.rendered(view)
-        if frames.shape[-3] not in (1, 3) and Path(path).suffix.lower() not in ARRAYS:
+        as_array = Path(path).suffix.lower() in ARRAYS
+        frames = self.values if as_array and view == "predicted" else self.rendered(view)
+        if frames.shape[-3] not in (1, 3) and not as_array:
             raise ClipError(
                 f"Frames of {frames.shape[-3]} channels cannot be shown as pictures, which have 1 or 3; "
                 f"choose {' or '.join(ARRAYS)} instead of {path}."

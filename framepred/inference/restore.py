@@ -15,14 +15,16 @@ from framepred.clips import Clip, Frame, Future, RawFrame, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference import windows
-from framepred.inference.damage import find_damaged
+from framepred.inference.damage import find_damaged, find_dropped
 from framepred.inference.devices import pick_device
 from framepred.inference.missing import check_factor, check_missing, one_sided, parse_missing
+from framepred.inference.networks import channels_of
 from framepred.inference.scaling import resize, shrink
-from framepred.inference.sources import Source, open_source, source_name
+from framepred.inference.sources import Source, SourceForm, open_source, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.encoding import VideoWriter
-from framepred.media.formats import GIF
+from framepred.media.formats import ARRAYS, GIF
+from framepred.media.values import RangeChoice, ValueRange
 from framepred.media.writing import tile_clips, write_video
 from framepred.models import load_restorer
 from framepred.restorer import Missing, Restorer
@@ -66,6 +68,8 @@ class Restoration:
     Attributes:
         fps: frames per second.
         methods: names of the methods; the first one restored the frames, the others are for comparison.
+        value_range: the values of the source that became 0 and 1, and are restored where an array is saved; None where
+            the type states them.
     """
 
     def __init__(
@@ -75,12 +79,14 @@ class Restoration:
         fps: float,
         holdout: bool,
         notes: Sequence[str],
+        value_range: ValueRange | None = None,
     ) -> None:
         self._open = open_frames
         self.methods = tuple(methods)
         self.fps = fps
         self._holdout = holdout
         self._notes = list(notes)
+        self.value_range = value_range
         self._frames: Tensor | None = None
         self._missing: list[int] = []
         self._count = 0
@@ -153,7 +159,7 @@ class Restoration:
         frames = (
             versions[0] if other is None else torch.cat([versions[other], versions[0]]) for _, versions in self._run()
         )
-        _write(Path(path).expanduser(), frames, self.fps)
+        _write(Path(path).expanduser(), frames, self.fps, self.value_range)
 
     def _finish(self) -> None:
         if not self._finished:
@@ -189,19 +195,21 @@ def restore(
     holdout: bool = False,
     device: str | torch.device = "auto",
     layout: str | None = None,
+    value_range: RangeChoice = None,
     max_side: int = MAX_SIDE,
     cuts: bool = True,
     on_frame: Callable[[int], object] = lambda _: None,
 ) -> Restoration:
     """Rebuild the missing frames of a video from both sides, or raise its frame rate.
 
-    The output has a frame for each frame of the source, and ``upsample`` times as many, less those after the last.
+    Frames are counted from 0, inserted ones included. The output has a frame for each frame of the source, and ``upsample`` times as many, less those after the last.
     Frames are never blended across a scene cut. Several clips in one array are restored one by one.
 
     Args:
         source: a video file, a folder of frames, an array file, an array or a tensor; an array may hold several clips.
         missing: numbers of the frames to rebuild, counted from 0, or a text such as ``7,8,12-15``.
-        find: also rebuild frames that repeat the one before, are frozen, or are damaged.
+        find: also rebuild frames that repeat the one before, are frozen or damaged, and insert those that are missing
+            in the numbers of pictures or in the time stamps of a video.
         upsample: factor of the frame rate: 2 puts a frame between each two.
         method: ``bidirectional`` for the network, or ``linear``, ``last-frame``, ``hopfield``.
         compare: further methods to restore with, for scores and for showing them beside.
@@ -209,6 +217,8 @@ def restore(
         holdout: the missing frames are intact: hide, rebuild and score them.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
+            that the values suggest; None for those that the type states.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         cuts: whether to look for scene cuts.
         on_frame: called with the number of frames that are done.
@@ -225,21 +235,24 @@ def restore(
         ((2,), 0.2)
     """
     numbers = _checked(missing, find, upsample, holdout)
+    dropped = find_dropped(source) if find else frozenset()
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
     nets = [_restorer(name, weights, max_side).to(place) for name in names]
-    _, fps, steady = open_source(source, layout)
-    notes = [] if steady else [f"The frame rate of {source_name(source)} varies; its mean, {fps:.3g}, is written."]
+    form = SourceForm(layout, next(filter(None, map(channels_of, nets)), None), value_range)
+    opened = open_source(source, form)
+    notes = list(opened.notes)
+    if not opened.steady:
+        notes.append(f"The frame rate of {source_name(source)} varies; its mean, {opened.fps:.3g}, is written.")
 
     def run() -> Iterator[Restored]:
-        frames, _, _ = open_source(source, layout)
-        clips = _clip_by_clip(frames)
-        versions = [_restore_clip(clip, nets, numbers, find, upsample, cuts) for clip in clips]
+        clips = _clip_by_clip(_with_places(open_source(source, form).frames, dropped))
+        versions = [_restore_clip(clip, nets, numbers | dropped, find, upsample, cuts) for clip in clips]
         for count, parts in enumerate(zip(*versions, strict=True), start=1):
             on_frame(count)
             yield _side_by_side(parts)
 
-    return Restoration(run, names, fps * upsample, holdout, notes)
+    return Restoration(run, names, opened.fps * upsample, holdout, notes, opened.value_range)
 
 
 def _checked(missing: Iterable[int] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:
@@ -260,6 +273,17 @@ def _restorer(method: str, weights: str | Path | Restorer, max_side: int) -> Res
     if method != BIDIRECTIONAL:
         return RESTORERS[method]()
     return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights), max_side)
+
+
+def _with_places(frames: Iterator[RawFrame], dropped: frozenset[int]) -> Iterator[RawFrame]:
+    """The frames with a copy of the one before at the indices of dropped ones, to be rebuilt."""
+    index = 0
+    for frame in frames:
+        yield frame
+        index += 1
+        while index in dropped:
+            yield frame
+            index += 1
 
 
 def _clip_by_clip(frames: Iterable[RawFrame]) -> list[Iterator[RawFrame]]:
@@ -310,10 +334,12 @@ def _mean(errors: Sequence[tuple[float, float]]) -> RestorationScore:
     return RestorationScore(mse, psnr, len(errors))
 
 
-def _write(path: Path, frames: Iterator[RawFrame], fps: float) -> None:
+def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:
     """Write clips that arrive as ``(n, c, h, w)``, frame by frame where the kind of file allows it."""
     if path.suffix.lower() not in (".mp4", GIF):
         clips = torch.stack(list(frames), dim=1)
+        if value_range is not None and path.suffix.lower() in ARRAYS:
+            clips = value_range.from_unit(clips)
         write_video(path, clips if len(clips) > 1 else clips[0], fps)
         return
     with VideoWriter(path, fps) as writer:

@@ -18,10 +18,11 @@ from framepred.inference.networks import NATURAL, Weights, channels_of, open_for
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
-from framepred.inference.sources import Source, clips_in_memory
+from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
 from framepred.inference.surprise import WINDOW, SceneSurprise
-from framepred.media.frames import DEFAULT_FPS
+from framepred.media.formats import is_array
 from framepred.media.live import Moment, Player
+from framepred.media.values import RangeChoice
 
 MAX_SIDE = 128
 """Longer side, in pixels, of the frames that a network gets: small, because a live source does not wait."""
@@ -153,6 +154,7 @@ def stream(
     weights: Weights = NATURAL,
     device: str | torch.device = "auto",
     layout: str | None = None,
+    value_range: RangeChoice = None,
     max_side: int = MAX_SIDE,
     blend: bool = True,
     cuts: bool = True,
@@ -167,6 +169,7 @@ def stream(
         weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        value_range: the values of an array that become 0 and 1; see :func:`framepred.predict`.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         blend: whether to blend the network with optical flow and the last frame.
         cuts: whether a scene cut resets the state.
@@ -189,15 +192,19 @@ def stream(
     """
     net = open_forecaster(weights).net.to(pick_device(device))
     forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts)
-    if isinstance(source, (str, Path)):
+    form = SourceForm(layout, channels_of(net), value_range)
+    if isinstance(source, (str, Path)) and not is_array(Path(source)):
         player = Player(str(source), on_notice, layout, stop)
         return Stream(forecaster, iter(player), player.fps, player.steady)
-    clips = clips_in_memory(source, layout, channels_of(net))
-    if len(clips) != 1:
-        raise ClipError(f"The array holds {len(clips)} clips but a stream is one; give one clip.")
-    return Stream(forecaster, _moments(clips[0]), DEFAULT_FPS, True)
+    opened = open_source(source, form)
+    return Stream(forecaster, _moments(opened, source, stop or Event()), opened.fps, opened.steady)
 
 
-def _moments(clip: Shaped[Tensor, "t c h w"]) -> Iterator[Moment]:
-    for number, frame in enumerate(clip):
-        yield Moment(frame, number / DEFAULT_FPS, fresh=number == 0)
+def _moments(opened: OpenSource, source: Source, stop: Event) -> Iterator[Moment]:
+    """The frames of an array with one clip, at its rate."""
+    for number, frames in enumerate(opened.frames):
+        if len(frames) != 1:
+            raise ClipError(f"{source_name(source)} holds {len(frames)} clips but a stream is one; give one clip.")
+        if stop.is_set():
+            return
+        yield Moment(frames[0], number / opened.fps, fresh=number == 0)
