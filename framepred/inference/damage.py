@@ -1,9 +1,12 @@
 """Find frames that a recorder or player dropped, repeated, froze or damaged."""
 
 from collections.abc import Iterable, Iterator
+from itertools import count, takewhile
+from pathlib import Path
 from statistics import median
 
-from jaxtyping import Shaped
+import numpy as np
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from framepred.clips import to_unit

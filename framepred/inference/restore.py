@@ -202,7 +202,8 @@ def restore(
 ) -> Restoration:
     """Rebuild the missing frames of a video from both sides, or raise its frame rate.
 
-    Frames are counted from 0, inserted ones included. The output has a frame for each frame of the source, and ``upsample`` times as many, less those after the last.
+    Frames are counted from 0, inserted ones included. The output has a frame for each frame of the source; with
+    ``upsample``, that many times as many, less those after the last.
     Frames are never blended across a scene cut. Several clips in one array are restored one by one.
 
     Args:
