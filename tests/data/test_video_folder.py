@@ -13,7 +13,7 @@ from PIL import Image
 from framepred.data import ShuffledClips, VideoFolder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ConfigError, DataError, MediaError
-from framepred.media.capture import file_frames
+from framepred.media.decoding import file_frames
 from framepred.media.random_access import VideoReader
 from framepred.media.writing import write_video
 
