@@ -1,10 +1,19 @@
-"""``python -m framepred.cli``: the command line without its console script."""
+"""``python -m framepred.cli`` and the console script ``framepred``."""
 
+import signal
 import sys
 
-if not sys.flags.safe_path:
-    del sys.path[0]  # the current folder: modules that lie in it are not ours
 
-from framepred.cli.main import main
+def run() -> None:
+    """Run the command line; Ctrl-C while it is still being imported ends the process without a traceback."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from framepred.cli.main import main
 
-main()
+    main()
+
+
+if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the current folder: modules in it are not part of framepred
+    run()

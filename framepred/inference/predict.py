@@ -22,6 +22,7 @@ from framepred.inference.prediction import Prediction, single_or_all
 from framepred.inference.scaling import at_full_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
+from framepred.media.memory import check_memory
 from framepred.media.values import RangeChoice
 
 MAX_SIDE = 512
@@ -32,6 +33,9 @@ ADAPT_PAST = 500
 
 ADAPT_HORIZON = 10
 """Frames of a training window after the context, at most: a longer future costs time and teaches no more motion."""
+
+BYTES_PER_VALUE = 8
+"""Bytes of memory for each value of a predicted frame: as a float, in the type of the source, and a copy of it."""
 
 SCORE_SIDE = 512
 """Longer side, in pixels, at which predictions are scored, so that the cost of a score is bounded."""
@@ -152,6 +156,7 @@ class _Job:
 
     def run(self, source: Source) -> Prediction:
         end = self._read(source)
+        self._check_memory(end.frames)
         notes = [*_notes_on(end, source, self.max_side)]
         past = end.recent[:, : end.recent.shape[1] - self.hidden]
         clips = ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
@@ -172,6 +177,15 @@ class _Job:
             score,
             tuple(notes),
             end.value_range,
+        )
+
+    def _check_memory(self, clips: RawClip) -> None:
+        """Refuse more predicted frames than memory holds, before the first is predicted."""
+        height, width = clips.shape[-2:]
+        check_memory(
+            len(clips) * self.frames * clips[0, 0].numel() * BYTES_PER_VALUE,
+            f"{len(clips) * self.frames:,} predicted frames of {width}x{height} pixels",
+            "lower the number of frames",
         )
 
     def _read(self, source: Source) -> SourceEnd:
