@@ -1,5 +1,6 @@
 """Signals that ask the command to stop: Ctrl-C (SIGINT), a polite kill (SIGTERM), a closed terminal (SIGHUP)."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ Handler: TypeAlias = Callable[[int, FrameType | None], object]
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
+
+IMPORT_RETRY_S = 0.1
+"""Seconds after which a signal that came during an import is sent again."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -58,9 +62,14 @@ def stop_at_once() -> Iterator[StopRequest]:
     """
     request = StopRequest()
 
-    def stop(number: int, _: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         request.number = number
-        raise Stopped(number)
+        if _is_importing(frame):  # some modules catch every exception of an import, and go on
+            retry = threading.Timer(IMPORT_RETRY_S, os.kill, (os.getpid(), number))
+            retry.daemon = True
+            retry.start()
+        else:
+            raise Stopped(number)
 
     with _handled_by(stop):
         yield request
@@ -78,6 +87,15 @@ def stop_when_ready() -> Iterator[StopRequest]:
             yield request
     finally:
         request.set()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported in the stack that ends in ``frame``."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

@@ -75,6 +75,25 @@ def test_a_library_cannot_hide_a_signal(framepred: Run, verb: Callable[..., None
     assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
 
 
+def test_an_import_cannot_swallow_a_signal(framepred: Run, verb: Callable[..., None]) -> None:
+    Path("swallowing.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    sum(range(10_000))\n"
+        "except BaseException:\n    pass\n"
+    )
+
+    def action() -> None:
+        sys.path.insert(0, "")
+        import swallowing  # type: ignore[import-not-found]  # noqa: F401
+
+        time.sleep(10)
+
+    verb(action)
+    path = sys.path.copy()
+    assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
+    sys.path[:] = path
+
+
 def test_an_ignored_signal_stays_ignored(framepred: Run, verb: Callable[..., None]) -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
