@@ -18,7 +18,7 @@ def errors(load: float) -> float:
     """Share of wrong units after recalling stored random patterns from themselves, at so many patterns a unit."""
     patterns = random_patterns(round(load * UNITS))
     memory = HopfieldMemory(patterns)
-    return (memory.recall(patterns, sweeps=10) != patterns).float().mean().item()
+    return (memory.recall(patterns) != patterns).float().mean().item()
 
 
 def test_recall_breaks_down_at_the_known_capacity() -> None:
