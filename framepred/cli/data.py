@@ -7,28 +7,32 @@ import typer
 
 from framepred.cli.options import DownloadOption, RootOption, SeedOption, Split, check_digits
 from framepred.media.formats import check_output
+from framepred.media.limits import check_bytes
 
 
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="moving-mnist or moving-fashion-mnist.")],
     output: Annotated[Path, typer.Option("--output", help=".npy, .npz, .mp4 or .gif.")],
-    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips.")] = 16,
+    clips: Annotated[int, typer.Option("--clips", min=1, help="Number of clips.")] = 16,
     seed: SeedOption = 0,
-    split: Annotated[Split, typer.Option("--split", help="Whose digits.")] = Split.TEST,
-    length: Annotated[int, typer.Option("--length", min=1, help="Frames a clip.")] = 20,
+    split: Annotated[Split, typer.Option("--split", help="Split of the digit images.")] = Split.TEST,
+    length: Annotated[int, typer.Option("--length", min=1, help="Frames per clip.")] = 20,
     height: Annotated[int, typer.Option("--height", min=28, help="Pixels.")] = 64,
     width: Annotated[int, typer.Option("--width", min=28, help="Pixels.")] = 64,
-    digits: Annotated[int, typer.Option("--digits", min=1, help="Digits a clip.")] = 2,
+    digits: Annotated[int, typer.Option("--digits", min=1, help="Digits per clip.")] = 2,
     speed: Annotated[float, typer.Option("--speed", min=0, help="Fraction of the free canvas per frame.")] = 0.1,
     apart: Annotated[
-        bool, typer.Option("--apart", help="Each clip in a file of its own: NAME-0000, NAME-0001 and so on.")
+        bool, typer.Option("--apart", help="Write each clip to its own file: NAME-0000, NAME-0001 and so on.")
     ] = False,
     root: RootOption = None,
     download: DownloadOption = False,
 ) -> None:
-    """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid, or each --apart."""
+    """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid; --apart writes one file each."""
     bank = check_digits(name)
     output = check_output(output)
+    check_bytes(
+        f"{clips:,} clips of {length:,} frames {width}×{height}", (1 if apart else clips) * length * height * width
+    )
 
     from framepred.data import MovingMNIST
     from framepred.media.writing import write_video

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from framepred.data import EpochBatches, MovingMNIST, ShuffledClips, VideoFolder
-from framepred.media.capture import file_frames
+from framepred.media.decoding import file_frames
 from framepred.media.writing import write_video
 
 LENGTH = 20

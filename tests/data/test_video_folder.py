@@ -13,7 +13,7 @@ from PIL import Image
 from framepred.data import ShuffledClips, VideoFolder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ConfigError, DataError, MediaError
-from framepred.media.capture import file_frames
+from framepred.media.decoding import file_frames
 from framepred.media.random_access import VideoReader
 from framepred.media.writing import write_video
 
@@ -156,7 +156,7 @@ def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
 def test_channels_that_do_not_fit_are_named(folder: Path) -> None:
     np.save(folder / "two.npy", noise(4, 2, 16, 20))
     with pytest.raises(
-        DataError, match=r"2 of the 3 files in .*, a\.mp4 \(3\), deep/deeper \(1\), cannot become frames"
+        DataError, match=r"3 of the 4 files in .*, a\.mp4 \(3\), b\.npy \(1\), deep/deeper \(1\), cannot become frames"
     ):
         VideoFolder(folder, 4, channels=2, skip_broken=True)
 
