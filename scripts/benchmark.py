@@ -103,21 +103,21 @@ def stream(
     steps: Annotated[int, typer.Option(help="Frames a run.")] = 10,
     runs: Annotated[int, typer.Option(help="Runs, of which the median counts.")] = 5,
 ) -> None:
-    """Frames a second that a stream is followed at, without reading and writing."""
+    """Frames a second of a stream that is forecast at each frame, without reading and writing."""
     import torch
 
-    from framepred.inference.stream import Follower
+    from framepred.inference.stream import StreamForecaster
     from framepred.models.pretrained import load
 
     _use_one_core()
-    follower = Follower(load(weights), frames)
+    forecaster = StreamForecaster(load(weights), frames)
     for shape in [(1, 64, 64), (3, 72, 128)]:
         seen = torch.randint(60, 90, (steps, *shape), dtype=torch.uint8)
 
         def watch(seen: torch.Tensor = seen) -> None:
-            follower.forget()
+            forecaster.reset()
             for frame in seen:
-                follower.see(frame)
+                forecaster.step(frame)
 
         rate = steps / _median_seconds(watch, runs)
         size = "×".join(map(str, shape))
@@ -166,6 +166,17 @@ def videos(
 
     _use_one_core()
     print_real_videos(folder, weights, adapt, output)
+
+
+@app.command()
+def cuts(
+    clips: Annotated[int, typer.Option(help="Clips of each kind.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the clips.")] = 0,
+) -> None:
+    """Scene cuts: precision and recall on generated cuts, fades, pans, flicker, flashes and flat scenes."""
+    from benchmarks.cuts import print_cuts
+
+    print_cuts(clips, seed)
 
 
 def _use_one_core() -> None:

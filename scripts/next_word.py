@@ -1,4 +1,4 @@
-"""Perplexity of the next word: a trained network beside a Markov chain of word pairs, on the test sentences.
+"""Perplexity of the next word on the test sentences: a trained network beside a Markov chain of word pairs.
 
 framepred train --config next_word && python scripts/next_word.py runs/next_word/checkpoints/best.ckpt
 """
@@ -15,10 +15,13 @@ from framepred.models import load
 from framepred.training import CrossEntropy
 from framepred.training.rollout import predict_every_frame
 
+SMOOTHING = (0.01, 0.1, 1)
+"""Counts added to each pair of words; the validation sentences choose one."""
+
 
 @torch.inference_mode()
 def perplexity(net: Forecaster, words: torch.Tensor) -> float:
-    """Among how many words, equally likely, the next one seems to lie: ``words`` (t, v, 1, 1), all after the first."""
+    """Return the exponential of the mean cross-entropy of every word ``(t, v, 1, 1)`` after the first."""
     clip = to_unit(words)[None]
     truth = torch.ones(clip.shape[:2], dtype=torch.bool)
     return float(CrossEntropy()(predict_every_frame(net, clip, clip.shape[1] - 1, truth).frames, clip[:, 1:]).exp())
@@ -26,15 +29,15 @@ def perplexity(net: Forecaster, words: torch.Tensor) -> float:
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("weights", nargs="?", default="runs/next_word/checkpoints/best.ckpt", help="a checkpoint or folder")
-parser.add_argument("--text", help="the text that the network was trained on, if it was another")
+parser.add_argument("--text", help="the text that the network was trained on, if not that of the package")
 options = parser.parse_args()
 
 data = NextWordData(text=options.text)
 train, val, test = (data.words(split) for split in ("train", "val", "test"))
-pairs = [
-    MarkovForecaster(codes=len(data.vocabulary), patch=1, smoothing=count).fit(train[None]) for count in (0.01, 0.1, 1)
+chains = [
+    MarkovForecaster(codes=len(data.vocabulary), patch=1, smoothing=count).fit(train[None]) for count in SMOOTHING
 ]
-chain = min(pairs, key=lambda chain: perplexity(chain, val))  # the smoothing that suits it best
+best = min(chains, key=lambda chain: perplexity(chain, val))
 print(f"words in the vocabulary   {len(data.vocabulary)}")
-print(f"Markov chain of pairs     {perplexity(chain, test):.2f}")
+print(f"Markov chain of pairs     {perplexity(best, test):.2f}")
 print(f"{options.weights}   {perplexity(load(options.weights), test):.2f}")

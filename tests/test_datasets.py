@@ -1,5 +1,6 @@
 """Every data set with a card is read as it is distributed: the right frames, in the right splits."""
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,20 @@ def test_every_data_set_has_a_card(name: str) -> None:
     card = (REPOSITORY / "datasets" / name / "README.md").read_text()
     for said in ("Licence", "Layout", f"framepred train --config {name}_convlstm", "Published"):
         assert said in card
+
+
+def test_natural_video_is_cut_from_the_first_two_thirds(tmp_path: Path) -> None:
+    """Crops hold frames of the video, compositions are as large; a second run writes the same clips."""
+    (tmp_path / "videos").mkdir()
+    texture = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
+    np.save(tmp_path / "videos" / "a.npy", np.stack([np.roll(texture, time, 1) for time in range(120)]))
+    recipe = runpy.run_path(str(REPOSITORY / "datasets" / "natural_video" / "prepare.py"))
+    written = []
+    for folder in ("one", "two"):
+        lines = list(recipe["prepare"](tmp_path / "videos", tmp_path / folder, clips=4, val_clips=1, real=0.5))
+        assert "60 frames" in lines[0]
+        assert "20 frames" in lines[1]
+        clips = VideoFolderData(str(tmp_path / folder), 10, 10, train="train/*", val="val/*", test_fraction=0)
+        written.append([*clips.part("train"), *clips.part("val")])
+    assert [clip.shape for clip in written[0]] == [(20, 1, 80, 80)] * 5
+    assert all(map(torch.equal, *written))

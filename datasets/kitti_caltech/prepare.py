@@ -1,7 +1,7 @@
-"""KITTI and Caltech Pedestrian as distributed to clips that framepred reads: python prepare.py RAW FOLDER.
+"""Convert KITTI and Caltech Pedestrian as distributed to array files: python prepare.py RAW FOLDER.
 
 RAW holds KITTI's drives, extracted, and Caltech's test sets set06 to set10 with their .seq files, anywhere below it.
-Frames become 128x160: scaled to that height, the middle cut out (Lotter et al. 2017, arXiv:1605.08104).
+Frames become 128×160: scaled to that height, then cropped to the centre (Lotter et al. 2017, arXiv:1605.08104).
 """
 
 import sys
@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 
 SIZE = 160, 128
 VAL = ("2011_09_26_drive_0005_sync",)
-# PredNet tests on these drives; here Caltech is the test.
+# PredNet tests on these drives; here Caltech tests.
 LEFT_OUT = ("2011_09_26_drive_0104_sync", "2011_09_26_drive_0079_sync", "2011_09_26_drive_0070_sync")
-EVERY = 3  # frames of Caltech: 30 a second become KITTI's 10
+FRAME_STEP = 3  # of Caltech: 30 frames per second become KITTI's 10
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
 
 
@@ -32,7 +32,7 @@ def prepare(source: Path, folder: Path) -> None:
             save(folder / ("val" if name in VAL else "train") / f"{name}.npy", sorted(drive.glob("*.png")))
     for sequence in sequences:
         frames = [BytesIO(JPEG + rest) for rest in sequence.read_bytes().split(JPEG)[1:]]
-        save(folder / "test" / f"{sequence.parent.name}_{sequence.stem}.npy", frames[EVERY - 1 :: EVERY])
+        save(folder / "test" / f"{sequence.parent.name}_{sequence.stem}.npy", frames[FRAME_STEP - 1 :: FRAME_STEP])
 
 
 def save(target: Path, pictures: Iterable[Path | BytesIO]) -> None:

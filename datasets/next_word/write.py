@@ -1,10 +1,10 @@
-"""Writes the text that ``configs/next_word.yaml`` learns: a small grammar about digits that fly.
+"""Generate the text that ``configs/next_word.yaml`` learns, by a small grammar of sentences about moving digits.
 
 python datasets/next_word/write.py >framepred/data/datamodules/next_word.txt
 
-What a word must be is often decided long before it: verbs agree with a subject across a relative clause, a digit that
-flies to one side meets that wall and turns to the other, and what was lost in the beginning is found in the end. A
-chain of word pairs cannot know any of these.
+Many words depend on others far before them: a verb agrees with its subject across a relative clause, a digit that flies
+to one side bounces off that wall, and the object found at the end of a sentence is the one lost at its start. A Markov
+chain of word pairs cannot learn these.
 """
 
 import random
@@ -16,7 +16,7 @@ SEEN = ("that the camera saw", "behind the window", "in the first frame", "that 
 
 
 def sentence(chance: random.Random) -> str:
-    """One sentence, words and marks parted by blanks."""
+    """Return one sentence, words and punctuation marks separated by spaces."""
     return chance.choice((_flight, _flight, _question, _memory))(chance) + " ."
 
 

@@ -1,4 +1,4 @@
-"""WeatherBench's temperatures as distributed to clips that framepred reads: python prepare.py 2m_temperature FOLDER."""
+"""Convert WeatherBench's temperatures as distributed to array files: python prepare.py 2m_temperature FOLDER."""
 
 import re
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-COLDEST, WARMEST = 180.0, 340.0  # kelvin: black and white
+COLDEST, WARMEST = 180.0, 340.0  # kelvin: the values that become 0 and 1
 SPLITS = {"train": range(2010, 2016), "val": range(2016, 2017), "test": range(2017, 2019)}
 
 

@@ -1,27 +1,28 @@
-"""Forecasters without gradients: what a network has to beat."""
+"""Forecasters and restorers without trained networks, for comparison."""
 
 from framepred.baselines.hopfield import HopfieldMemory, HopfieldRecall
 from framepred.baselines.interpolation import HeldFrame, LinearInterpolation
 from framepred.baselines.markov import MarkovForecaster
-from framepred.baselines.optical_flow import OpticalFlow
+from framepred.baselines.optical_flow import MotionCompensated, OpticalFlow
 from framepred.baselines.simple import Blank, LastFrame
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.restorer import Restorer
 
 BASELINES: dict[str, type[Forecaster]] = {"blank": Blank, "last-frame": LastFrame, "optical-flow": OpticalFlow}
-"""The baselines by the names that cards and ``--weights baseline:NAME`` use."""
+"""The forecasting baselines by the names that cards and ``--weights baseline:NAME`` use."""
 
 RESTORERS: dict[str, type[Restorer]] = {
     "linear": LinearInterpolation,
+    "motion-compensated": MotionCompensated,
     "last-frame": HeldFrame,
     "hopfield": HopfieldRecall,
 }
-"""What restores missing frames without a network, by the names that ``framepred restore --method`` uses."""
+"""The restorers without a network by the names that ``framepred restore --method`` uses."""
 
 
 def load_baseline(name: str) -> Forecaster:
-    """The baseline of this name.
+    """Build the forecasting baseline of this name.
 
     Raises:
         ConfigError: if there is none.
@@ -41,6 +42,7 @@ __all__ = [
     "LastFrame",
     "LinearInterpolation",
     "MarkovForecaster",
+    "MotionCompensated",
     "OpticalFlow",
     "load_baseline",
 ]

@@ -1,4 +1,4 @@
-"""What restores missing frames without a network: the frame before, or a straight line between both sides."""
+"""Restorers without a network or motion: the last observed frame, and linear interpolation."""
 
 import torch
 
@@ -7,29 +7,29 @@ from framepred.restorer import Missing, Restorer, sides
 
 
 class HeldFrame(Restorer):
-    """Repeats the last frame seen before the gap; before the first one, that."""
+    """Repeats the last observed frame before a gap; at the start of a clip, the first observed frame."""
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
-        """The nearest earlier seen frame of each missing one, ``(b, m, c, h, w)``."""
+        """Return the missing frames alone, ``(b, m, c, h, w)``."""
         return clip[:, [near.before for near in sides(missing)]]
 
 
 class LinearInterpolation(Restorer):
-    """Fades each pixel in a straight line from the frame before a gap to the frame after it.
+    """Interpolates each pixel linearly between the frames before and after a gap.
 
-    Where one side shows no frame, the nearest one of the other side is repeated.
+    At the start and the end of a clip the nearest observed frame is repeated.
     """
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
-        """The mean of the nearest seen frames, the nearer one weighing more, ``(b, m, c, h, w)``."""
+        """Return the missing frames alone, ``(b, m, c, h, w)``."""
         return torch.stack(
             [
-                clip[:, near.before] if near.before == near.after else _faded(clip, time, *near)
-                for time, near in zip(missing.nonzero().flatten().tolist(), sides(missing), strict=True)
+                clip[:, near.before] if near.before == near.after else _interpolate(clip, index, *near)
+                for index, near in zip(missing.nonzero().flatten().tolist(), sides(missing), strict=True)
             ],
             dim=1,
         )
 
 
-def _faded(clip: Clip, time: int, before: int, after: int) -> torch.Tensor:
-    return clip[:, before].lerp(clip[:, after], (time - before) / (after - before))
+def _interpolate(clip: Clip, index: int, before: int, after: int) -> torch.Tensor:
+    return clip[:, before].lerp(clip[:, after], (index - before) / (after - before))

@@ -1,4 +1,4 @@
-"""The Markov chain: the world as a list of states, and counts of which followed which."""
+"""A Markov chain over quantised patches, estimated by counting transitions."""
 
 import warnings
 
@@ -13,28 +13,27 @@ from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 
-ENOUGH = 100_000
-"""Patches from which a codebook is learned, at most: more change little."""
+MAX_PATCHES = 100_000
+"""Maximum number of patches for learning the codebook, and of patches encoded at once."""
 
 
 class MarkovForecaster(Forecaster):
-    """Frames as words of a codebook of patches; the next word of each place by counts of which followed which.
+    """Quantises patches with a codebook and predicts each patch's next code by transition counts.
 
-    A chain knows nothing but the state it is in, so what it shall remember (where a digit was, how fast it flies) must
-    be told apart by states, and their number multiplies with each such thing: two digits of ten kinds at 36² places
-    with a hundred directions are 10¹², of which no clip shows more than a few. Cut into patches, so that there are few
-    enough states to be counted, the chain no longer sees what comes from the next patch.
+    A first-order chain has no memory beyond its state. Velocity would have to be part of the state, and the number of
+    states would grow with the product of positions, directions and shapes. Patches keep the number of states small,
+    but motion between patches is not modelled.
 
-    The forecast is the expected frame: the distribution over codes is multiplied by the transition matrix at every
-    step. ``fit`` before use; unfitted it raises.
+    The prediction is the expected frame: each step multiplies the distribution over codes by the transition matrix.
+    Call ``fit`` before use.
 
     State: last frame ``(b, c, h, w)``, distribution over codes of its patches ``(b, h/patch, w/patch, codes)``.
 
     Args:
-        codes: how many patches the codebook holds.
+        codes: number of patches in the codebook.
         patch: side of a patch in pixels.
-        smoothing: count that every transition begins with (Laplace), so that none is impossible.
-        seed: of the clustering (Sculley 2010, mini-batch k-means).
+        smoothing: initial count of every transition (Laplace smoothing).
+        seed: seed of the clustering (mini-batch k-means, Sculley 2010).
 
     Raises:
         ConfigError: if ``codes`` is less than 2, ``patch`` less than 1 or ``smoothing`` less than 0.
@@ -60,7 +59,7 @@ class MarkovForecaster(Forecaster):
     def fit(self, clips: RawClip) -> "MarkovForecaster":
         """Learn codebook and transition counts from clips ``(b, t, c, h, w)``, integers or floats in [0, 1].
 
-        A code that was never left stays.
+        A code without observed transitions is followed by itself.
 
         Raises:
             ClipError: if clips have fewer than 2 frames, or fewer patches than there are codes.
@@ -70,8 +69,8 @@ class MarkovForecaster(Forecaster):
                 f"A Markov chain learns from clips (b, t, c, h, w) of 2 frames or more, not {tuple(clips.shape)}."
             )
         patches = self._patches(to_unit(clips).flatten(0, 1))
-        self.codebook = self._clustered(patches.flatten(0, 2))
-        codes = self._encoded(patches).view(*clips.shape[:2], *patches.shape[1:3])
+        self.codebook = self._cluster(patches.flatten(0, 2))
+        codes = self._encode(patches).view(*clips.shape[:2], *patches.shape[1:3])
         pairs = (codes[:, :-1] * self.codes + codes[:, 1:]).flatten()
         counts = torch.bincount(pairs, minlength=self.codes**2).view(self.codes, self.codes).double()
         never_left = counts.sum(dim=1) == 0
@@ -82,32 +81,32 @@ class MarkovForecaster(Forecaster):
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Take in one frame ``(b, c, h, w)``: its codes, whatever came before.
+        """Encode one frame ``(b, c, h, w)``; earlier frames have no influence.
 
         Raises:
-            ConfigError: if the chain was not fitted.
+            ConfigError: if ``fit`` was not called.
             ClipError: if the frame has other channels than the clips it was fitted to.
         """
         frame = to_unit(frame)
         self._check(frame)
-        codes = functional.one_hot(self._encoded(self._patches(frame)), self.codes)
+        codes = functional.one_hot(self._encode(self._patches(frame)), self.codes)
         return frame, codes.to(frame.dtype)
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
-        """Go one frame on: the distribution after one transition more; the frame itself is not looked at."""
+        """Advance the distribution by one transition; the content of the frame is ignored."""
         return frame, state[1] @ self.transitions.to(state[1].dtype)
 
     @override
     def next_frame(self, state: State) -> Frame:
-        """The expected frame, ``(b, c, h, w)``."""
+        """Return the expected next frame, ``(b, c, h, w)``."""
         last, codes = state
         patches = codes @ self.transitions.to(codes.dtype) @ self.codebook.to(codes.dtype)  # (b, h', w', c·p²)
         frame = functional.pixel_shuffle(patches.permute(0, 3, 1, 2), self.patch)
         return frame[..., : last.shape[-2], : last.shape[-1]]
 
-    def _clustered(self, patches: Float[Tensor, "n p"]) -> Float[Tensor, "codes p"]:
-        from sklearn.cluster import MiniBatchKMeans  # takes a second, and only fitting needs it
+    def _cluster(self, patches: Float[Tensor, "n p"]) -> Float[Tensor, "codes p"]:
+        from sklearn.cluster import MiniBatchKMeans  # the import takes a second and is needed for fitting only
         from sklearn.exceptions import ConvergenceWarning
 
         different = np.unique(patches.cpu().numpy(), axis=0)
@@ -117,16 +116,16 @@ class MarkovForecaster(Forecaster):
                 "give more clips or lower codes."
             )
         random = np.random.default_rng(self.seed)
-        sample = different[random.permutation(len(different))[:ENOUGH]]
+        sample = different[random.permutation(len(different))[:MAX_PATCHES]]
         kmeans = MiniBatchKMeans(self.codes, random_state=self.seed, n_init=1, reassignment_ratio=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than codes are no harm
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer clusters than codes are acceptable
             return torch.from_numpy(kmeans.fit(sample).cluster_centers_).to(patches)
 
-    def _encoded(self, patches: Float[Tensor, "b hp wp p"]) -> Int[Tensor, "b hp wp"]:
-        """The nearest code of each patch."""
+    def _encode(self, patches: Float[Tensor, "b hp wp p"]) -> Int[Tensor, "b hp wp"]:
+        """Return the nearest code of each patch."""
         rows = patches.flatten(0, 2).to(self.codebook.dtype)
-        nearest = [torch.cdist(part, self.codebook).argmin(dim=1) for part in torch.split(rows, ENOUGH)]
+        nearest = [torch.cdist(part, self.codebook).argmin(dim=1) for part in torch.split(rows, MAX_PATCHES)]
         return torch.cat(nearest).view(patches.shape[:3])
 
     def _patches(self, frame: Frame) -> Float[Tensor, "b hp wp p"]:
@@ -137,7 +136,7 @@ class MarkovForecaster(Forecaster):
 
     def _check(self, frame: Frame) -> None:
         if not self.codebook.numel():
-            raise ConfigError("This Markov chain has counted nothing yet; call fit with clips before it predicts.")
+            raise ConfigError("This Markov chain is not fitted; call fit with clips before it predicts.")
         channels = self.codebook.shape[1] // self.patch**2
         if frame.shape[1] != channels:
             raise ClipError(

@@ -1,4 +1,4 @@
-"""Motion that goes on as it was: what an engineer would try before a network."""
+"""Baselines by dense optical flow: extrapolation of constant motion, and interpolation between two frames."""
 
 import numpy as np
 import torch
@@ -7,61 +7,105 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from framepred.clips import Frame, RawFrame, State, to_uint8, to_unit
+from framepred.clips import Clip, Frame, Future, RawFrame, State, to_uint8, to_unit
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
-from framepred.warping import then, warp
+from framepred.restorer import Missing, Restorer, Sides, sides
+from framepred.warping import compose, warp
 
 SMALLEST = 16
-"""Fewest pixels of a side that OpenCV's flow takes; smaller frames are padded."""
+"""Smallest side in pixels that OpenCV's flow accepts; smaller frames are padded."""
+
+FORWARD_STEPS = 4
+"""Fixed-point iterations that solve for the displacement at an intermediate time; the error halves at least in each
+where the flow changes by less than half a pixel per pixel."""
+
+Flow = Float[Tensor, "b 2 h w"]
 
 
 class OpticalFlow(Forecaster):
-    """Carries the last frame on along the optical flow between the last two.
+    """Moves the last frame along the optical flow between the last two frames.
 
-    Flow: dense inverse search (Kroeger et al. 2016, arXiv:1603.03590; OpenCV's, preset medium) on the mean of the
-    channels. Extrapolation: semi-Lagrangian under a constant field, backward in time, as pySTEPS does for rain
-    (Germann & Zawadzki 2002); paths are composed and the last seen frame is sampled once, so that a far future does
-    not blur. After one frame, or where nothing moves, it is :class:`LastFrame`.
+    Flow: dense inverse search (Kroeger et al. 2016, arXiv:1603.03590; OpenCV, preset medium) on the mean of the
+    channels. Extrapolation: semi-Lagrangian, backward in time, with constant flow, as in pySTEPS for rain (Germann &
+    Zawadzki 2002). Paths are composed and the last observed frame is sampled once, so distant predictions do not blur.
+    After one frame, and where nothing moves, it equals :class:`LastFrame`.
 
-    State: last frame ``(b, c, h, w)``, last *observed* frame, flow from the last observed frame back to the one
-    before it and path from the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels.
+    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the last observed frame back to the previous
+    one, and path from the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels.
     """
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1], and measure how it came about."""
+        """Store one frame ``(b, c, h, w)``, integers or floats in [0, 1], and measure its flow to the previous one."""
         frame = to_unit(frame)
-        flow = _still(frame) if state is None else _measured(frame, state[0])
+        flow = frame.new_zeros(len(frame), 2, *frame.shape[-2:]) if state is None else measure_flow(frame, state[0])
         return frame, frame, flow, flow
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
-        """Go one frame further along the same flow; the frame itself is not looked at."""
+        """Extend the path by one frame of the same flow; the content of the frame is ignored."""
         _, observed, flow, path = state
-        return frame, observed, flow, then(flow, path)
+        return frame, observed, flow, compose(flow, path)
 
     @override
     def next_frame(self, state: State) -> Frame:
-        """The last observed frame, moved: ``(b, c, h, w)``."""
+        """Warp the last observed frame along the path, ``(b, c, h, w)``."""
         return warp(state[1], state[3])
 
 
-def _still(frame: Frame) -> Float[Tensor, "b 2 h w"]:
-    return frame.new_zeros(len(frame), 2, *frame.shape[-2:])
+class MotionCompensated(Restorer):
+    """Warps the frames on both sides of a gap to each missing time and blends them by distance in time.
+
+    The flow between the two frames is measured in both directions, as in :class:`OpticalFlow`. An object is assumed to
+    move at constant velocity in between. At the start and the end of a clip the nearest observed frame is repeated.
+    Reference: motion-compensated frame interpolation, e.g. Baker et al. 2011, "A database and evaluation methodology
+    for optical flow", sec. 3.3.
+    """
+
+    def fill(self, clip: Clip, missing: Missing) -> Future:
+        """Return the missing frames alone, ``(b, m, c, h, w)``."""
+        flows: dict[Sides, tuple[Flow, Flow]] = {}
+        indices = missing.nonzero().flatten().tolist()
+        frames = []
+        for index, near in zip(indices, sides(missing), strict=True):
+            if near.before == near.after:
+                frames.append(clip[:, near.before])
+                continue
+            before, after = clip[:, near.before], clip[:, near.after]
+            if near not in flows:
+                flows[near] = measure_flow(before, after), measure_flow(after, before)
+            time = (index - near.before) / (near.after - near.before)
+            frames.append(_interpolate(before, after, *flows[near], time))
+        return torch.stack(frames, dim=1)
 
 
-def _measured(frame: Frame, before: Frame) -> Float[Tensor, "b 2 h w"]:
-    """Where each pixel of ``frame`` was in ``before``, relative to where it is."""
+def measure_flow(frame: Frame, other: Frame) -> Flow:
+    """Measure for each pixel of ``frame`` the displacement to its position in ``other``, ``(b, 2, h, w)`` in pixels."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    pairs = zip(_gray(frame), _gray(before), strict=True)
-    flows = np.stack([search.calc(here, there, None) for here, there in pairs])  # type: ignore[call-overload]
+    pairs = zip(_gray(frame), _gray(other), strict=True)
+    flows = np.stack([search.calc(first, second, None) for first, second in pairs])  # type: ignore[call-overload]
     flow = torch.from_numpy(flows).permute(0, 3, 1, 2)[..., : frame.shape[-2], : frame.shape[-1]]
     return flow.to(frame)
 
 
+def _interpolate(before: Frame, after: Frame, forward: Flow, backward: Flow, time: float) -> Frame:
+    """Blend both frames, each warped to ``time`` in (0, 1), ``(b, c, h, w)``."""
+    warped_before = warp(before, _sampling(forward, time))
+    warped_after = warp(after, _sampling(backward, 1 - time))
+    return warped_before.lerp(warped_after, time)
+
+
+def _sampling(flow: Flow, time: float) -> Flow:
+    """Return the displacement from each pixel at ``time`` back to its source: d(x) = -time · flow(x + d(x))."""
+    displacement = -time * flow
+    for _ in range(FORWARD_STEPS):
+        displacement = -time * warp(flow, displacement)
+    return displacement
+
+
 def _gray(frame: Frame) -> np.ndarray:
-    """``(b, h, w)`` as OpenCV wants it: 256 levels, large enough."""
+    """Convert to ``(b, h, w)`` uint8, padded to the size that OpenCV accepts."""
     height, width = frame.shape[-2:]
     edge = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
     gray = functional.pad(to_uint8(frame.mean(dim=1, keepdim=True)).float(), edge, mode="replicate")

@@ -8,29 +8,30 @@ from framepred.forecaster import Forecaster
 
 
 class Blank(Forecaster):
-    """Predicts black, whatever was seen.
+    """Predicts black frames.
 
-    On sparse scenes such as Moving MNIST it beats repeating the last frame, so no score means anything without it.
+    On sparse scenes such as Moving MNIST it has a lower squared error than the last frame, so scores are compared with
+    it too.
     """
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Keep the frame, for its shape alone; uint8 and uint16 frames are welcome too."""
+        """Store the frame ``(b, c, h, w)``, integers or floats in [0, 1]; only its shape is used."""
         return (to_unit(frame),)
 
     def next_frame(self, state: State) -> Frame:
-        """A black frame of the size seen, ``(b, c, h, w)``."""
+        """Return a black frame, ``(b, c, h, w)``."""
         return torch.zeros_like(state[0])
 
 
 class LastFrame(Forecaster):
-    """Repeats the last frame seen: persistence, the oldest baseline of forecasting."""
+    """Repeats the last observed frame (persistence)."""
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Keep the frame in [0, 1]; uint8 and uint16 frames are welcome too."""
+        """Store the frame ``(b, c, h, w)``, integers or floats in [0, 1]."""
         return (to_unit(frame),)
 
     def next_frame(self, state: State) -> Frame:
-        """The frame last seen, ``(b, c, h, w)``."""
+        """Return the last frame, ``(b, c, h, w)``."""
         return state[0]

@@ -1,35 +1,26 @@
-"""``framepred restore``: missing frames rebuilt from both sides, or a higher frame rate."""
+"""``framepred restore``: rebuild missing frames from both sides, or raise the frame rate."""
 
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framepred.cli.options import (
     MAX_SIDE,
-    BatchOption,
     Device,
     DeviceOption,
     LayoutOption,
     MaxSideOption,
     WeightsOption,
-    pick_device,
 )
 from framepred.errors import ConfigError
-from framepred.inference.missing import check_factor, one_sided, parse_missing
-from framepred.media.formats import GIF, check_input, is_array
+from framepred.inference.missing import check_factor, parse_missing, read_missing
+from framepred.media.formats import check_input
 from framepred.media.outputs import check_output
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from framepred.clips import RawFrame
-    from framepred.inference.restore import Moment
-    from framepred.restorer import Restorer
-
-    Versions: TypeAlias = Iterable[tuple[Moment, list[RawFrame]]]
+    from framepred.inference.restore import Restoration
 
 
 class Method(StrEnum):
@@ -46,151 +37,88 @@ def restore(
     missing: Annotated[
         str | None, typer.Option("--missing", metavar="7,8,12-15", help="Frames to rebuild, counted from 0.")
     ] = None,
+    missing_file: Annotated[
+        Path | None, typer.Option("--missing-file", help="Text file of such numbers and ranges, one or more per line.")
+    ] = None,
+    find: Annotated[
+        bool, typer.Option("--find", help="Also rebuild frames that are repeated, frozen or damaged.")
+    ] = False,
     upsample: Annotated[
-        int, typer.Option("--upsample", min=1, help="Times the frame rate: 2 draws a frame between each two.")
+        int, typer.Option("--upsample", min=1, help="Factor of the frame rate: 2 puts a frame between each two.")
     ] = 1,
     method: Annotated[
-        Method, typer.Option("--method", help="The network knows digits; for films take linear.")
+        Method, typer.Option("--method", help="The network is trained on digits; for films use linear.")
     ] = Method.BIDIRECTIONAL,
     weights: WeightsOption = "moving-mnist-restore",
     output: Annotated[
         Path | None, typer.Option("--output", help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-restored.mp4.")
     ] = None,
     beside: Annotated[
-        Method | None, typer.Option("--beside", help="Show what this method gives on the left, such as linear.")
+        Method | None, typer.Option("--beside", help="Show the result of this method on the left, such as linear.")
     ] = None,
     holdout: Annotated[
         bool, typer.Option("--holdout", help="The frames of --missing are intact: hide, rebuild and score them.")
     ] = False,
+    cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Never blend across a scene cut.")] = True,
     layout: LayoutOption = None,
     max_side: MaxSideOption = MAX_SIDE,
-    batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Rebuild the missing or corrupted frames of a video from both sides, or raise its frame rate."""
     source = check_input(source)
     output = check_output(output or Path(f"{source.stem}-restored.mp4"), inputs=[source])
-    if missing is None and upsample == 1:
-        raise ConfigError("Say which frames are missing, as in --missing 7,8,12-15, or raise the rate by --upsample 2.")
-    if holdout and (missing is None or upsample > 1):
-        raise ConfigError("--holdout scores the frames of --missing at the rate they came in; leave --upsample out.")
-    check_factor(upsample)
-    gone = frozenset() if missing is None else parse_missing(missing, upsample)
-
-    from rich.console import Console
-    from rich.progress import track
-
-    from framepred.inference.restore import marked, restored_by, slowed
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    place = pick_device(device)
-    methods = list(
-        dict.fromkeys([method, *([beside] if beside else []), *([Method.LINEAR, Method.LAST_FRAME] * holdout)])
-    )
-    nets = [_restorer(name, weights, max_side).to(place) for name in methods]
-    frames, fps = _open(source, layout, console)
-    tally = _Tally(methods, holdout)
-    moments = slowed(marked(frames, gone), upsample)
-    versions = track(restored_by(nets, moments, batch_size), "restoring", total=0, console=console, transient=True)
-    _write(output, _shown(tally.over(versions), methods, beside), fps * upsample)
-
-    if alone := one_sided(gone, (tally.frames - 1) // upsample + 1):
-        console.print(
-            f"{alone} missing frames at an end of the video were seen from one side only; expect less of them."
+    numbers = _numbers(missing, missing_file, upsample)
+    if numbers is None and upsample == 1 and not find:
+        raise ConfigError(
+            "Say which frames are missing, as in --missing 7,8,12-15, let --find look for them, or raise the rate by "
+            "--upsample 2."
         )
-    print(f"{output}: {tally.frames} frames, {tally.rebuilt} of them rebuilt, at {fps * upsample:.3g} a second")
-    tally.print_scores()
+    if holdout and (numbers is None or upsample > 1 or find):
+        raise ConfigError(
+            "--holdout scores the frames of --missing at their own rate; leave --upsample and --find out."
+        )
+
+    import framepred
+    from framepred.cli.progress import shown_count
+
+    baselines = [Method.LINEAR, Method.LAST_FRAME] if holdout else []
+    with shown_count("restoring") as on_frame:
+        restoration = framepred.restore(
+            source,
+            missing=numbers,
+            find=find,
+            upsample=upsample,
+            method=method.value,
+            compare=[name.value for name in [*([beside] if beside else []), *baselines]],
+            weights=weights,
+            holdout=holdout,
+            device=device.value,
+            layout=layout,
+            max_side=max_side,
+            cuts=cuts,
+            on_frame=on_frame,
+        )
+        restoration.save(output, beside.value if beside else None)
+    for note in restoration.notes:
+        typer.echo(note, err=True)
+    print(f"{output}: {restoration.describe()}")
+    if holdout:
+        _print_scores(restoration)
 
 
-def _restorer(method: Method, weights: str, max_side: int) -> "Restorer":
-    """The network, or the baseline of that name.
-
-    Raises:
-        WeightsError: if there are no such weights, or they do not restore.
-    """
-    from framepred.baselines import RESTORERS
-    from framepred.inference.restore import ScaledRestorer
-    from framepred.models import load_restorer
-
-    if method is Method.BIDIRECTIONAL:
-        return ScaledRestorer(load_restorer(weights), max_side)
-    return RESTORERS[method.value]()
+def _numbers(missing: str | None, missing_file: Path | None, factor: int) -> frozenset[int] | None:
+    """The frames that the options name; None where neither is given."""
+    check_factor(factor)
+    found = [] if missing is None else [parse_missing(missing, factor)]
+    found += [] if missing_file is None else [read_missing(missing_file, factor)]
+    return frozenset().union(*found) if found else None
 
 
-def _open(source: Path, layout: str | None, console: "Console") -> tuple[Iterable["RawFrame"], float]:
-    """The frames of a source, ``(n, c, h, w)`` for an array of n clips, and their rate."""
-    from framepred.media.reading import open_frames, read_clips
+def _print_scores(restoration: "Restoration") -> None:
+    from rich.console import Console
+    from rich.table import Table
 
-    if is_array(source):
-        video = read_clips(source, layout=layout)
-        return video.clips.unbind(dim=1), video.fps
-    stream = open_frames(source, layout=layout)
-    if not stream.steady:
-        console.print(f"The frame rate of {source} varies; its mean, {stream.fps:.3g}, is written.")
-    return (frame[None] for frame in stream.frames), stream.fps
-
-
-def _shown(versions: "Versions", methods: list[Method], beside: Method | None) -> Iterator["RawFrame"]:
-    """What is written of each moment: the method's frame, or that of another and the method's."""
-    import torch
-
-    for _, frames in versions:
-        yield torch.cat([frames[methods.index(beside)], frames[0]]) if beside else frames[0]
-
-
-def _write(path: Path, frames: Iterator["RawFrame"], fps: float) -> None:
-    """Write clips that come as ``(n, c, h, w)``, frame by frame where the kind of file allows it."""
-    import torch
-
-    from framepred.media.encoding import VideoWriter
-    from framepred.media.writing import tile_clips, write_video
-
-    if path.suffix.lower() not in (".mp4", GIF):
-        clips = torch.stack(list(frames), dim=1)
-        write_video(path, clips if len(clips) > 1 else clips[0], fps)
-        return
-    with VideoWriter(path, fps) as writer:
-        for frame in frames:
-            writer.write(tile_clips(frame[:, None])[0])
-
-
-class _Tally:
-    """Counts frames as they pass, and scores the rebuilt ones where these are known."""
-
-    def __init__(self, methods: list[Method], known: bool) -> None:
-        self.methods = methods
-        self.known = known
-        self.frames = self.rebuilt = 0
-        self._scores: list[list[tuple[float, float]]] = [[] for _ in methods]
-
-    def over(self, versions: "Versions") -> "Versions":
-        """The same, counted and scored."""
-        for moment, frames in versions:
-            self.frames += 1
-            self.rebuilt += moment.missing
-            if moment.missing and self.known:
-                for scores, frame in zip(self._scores, frames, strict=True):
-                    scores.append(_score(frame, moment.frame))
-            yield moment, frames
-
-    def print_scores(self) -> None:
-        """Print a table, if there are any."""
-        if not self.known:
-            return
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table("", "mse ↓", "psnr ↑", title=f"{self.rebuilt} frames, protocol openstl")
-        for method, scores in zip(self.methods, self._scores, strict=True):
-            mse, psnr = (sum(values) / len(scores) for values in zip(*scores, strict=True))
-            table.add_row(method.value, f"{mse:.2f}", f"{psnr:.2f} dB")
-        Console().print(table)
-
-
-def _score(frame: "RawFrame", truth: "RawFrame") -> tuple[float, float]:
-    """Squared error and PSNR of one moment, the mean over its clips."""
-    from framepred.clips import to_unit
-    from framepred.evaluation.formulas import frame_mse, frame_psnr
-
-    guess, known = to_unit(frame)[:, None], to_unit(truth)[:, None]
-    return float(frame_mse(guess, known).mean()), float(frame_psnr(guess, known).mean())
+    table = Table("", "mse ↓", "psnr ↑", title=f"{len(restoration.rebuilt)} frames, protocol openstl")
+    for method, score in restoration.scores.items():
+        table.add_row(method, f"{score.mse:.2f}", f"{score.psnr:.2f} dB")
+    Console().print(table)

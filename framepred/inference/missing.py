@@ -1,43 +1,84 @@
-"""Which frames are missing, as a user writes it: ``7,8,12-15``."""
+"""Numbers of missing frames: from text such as ``7,8,12-15``, and checks of them."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, MediaError
 
-LONGEST = 64
-"""Most missing frames in a row: what lies far from both sides is unknown, and memory is bounded."""
+MAX_GAP = 64
+"""Missing frames in a row, at most: frames far from both sides are unknown, and memory is bounded by this."""
+
+MAX_FILE_BYTES = 1 << 20
+"""Size of a file of frame numbers, at most: a million bytes name more frames than a film has."""
 
 
 def parse_missing(text: str, factor: int = 1) -> frozenset[int]:
-    """The numbers of the frames, counted from 0.
+    """The frame numbers in a text, counted from 0.
 
     Args:
-        text: numbers and ranges, both ends included, between commas.
+        text: numbers and ranges, both ends included, separated by commas.
         factor: how many times the frame rate is raised, which lengthens every gap.
 
     Raises:
-        ConfigError: if it is something else, or more than ``LONGEST`` frames in a row would be missing.
+        ConfigError: if the text is something else, or more than ``MAX_GAP`` frames in a row would be missing.
+
+    Example:
+        >>> sorted(parse_missing("7,8,12-15"))
+        [7, 8, 12, 13, 14, 15]
     """
     runs = sorted(_run(part.strip(), text) for part in text.split(","))
-    first, last = runs[0]
-    for begin, end in runs:
-        first, last = (first, max(last, end)) if begin <= last + 1 else (begin, end)
-        _check_length(first, last, factor)
-    return frozenset(number for begin, end in runs for number in range(begin, end + 1))
+    _check_runs(runs, factor)
+    return frozenset(number for first, last in runs for number in range(first, last + 1))
+
+
+def read_missing(path: str | Path, factor: int = 1) -> frozenset[int]:
+    """The frame numbers in a text file: numbers and ranges, separated by commas or lines; ``#`` begins a comment.
+
+    Raises:
+        MediaError: if the file cannot be read.
+        ConfigError: if it holds something else, or more than ``MAX_GAP`` frames in a row would be missing.
+    """
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MediaError(f"{path} cannot be read as text ({error}); give a file of frame numbers.") from error
+    if len(text) > MAX_FILE_BYTES:
+        raise MediaError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; give a file of frame numbers.")
+    lines = (line.partition("#")[0] for line in text.splitlines())
+    parts = [part.strip() for line in lines for part in line.split(",") if part.strip()]
+    if not parts:
+        raise ConfigError(f"{path} names no frames; write numbers and ranges such as 7 or 12-15, one per line.")
+    return parse_missing(",".join(parts), factor)
+
+
+def check_missing(numbers: Iterable[int], factor: int = 1) -> frozenset[int]:
+    """The frame numbers as a set.
+
+    Raises:
+        ConfigError: if one is negative or no integer, or more than ``MAX_GAP`` frames in a row would be missing.
+    """
+    found = frozenset(numbers)
+    wrong = [number for number in found if not isinstance(number, int) or number < 0]
+    if wrong:
+        raise ConfigError(f"Missing frames are integers from 0 on, not {wrong[0]!r}.")
+    _check_runs([(number, number) for number in sorted(found)], factor)
+    return found
 
 
 def check_factor(factor: int) -> None:
-    """Refuse to raise a frame rate so far that more than ``LONGEST`` frames lie between two.
+    """Refuse a frame rate that is raised so far that more than ``MAX_GAP`` frames lie between two.
 
     Raises:
-        ConfigError: if it is.
+        ConfigError: if it is, or ``factor`` is less than 1.
     """
-    if factor > LONGEST + 1:
-        raise ConfigError(f"The frame rate can be raised at most {LONGEST + 1} times, not {factor}; lower --upsample.")
+    if not 1 <= factor <= MAX_GAP + 1:
+        raise ConfigError(f"upsample, the factor of the frame rate, must be 1 to {MAX_GAP + 1}, not {factor}.")
 
 
 def check_within(missing: frozenset[int], count: int) -> None:
-    """Refuse numbers beyond a clip of ``count`` frames.
+    """Refuse frame numbers beyond a clip of ``count`` frames.
 
     Raises:
         ConfigError: if there are any.
@@ -45,31 +86,33 @@ def check_within(missing: frozenset[int], count: int) -> None:
     beyond = [number for number in missing if number >= count]
     if beyond:
         raise ConfigError(
-            f"Frame {min(beyond)} is not there: the {count} frames are numbered 0 to {count - 1}; correct --missing."
+            f"There is no frame {min(beyond)}: the {count} frames are numbered 0 to {count - 1}; correct missing."
         )
 
 
 def one_sided(missing: frozenset[int], count: int) -> int:
-    """How many missing frames of a clip of ``count`` lie before its first or after its last seen frame."""
-    seen = [number for number in range(count) if number not in missing]
-    return seen[0] + count - 1 - seen[-1] if seen else count
+    """The number of missing frames of a clip of ``count`` before its first or after its last observed frame."""
+    observed = [number for number in range(count) if number not in missing]
+    return observed[0] + count - 1 - observed[-1] if observed else count
 
 
 def _run(part: str, text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", part)
+    found = re.fullmatch(r"([0-9]+)(?:\s*-\s*([0-9]+))?", part)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
     if last < first:
-        raise ConfigError(
-            f"{part or text!r} names no frames; write numbers and ranges from 0 on, such as --missing 7,8,12-15."
-        )
+        raise ConfigError(f"{part or text!r} names no frames; write numbers and ranges from 0 on, such as 7,8,12-15.")
     return first, last
 
 
-def _check_length(first: int, last: int, factor: int) -> None:
-    length = (last - first + 2) * factor - 1
-    if length > LONGEST:
-        raised = f", {length} at {factor} times the frame rate" if factor > 1 else ""
-        raise ConfigError(
-            f"Frames {first} to {last} are {last - first + 1} missing in a row{raised}, but at most {LONGEST} can be "
-            "rebuilt; cut the video there."
-        )
+def _check_runs(runs: list[tuple[int, int]], factor: int) -> None:
+    """Refuse sorted runs that join to one of more than ``MAX_GAP`` frames."""
+    first = last = -2
+    for begin, end in runs:
+        first, last = (first, max(last, end)) if begin <= last + 1 else (begin, end)
+        length = (last - first + 2) * factor - 1
+        if length > MAX_GAP:
+            raised = f", {length} at {factor} times the frame rate" if factor > 1 else ""
+            raise ConfigError(
+                f"Frames {first} to {last} are {last - first + 1} missing in a row{raised}, but at most {MAX_GAP} can "
+                "be rebuilt; cut the video there."
+            )

@@ -1,92 +1,284 @@
-"""Predict what follows a clip."""
+"""Predict what follows a clip: one call for files, arrays and tensors."""
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from typing import TypeAlias, TypedDict
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor
 
+from framepred.baselines import BASELINES, load_baseline
 from framepred.clips import ClipBatch, RawClip, RawFrame, from_unit, to_unit
-from framepred.errors import ClipError
+from framepred.errors import ClipError, ConfigError
+from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
 from framepred.forecaster import Forecaster
-from framepred.inference.scaling import shrunk
-from framepred.inference.scenes import scenes
-from framepred.media.reading import Video, open_frames, read_clips
+from framepred.inference.adapt import adapt as adapt_to
+from framepred.inference.blend import PAST as BLEND_PAST
+from framepred.inference.blend import default_members, fit_blend
+from framepred.inference.devices import device_of, pick_device
+from framepred.inference.networks import NATURAL, NamedForecaster, Weights, channels_of, open_forecaster
+from framepred.inference.prediction import Prediction, single_or_all
+from framepred.inference.scaling import at_full_size
+from framepred.inference.scenes import find_scenes
+from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
+from framepred.media.values import RangeChoice
 
-PAST = 500
-"""Frames before the end of a clip that it can be learned from, at most: about 20 seconds."""
+MAX_SIDE = 512
+"""Longer side, in pixels, of the frames that a network gets."""
+
+ADAPT_PAST = 500
+"""Frames before the end of a clip that are trained on, at most: about 20 seconds."""
+
+ADAPT_HORIZON = 10
+"""Frames of a training window after the context, at most: a longer future costs time and teaches no more motion."""
+
+SCORE_SIDE = 512
+"""Longer side, in pixels, at which predictions are scored, so that the cost of a score is bounded."""
+
+Progress: TypeAlias = Callable[[str, float], object]
+"""Called with the name of a stage, such as ``predicting``, and the share of it that is done, in [0, 1]."""
 
 
-def read_end(path: Path, context: int, holdout: int = 0, layout: str | None = None) -> tuple[ClipBatch, Video]:
-    """The last frames of every clip in a file, cut into what is seen and what is held out for comparison.
+class PredictOptions(TypedDict, total=False):
+    """Keyword arguments of :func:`predict`, but for ``weights``."""
 
-    Memory holds these frames alone, however long the clip.
+    frames: int
+    context: int
+    adapt: float | None
+    blend: bool
+    holdout: bool
+    device: str | torch.device
+    layout: str | None
+    value_range: RangeChoice
+    max_side: int
+    cuts: bool
+    batch_size: int
+    on_progress: Progress
+
+
+def predict(
+    source: Source,
+    *,
+    frames: int = 10,
+    weights: Weights = NATURAL,
+    context: int = 10,
+    adapt: float | None = None,
+    blend: bool = True,
+    holdout: bool = False,
+    device: str | torch.device = "auto",
+    layout: str | None = None,
+    value_range: RangeChoice = None,
+    max_side: int = MAX_SIDE,
+    cuts: bool = True,
+    batch_size: int = 16,
+    on_progress: Progress = lambda _stage, _share: None,
+) -> Prediction:
+    """Predict the frames that follow the last one of a clip.
+
+    By default the network is blended with optical flow and the last frame, with weights that are measured on the
+    clip's own past; see :func:`~framepred.inference.blend.fit_blend`. Baselines are not blended.
 
     Args:
-        path: a video file, a folder of frames or an array file.
-        context: frames that are seen.
-        holdout: frames after them that are not.
-        layout: order of an array's axes, where its shape does not tell.
+        source: a video file, a folder of frames, an array file, an array or a tensor; an array may hold several clips.
+        frames: number of frames to predict.
+        weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster.
+        context: number of frames to predict from.
+        adapt: seconds of training on the clip's own past before predicting; None does not train.
+        blend: whether to blend the network with the baselines.
+        holdout: hide the last ``frames`` frames, predict them, and score the prediction.
+        device: ``auto``, ``cpu``, ``cuda``, or a device.
+        layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
+            that the values suggest; None for those that the type states.
+        max_side: frames with a longer side are scaled to it for the network, in pixels.
+        cuts: whether frames before a scene cut are left out of the context.
+        batch_size: clips at a time.
+        on_progress: called with a stage and the share of it that is done.
+
+    Returns:
+        The predicted frames, of the size and type of the source, with score and notes.
 
     Raises:
-        ClipError: if there are too few frames.
-        MediaError: if the file cannot be read.
+        ConfigError: if a number is outside its domain.
+        ClipError: if the clip is too short, or its shape or values do not fit.
+        MediaError: if the source cannot be read.
+        WeightsError: if the weights cannot be used.
+
+    Example:
+        >>> still = torch.full((12, 1, 8, 8), 7, dtype=torch.uint8)
+        >>> prediction = predict(still, frames=3)
+        >>> prediction.frames.shape, int(prediction.frames.max())
+        (torch.Size([3, 1, 8, 8]), 7)
     """
-    video = read_clips(path, last=context + holdout, layout=layout)
-    found = video.clips.shape[1]
-    if found < context + holdout:
-        wanted = f"{context} to see" + (f" and {holdout} to hold out" if holdout else "")
-        raise ClipError(
-            f"{path} has {found} frame{'s' * (found != 1)} but {wanted} are asked for; lower --context"
-            + (" or --frames." if holdout else ".")
+    _check(frames, context, adapt, max_side, batch_size)
+    named = open_forecaster(weights)
+    job = _Job(
+        named._replace(net=named.net.to(pick_device(device)).eval()),
+        frames, context, adapt, blend, holdout, SourceForm(layout, channels_of(named.net), value_range),
+        max_side, cuts, batch_size, on_progress,
+    )  # fmt: skip
+    return job.run(source)
+
+
+def _check(frames: int, context: int, adapt: float | None, max_side: int, batch_size: int) -> None:
+    for name, number in {"frames": frames, "context": context, "max_side": max_side, "batch_size": batch_size}.items():
+        if number < 1:
+            raise ConfigError(f"{name} must be at least 1, not {number}.")
+    if adapt is not None and not 0 < adapt < float("inf"):
+        raise ConfigError(f"adapt must be a positive number of seconds, not {adapt:g}.")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The arguments of :func:`predict`; ``adapt`` is in seconds."""
+
+    named: NamedForecaster
+    frames: int
+    context: int
+    adapt: float | None
+    blend: bool
+    holdout: bool
+    form: SourceForm
+    max_side: int
+    cuts: bool
+    batch_size: int
+    on_progress: Progress
+
+    @property
+    def hidden(self) -> int:
+        """Frames that are held out."""
+        return self.frames if self.holdout else 0
+
+    def run(self, source: Source) -> Prediction:
+        end = self._read(source)
+        notes = [*_notes_on(end, source, self.max_side)]
+        past = end.recent[:, : end.recent.shape[1] - self.hidden]
+        clips = ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
+        lengths, said = self._lengths_since_cut(past, end.recent, source_name(source))
+        notes += said
+        forecaster, said = self._forecaster(past)
+        notes += said
+        predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, lengths)
+        self.on_progress("predicting", 1.0)
+        target = clips.target if self.holdout else None
+        score = None if target is None else score_frames(clips, predicted, self.named.record, source_name(source))
+        shown = clips.context[:, -max(lengths) :]
+        return Prediction(
+            single_or_all(predicted),
+            single_or_all(shown),
+            None if target is None else single_or_all(target),
+            end.fps,
+            score,
+            tuple(notes),
+            end.value_range,
         )
-    return ClipBatch.cut(video.clips, context), video
+
+    def _read(self, source: Source) -> SourceEnd:
+        """The context, what is held out, and what blending or adapting needs of the past, in one pass."""
+        wanted = self.context + self.hidden
+        past = max(self.context, BLEND_PAST if self.adapt is None else ADAPT_PAST)
+        end = read_end(
+            source,
+            wanted,
+            recent=past + self.hidden,
+            max_side=self.max_side,
+            form=self.form,
+        )
+        found = end.frames.shape[1]
+        if found < wanted:
+            needed = f"a context of {self.context}" + (f" and {self.frames} held-out frames" if self.holdout else "")
+            raise ClipError(
+                f"{source_name(source)} has {found} frame{'s' * (found != 1)} but {needed} are asked for; "
+                f"lower context{' or frames' if self.holdout else ''}."
+            )
+        if self.adapt is not None and len(end.frames) > 1:
+            raise ClipError(
+                f"{source_name(source)} holds {len(end.frames)} clips but one is wanted to adapt to; "
+                "save one clip to a file of its own, or do not adapt."
+            )
+        return end
+
+    def _lengths_since_cut(self, past: Tensor, recent: Tensor, name: str) -> tuple[list[int], list[str]]:
+        """The number of context frames of each clip since its last scene cut, and sentences on cuts."""
+        if not self.cuts:
+            return [self.context] * len(past), []
+        known = past.shape[1]
+        starts = [find_scenes(clip)[-1].start for clip in past]
+        lengths = [min(self.context, known - start) for start in starts]
+        notes = []
+        short = [length for length in lengths if length < self.context]
+        if short and len(lengths) == 1:
+            notes.append(
+                f"{name} has a scene cut {short[0]} frames before what is predicted; only the frames after it are used."
+            )
+        elif short:
+            notes.append(f"{len(short)} of the {len(lengths)} clips in {name} have a scene cut in their context.")
+        if self.holdout and any(scene.start >= known for clip in recent for scene in find_scenes(clip)):
+            notes.append(
+                f"{name} has a scene cut among the frames held out; no forecast knows what comes after it, but its "
+                "score counts."
+            )
+        return lengths, notes
+
+    def _forecaster(self, past: Tensor) -> tuple[Forecaster, list[str]]:
+        """What predicts: the network, adapted and blended as asked for."""
+        net = self.named.net
+        if self.adapt is not None:
+            result = adapt_to(
+                net,
+                past[0],
+                seconds=self.adapt,
+                context=self.context,
+                horizon=min(self.frames, ADAPT_HORIZON),
+                cuts=self.cuts,
+                on_progress=lambda share: self.on_progress("adapting", share),
+            )
+            return result.blend if self.blend else result.network, [result.summary]
+        if self.blend and next(net.parameters(), None) is not None:
+            return fit_blend(default_members(net), past, self.context, self.frames, cuts=self.cuts), []
+        return net, []
+
+    def _predict(self, net: Forecaster, context: RawClip, lengths: list[int]) -> RawClip:
+        """Clips with the same number of context frames as batches, in the order of the clips."""
+        futures: dict[int, Tensor] = {}
+        for length in sorted(set(lengths)):
+            numbers = [number for number, own in enumerate(lengths) if own == length]
+            for start in range(0, len(numbers), self.batch_size):
+                batch = numbers[start : start + self.batch_size]
+                frames = predict_frames(net, context[batch, -length:], self.frames)
+                future = torch.stack(list(self._counted(frames, len(futures), len(lengths))), dim=1)
+                futures.update(zip(batch, future, strict=True))
+        return torch.stack([futures[number] for number in range(len(lengths))])
+
+    def _counted(self, frames: Iterator[RawFrame], done: int, clips: int) -> Iterator[RawFrame]:
+        for number, frame in enumerate(frames):
+            self.on_progress("predicting", (done + number / self.frames) / clips)
+            yield frame
 
 
-def since_cut(context: RawClip) -> Shaped[Tensor, "b n c h w"]:
-    """The frames of clips ``(b, t, c, h, w)`` after the last scene cut in any of them."""
-    start = max(scenes(clip)[-1].start for clip in context)
-    return context[:, start:]
-
-
-def read_past(path: Path, holdout: int, max_side: int, layout: str | None = None) -> Shaped[Tensor, "t c h w"]:
-    """The last frames of a clip but for those held out, at most ``PAST``, scaled as a network sees them.
-
-    Args:
-        path: a video file, a folder of frames or an array file with one clip; files give RGB.
-        holdout: frames at its end that are left out.
-        max_side: frames with a longer side are scaled to it, in pixels.
-        layout: order of an array's axes, where its shape does not tell.
-
-    Raises:
-        MediaError: if the file cannot be read.
-        ClipError: if it holds several clips, or none but frames that are held out.
-    """
-    frames = open_frames(path, layout=layout).frames
-    kept = deque((_shrunk(frame, max_side) for frame in frames), maxlen=PAST + holdout)
-    past = list(kept)[: len(kept) - holdout]
-    if not past:
-        raise ClipError(f"{path} has {len(kept)} frames, all of them held out; lower --frames.")
-    return torch.stack(past)
-
-
-def _shrunk(frame: Shaped[Tensor, "c _h _w"], max_side: int) -> Shaped[Tensor, "c _height _width"]:
-    return from_unit(shrunk(to_unit(frame)[None], max_side), frame.dtype)[0]
+def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
+    yield from end.notes
+    height, width = end.frames.shape[-2:]
+    if max(height, width) > max_side:
+        yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
+    if not end.steady:
+        yield f"The frame rate of {source_name(source)} varies; its mean, {end.fps:.3g}, is written."
 
 
 def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
-    """The next ``horizon`` frames of a batch of clips, one after the other, on the CPU, of the context's type.
+    """Predict a batch of clips frame by frame, on the CPU, in the type of the context.
 
     Args:
-        net: what predicts, where it is to run.
-        context: frames seen, integers or floats in [0, 1].
-        horizon: how many frames to predict.
+        net: the forecaster, on the device where it is to run.
+        context: observed frames ``(b, t, c, h, w)``, integers or floats in [0, 1].
+        horizon: number of frames to predict.
+
+    Raises:
+        ClipError: if there is no observed frame.
     """
     net.eval()
-    device = next((tensor.device for tensor in net.parameters()), torch.device("cpu"))
+    device = device_of(net)
     with torch.inference_mode():
         state = None
         for frame in context.unbind(dim=1):
@@ -95,3 +287,23 @@ def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[
             raise ClipError("There is no frame to predict from; give at least one.")
         for prediction in islice(net.rollout(state), horizon):
             yield from_unit(prediction, context.dtype).cpu()
+
+
+def score_frames(clips: ClipBatch, predicted: RawClip, record: WeightsRecord, name: str) -> Card:
+    """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
+
+    Args:
+        clips: context and true frames.
+        predicted: the predicted frames, of the shape of the true ones.
+        record: what the card says of the weights.
+        name: what the card calls the data.
+    """
+    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
+    futures = iter(guess)
+    return evaluate(
+        lambda _context, _horizon: to_unit(next(futures)[None]),
+        (ClipBatch(context[number][None], target[number][None]) for number in range(len(target))),
+        data=DataRecord(name),
+        weights=record,
+        baselines={baseline: load_baseline(baseline) for baseline in BASELINES},
+    )

@@ -1,97 +1,361 @@
-"""Restore the missing frames of a video, window by window, so that memory does not grow with it."""
+"""Rebuild the missing frames of a video from both sides, or raise its frame rate: one call for all sources."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise, tee
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from itertools import chain, tee
+from pathlib import Path
+from typing import TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from framepred.baselines import LinearInterpolation
-from framepred.clips import Clip, Frame, Future, RawFrame, from_unit, to_unit
-from framepred.errors import ClipError
-from framepred.inference.missing import LONGEST, check_within
-from framepred.inference.scaling import resized, shrunk
+from framepred.baselines import RESTORERS, LinearInterpolation
+from framepred.clips import Clip, Frame, Future, RawFrame, to_unit
+from framepred.errors import ClipError, ConfigError
+from framepred.evaluation.formulas import frame_mse, frame_psnr
+from framepred.inference import windows
+from framepred.inference.damage import find_damaged, find_dropped
+from framepred.inference.devices import pick_device
+from framepred.inference.missing import check_factor, check_missing, one_sided, parse_missing
+from framepred.inference.networks import channels_of
+from framepred.inference.scaling import resize, shrink
+from framepred.inference.sources import Source, SourceForm, open_source, source_name
+from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
+from framepred.media.encoding import VideoWriter
+from framepred.media.formats import ARRAYS, GIF
+from framepred.media.values import RangeChoice, ValueRange
+from framepred.media.writing import tile_clips, write_video
+from framepred.models import load_restorer
 from framepred.restorer import Missing, Restorer
 
-WINDOW = 16
-"""Frames that are restored at a time; more where a gap is longer."""
+BIDIRECTIONAL = "bidirectional"
+"""The method that restores with a network; the others are named in :data:`framepred.baselines.RESTORERS`."""
 
-MARGIN = 8
-"""Seen frames that a window shows on each side of these."""
+METHODS = (BIDIRECTIONAL, *RESTORERS)
 
+WEIGHTS = "moving-mnist-restore"
+"""Bundled weights that restore."""
 
-class Moment(NamedTuple):
-    """A frame ``(b, c, h, w)`` in its place; of a missing one only shape and type count."""
+MAX_SIDE = 512
+"""Longer side, in pixels, of the frames that a network gets."""
 
-    frame: RawFrame
-    missing: bool
-
-
-Piece: TypeAlias = Sequence[Moment]
 AnyClip: TypeAlias = Float[Tensor, "_b _t _c _h _w"]
+Restored: TypeAlias = tuple[MarkedFrame, list[RawFrame]]  # a frame, and its version by each method
 
 
-def marked(frames: Iterable[RawFrame], missing: frozenset[int]) -> Iterator[Moment]:
-    """Each frame, and whether its number, counted from 0, is among the missing ones.
+@dataclass(frozen=True)
+class RestorationScore:
+    """Errors of rebuilt frames against the true ones, averaged over frames and clips, protocol ``openstl``.
 
-    Raises:
-        ConfigError: at the end, if there are numbers beyond it.
+    Attributes:
+        mse: squared error summed over a frame.
+        psnr: in dB.
+        frames: number of rebuilt frames.
     """
-    count = 0
-    for count, frame in enumerate(frames, start=1):
-        yield Moment(frame, count - 1 in missing)
-    check_within(missing, count)
+
+    mse: float
+    psnr: float
+    frames: int
 
 
-def slowed(moments: Iterable[Moment], factor: int) -> Iterator[Moment]:
-    """The same at ``factor`` times the frame rate: as many frames less one are missing between each two."""
-    last = None
-    for moment in moments:
-        if last is not None:
-            yield from [Moment(last, True)] * (factor - 1)
-        yield moment
-        last = moment.frame
+class Restoration:
+    """A restored video, computed when it is first used.
+
+    ``save`` writes frame by frame where the kind of file allows it, so memory does not grow with the video; ``frames``
+    holds all of them.
+
+    Attributes:
+        fps: frames per second.
+        methods: names of the methods; the first one restored the frames, the others are for comparison.
+        value_range: the values of the source that became 0 and 1, and are restored where an array is saved; None where
+            the type states them.
+    """
+
+    def __init__(
+        self,
+        open_frames: Callable[[], Iterator[Restored]],
+        methods: Sequence[str],
+        fps: float,
+        holdout: bool,
+        notes: Sequence[str],
+        value_range: ValueRange | None = None,
+    ) -> None:
+        self._open = open_frames
+        self.methods = tuple(methods)
+        self.fps = fps
+        self._holdout = holdout
+        self._notes = list(notes)
+        self.value_range = value_range
+        self._frames: Tensor | None = None
+        self._missing: list[int] = []
+        self._count = 0
+        self._scores: dict[str, RestorationScore] | None = None
+        self._finished = False
+
+    @property
+    def frames(self) -> Shaped[Tensor, "..."]:
+        """All frames ``(t, c, h, w)``, or ``(n, t, c, h, w)`` of a source of several clips, of the type of the source.
+
+        Raises:
+            ClipError: if a scene has no observed frame, or a gap is too long.
+            ConfigError: if missing frames are beyond the end.
+            MediaError: if the source cannot be read.
+        """
+        if self._frames is None:
+            clips = torch.stack([versions[0] for _, versions in self._run()], dim=1)
+            self._frames = clips[0] if len(clips) == 1 else clips
+        return self._frames
+
+    @property
+    def count(self) -> int:
+        """Number of frames, rebuilt ones included."""
+        self._finish()
+        return self._count
+
+    @property
+    def rebuilt(self) -> tuple[int, ...]:
+        """Numbers of the rebuilt frames."""
+        self._finish()
+        return tuple(self._missing)
+
+    @property
+    def scores(self) -> dict[str, RestorationScore]:
+        """The score of each method; empty where the true frames were not held out."""
+        self._finish()
+        return self._scores or {}
+
+    @property
+    def score(self) -> RestorationScore | None:
+        """The score of the method that restored; None where the true frames were not held out."""
+        return self.scores.get(self.methods[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was found, such as frames with one side only."""
+        self._finish()
+        ends = one_sided(frozenset(self._missing), self._count) if self._missing else 0
+        said = f"{ends} rebuilt frames at an end of the video have observed frames on one side only; expect less there."
+        return (*self._notes, *([said] if ends else []))
+
+    def describe(self) -> str:
+        """Number of frames and rate, in words."""
+        return f"{self.count} frames, {len(self.rebuilt)} of them rebuilt, at {self.fps:.3g} a second"
+
+    def save(self, path: str | Path, beside: str | None = None) -> None:
+        """Write a video, array or folder of pictures, by the suffix of the path.
+
+        Args:
+            path: where to write; see :func:`framepred.write_video`.
+            beside: name of another of the methods, whose frames are shown on the left.
+
+        Raises:
+            ConfigError: if ``beside`` is not among the methods.
+            MediaError: if the file cannot be written.
+        """
+        if beside is not None and beside not in self.methods:
+            raise ConfigError(f"{beside} is not among the methods {', '.join(self.methods)}; name it in compare.")
+        other = None if beside is None else self.methods.index(beside)
+        frames = (
+            versions[0] if other is None else torch.cat([versions[other], versions[0]]) for _, versions in self._run()
+        )
+        _write(Path(path).expanduser(), frames, self.fps, self.value_range)
+
+    def _finish(self) -> None:
+        if not self._finished:
+            for _ in self._run():
+                pass
+
+    def _run(self) -> Iterator[Restored]:
+        """The restored frames, counted and scored as they pass."""
+        missing: list[int] = []
+        errors: list[list[tuple[float, float]]] = [[] for _ in self.methods]
+        count = 0
+        for count, (frame, versions) in enumerate(self._open(), start=1):
+            if frame.missing:
+                missing.append(count - 1)
+                if self._holdout:
+                    for found, version in zip(errors, versions, strict=True):
+                        found.append(_errors(version, frame.frame))
+            yield frame, versions
+        self._missing, self._count, self._finished = missing, count, True
+        if self._holdout:
+            self._scores = {name: _mean(found) for name, found in zip(self.methods, errors, strict=True) if found}
 
 
-def restored_by(
-    nets: Sequence[Restorer], moments: Iterable[Moment], batch_size: int = 16
-) -> Iterator[tuple[Moment, list[RawFrame]]]:
-    """Each moment, and its frame as each of the networks gives it; see :func:`restored`."""
-    original, *copies = tee(moments, len(nets) + 1)
-    versions = [restored(net, copy, batch_size) for net, copy in zip(nets, copies, strict=True)]
-    for moment, *frames in zip(original, *versions, strict=True):
-        yield moment, frames
+def restore(
+    source: Source,
+    *,
+    missing: Iterable[int] | str | None = None,
+    find: bool = False,
+    upsample: int = 1,
+    method: str = BIDIRECTIONAL,
+    compare: Sequence[str] = (),
+    weights: str | Path | Restorer = WEIGHTS,
+    holdout: bool = False,
+    device: str | torch.device = "auto",
+    layout: str | None = None,
+    value_range: RangeChoice = None,
+    max_side: int = MAX_SIDE,
+    cuts: bool = True,
+    on_frame: Callable[[int], object] = lambda _: None,
+) -> Restoration:
+    """Rebuild the missing frames of a video from both sides, or raise its frame rate.
 
-
-def restored(net: Restorer, moments: Iterable[Moment], batch_size: int = 16) -> Iterator[RawFrame]:
-    """The frames in order, on the CPU, of the type they came in: seen ones as they are, missing ones rebuilt.
+    Frames are counted from 0, inserted ones included. The output has a frame for each frame of the source; with
+    ``upsample``, that many times as many, less those after the last.
+    Frames are never blended across a scene cut. Several clips in one array are restored one by one.
 
     Args:
-        net: what restores, where it is to run.
-        moments: the frames of one clip, or of several side by side as a batch.
-        batch_size: clips at a time.
+        source: a video file, a folder of frames, an array file, an array or a tensor; an array may hold several clips.
+        missing: numbers of the frames to rebuild, counted from 0, or a text such as ``7,8,12-15``.
+        find: also rebuild frames that repeat the one before, are frozen or damaged, and insert those that are missing
+            in the numbers of pictures or in the time stamps of a video.
+        upsample: factor of the frame rate: 2 puts a frame between each two.
+        method: ``bidirectional`` for the network, or ``linear``, ``last-frame``, ``hopfield``.
+        compare: further methods to restore with, for scores and for showing them beside.
+        weights: of the network: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a restorer.
+        holdout: the missing frames are intact: hide, rebuild and score them.
+        device: ``auto``, ``cpu``, ``cuda``, or a device.
+        layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
+            that the values suggest; None for those that the type states.
+        max_side: frames with a longer side are scaled to it for the network, in pixels.
+        cuts: whether to look for scene cuts.
+        on_frame: called with the number of frames that are done.
 
     Raises:
-        ClipError: if no frame is seen, or more than ``LONGEST`` are missing in a row.
+        ConfigError: if nothing is to be done, or an argument is outside its domain.
+        MediaError: if the source cannot be read.
+        WeightsError: if the weights cannot be used.
+
+    Example:
+        >>> fading = torch.arange(5.0).view(5, 1, 1, 1) / 10
+        >>> restoration = restore(fading, missing=[2], method="linear", cuts=False)
+        >>> restoration.rebuilt, round(float(restoration.frames[2]), 3)
+        ((2,), 0.2)
     """
-    net.eval()
-    for before, here, after in _with_neighbours(_pieces(moments)):
-        if any(moment.missing for moment in here):
-            yield from _rebuilt(net, _end(before), here, _begin(after), batch_size)
-        else:
-            yield from (moment.frame for moment in here)
+    numbers = _checked(missing, find, upsample, holdout)
+    dropped = find_dropped(source) if find else frozenset()
+    names = list(dict.fromkeys([method, *compare]))
+    place = pick_device(device)
+    nets = [_restorer(name, weights, max_side).to(place) for name in names]
+    form = SourceForm(layout, next(filter(None, map(channels_of, nets)), None), value_range)
+    opened = open_source(source, form)
+    notes = list(opened.notes)
+    if not opened.steady:
+        notes.append(f"The frame rate of {source_name(source)} varies; its mean, {opened.fps:.3g}, is written.")
+
+    def run() -> Iterator[Restored]:
+        clips = _clip_by_clip(_with_places(open_source(source, form).frames, dropped))
+        versions = [_restore_clip(clip, nets, numbers | dropped, find, upsample, cuts) for clip in clips]
+        for count, parts in enumerate(zip(*versions, strict=True), start=1):
+            on_frame(count)
+            yield _side_by_side(parts)
+
+    return Restoration(run, names, opened.fps * upsample, holdout, notes, opened.value_range)
+
+
+def _checked(missing: Iterable[int] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:
+    check_factor(factor)
+    if missing is None and factor == 1 and not find:
+        raise ConfigError("Nothing is to be done: give the numbers of missing frames, find them, or raise upsample.")
+    if holdout and (missing is None or factor > 1 or find):
+        raise ConfigError("holdout scores the frames named in missing; leave upsample and find out.")
+    if missing is None:
+        return frozenset()
+    return parse_missing(missing, factor) if isinstance(missing, str) else check_missing(missing, factor)
+
+
+def _restorer(method: str, weights: str | Path | Restorer, max_side: int) -> Restorer:
+    """The network, or the baseline of that name."""
+    if method not in METHODS:
+        raise ConfigError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
+    if method != BIDIRECTIONAL:
+        return RESTORERS[method]()
+    return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights), max_side)
+
+
+def _with_places(frames: Iterator[RawFrame], dropped: frozenset[int]) -> Iterator[RawFrame]:
+    """The frames with a copy of the one before at the indices of dropped ones, to be rebuilt."""
+    index = 0
+    for frame in frames:
+        yield frame
+        index += 1
+        while index in dropped:
+            yield frame
+            index += 1
+
+
+def _clip_by_clip(frames: Iterable[RawFrame]) -> list[Iterator[RawFrame]]:
+    """An iterator ``(1, c, h, w)`` for each clip of frames ``(n, c, h, w)``."""
+    rest = iter(frames)
+    first = next(rest, None)
+    if first is None:
+        raise ClipError("There is no frame to restore; give at least one.")
+    copies = tee(chain([first], rest), len(first))
+    return [(frame[number : number + 1] for frame in copy) for number, copy in enumerate(copies)]
+
+
+def _restore_clip(
+    frames: Iterator[RawFrame], nets: Sequence[Restorer], numbers: frozenset[int], find: bool, factor: int, cuts: bool
+) -> Iterator[Restored]:
+    marked = mark(frames, numbers)
+    if find:
+        marked = _mark_damaged(marked)
+    if factor > 1:
+        marked = windows.upsample(marked, factor)
+    return restore_by_each(nets, number_scenes(marked) if cuts else marked)
+
+
+def _side_by_side(parts: Sequence[Restored]) -> Restored:
+    """The same frame of all clips as one batch."""
+    marks = [frame for frame, _ in parts]
+    joined = marks[0]._replace(
+        frame=torch.cat([frame.frame for frame in marks]), missing=any(frame.missing for frame in marks)
+    )
+    return joined, [torch.cat(list(versions)) for versions in zip(*(found for _, found in parts), strict=True)]
+
+
+def _mark_damaged(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
+    """The same frames, those that repeat the one before or are damaged marked as missing too."""
+    original, copy = tee(frames)
+    for frame, damaged in zip(original, find_damaged(frame.frame[0] for frame in copy), strict=True):
+        yield frame._replace(missing=frame.missing or damaged)
+
+
+def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
+    """Squared error and PSNR of one frame, averaged over its clips."""
+    guess, known = to_unit(frame)[:, None], to_unit(truth)[:, None]
+    return float(frame_mse(guess, known).mean()), float(frame_psnr(guess, known).mean())
+
+
+def _mean(errors: Sequence[tuple[float, float]]) -> RestorationScore:
+    mse, psnr = (sum(values) / len(errors) for values in zip(*errors, strict=True))
+    return RestorationScore(mse, psnr, len(errors))
+
+
+def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:
+    """Write clips that arrive as ``(n, c, h, w)``, frame by frame where the kind of file allows it."""
+    if path.suffix.lower() not in (".mp4", GIF):
+        clips = torch.stack(list(frames), dim=1)
+        if value_range is not None and path.suffix.lower() in ARRAYS:
+            clips = value_range.from_unit(clips)
+        write_video(path, clips if len(clips) > 1 else clips[0], fps)
+        return
+    with VideoWriter(path, fps) as writer:
+        for frame in frames:
+            writer.write(tile_clips(frame[:, None])[0])
 
 
 class ScaledRestorer(Restorer):
-    """Lets a network see frames scaled down; what is finer than that is interpolated in a straight line.
+    """Shows a restorer frames scaled down, and adds what it finds to linear interpolation in full size.
 
-    Frames whose longer side is within ``max_side`` pass as they are.
+    Frames whose longer side is at most ``max_side`` pass unchanged.
 
     Args:
-        net: the restorer within.
-        max_side: longest side in pixels that it sees, at least 1.
+        net: the inner restorer.
+        max_side: longest side in pixels that it gets, at least 1.
     """
 
     def __init__(self, net: Restorer, max_side: int) -> None:
@@ -102,66 +366,14 @@ class ScaledRestorer(Restorer):
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """The missing frames in full size, ``(b, m, c, h, w)``."""
-        small = _each(lambda frames: shrunk(frames, self.max_side), clip)
+        small = _each(lambda frames: shrink(frames, self.max_side), clip)
         if small.shape == clip.shape:
             return self.net.fill(clip, missing)
         change = self.net.fill(small, missing) - self.linear.fill(small, missing)
-        return self.linear.fill(clip, missing) + _each(lambda frames: resized(frames, clip.shape[-2:]), change)
+        return self.linear.fill(clip, missing) + _each(lambda frames: resize(frames, clip.shape[-2:]), change)
 
 
 def _each(change: Callable[[Frame], Frame], clip: AnyClip) -> AnyClip:
     """A clip with every frame changed."""
     frames = change(clip.flatten(0, 1))
     return frames.view(*clip.shape[:2], *frames.shape[1:])
-
-
-def _pieces(moments: Iterable[Moment]) -> Iterator[list[Moment]]:
-    """The clip in pieces, each ending with a seen frame and holding enough of them to be another's margin."""
-    piece: list[Moment] = []
-    seen = gap = 0
-    for moment in moments:
-        piece.append(moment)
-        seen, gap = (seen, gap + 1) if moment.missing else (seen + 1, 0)
-        if gap > LONGEST:
-            raise ClipError(f"More than {LONGEST} frames in a row are missing; cut the video there.")
-        if len(piece) >= WINDOW and seen >= MARGIN and gap == 0:
-            yield piece
-            piece, seen = [], 0
-    if piece:
-        yield piece
-
-
-def _with_neighbours(pieces: Iterable[list[Moment]]) -> Iterator[tuple[Piece, Piece, Piece]]:
-    """Each piece with the one before and the one after; empty where there is none."""
-    before: Piece = ()
-    for here, after in pairwise(_ended(pieces)):
-        yield before, here, after
-        before = here
-
-
-def _ended(pieces: Iterable[list[Moment]]) -> Iterator[Piece]:
-    yield from pieces
-    yield ()
-
-
-def _begin(piece: Piece) -> Piece:
-    """Its first frames, up to as many seen ones as a margin has."""
-    seen = [place for place, moment in enumerate(piece) if not moment.missing]
-    return piece[: seen[MARGIN - 1] + 1] if len(seen) >= MARGIN else piece
-
-
-def _end(piece: Piece) -> Piece:
-    """Its last frames, from as many seen ones as a margin has."""
-    return _begin(piece[::-1])[::-1]
-
-
-@torch.inference_mode()
-def _rebuilt(net: Restorer, before: Piece, here: Piece, after: Piece, batch_size: int) -> Iterator[RawFrame]:
-    window = [*before, *here, *after]
-    device = next((tensor.device for tensor in net.parameters()), torch.device("cpu"))
-    missing = torch.tensor([moment.missing for moment in window], device=device)
-    frames = torch.stack([moment.frame for moment in window], dim=1)
-    clips = [net.restore(to_unit(part.to(device)), missing).cpu() for part in torch.split(frames, batch_size)]
-    clip = torch.cat(clips)[:, len(before) : len(before) + len(here)]
-    for moment, frame in zip(here, clip.unbind(dim=1), strict=True):
-        yield from_unit(frame, moment.frame.dtype) if moment.missing else moment.frame

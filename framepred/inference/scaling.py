@@ -1,4 +1,4 @@
-"""Large frames at a size that the network can afford."""
+"""Run a forecaster at a size that it can afford, and give its predictions the size of the frames."""
 
 from typing import TypeAlias
 
@@ -6,22 +6,25 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from framepred.baselines import LastFrame
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+from framepred.inference.blend import Blend
 
 SmallFrame: TypeAlias = Float[Tensor, "b c h_small w_small"]
 
 
 class ScaledForecaster(Forecaster):
-    """Lets a forecaster see frames scaled down, and scales its predictions back up.
+    """Shows a forecaster frames scaled down, and scales its predictions up.
 
-    Frames whose longer side is within ``max_side`` pass as they are. A state holds the last frame in full size, then
-    the inner forecaster's state.
+    Frames whose longer side is at most ``max_side`` pass unchanged.
+
+    State: the last frame in full size ``(b, c, h, w)``, then the state of the inner forecaster.
 
     Args:
-        net: the forecaster within.
-        max_side: longest side in pixels that it sees.
+        net: the inner forecaster.
+        max_side: longest side in pixels that it gets.
 
     Raises:
         ConfigError: if ``max_side`` is less than 1.
@@ -30,34 +33,47 @@ class ScaledForecaster(Forecaster):
     def __init__(self, net: Forecaster, max_side: int) -> None:
         super().__init__()
         if max_side < 1:
-            raise ConfigError(f"The longest side of a frame must be at least 1 pixel, not {max_side}.")
+            raise ConfigError(f"max_side, the longest side of a frame, must be at least 1 pixel, not {max_side}.")
         self.net = net
         self.max_side = max_side
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1], of any size."""
+        """Update the state with one frame ``(b, c, h, w)`` of any size, integers or floats in [0, 1]."""
         frame = to_unit(frame)
-        return (frame, *self.net.observe(shrunk(frame, self.max_side), state and state[1:]))
+        return (frame, *self.net.observe(shrink(frame, self.max_side), state and state[1:]))
 
     def feedback(self, frame: Frame, state: State) -> State:
-        """Take in a frame of the future."""
+        """Update the state with a frame beyond the context."""
         frame = frame.clamp(0, 1)
-        return (frame, *self.net.feedback(shrunk(frame, self.max_side), state[1:]))
+        return (frame, *self.net.feedback(shrink(frame, self.max_side), state[1:]))
 
     def next_frame(self, state: State) -> Frame:
-        """The frame that comes next, raw, in full size."""
-        return resized(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
+        """The next frame in full size, not clamped."""
+        return resize(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
 
 
-def shrunk(frame: Frame, max_side: int) -> SmallFrame:
-    """The frame with its longer side at most ``max_side`` pixels, the aspect kept; a smaller one passes as it is."""
+def shrink(frame: Frame, max_side: int) -> SmallFrame:
+    """The frame with its longer side at most ``max_side`` pixels, in its aspect; a smaller frame passes unchanged."""
     height, width = frame.shape[-2:]
     ratio = min(1.0, max_side / max(height, width))
-    return resized(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+    return resize(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
 
 
-def resized(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
-    """The frame with this height and width."""
+def resize(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
+    """The frame with this height and width, bilinear with anti-aliasing."""
     if tuple(frame.shape[-2:]) == size:
         return frame
     return functional.interpolate(frame, size, mode="bilinear", antialias=True)
+
+
+def at_full_size(net: Forecaster, max_side: int) -> Forecaster:
+    """Return a forecaster of frames of any size, whose inner networks get frames of at most ``max_side`` pixels.
+
+    The last frame is repeated in full size, so that what stands still stays exact. A blend keeps its weights.
+    """
+    if isinstance(net, LastFrame):
+        return net
+    if isinstance(net, Blend):
+        members = [at_full_size(member, max_side) for member in net.members]  # type: ignore[arg-type]
+        return Blend(members, net.weights).eval()
+    return ScaledForecaster(net, max_side)

@@ -1,32 +1,171 @@
-"""Where one shot of a video ends and another begins: what came before says nothing of what comes after."""
+"""Scene cuts: changes that stand out from the changes around them.
 
+A cut is judged by comparison, as adaptive detectors do (PySceneDetect's ``AdaptiveDetector``): a change counts only if
+it is several times as large as the changes near it. Two frames are compared after the best small shift and without
+regard to brightness and contrast, so that pans, flashes and flicker are no cuts.
+"""
+
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.nn import functional
 
-from framepred.clips import Frame, to_unit
+from framepred.clips import to_unit
+from framepred.media.resizing import resized
 
-CUT = 0.1
-"""Mean absolute change between two frames, in [0, 1], above which they are of different shots."""
+THUMBNAIL_SIDE = 64  # pixels: longer side at which frames are compared; detail and noise average out
+MAX_SHIFT = 6  # pixels of a thumbnail by which the picture may move between two frames: a tenth of its width
+MIN_CHANGE = 0.05  # of the value range: smaller changes are no cut, however still the rest is
+RATIO = 3.0  # a cut is at least this many times the mean change around it, as in PySceneDetect
+NEIGHBOURS = 5  # changes on each side that a change is compared with
+MAX_INTERRUPTION = 2  # frames after which a picture that comes back makes the interruption no cut
+FLAT = 0.02  # of the value range: a thumbnail with a smaller standard deviation has no structure to compare
 
-
-def is_cut(before: Frame, after: Frame) -> bool:
-    """Whether a scene is cut between two frames ``(b, c, h, w)`` in [0, 1]; a batch counts as one picture."""
-    return (after - before).abs().mean().item() > CUT
-
-
-def cuts(frames: Iterable[Frame]) -> Iterator[int]:
-    """The numbers of the frames ``(b, c, h, w)`` in [0, 1] with which a new shot begins, the first frame aside."""
-    before: Frame | None = None
-    for number, frame in enumerate(frames):
-        if before is not None and is_cut(before, frame):
-            yield number
-        before = frame
+Thumbnail: TypeAlias = Float[Tensor, "h_small w_small"]
 
 
-def scenes(clip: Shaped[Tensor, "t c h w"]) -> list[range]:
-    """The numbers of the frames of each shot; the frames are uint8, uint16, or floats in [0, 1]."""
-    edges = [0, *cuts(to_unit(frame)[None] for frame in clip), len(clip)]
+class Change(NamedTuple):
+    """How much one frame differs from another.
+
+    Attributes:
+        difference: mean absolute difference, in [0, 1].
+        structural: ``difference`` times the part of the structure that no small shift explains, in [0, 1].
+        flat: whether one of the frames has no structure, so that only ``difference`` says anything.
+    """
+
+    difference: float
+    structural: float
+    flat: bool
+
+
+class CutDetector:
+    """Finds cuts while frames come, from past frames alone, in constant memory.
+
+    It sees no future, so a sudden event that lasts may count as a cut; :func:`find_cuts` looks at both sides.
+
+    Example:
+        >>> detector = CutDetector()
+        >>> dark, bright = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
+        >>> [detector.is_cut(frame) for frame in [dark, dark, bright, bright]]
+        [False, False, True, False]
+    """
+
+    def __init__(self) -> None:
+        self._thumbnails: deque[Thumbnail] = deque(maxlen=MAX_INTERRUPTION + 1)
+        self._changes: deque[Change] = deque(maxlen=NEIGHBOURS)
+
+    def reset(self) -> None:
+        """Forget all frames: the next frame does not follow from the last one."""
+        self._thumbnails.clear()
+        self._changes.clear()
+
+    def is_cut(self, frame: Shaped[Tensor, "c h w"]) -> bool:
+        """Return whether a scene begins with this frame: uint8, uint16, or floats in [0, 1]; keeps it for the next."""
+        thumbnail = _thumbnail(frame)
+        if self._thumbnails and thumbnail.shape != self._thumbnails[-1].shape:
+            self.reset()
+        change = _compare(self._thumbnails[-1], thumbnail) if self._thumbnails else None
+        found = change is not None and self._is_cut(change, thumbnail)
+        self._thumbnails.append(thumbnail)
+        if change is not None:
+            self._changes.append(change)
+        return found
+
+    def _is_cut(self, change: Change, thumbnail: Thumbnail) -> bool:
+        if not _stands_out(change, self._changes) or not _stands_out(change, list(self._changes)[-1:]):
+            return False
+        return not any(_resembles(before, thumbnail, change) for before in list(self._thumbnails)[:-1])
+
+
+def find_cuts(frames: Iterable[Shaped[Tensor, "c h w"]]) -> list[int]:
+    """The numbers of the frames of one clip with which a new scene begins, the first frame aside.
+
+    Args:
+        frames: the frames in order: uint8, uint16, or floats in [0, 1].
+
+    Example:
+        >>> dark, bright = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
+        >>> find_cuts([dark, dark, dark, bright, bright, bright])
+        [3]
+    """
+    return [number for number, cut in enumerate(iter_cuts(frames)) if cut]
+
+
+def iter_cuts(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
+    """For each frame of a clip, whether a new scene begins with it; reads ``NEIGHBOURS`` frames ahead."""
+    thumbnails: dict[int, Thumbnail] = {}
+    changes: dict[int, Change] = {}  # by the number of the later frame
+    count = 0
+    for count, frame in enumerate(frames, start=1):
+        last = count - 1
+        thumbnails[last] = _thumbnail(frame)
+        if last > 0:
+            changes[last] = _compare(thumbnails[last - 1], thumbnails[last])
+        if last >= NEIGHBOURS:
+            yield _is_cut(last - NEIGHBOURS, thumbnails, changes)
+        thumbnails.pop(last - 2 * NEIGHBOURS, None)
+        changes.pop(last - 2 * NEIGHBOURS, None)
+    for number in range(max(0, count - NEIGHBOURS), count):
+        yield _is_cut(number, thumbnails, changes)
+
+
+def find_scenes(clip: Shaped[Tensor, "t c h w"]) -> list[range]:
+    """The numbers of the frames of each scene of a clip: uint8, uint16, or floats in [0, 1]."""
+    edges = [0, *find_cuts(clip), len(clip)]
     return [range(start, stop) for start, stop in pairwise(edges)]
+
+
+def _thumbnail(frame: Shaped[Tensor, "c h w"]) -> Thumbnail:
+    """The mean of the channels, small."""
+    height, width = frame.shape[-2:]
+    ratio = min(1.0, THUMBNAIL_SIDE / max(height, width))
+    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    return to_unit(resized(frame.detach().cpu(), size)).float().mean(dim=0)
+
+
+def _compare(before: Thumbnail, after: Thumbnail) -> Change:
+    difference = float((after - before).abs().mean())
+    flat = float(min(before.std(correction=0), after.std(correction=0))) < FLAT
+    return Change(difference, difference if flat else difference * (1 - _correlation(before, after)), flat)
+
+
+def _correlation(before: Thumbnail, after: Thumbnail) -> float:
+    """The largest correlation of two thumbnails over small shifts, in [0, 1]."""
+    down, right = (min(MAX_SHIFT, size // 8) for size in after.shape)
+    core = after[down : len(after) - down, right : after.shape[1] - right]
+    shifted = functional.unfold(before[None, None], tuple(core.shape))[0].T  # (shifts, pixels)
+    moved, fixed = shifted - shifted.mean(dim=1, keepdim=True), core.flatten() - core.mean()
+    floor = FLAT * fixed.numel() ** 0.5
+    norms = moved.norm(dim=1).clamp(min=floor) * fixed.norm().clamp(min=floor)
+    return float((moved @ fixed / norms).max().clamp(0, 1))
+
+
+def _stands_out(change: Change, neighbours: Iterable[Change]) -> bool:
+    """Whether a change is large, and several times as large as the mean of those near it."""
+    amounts = [near.difference if change.flat else near.structural for near in neighbours]
+    usual = sum(amounts) / len(amounts) if amounts else 0.0
+    return change.structural > max(MIN_CHANGE, RATIO * usual)
+
+
+def _is_cut(number: int, thumbnails: dict[int, Thumbnail], changes: dict[int, Change]) -> bool:
+    """Whether the change to a frame stands out from those on both sides, and the picture before does not come back."""
+    if number not in changes:
+        return False
+    change = changes[number]
+    near = [changes[other] for other in range(number - NEIGHBOURS, number + NEIGHBOURS + 1) if other in changes]
+    near.remove(change)
+    return _stands_out(change, near) and not any(
+        _resembles(thumbnails[before], thumbnails[after], change)
+        for before in range(number - MAX_INTERRUPTION - 1, number)
+        for after in range(number, number + MAX_INTERRUPTION + 1)
+        if 1 < after - before <= MAX_INTERRUPTION + 1 and before in thumbnails and after in thumbnails
+    )
+
+
+def _resembles(before: Thumbnail, after: Thumbnail, change: Change) -> bool:
+    found = _compare(before, after)
+    return found.structural < change.structural / RATIO and found.difference < change.difference / 2

@@ -1,94 +1,120 @@
-"""What following a stream leaves behind: files that are whole up to the last frame at any time."""
+"""Files that are written while a stream is forecast; each is complete up to the last frame at any time."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TypeAlias
+from types import TracebackType
+from typing import BinaryIO, Protocol
 
 from jaxtyping import UInt8
 from torch import Tensor
 
 from framepred.clips import to_uint8
-from framepred.inference.stream import Step
+from framepred.inference.stream import StreamStep
 from framepred.media.atomic import explain_os_errors
 from framepred.media.encoding import VideoWriter
-from framepred.media.live import Moment
 from framepred.visualization.stream_page import StreamPage
 
-Keep: TypeAlias = Callable[[int, Moment, Step], None]  # number of the frame from 0, the frame, what it gave
-
-COLUMNS = "frame,time,mse,surprise\n"
+COLUMNS = ("frame", "time", "mse", "cut", "surprise")
 
 
-def record(
-    steps: Iterable[tuple[int, Moment, Step]], files: Sequence[AbstractContextManager[Keep]]
-) -> Generator[tuple[int, Moment, Step]]:
-    """Keep each step in all files, then pass it on.
+class StepWriter(Protocol):
+    """An open file that takes the steps of a stream."""
 
-    The files are opened after the first step: a stream that cannot be followed leaves none behind.
+    def write(self, step: StreamStep) -> None:
+        """Append one step."""
+
+
+def record(steps: Iterable[StreamStep], sinks: Sequence[AbstractContextManager[StepWriter]]) -> Generator[StreamStep]:
+    """Write each step to all files, then yield it.
+
+    The files are opened at the first step, so a stream that cannot be forecast leaves none behind.
     """
-    with ExitStack() as opened:
-        keeps: list[Keep] | None = None
+    with ExitStack() as stack:
+        writers: list[StepWriter] | None = None
         for step in steps:
-            if keeps is None:
-                keeps = [opened.enter_context(file) for file in files]
-            for keep in keeps:
-                keep(*step)
+            if writers is None:
+                writers = [stack.enter_context(sink) for sink in sinks]
+            for writer in writers:
+                writer.write(step)
             yield step
 
 
-@contextmanager
-def table(path: Path) -> Iterator[Keep]:
-    """A CSV file with a line for each frame: number, seconds, mse and surprise, empty where these are unknown.
+class CsvSink:
+    """A CSV file with a line per frame: number, seconds, mse, cut (0 or 1) and surprise; empty where unknown.
+
+    Args:
+        path: the file; missing folders are made.
 
     Raises:
-        MediaError: if the file cannot be written.
+        MediaError: on entering or writing, if the file cannot be written.
     """
-    with explain_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("wb", buffering=0)
 
-    def write(line: str) -> None:
-        with explain_os_errors(path):
-            file.write(line.encode())
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
 
-    with file:
-        write(COLUMNS)
-        yield lambda number, moment, step: write(
-            f"{number},{moment.time:.3f},{_known(step.mse, '.6g')},{_known(step.surprise, '.3f')}\n"
-        )
+    def __enter__(self) -> "CsvSink":
+        with explain_os_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = self.path.open("wb", buffering=0)  # unbuffered: complete whatever ends the program
+        self._write_line(",".join(COLUMNS))
+        return self
+
+    def write(self, step: StreamStep) -> None:
+        """Append the line of one frame."""
+        mse, surprise = _number(step.mse, ".6g"), _number(step.surprise, ".3f")
+        self._write_line(f"{step.index},{step.time:.3f},{mse},{int(step.cut)},{surprise}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _write_line(self, line: str) -> None:
+        with explain_os_errors(self.path):
+            self._file.write(f"{line}\n".encode())
 
 
-@contextmanager
-def film(path: Path, fps: float, lead: int, alarm: float | None) -> Iterator[Keep]:
-    """A video of each frame as it was seen | as it was predicted, above the curve of surprise.
+class VideoSink:
+    """A video of each frame beside the forecast that was made for it, above the curve of surprise.
 
     Args:
         path: an ``.mp4`` file.
-        fps: frames a second.
-        lead: how many frames before, the prediction that is shown was made; the follower's horizon.
-        alarm: a line in the curve, if there is an alarm.
+        fps: frames per second.
+        lead: number of frames before a frame at which the forecast that is shown was made; the horizon of the stream.
+        alarm: threshold that is drawn into the curve; None draws none.
 
     Raises:
-        MediaError: if the file cannot be written.
+        MediaError: on entering or writing, if the file cannot be written.
     """
-    page: StreamPage | None = None
-    ahead: deque[UInt8[Tensor, "c h w"]] = deque(maxlen=lead)  # the oldest is of the frame that comes
-    with VideoWriter(path, fps, growing=True) as writer:
 
-        def show(_: int, moment: Moment, step: Step) -> None:
-            nonlocal page
-            height, width = moment.frame.shape[-2:]
-            page = page or StreamPage(height, width, lead, alarm)
-            if step.mse is None:  # a scene begins
-                ahead.clear()
-            predicted = ahead[0] if len(ahead) == lead else None
-            ahead.append(to_uint8(step.future[-1]).cpu())
-            writer.write(page.drawn(moment.frame, predicted, step.surprise, moment.time), moment.time)
+    def __init__(self, path: str | Path, fps: float, lead: int, alarm: float | None = None) -> None:
+        self._writer = VideoWriter(path, fps, growing=True)
+        self._lead = lead
+        self._alarm = alarm
+        self._page: StreamPage | None = None
+        self._forecasts: deque[UInt8[Tensor, "c h w"]] = deque(maxlen=lead)  # the first is for the next frame
 
-        yield show
+    def __enter__(self) -> "VideoSink":
+        self._writer.__enter__()
+        return self
+
+    def write(self, step: StreamStep) -> None:
+        """Append the page of one frame."""
+        height, width = step.frame.shape[-2:]
+        self._page = self._page or StreamPage(height, width, self._lead, self._alarm)
+        if step.mse is None:  # a scene begins
+            self._forecasts.clear()
+        predicted = self._forecasts[0] if len(self._forecasts) == self._lead else None
+        self._forecasts.append(to_uint8(step.future[-1]).cpu())
+        self._writer.write(self._page.drawn(step.frame, predicted, step.surprise, step.time), step.time)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
 
 
-def _known(value: float | None, form: str) -> str:
+def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)

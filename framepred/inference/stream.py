@@ -1,100 +1,210 @@
-"""Follow a stream frame by frame: what comes next, and how surprising the frame just seen was."""
+"""Forecast a stream as it plays: at each frame the next frames, and the error of the forecast for this one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from framepred.clips import Frame, State, to_unit
-from framepred.errors import ConfigError
+from framepred.clips import Frame, to_unit
+from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.scaling import shrunk
-from framepred.inference.scenes import is_cut
-from framepred.inference.surprise import WINDOW, Surprise
-from framepred.media.live import Moment
+from framepred.inference.blend import default_members
+from framepred.inference.devices import device_of, pick_device
+from framepred.inference.networks import NATURAL, Weights, channels_of, open_forecaster
+from framepred.inference.online_blend import OnlineBlend
+from framepred.inference.scaling import shrink
+from framepred.inference.scenes import CutDetector
+from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
+from framepred.inference.surprise import WINDOW, SceneSurprise
+from framepred.media.formats import is_array
+from framepred.media.live import Moment, Player
+from framepred.media.values import RangeChoice
 
-SETTLING = 10  # frames from a start whose errors say more about how little was seen than about what is seen
+MAX_SIDE = 128
+"""Longer side, in pixels, of the frames that a network gets: small, because a live source does not wait."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one frame of a stream gave.
+class StreamStep:
+    """One frame of a stream, and the forecast made at it.
 
     Attributes:
-        future: the frames forecast from here, ``(k, c, h, w)`` in [0, 1], at the size that the network sees.
-        mse: mean squared error of this frame, at that size, against what was forecast for it one frame before, pixels
-            in [0, 1]; None for the first frame of a scene.
-        surprise: the robust z-score of ``mse``; None while a scene is too young to know what is usual.
-        cut: whether this frame begins another scene than the one before.
+        index: number of the frame, from 0.
+        time: seconds from the first frame.
+        frame: the frame ``(c, h, w)`` as it was read.
+        future: the forecast frames ``(k, c, h, w)`` in [0, 1], at the size that the network gets.
+        mse: mean squared error of a pixel in [0, 1], at that size, of the forecast that was made for this frame at the
+            frame before; None for the first frame of a scene.
+        cut: whether a scene begins with this frame.
+        surprise: robust z-score of ``mse``; None while too few errors of the scene are known.
     """
 
-    future: Float[Tensor, "k c h w"]
+    index: int
+    time: float
+    frame: Shaped[Tensor, "c h w"]
+    future: Float[Tensor, "k _c _h _w"]
     mse: float | None
-    surprise: float | None
     cut: bool
+    surprise: float | None
 
 
-class Follower:
-    """Sees a stream, keeps the state, forecasts at each frame; memory does not grow.
+class StreamForecaster:
+    """Observes a stream, keeps the state, and forecasts at each frame, in constant memory.
 
-    A scene cut ends what was known: state and usual errors begin anew, so that the cut itself surprises nobody.
+    A scene cut resets the state and the error statistics, so the cut itself raises no alarm.
 
     Args:
-        net: what predicts, on the device where it is to run.
+        net: the forecaster, on the device where it is to run.
         horizon: frames to forecast at each step.
         max_side: frames with a longer side are scaled to it, in pixels.
-        window: errors that surprise is judged by.
+        blend: whether to blend a network with optical flow and the last frame, by what each was worth so far.
+        cuts: whether to look for scene cuts.
+        window: number of errors that surprise is judged by.
 
     Raises:
-        ConfigError: if one of the numbers is outside its domain.
+        ConfigError: if a number is outside its domain.
     """
 
-    def __init__(self, net: Forecaster, horizon: int = 10, max_side: int = 128, window: int = WINDOW) -> None:
+    def __init__(
+        self,
+        net: Forecaster,
+        horizon: int = 10,
+        max_side: int = MAX_SIDE,
+        *,
+        blend: bool = True,
+        cuts: bool = True,
+        window: int = WINDOW,
+    ) -> None:
         if min(horizon, max_side) < 1:
             raise ConfigError(
                 f"The horizon and the longest side must be at least 1, not {horizon} frames and {max_side} pixels."
             )
-        self._net = net.eval()
-        self._device = next((tensor.device for tensor in net.parameters()), torch.device("cpu"))
-        self._horizon = horizon
+        blended = blend and next(net.parameters(), None) is not None
+        members = default_members(net.eval()) if blended else [net.eval()]
+        self._device = device_of(net)
         self._max_side = max_side
-        self._surprise = Surprise(window)
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew: the next frame does not follow from the last one."""
-        self._state: State | None = None
+        self._blend = OnlineBlend(members, horizon)
+        self._cuts = CutDetector() if cuts else None
+        self._surprise = SceneSurprise(window)
+        self._index = 0
         self._expected: Frame | None = None
-        self._age = 0
-        self._surprise.forget()
+
+    def reset(self) -> None:
+        """Start anew: the next frame does not follow from the last one."""
+        self._start_scene()
+        if self._cuts is not None:
+            self._cuts.reset()
 
     @torch.inference_mode()
-    def see(self, frame: Shaped[Tensor, "c h w"]) -> Step:
-        """Take in the next frame: uint8, uint16, or floats in [0, 1], RGB or gray, of any size.
+    def step(self, frame: Shaped[Tensor, "c h w"], time: float = 0.0) -> StreamStep:
+        """Observe the next frame, of any size: uint8, uint16, or floats in [0, 1].
+
+        Args:
+            frame: the pixels.
+            time: seconds from the first frame; it is passed on.
 
         Raises:
-            ClipError: if the weights do not know its channels or it is too small for them.
+            ClipError: if the weights do not take its channels or it is too small for them.
         """
-        seen = shrunk(to_unit(frame.to(self._device))[None], self._max_side)
-        cut = self._state is not None and is_cut(self._state[0], seen)
+        observed = shrink(to_unit(frame.to(self._device))[None], self._max_side)
+        cut = self._cuts is not None and self._cuts.is_cut(observed[0])
         if cut:
-            self.forget()
-        mse = None if self._expected is None else float((self._expected - seen).square().mean())
-        self._state = self._net.observe(seen, self._state)
-        future = self._net.forecast(self._state, self._horizon)[0]
+            self._start_scene()
+        mse = None if self._expected is None else float((self._expected - observed).square().mean())
+        future = self._blend.step(observed)[0]
         self._expected = future[:1]
-        return Step(future, mse, self._judged(mse), cut)
+        self._index += 1
+        return StreamStep(self._index - 1, time, frame, future, mse, cut, self._surprise.judge(mse))
 
-    def _judged(self, mse: float | None) -> float | None:
-        self._age += 1
-        return None if mse is None or self._age <= SETTLING else self._surprise.judge(mse)
+    def _start_scene(self) -> None:
+        self._blend.reset()
+        self._expected = None
+        self._surprise.reset()
 
 
-def follow(follower: Follower, moments: Iterable[Moment]) -> Iterator[tuple[int, Moment, Step]]:
-    """See frame after frame of a source as it plays: its number from 0, the frame with its time, and what it gave."""
-    for number, moment in enumerate(moments):
-        if moment.fresh:
-            follower.forget()
-        yield number, moment, follower.see(moment.frame)
+class Stream:
+    """A source that is forecast as it plays; iterate over it to get a :class:`StreamStep` for each frame.
+
+    Attributes:
+        fps: mean number of frames per second.
+        steady: whether all frames last equally long.
+    """
+
+    def __init__(self, forecaster: StreamForecaster, moments: Iterator[Moment], fps: float, steady: bool) -> None:
+        self.fps = fps
+        self.steady = steady
+        self._forecaster = forecaster
+        self._moments = moments
+
+    def __iter__(self) -> Iterator[StreamStep]:
+        for moment in self._moments:
+            if moment.fresh:
+                self._forecaster.reset()
+            yield self._forecaster.step(moment.frame, moment.time)
+
+
+def stream(
+    source: Source,
+    *,
+    frames: int = 10,
+    weights: Weights = NATURAL,
+    device: str | torch.device = "auto",
+    layout: str | None = None,
+    value_range: RangeChoice = None,
+    max_side: int = MAX_SIDE,
+    blend: bool = True,
+    cuts: bool = True,
+    on_notice: Callable[[str], None] = lambda _: None,
+    stop: Event | None = None,
+) -> Stream:
+    """Forecast a camera, a URL, a file or frames in memory, frame by frame.
+
+    Args:
+        source: a camera number, a URL, a path, an array or a tensor.
+        frames: number of frames to forecast at each frame.
+        weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster.
+        device: ``auto``, ``cpu``, ``cuda``, or a device.
+        layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        value_range: the values of an array that become 0 and 1; see :func:`framepred.predict`.
+        max_side: frames with a longer side are scaled to it for the network, in pixels.
+        blend: whether to blend the network with optical flow and the last frame.
+        cuts: whether a scene cut resets the state.
+        on_notice: called with a sentence when a live source is lost or back.
+        stop: set it to end a live source.
+
+    Returns:
+        An iterable of one :class:`StreamStep` per frame. A file ends at its end, a live source when ``stop`` is set.
+
+    Raises:
+        ConfigError: if a number is outside its domain.
+        MediaError: if the source cannot be opened.
+        ClipError: if an array holds several clips.
+        WeightsError: if the weights cannot be used.
+
+    Example:
+        >>> still = torch.full((12, 1, 8, 8), 7, dtype=torch.uint8)
+        >>> [step.mse for step in stream(still, frames=2, weights="baseline:last-frame")][:3]
+        [None, 0.0, 0.0]
+    """
+    net = open_forecaster(weights).net.to(pick_device(device))
+    forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts)
+    form = SourceForm(layout, channels_of(net), value_range)
+    if isinstance(source, (str, Path)) and not is_array(Path(source)):
+        player = Player(str(source), on_notice, layout, stop)
+        return Stream(forecaster, iter(player), player.fps, player.steady)
+    opened = open_source(source, form)
+    return Stream(forecaster, _moments(opened, source, stop or Event()), opened.fps, opened.steady)
+
+
+def _moments(opened: OpenSource, source: Source, stop: Event) -> Iterator[Moment]:
+    """The frames of an array with one clip, at its rate."""
+    for number, frames in enumerate(opened.frames):
+        if len(frames) != 1:
+            raise ClipError(f"{source_name(source)} holds {len(frames)} clips but a stream is one; give one clip.")
+        if stop.is_set():
+            return
+        yield Moment(frames[0], number / opened.fps, fresh=number == 0)

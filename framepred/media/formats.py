@@ -1,22 +1,79 @@
-"""Which files can be read as video: checks that need neither torch nor OpenCV."""
+"""Which sources can be read: checks that import neither torch nor OpenCV."""
 
 import os
 import re
+import stat
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from framepred.errors import MediaError
+from framepred.media.headers import has_pages
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+VIDEOS = (
+    ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+    ".ogv", ".vob", ".mxf", ".dv", ".y4m",
+)  # fmt: skip
 GIF = ".gif"
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+PAGED_IMAGES = (".png", ".tif", ".tiff", ".webp")
+"""Pictures that may hold several frames, and are clips if they do."""
 ARRAYS = (".npy", ".npz")
-HDF5, ZARR = (".h5", ".hdf5"), ".zarr"
+HDF5, ZARR = (".h5", ".hdf5", ".nc", ".nc4"), ".zarr"
 INPUTS = (*VIDEOS, GIF, *ARRAYS, *HDF5, ZARR)
+STANDARD_INPUT = "-"
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}[^/]")  # pathlib joins the two slashes of an address into one
+_LIVE_SCHEMES = ("rtsp", "rtsps", "rtp", "rtmp", "rtmps", "udp", "tcp", "srt", "mms", "mmsh")
+_ADVICE = {  # for kinds that other programs convert
+    ".dcm": "save its pixels as .npy with pydicom",
+    ".nd2": "export it as OME-TIFF",
+    ".czi": "export it as OME-TIFF",
+    ".lif": "export it as OME-TIFF",
+    ".mat": "save the array as .npy with scipy.io.loadmat",
+    ".grib": "save the field as .npy or NetCDF with cfgrib",
+    ".grib2": "save the field as .npy or NetCDF with cfgrib",
+    ".m3u8": "name the video itself: a playlist reaches other files",
+    ".pkl": "save the array as .npy: a pickle can run code",
+    ".pt": "save the tensor as .npy: a pickle can run code",
+}
 
 
 def is_live(source: str) -> bool:
-    """Whether a source is a camera number or a URL instead of a file."""
-    return source.isdecimal() or "://" in source
+    """Whether a source is a camera number or a URL; an existing path is a path, also ``0``."""
+    return not _exists(source) and (source.isdecimal() or is_url(source))
+
+
+def is_url(source: str | Path) -> bool:
+    """Whether a source is an address such as ``http://host/clip.mp4``; an existing path is a path."""
+    return _URL.match(str(source)) is not None and not _exists(source)
+
+
+def url_of(source: str | Path) -> str:
+    """The address in a source that :func:`is_url` accepts, also if it went through a ``Path``."""
+    scheme, rest = str(source).split(":", 1)
+    slashes = "///" if scheme.lower() == "file" else "//"
+    return f"{scheme.lower()}:{slashes}{rest.lstrip('/')}"
+
+
+def file_of_url(url: str) -> Path | None:
+    """The file that a ``file:`` address names; None for other addresses."""
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def is_standard_input(source: str | Path) -> bool:
+    """Whether a source is ``-``, which stands for standard input; a file of that name is ``./-``."""
+    return str(source) == STANDARD_INPUT
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether a path is a named pipe, or a device such as ``/dev/stdin`` that is connected to a pipe."""
+    try:
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def is_array(path: Path) -> bool:
@@ -25,53 +82,130 @@ def is_array(path: Path) -> bool:
     return suffix == ZARR or (suffix in (*ARRAYS, *HDF5) and not path.is_dir())
 
 
+def is_paged(path: Path) -> bool:
+    """Whether a path is a picture file of several frames, which is a clip: TIFF, animated PNG, animated WebP."""
+    return path.suffix.lower() in PAGED_IMAGES and path.is_file() and has_pages(path)
+
+
+def is_clip_file(path: Path) -> bool:
+    """Whether a file in a folder is a clip of its own, by its name and for pictures by their number of frames."""
+    return path.suffix.lower() in INPUTS or is_paged(path)
+
+
 def is_folder_of_clips(path: Path) -> bool:
-    """Whether a path is a folder that holds no pictures itself and so, if anything, videos, arrays or other folders."""
-    return path.is_dir() and not is_array(path) and not frame_files(path)
+    """Whether a path is a folder of clips: one that holds no single pictures and more than one picture of pages."""
+    if not path.is_dir() or is_array(path):
+        return False
+    return not frame_files(path) and only_paged_file(path) is None
+
+
+def only_paged_file(folder: Path) -> Path | None:
+    """The picture of several frames in a folder that shows nothing else; such a folder is that clip."""
+    shown = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return shown[0] if len(shown) == 1 and is_paged(shown[0]) else None
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Sort key under which ``frame2.png`` comes before ``frame10.png``."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [_number(part) if position % 2 else part for position, part in enumerate(parts)], name
+
+
+def _number(digits: str) -> int:
+    return int(digits[:_MAX_DIGITS])
+
+
+_MAX_DIGITS = 1000  # Python refuses to read longer numbers; no file name of that length exists
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The frames in a folder, in natural order; hidden files and other files are passed over."""
+    """The pictures in a folder that are single frames, in natural order; hidden files are left out."""
     found = (file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith("."))
-    return sorted(found, key=lambda file: natural_key(file.name))
+    return sorted((file for file in found if not is_paged(file)), key=lambda file: natural_key(file.name))
 
 
 def check_input(source: str | Path) -> Path:
-    """The path of a video file, an array file or a folder of frames that is there to be read.
+    """The path of a source that can be read; ``-`` and addresses pass as they are.
+
+    Args:
+        source: a video file, a picture file of several frames, an array file, a folder of pictures, a named pipe,
+            ``-`` for standard input, or an ``http:``, ``https:`` or ``file:`` address.
 
     Raises:
         MediaError: if it is missing, unreadable, empty or of an unknown kind.
     """
+    if is_standard_input(source):
+        if sys.stdin is None or sys.stdin.isatty():
+            raise MediaError("Standard input is a terminal, not a video; pipe a video into this command.")
+        return Path(source)
+    if is_url(source):
+        return _checked_url(source)
     path = Path(source).expanduser()
-    if not path.exists():
-        raise MediaError(f"{path} does not exist; check the path.")
+    if not _exists(path):
+        raise MediaError(f"{path} does not exist; check the path.{_camera_hint(str(source))}")
     if not os.access(path, os.R_OK):
         raise MediaError(f"{path} may not be read; check its permissions.")
-    _check_folder(path) if path.is_dir() and not is_array(path) else _check_file(path)
+    if path.is_dir() and not is_array(path):
+        return _checked_folder(path)
+    _check_file(path)
     return path
 
 
-def _check_folder(path: Path) -> None:
-    if not frame_files(path):
-        raise MediaError(
-            f"The folder {path} holds no frames; put {_listed(IMAGES)} files in it or name one video file."
-        )
+def _exists(source: str | Path) -> bool:
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # a name too long, a null byte, an unknown user
+        return False
+
+
+def _checked_url(source: str | Path) -> Path:
+    url = url_of(source)
+    scheme = urlsplit(url).scheme
+    file = file_of_url(url)
+    if file is not None:
+        return check_input(file)
+    if scheme in _LIVE_SCHEMES:
+        raise MediaError(f"{url} is a live stream, which has no end; follow it with stream, or record it first.")
+    if scheme not in ("http", "https"):
+        raise MediaError(f"{url} cannot be read because {scheme} is not known; give an http or https address.")
+    return Path(source)
+
+
+def _camera_hint(source: str) -> str:
+    return " Only stream and watch read cameras by number." if source.isdecimal() else ""
+
+
+def _checked_folder(path: Path) -> Path:
+    if frame_files(path):
+        return path
+    only = only_paged_file(path)
+    if only is not None:
+        return only
+    raise MediaError(
+        f"The folder {path} holds no pictures that make a clip; put {_listed(IMAGES)} files in it or name one video "
+        "file."
+    )
 
 
 def _check_file(path: Path) -> None:
-    if path.suffix.lower() not in INPUTS:
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise MediaError(f"{path} is {kind}, not a file; give a file, or follow a camera by its number with stream.")
+    suffix = path.suffix.lower()
+    if suffix not in (*INPUTS, *IMAGES):
         found = f"{path.suffix} is not known" if path.suffix else "it has no suffix"
-        raise MediaError(
-            f"{path} cannot be read as video because {found}; give {_listed(INPUTS)}, or a folder of frames."
-        )
-    if path.stat().st_size == 0:
+        advice = _ADVICE.get(suffix, f"give {_listed(INPUTS)}, or a folder of frames")
+        raise MediaError(f"{path} cannot be read as video because {found}; {advice}.")
+    if path.is_file() and path.stat().st_size == 0:
         raise MediaError(f"{path} is an empty file of 0 bytes; copy or record it again.")
+    if suffix in IMAGES and not has_pages(path):
+        raise MediaError(
+            f"{path} is a single picture, not a clip; give a folder of pictures, or a TIFF, PNG or WebP of several "
+            "frames."
+        )
 
 
 def _listed(suffixes: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Frames in order, one at a time, and their conversion for display."""
+"""Streams of frames, and the conversion of frames for display."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from framepred.clips import to_uint8, to_unit
 from framepred.errors import ClipError
+from framepred.media.values import ValueRange
 
 
 def on_black(pixels: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Lay pixels whose last channel is alpha on black; the type stays, the channel goes.
+    """Blend pixels with black by their alpha, which is the last channel; the type stays, the alpha channel goes.
 
     Args:
         pixels: uint8 or uint16 over their whole range, or floats in [0, 1].
@@ -25,11 +26,12 @@ def on_black(pixels: NDArray[Any], axis: int) -> NDArray[Any]:
     if pixels.dtype.kind == "f":
         return np.asarray(colour * alpha)
     white = np.iinfo(pixels.dtype).max
-    product = colour.astype(np.uint32) * alpha + white // 2  # 65535² still fits
+    product = colour.astype(np.uint32) * alpha + white // 2  # 65535² fits into 32 bits
     return np.asarray(product // white).astype(pixels.dtype)
 
 
 DEFAULT_FPS = 10.0
+"""Frames per second of sources that state no rate, such as arrays."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class FrameStream:
     """Frames that are decoded as they are asked for, so that memory does not grow.
 
     Attributes:
-        frames: the frames in order, each ``(c, h, w)``, RGB or gray, all of one shape and type.
-        fps: mean number of frames a second; ``DEFAULT_FPS`` where the source has none.
+        frames: the frames in order, each ``(c, h, w)``, all of one shape and type.
+        fps: mean number of frames per second; ``DEFAULT_FPS`` where the source states none.
         steady: whether all frames last equally long; if not, ``fps`` is only their mean.
-        gray_within: the source cannot say that it is gray; it is, when its channels never differ by more than this
-            many levels. None where the number of channels is stated.
-        endless: whether frames come on their own, as long as the source is there: a camera, a broadcast.
+        gray_within: levels by which the channels of a gray source may differ, where the source does not state whether
+            it is gray; None where the number of channels is stated.
+        endless: whether frames arrive in real time, as from a camera, and are lost when nobody takes them.
+        notes: one sentence for each property of the source that a viewer should know.
+        value_range: the values that were scaled to [0, 1]; None where the type states the range.
     """
 
     frames: Iterator[Tensor]
@@ -50,6 +54,8 @@ class FrameStream:
     steady: bool = True
     gray_within: int | None = None
     endless: bool = False
+    notes: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
 
 
 def to_8_bits(frames: Shaped[Tensor, "..."]) -> UInt8[Tensor, "..."]:

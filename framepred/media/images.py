@@ -1,50 +1,71 @@
-"""Single pictures and folders of them: 8 and 16 bit, gray or RGB."""
+"""Single pictures, and folders of them as clips: 8 and 16 bit, gray or RGB."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Shaped
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from framepred.errors import MediaError
+from framepred.media.failures import reading
 from framepred.media.formats import frame_files
 from framepred.media.frames import FrameStream, on_black
+from framepred.media.limits import check_pixels
 from framepred.media.opencv import cv2
+from framepred.media.sequences import sequence_notes
+from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
-_PILLOW_FAILURES = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError)
+_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_WHITE_16 = 65535
 
 
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """Turn whatever Pillow raises on a damaged file into one sentence."""
-    try:
-        yield
-    except PermissionError as error:
-        raise MediaError(f"{path} may not be read; check its permissions.") from error
-    except _PILLOW_FAILURES as error:
-        raise MediaError(f"{path} is damaged or is no {path.suffix} picture; replace it or leave it out.") from error
+def read_image(path: Path, value_range: ValueRange | None = None) -> Shaped[Tensor, "c h w"]:
+    """One picture: uint8 or uint16, or float32 for a float TIFF; transparency laid on black, EXIF rotation applied.
 
-
-def read_image(path: Path) -> Shaped[Tensor, "c h w"]:
-    """One picture: uint8 or uint16, or float32 for a float TIFF; transparency laid on black, EXIF rotation honoured.
+    Args:
+        path: the file.
+        value_range: the values that become 0 and 1; None for those that the type states.
 
     Raises:
-        MediaError: if the file is damaged or its pixels have no known range.
+        MediaError: if the file is damaged or too large.
+        ClipError: if its values are not finite, or without ``value_range`` their range is unknown.
     """
-    with decoding(path), Image.open(path) as image:
-        pixels = _pixels(image, path)
+    return to_frames(read_pixels(path), path, value_range, "chw")
+
+
+def read_pixels(path: Path) -> NDArray[Any]:
+    """The values of one picture as they are stored, ``(c, h, w)``; see :func:`read_image`.
+
+    Raises:
+        MediaError: if the file is damaged or too large.
+    """
+    with reading(path, kind_of(path)), Image.open(path) as image:
+        return page_pixels(image, path)
+
+
+def page_pixels(image: Image.Image, path: Path, page: int = 0) -> NDArray[Any]:
+    """The values of the page at which an open picture file stands, ``(c, h, w)``.
+
+    Raises:
+        MediaError: if the page is too large, or cannot be decoded.
+    """
+    check_pixels(path, *image.size)
+    pixels = _pixels(image, path, page)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.shape[-1] in (2, 4):
         pixels = on_black(pixels, axis=-1)
-    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def kind_of(path: Path) -> str:
+    """What a picture file should be, for messages."""
+    return f"a {path.suffix} picture"
 
 
 def encode_png(frame: Shaped[Tensor, "c h w"]) -> bytes:
@@ -53,20 +74,30 @@ def encode_png(frame: Shaped[Tensor, "c h w"]) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))[1].tobytes()
 
 
-def folder_frames(folder: Path) -> FrameStream:
+def folder_frames(folder: Path, last: int | None = None, value_range: RangeChoice = None) -> FrameStream:
     """The pictures of a folder in natural order; gray ones among RGB ones become RGB.
+
+    Args:
+        folder: the folder.
+        last: give at most this many frames at the end.
+        value_range: the values that become 0 and 1; see :class:`ValueRange`.
 
     Raises:
         MediaError: while reading, if a file is damaged or differs in size or type from the first.
+        ClipError: while reading, if values are not finite or have no known range.
     """
     files = frame_files(folder)
-    return FrameStream(_each(files, channels=1 if all(map(_is_gray, files)) else 3))
+    notes = sequence_notes(folder, files)
+    files = files if last is None else files[-last:]
+    chosen = chosen_range(value_range, lambda: map(read_pixels, files))
+    frames = _each(files, 1 if all(map(_is_gray, files)) else 3, chosen)
+    return FrameStream(frames, notes=notes, value_range=chosen)
 
 
-def _each(files: list[Path], channels: int) -> Iterator[Tensor]:
+def _each(files: Sequence[Path], channels: int, value_range: ValueRange | None) -> Iterator[Tensor]:
     first = None
     for file in files:
-        frame = read_image(file)
+        frame = read_image(file, value_range)
         frame = frame.expand(channels, -1, -1)
         first = frame if first is None else first
         if (frame.shape, frame.dtype) != (first.shape, first.dtype):
@@ -99,33 +130,41 @@ def survey_pictures(folder: Path) -> int:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    with decoding(path), Image.open(path) as image:
+    with reading(path, kind_of(path)), Image.open(path) as image:
         return image.size
 
 
 def _is_gray(path: Path) -> bool:
-    with decoding(path), Image.open(path) as image:
+    with reading(path, kind_of(path)), Image.open(path) as image:
         return image.mode in _GRAY_MODES
 
 
-def _pixels(image: ImageFile.ImageFile, path: Path) -> NDArray[Any]:
-    """Pixels ``(h, w)`` or ``(h, w, c)``."""
-    wide = ";16" in str(image.tile)
-    image.load()  # finds truncation, which OpenCV passes over
-    if image.mode in ("I;16", "I;16L", "I;16B"):
+def _pixels(image: Image.Image, path: Path, page: int) -> NDArray[Any]:
+    """Values ``(h, w)`` or ``(h, w, c)``."""
+    wide = ";16" in str(getattr(image, "tile", ""))
+    image.load()  # finds a truncated file, which OpenCV does not
+    if image.mode in _WIDE_MODES:
         return np.asarray(image).astype(np.uint16)
     if wide and image.mode in ("RGB", "RGBA", "LA"):  # Pillow keeps only 8 of the 16 bits of colours
-        return _wide_colours(path)
-    if image.mode in ("I", "F"):
-        return _checked_range(np.asarray(image), path)
+        return _wide_colours(path, page)
+    if image.mode == "F":
+        return np.asarray(image)
+    if image.mode == "I":
+        return _narrowed(np.asarray(image))
     upright = ImageOps.exif_transpose(image)
     plain = upright if upright.mode in ("L", "LA", "RGB", "RGBA") else upright.convert(_plain_mode(upright))
     return np.asarray(plain)
 
 
-def _wide_colours(path: Path) -> NDArray[Any]:
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+def _narrowed(values: NDArray[np.int32]) -> NDArray[Any]:
+    """32-bit integers as uint16 where they fit: Pillow reads some 16-bit files that way."""
+    return values.astype(np.uint16) if values.min() >= 0 and values.max() <= _WHITE_16 else values
+
+
+def _wide_colours(path: Path, page: int) -> NDArray[Any]:
+    _, pages = cv2.imreadmulti(str(path), page, 1, flags=cv2.IMREAD_UNCHANGED)
+    pixels = np.asarray(pages[0]) if pages else None
+    if pixels is None or pixels.ndim != 3:
         raise MediaError(f"{path} cannot be decoded by OpenCV; save it as 8 bit or as another type of picture.")
     order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[pixels.shape[-1]]
     return np.asarray(cv2.cvtColor(pixels, order))
@@ -135,14 +174,3 @@ def _plain_mode(image: Image.Image) -> str:
     if image.mode == "1":
         return "L"
     return "RGBA" if image.has_transparency_data else "RGB"
-
-
-def _checked_range(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
-    low, high = float(pixels.min()), float(pixels.max())
-    if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
-        return pixels
-    if pixels.dtype.kind == "i" and low >= 0 and high <= 65535:
-        return pixels.astype(np.uint16)
-    raise MediaError(
-        f"{path} holds values from {low:.4g} to {high:.4g}; save it with 8 or 16 bits or as floats in [0, 1]."
-    )

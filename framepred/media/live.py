@@ -1,5 +1,6 @@
-"""A source as it plays: frames with their times; a camera or URL that is lost is opened again."""
+"""Read a source as it plays: frames with their times; a camera or URL that is lost is opened again."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,35 +12,65 @@ from typing import NamedTuple, TypeAlias
 from torch import Tensor
 
 from framepred.errors import MediaError
+from framepred.media.capture import live_frames
+from framepred.media.decoding import stream_frames
+from framepred.media.formats import is_live, is_pipe, is_standard_input
+from framepred.media.frames import FrameStream
 from framepred.media.reading import open_frames
 
-FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles them
-LONGEST_DELAY = 60.0
-_GLANCE = 0.2  # seconds between looks at whether it is time to end, while no frame comes
+FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
+LONGEST_DELAY = 60.0  # seconds
+_POLL_SECONDS = 0.2  # between checks of whether to end, while no frame comes
 
-_Slot: TypeAlias = "Queue[Tensor | Exception | None]"  # None: there are no more
+_Slot: TypeAlias = "Queue[Tensor | Exception | None]"  # None: the source has ended
 
 
 class Moment(NamedTuple):
-    """A frame of a source, ``(c, h, w)``; its time in seconds from the first; whether it follows from no other."""
+    """A timestamped frame of a source.
+
+    Attributes:
+        frame: ``(c, h, w)``.
+        time: seconds from the first frame.
+        fresh: whether the frame does not follow from the one before: the first, also after a lost connection.
+    """
 
     frame: Tensor
     time: float
     fresh: bool
 
 
-class Player:
-    """The frames of a file to its end, or of a camera or URL until told to end.
-
-    A file is read frame by frame. What plays on its own is not waited for: frames that come while the last is still
-    being worked on are passed over.
+def play(source: str | Path, layout: str | None = None) -> FrameStream:
+    """The frames of a source as it plays; standard input and named pipes are decoded as their bytes arrive.
 
     Args:
-        source: a file or folder of frames, a camera number, or a URL.
-        tell: is given a sentence when the source is lost and when it is back.
-        layout: the order of an array file's axes, such as ``thwc``; None where its shape tells.
+        source: a file, a folder of pictures, an array file, ``-``, a named pipe, a camera number or a URL; an existing
+            path is a path, also ``0``.
+        layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
+
+    Raises:
+        MediaError: if it cannot be opened.
+    """
+    if is_standard_input(source):
+        return stream_frames("standard input", sys.stdin.buffer)
+    if is_live(str(source)):
+        return live_frames(str(source))
+    if is_pipe(source):
+        return stream_frames(str(source), Path(source).open("rb"))
+    return open_frames(source, layout=layout)
+
+
+class Player:
+    """The frames of a file to its end, or of a camera or URL until ``ended`` is set.
+
+    A file is read frame by frame. Of a live source, the newest frame is taken: frames that arrive while the last one is
+    being processed are dropped.
+
+    Args:
+        source: see :func:`play`.
+        tell: called with a sentence when the source is lost and when it is back.
+        layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
         ended: set it to end before the source does.
-        clock: seconds, for the times of what plays on its own.
+        clock: seconds, for the times of live sources.
 
     Raises:
         MediaError: if the source cannot be opened.
@@ -59,10 +90,11 @@ class Player:
         self._tell = tell
         self._ended = ended or Event()
         self._clock = clock
-        self._stream = open_frames(source, layout=layout)
+        self._stream = play(source, layout)
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
         self.steady = self._stream.steady
+        self.notes = self._stream.notes
 
     def __iter__(self) -> Iterator[Moment]:
         if not self._stream.endless:
@@ -82,24 +114,24 @@ class Player:
             yield Moment(frame, count / self.fps, fresh=count == 0)
 
     def _reopen(self) -> None:
-        """Try until the source is back or it is time to end, waiting longer each time."""
+        """Try again with growing delays until the source is back or ``ended`` is set."""
         name = f"Camera {self.source}" if self.source.isdecimal() else self.source
         while not self._ended.is_set():
             self._tell(f"{name} is lost; trying again in {self._delay:g} s.")
             self._ended.wait(self._delay)
             self._delay = min(2 * self._delay, LONGEST_DELAY)
             with suppress(MediaError):
-                self._stream = open_frames(self.source)
+                self._stream = play(self.source)
                 self._tell(f"{name} is back.")
                 return
 
 
 def newest(frames: Iterator[Tensor], ended: Event) -> Iterator[Tensor]:
-    """The last frame that came, each once, read by a thread of its own; those that nobody took in time are lost.
+    """The newest frame, each at most once, read by a thread; frames that were not taken in time are dropped.
 
     Args:
-        frames: what comes on its own.
-        ended: ends it, also while no frame comes.
+        frames: the frames of a live source.
+        ended: set it to end, also while no frame comes.
     """
     slot: _Slot = Queue(maxsize=1)
     left = Event()
@@ -107,7 +139,7 @@ def newest(frames: Iterator[Tensor], ended: Event) -> Iterator[Tensor]:
     def wanted() -> bool:
         return not left.is_set() and not ended.is_set() and main_thread().is_alive()
 
-    # No daemon: Python would end one inside OpenCV, which aborts the process.
+    # No daemon thread: Python would stop it inside OpenCV, which aborts the process.
     Thread(target=_read, args=(frames, slot, wanted)).start()
     try:
         yield from _taken(slot, ended)
@@ -128,14 +160,14 @@ def _read(frames: Iterator[Tensor], slot: _Slot, wanted: Callable[[], bool]) -> 
         last = error
     while wanted():
         with suppress(Full):
-            slot.put(last, timeout=_GLANCE)
+            slot.put(last, timeout=_POLL_SECONDS)
             return
 
 
 def _taken(slot: _Slot, ended: Event) -> Iterator[Tensor]:
     while not ended.is_set():
         with suppress(Empty):
-            found = slot.get(timeout=_GLANCE)
+            found = slot.get(timeout=_POLL_SECONDS)
             if isinstance(found, Exception):
                 raise found
             if found is None:

@@ -1,4 +1,4 @@
-"""The one place that imports OpenCV: silent, and with a sentence where it cannot be loaded."""
+"""Import OpenCV, silenced, or raise one sentence where it cannot be loaded. Other modules import it from here."""
 
 import os
 

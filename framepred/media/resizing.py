@@ -9,7 +9,10 @@ from framepred.media.opencv import cv2
 
 
 def to_gray(frame: Shaped[Tensor, "3 h w"]) -> Shaped[Tensor, "1 h w"]:
-    """The luma of an RGB frame (ITU-R BT.601), uint8, uint16 or float32."""
+    """The luma of an RGB frame, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601): uint8, uint16 or float32.
+
+    This is the only formula for gray in the package.
+    """
     gray = cv2.cvtColor(np.ascontiguousarray(frame.permute(1, 2, 0).numpy()), cv2.COLOR_RGB2GRAY)
     return torch.from_numpy(np.asarray(gray))[None]
 

@@ -14,8 +14,8 @@ from framepred.clips import ClipBatch, to_unit
 from framepred.evaluation import DataRecord, evaluate
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
-from framepred.inference.scaling import shrunk
-from framepred.inference.scenes import scenes
+from framepred.inference.scaling import shrink
+from framepred.inference.scenes import find_scenes
 from framepred.media.reading import read_video
 from framepred.models import load
 from framepred.visualization.panels import write_panel
@@ -32,7 +32,7 @@ def print_real_videos(folder: Path, weights: str, seconds: float, output: Path) 
     """Score every video of a folder, print a table for each, and write a picture of the predictions of each."""
     output.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):
-        frames = shrunk(to_unit(read_video(path)), LONGER_SIDE)
+        frames = shrink(to_unit(read_video(path)), LONGER_SIDE)
         observed = frames[: int(OBSERVED * len(frames))]
         net = load(weights)
         adapted = adapt(net, observed, seconds=seconds, context=CONTEXT, horizon=HORIZON)
@@ -40,10 +40,10 @@ def print_real_videos(folder: Path, weights: str, seconds: float, output: Path) 
             "last frame": load_baseline("last-frame"),
             "optical flow": load_baseline("optical-flow"),
             weights: net,
-            f"{weights}, adapted": adapted.net,
+            f"{weights}, adapted": adapted.blend,
         }
         _print_table(path.name, frames, forecasters)
-        _write_picture(output / f"{path.stem}.png", frames, adapted.net)
+        _write_picture(output / f"{path.stem}.png", frames, adapted.blend)
 
 
 def windows(frames: Float[Tensor, "t c h w"]) -> list[int]:
@@ -51,7 +51,7 @@ def windows(frames: Float[Tensor, "t c h w"]) -> list[int]:
     first = int(OBSERVED * len(frames))
     return [
         start
-        for scene in scenes(frames)
+        for scene in find_scenes(frames)
         for start in range(scene.start + CONTEXT, scene.stop - HORIZON + 1)
         if start >= first
     ]

@@ -107,7 +107,9 @@ class _Curve(Callback):
 def new_net(cell: str) -> EncoderForecaster:
     """A network of one layer, seeded."""
     torch.manual_seed(0)
-    return EncoderForecaster(widths=[WIDTH], kernel=KERNEL, stride=STRIDE, norm=False, motion=False, cell=CELLS[cell])
+    return EncoderForecaster(
+        hidden_channels=[WIDTH], kernel_size=KERNEL, stride=STRIDE, norm=False, motion=False, cell=CELLS[cell]
+    )
 
 
 def learned(trial: Trial, folder: Path, root: str | None) -> Learned:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.capture import file_frames, live_frames
+from framepred.media.capture import live_frames
+from framepred.media.decoding import file_frames
 from framepred.media.encoding import VideoWriter
 
 

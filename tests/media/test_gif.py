@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from framepred.errors import MediaError
-from framepred.media.gif import gif_frames
+from framepred.media.pages import page_frames
 
 
 def write_gif(path: Path, durations: list[int]) -> None:
@@ -20,7 +20,7 @@ def write_gif(path: Path, durations: list[int]) -> None:
 )
 def test_durations_become_a_mean_rate(tmp_path: Path, durations: list[int], fps: float, steady: bool) -> None:
     write_gif(tmp_path / "a.gif", durations)
-    stream = gif_frames(tmp_path / "a.gif")
+    stream = page_frames(tmp_path / "a.gif")
     assert stream.fps == pytest.approx(fps)
     assert stream.steady is steady
     frames = torch.stack(list(stream.frames))
@@ -32,7 +32,7 @@ def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
     image = Image.new("RGBA", (8, 6), (255, 255, 255, 0))
     image.paste((200, 100, 50, 255), (0, 0, 4, 6))
     image.save(tmp_path / "a.gif")
-    (frame,) = gif_frames(tmp_path / "a.gif").frames
+    (frame,) = page_frames(tmp_path / "a.gif").frames
     assert frame[:, 0, 0].tolist() == [200, 100, 50]
     assert (frame[:, :, 4:] == 0).all()
 
@@ -46,4 +46,4 @@ def test_truncated_gifs_are_named(tmp_path: Path) -> None:
     for length in (4, 200, len(whole) // 2, len(whole) - 40):
         path.write_bytes(whole[:length])
         with pytest.raises(MediaError, match=r"a\.gif is damaged or is no \.gif picture"):
-            list(gif_frames(path).frames)
+            list(page_frames(path).frames)

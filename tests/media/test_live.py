@@ -42,7 +42,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> 
             raise MediaError("The camera is not there.")
         return FrameStream(iter([picture(level) for level in levels]), fps=20, endless=True)
 
-    monkeypatch.setattr(player, "open_frames", connect)
+    monkeypatch.setattr(player, "play", connect)
     monkeypatch.setattr(player, "newest", lambda frames, ended: frames)
 
 

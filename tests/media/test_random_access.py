@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from framepred.errors import ClipError, MediaError
-from framepred.media.capture import file_frames
+from framepred.media.decoding import file_frames
 from framepred.media.random_access import FrameReader, InOrderReader, VideoReader, map_video, open_reader
 from framepred.media.reading import read_video
 from framepred.media.writing import write_video

@@ -71,7 +71,7 @@ def test_explosion_underflow_and_what_is_lost_no_more() -> None:
 
 
 def test_the_norm_is_that_of_the_derivative() -> None:
-    net = EncoderForecaster(widths=[3], kernel=3, stride=4, motion=False).double()
+    net = EncoderForecaster(hidden_channels=[3], kernel_size=3, stride=4, motion=False).double()
     clips = torch.rand(1, 4, 1, 8, 8, dtype=torch.float64)
     state = net.observe(clips[:, 0])
     push = torch.rand_like(state[1])
@@ -102,7 +102,7 @@ def test_the_norm_is_that_of_the_derivative() -> None:
     ],
 )
 def test_every_cell_of_every_layer_is_seen(cell: type, parts: list[str]) -> None:
-    net = EncoderForecaster(widths=[4, 3], kernel=3, cell=cell, share_weights=False)
+    net = EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=cell, share_weights=False)
     flows = gradient_flow(net, nn.MSELoss(), batch())
     assert [flow.name for flow in flows] == [f"layer {layer}: {part}" for layer in (1, 2) for part in parts]
     assert all(norm > 0 for flow in flows for norm in flow.norms)
@@ -110,7 +110,7 @@ def test_every_cell_of_every_layer_is_seen(cell: type, parts: list[str]) -> None
 
 
 def test_layers_of_appearance_have_two_cells() -> None:
-    flows = gradient_flow(LayeredForecaster(coarse=8, fine=4), nn.MSELoss(), batch())
+    flows = gradient_flow(LayeredForecaster(coarse_channels=8, fine_channels=4), nn.MSELoss(), batch())
     assert [flow.name for flow in flows] == ["coarse: hidden", "coarse: cell", "fine: hidden", "fine: cell"]
 
 
@@ -134,7 +134,7 @@ def test_training_logs_the_flow_and_learns_as_without(tmp_path: Path) -> None:
     weights = []
     for watched in (False, True):
         torch.manual_seed(0)
-        task = ForecastTask(EncoderForecaster(widths=[4], kernel=3), 4, nn.MSELoss())
+        task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), 4, nn.MSELoss())
         data = MovingMNISTData(3, 3, 2, 8, 2, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
         trainer = make_trainer(
             tmp_path / str(watched), 4, 4, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1

@@ -17,7 +17,7 @@ from framepred.training.configuration import make_task
 
 
 def small() -> BidirectionalForecaster:
-    return BidirectionalForecaster(width=4, drawing=4, reach=1)
+    return BidirectionalForecaster(hidden_channels=4, mixing_channels=4, reach=1)
 
 
 def task(**arguments: object) -> RestoreTask:
@@ -85,10 +85,10 @@ def test_the_middle_is_cut_out() -> None:
 
 def test_networks_find_their_task() -> None:
     settings = {"budget": 1, "loss": nn.MSELoss()}
-    assert type(make_task(EncoderForecaster(widths=[2]), **settings)) is ForecastTask
+    assert type(make_task(EncoderForecaster(hidden_channels=[2]), **settings)) is ForecastTask
     assert type(make_task(small(), **settings)) is RestoreTask
     with pytest.raises(ConfigError, match=r"EncoderForecaster forecasts, so model.gaps has no meaning; leave it out"):
-        make_task(EncoderForecaster(widths=[2]), gaps=Gaps(), **settings)
+        make_task(EncoderForecaster(hidden_channels=[2]), gaps=Gaps(), **settings)
     with pytest.raises(ConfigError, match=r"restores missing frames, so model.teacher_forcing has no meaning"):
         make_task(small(), teacher_forcing=TeacherForcing(), **settings)
 

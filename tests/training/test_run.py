@@ -60,7 +60,7 @@ def train(
     **trainer_arguments: object,
 ) -> tuple[Task, TrainingResult]:
     torch.manual_seed(0)
-    net = EncoderForecaster(widths=[4], kernel=3)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
     schedule = partial(WarmupCosine, warmup=2)
     task = kind(net, steps, torch.nn.MSELoss(), lr_scheduler=schedule, tbptt_steps=tbptt_steps)
     data = MovingMNISTData(

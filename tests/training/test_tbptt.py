@@ -17,7 +17,7 @@ CONTEXT, STEPS = 4, 3
 
 @pytest.fixture
 def net() -> EncoderForecaster:
-    return EncoderForecaster(widths=[4, 3], kernel=3, share_weights=False).double()
+    return EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, share_weights=False).double()
 
 
 @pytest.fixture

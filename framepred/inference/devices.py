@@ -1,0 +1,32 @@
+"""The device that a network runs on."""
+
+import torch
+from torch import nn
+
+from framepred.errors import ConfigError
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """Return the device of this name; ``auto`` is a GPU where PyTorch finds one, else the CPU.
+
+    Raises:
+        ConfigError: if the name is unknown, or PyTorch finds no such device.
+
+    Example:
+        >>> pick_device("cpu")
+        device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"There is no device {str(device)!r}; choose auto, cpu or cuda.") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("PyTorch finds no CUDA device here; choose the device cpu, or install a CUDA build of it.")
+    return found
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """The device of a network's parameters; the CPU where it has none."""
+    return next((tensor.device for tensor in net.parameters()), torch.device("cpu"))

@@ -1,0 +1,54 @@
+"""The forecaster that a caller names: bundled or own weights, a baseline, or a network object."""
+
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from torch import nn
+
+from framepred.baselines import load_baseline
+from framepred.errors import WeightsError
+from framepred.evaluation import WeightsRecord
+from framepred.forecaster import Forecaster
+from framepred.models.pretrained import load_weights
+
+NATURAL = "natural-small"
+"""Bundled weights that predict videos of any kind unless others are named."""
+
+BASELINE_PREFIX = "baseline"
+
+
+class NamedForecaster(NamedTuple):
+    """A forecaster with what a results card says of its weights."""
+
+    net: Forecaster
+    record: WeightsRecord
+
+
+Weights: TypeAlias = str | Path | Forecaster | NamedForecaster
+"""A bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster."""
+
+
+def open_forecaster(weights: Weights) -> NamedForecaster:
+    """Return the forecaster that ``weights`` names or is.
+
+    Raises:
+        WeightsError: if there are no such weights, they are damaged, or they restore instead of forecast.
+        ConfigError: if there is no such baseline.
+    """
+    if isinstance(weights, NamedForecaster):
+        return weights
+    if isinstance(weights, nn.Module):
+        return NamedForecaster(weights, WeightsRecord(type(weights).__name__))
+    kind, _, baseline = str(weights).partition(":")
+    if kind == BASELINE_PREFIX:
+        return NamedForecaster(load_baseline(baseline), WeightsRecord(str(weights)))
+    loaded = load_weights(weights)
+    if not isinstance(loaded.net, Forecaster):
+        raise WeightsError(f"The weights {weights} restore missing frames and cannot forecast; choose other weights.")
+    return NamedForecaster(loaded.net, WeightsRecord(str(weights), loaded.sha256))
+
+
+def channels_of(net: nn.Module) -> int | None:
+    """Channels that the frames of a network must have; None if it takes any number."""
+    channels = getattr(net, "channels", None)
+    return channels if isinstance(channels, int) and channels > 1 else None

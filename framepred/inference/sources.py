@@ -1,0 +1,220 @@
+"""Sources of clips: files, folders, arrays and tensors; each is decoded once for one prediction."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from framepred.clips import RawFrame
+from framepred.errors import ClipError, ConfigError
+from framepred.media.arrays import AXES, CHANNELS, to_frames
+from framepred.media.formats import is_array
+from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.reading import open_frames, read_clips
+from framepred.media.resizing import resized, to_gray
+from framepred.media.stored import arranged
+from framepred.media.values import RangeChoice, ValueRange, chosen_range
+
+Source: TypeAlias = str | Path | NDArray[np.generic] | Tensor
+"""A path, or frames in memory: ``(t, h, w)``, ``(t, c, h, w)`` or ``(n, t, c, h, w)``, else ``(t, h, w, c)``."""
+
+
+@dataclass(frozen=True)
+class SourceForm:
+    """How the values of a source are to be understood.
+
+    Attributes:
+        layout: the order of an array's axes, such as ``thwc``; None where its shape determines it.
+        channels: channels that the network takes, by which the layout of an array is found; None for gray or RGB.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
+            that the values suggest; None for those that the type states.
+    """
+
+    layout: str | None = None
+    channels: int | None = None
+    value_range: RangeChoice = None
+
+    @property
+    def accepted_channels(self) -> tuple[int, ...]:
+        """Numbers of channels by which the layout of an array is found."""
+        return CHANNELS if self.channels is None else (self.channels,)
+
+
+@dataclass(frozen=True)
+class SourceEnd:
+    """The end of the clips of a source.
+
+    Attributes:
+        frames: the last frames in full size, ``(n, t, c, h, w)``: uint8, uint16, or float32 in [0, 1].
+        recent: the last frames scaled down, ``(n, p, c, h_small, w_small)``; as many as were asked for, or all.
+        fps: mean number of frames per second.
+        steady: whether all frames last equally long.
+        notes: one sentence for each property of the source that a viewer should know.
+        value_range: the values that became 0 and 1; None where the type states them.
+    """
+
+    frames: Shaped[Tensor, "n t c h w"]
+    recent: Shaped[Tensor, "n p c h_small w_small"]
+    fps: float
+    steady: bool
+    notes: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """All clips of a source side by side.
+
+    Attributes:
+        frames: the frames ``(n, c, h, w)``, one after the other.
+        fps: mean number of frames per second.
+        steady: whether all frames last equally long.
+        notes: one sentence for each property of the source that a viewer should know.
+        value_range: the values that became 0 and 1; None where the type states them.
+    """
+
+    frames: Iterator[RawFrame]
+    fps: float
+    steady: bool
+    notes: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
+
+
+def source_name(source: Source) -> str:
+    """The name of a source in messages and cards."""
+    return Path(source).name if isinstance(source, (str, Path)) else "the array"
+
+
+def read_end(source: Source, last: int, *, recent: int, max_side: int, form: SourceForm) -> SourceEnd:
+    """Read the end of every clip of a source, decoding no more than is asked for where the file allows it.
+
+    Args:
+        source: a path, array or tensor.
+        last: number of last frames in full size; fewer where the clips are shorter.
+        recent: number of last frames scaled down, at least ``last``.
+        max_side: longest side of the latter, in pixels.
+        form: how the values are to be understood.
+
+    Raises:
+        MediaError: if the source cannot be read.
+        ClipError: if an array is no clip, or its values do not fit.
+        ConfigError: if the layout does not fit.
+    """
+    if not isinstance(source, (str, Path)):
+        clips, value_range = clips_in_memory(source, form)
+        return _both_ends(clips[:, -recent:], last, max_side, value_range=value_range)
+    if is_array(Path(source)):
+        video = read_clips(
+            source,
+            last=recent,
+            layout=form.layout,
+            channels=form.accepted_channels,
+            value_range=form.value_range,
+        )
+        return _both_ends(video.clips, last, max_side, video.notes, video.value_range)
+    stream = open_frames(source, last=recent, layout=form.layout, value_range=form.value_range)
+    return _stream_end(stream, last, recent, max_side)
+
+
+def open_source(source: Source, form: SourceForm) -> OpenSource:
+    """Open all clips of a source side by side.
+
+    Raises:
+        MediaError: if the source cannot be read.
+        ClipError: if an array is no clip, or its values do not fit.
+        ConfigError: if the layout does not fit.
+    """
+    if not isinstance(source, (str, Path)):
+        clips, value_range = clips_in_memory(source, form)
+        return OpenSource(iter(clips.unbind(dim=1)), DEFAULT_FPS, True, value_range=value_range)
+    if is_array(Path(source)):
+        video = read_clips(source, layout=form.layout, channels=form.accepted_channels, value_range=form.value_range)
+        return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
+    stream = open_frames(source, layout=form.layout, value_range=form.value_range)
+    frames = (frame[None] for frame in stream.frames)
+    return OpenSource(frames, stream.fps, stream.steady, stream.notes, stream.value_range)
+
+
+def clips_in_memory(
+    source: NDArray[np.generic] | Tensor, form: SourceForm
+) -> tuple[Shaped[Tensor, "n t c h w"], ValueRange | None]:
+    """Clips ``(n, t, c, h, w)`` from an array or tensor, and the values that became 0 and 1.
+
+    Raises:
+        ClipError: if the shape is no clip's, the type has no known range, or floats are not finite or outside [0, 1].
+        ConfigError: if the layout does not fit.
+    """
+    array = source.detach().cpu().numpy() if isinstance(source, Tensor) else source
+    order = form.layout or _found_layout(array.shape, form)
+    if not set("thw") <= set(order) <= set(AXES) or len(order) != array.ndim or len(set(order)) != len(order):
+        raise ConfigError(f"The layout {order} does not name the {array.ndim} axes of the array {array.shape}.")
+    clips = arranged(array, order)
+    if 0 in clips.shape:
+        raise ClipError(f"The array holds no frames: its shape is {array.shape}.")
+    value_range = chosen_range(form.value_range, lambda: [clips])
+    return to_frames(clips, "The array", value_range), value_range
+
+
+def shrink_raw(frame: Shaped[Tensor, "c _h _w"], max_side: int) -> Shaped[Tensor, "c _h_small _w_small"]:
+    """A frame of a file with its longer side at most ``max_side`` pixels; type and range stay."""
+    height, width = frame.shape[-2:]
+    ratio = min(1.0, max_side / max(height, width))
+    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    return frame if size == (height, width) else resized(frame, size)
+
+
+def shrink_clips(clips: Shaped[Tensor, "n t c _h _w"], max_side: int) -> Shaped[Tensor, "n t c _h_small _w_small"]:
+    """Every frame of clips by :func:`shrink_raw`, one after the other, so that memory stays small."""
+    return torch.stack([torch.stack([shrink_raw(frame, max_side) for frame in clip]) for clip in clips])
+
+
+def _found_layout(shape: Sequence[int], form: SourceForm) -> str:
+    candidates = {3: ["thw"], 4: ["tchw", "thwc"], 5: ["ntchw", "nthwc"]}.get(len(shape), [])
+    accepted = form.accepted_channels
+    fitting = [order for order in candidates if "c" not in order or shape[order.index("c")] in accepted]
+    if not fitting:
+        raise ClipError(
+            f"An array of the shape {tuple(shape)} is no clip (t, h, w), (t, c, h, w), (n, t, c, h, w) or (t, h, w, c) "
+            f"with {' or '.join(map(str, accepted))} channels; reshape it, or give the layout, such as nthw."
+        )
+    return fitting[0]
+
+
+def _both_ends(
+    clips: Shaped[Tensor, "n p c h w"],
+    last: int,
+    max_side: int,
+    notes: tuple[str, ...] = (),
+    value_range: ValueRange | None = None,
+) -> SourceEnd:
+    return SourceEnd(clips[:, -last:], shrink_clips(clips, max_side), DEFAULT_FPS, True, notes, value_range)
+
+
+def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int) -> SourceEnd:
+    """Both ends in one pass; a video file or GIF whose last frames are gray gives one channel."""
+    frames: deque[Tensor] = deque(maxlen=last)
+    small: deque[Tensor] = deque(maxlen=recent)
+    for frame in stream.frames:
+        frames.append(frame)
+        small.append(shrink_raw(frame, max_side))
+    within = stream.gray_within
+    gray = within is not None and all(_is_gray(frame, within) for frame in frames)
+    full, shrunk = (_stack(part, gray)[None] for part in (frames, small))
+    return SourceEnd(full, shrunk, stream.fps, stream.steady, stream.notes, stream.value_range)
+
+
+def _is_gray(frame: Tensor, within: int) -> bool:
+    return len(frame) == 1 or int((frame.amax(dim=0) - frame.amin(dim=0)).max()) <= within
+
+
+def _stack(frames: Iterable[Tensor], gray: bool) -> Shaped[Tensor, "t c h w"]:
+    found = [to_gray(frame) if gray and len(frame) > 1 else frame for frame in frames]
+    channels = max(len(frame) for frame in found)
+    return torch.stack([frame.expand(channels, -1, -1) for frame in found])

@@ -1,0 +1,76 @@
+"""Events of a stream as sentences and as JSON: scene cuts, alarms, and the counts at the end."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from framepred.inference.stream import StreamStep
+from framepred.inference.surprise import Alarm
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """Something that happened in a stream.
+
+    Attributes:
+        kind: ``cut``, ``alarm`` or ``end``.
+        sentence: the event for a person.
+        fields: the event for a program; numbers, strings and lists.
+    """
+
+    kind: str
+    sentence: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The event as one line of JSON."""
+        return json.dumps({"event": self.kind, **self.fields})
+
+
+class StreamLog:
+    """Counts the frames, cuts and alarms of a stream and describes them.
+
+    Args:
+        source: the name of the source.
+        alarm: the threshold of surprise, if there is an alarm.
+        clock: seconds, for the rate.
+    """
+
+    def __init__(self, source: str, alarm: float | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._source = source
+        self._alarm = None if alarm is None else Alarm(alarm)
+        self._clock = clock
+        self._start = clock()
+        self._frames = self._alarms = self._cuts = 0
+
+    @property
+    def rate(self) -> float:
+        """Frames per second since the start."""
+        return self._frames / max(self._clock() - self._start, 1e-9)
+
+    def add(self, step: StreamStep) -> list[StreamEvent]:
+        """Count a frame, and return the events at it."""
+        self._frames += 1
+        where = {"frame": step.index, "time": step.time}
+        events = []
+        if step.cut:
+            self._cuts += 1
+            sentence = f"Scene cut at frame {step.index}, {step.time:.2f} s: the state is reset."
+            events.append(StreamEvent("cut", sentence, where))
+        if self._alarm is not None and self._alarm.triggers(step.surprise):
+            self._alarms += 1
+            sentence = f"Alarm at frame {step.index}, {step.time:.2f} s: surprise {step.surprise:.1f}."
+            events.append(StreamEvent("alarm", sentence, where | {"mse": step.mse, "surprise": step.surprise}))
+        return events
+
+    def end(self, files: Sequence[Path] = ()) -> StreamEvent:
+        """Describe the whole stream, with the files that were written."""
+        rate, written = self.rate, [str(path) for path in files if self._frames]
+        counts = {"frames": self._frames, "alarms": self._alarms, "cuts": self._cuts}
+        listed = ", ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items())
+        sentence = "\n".join([f"{self._source}: {listed}; {rate:.1f} frames a second.", *written])
+        fields = {"source": self._source, **counts, "frames_per_second": rate, "files": written}
+        return StreamEvent("end", sentence, fields)

@@ -1,0 +1,172 @@
+"""Restore the missing frames of a video window by window, so that memory does not grow with its length."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise, tee
+from typing import NamedTuple, TypeAlias
+
+import torch
+
+from framepred.clips import RawFrame, from_unit, to_unit
+from framepred.errors import ClipError
+from framepred.inference.devices import device_of
+from framepred.inference.missing import MAX_GAP, check_within
+from framepred.inference.scenes import iter_cuts
+from framepred.restorer import Restorer
+
+WINDOW = 16
+"""Frames that are restored at a time; more where a gap is longer."""
+
+MARGIN = 8
+"""Observed frames on each side of these that a window includes."""
+
+
+class MarkedFrame(NamedTuple):
+    """A frame and whether it is missing.
+
+    Attributes:
+        frame: ``(b, c, h, w)``; of a missing frame only shape and type matter.
+        missing: whether it is to be rebuilt.
+        scene: number of its scene, from 0; frames are never blended across scenes.
+    """
+
+    frame: RawFrame
+    missing: bool
+    scene: int = 0
+
+
+Piece: TypeAlias = Sequence[MarkedFrame]
+
+
+def mark(frames: Iterable[RawFrame], missing: frozenset[int]) -> Iterator[MarkedFrame]:
+    """Each frame, marked by whether its number, counted from 0, is among the missing ones.
+
+    Raises:
+        ConfigError: at the end, if there are numbers beyond it.
+    """
+    count = 0
+    for count, frame in enumerate(frames, start=1):
+        yield MarkedFrame(frame, count - 1 in missing)
+    check_within(missing, count)
+
+
+def upsample(frames: Iterable[MarkedFrame], factor: int) -> Iterator[MarkedFrame]:
+    """The frames at ``factor`` times the frame rate: ``factor`` − 1 are missing between each two."""
+    last = None
+    for frame in frames:
+        if last is not None:
+            yield from [MarkedFrame(last, True)] * (factor - 1)
+        yield frame
+        last = frame.frame
+
+
+def number_scenes(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
+    """The same frames with the numbers of their scenes, found in the observed frames.
+
+    A gap across a cut is divided: its first half belongs to the scene before, its second half to the scene after.
+
+    Args:
+        frames: the frames of one clip, each ``(1, c, h, w)``.
+    """
+    scene = 0
+    gap: list[MarkedFrame] = []
+    for frame, cut in _with_cuts(frames):
+        if frame.missing:
+            gap.append(frame)
+            continue
+        for number, each in enumerate(gap):
+            yield each._replace(scene=scene + (cut and 2 * number >= len(gap)))
+        scene += cut
+        yield frame._replace(scene=scene)
+        gap = []
+    for each in gap:
+        yield each._replace(scene=scene)
+
+
+def _with_cuts(frames: Iterable[MarkedFrame]) -> Iterator[tuple[MarkedFrame, bool]]:
+    """Each frame, and whether a scene begins with it."""
+    original, copy = tee(frames)
+    cuts = iter_cuts(frame.frame[0] for frame in copy if not frame.missing)
+    for frame in original:
+        yield frame, not frame.missing and next(cuts)
+
+
+def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[RawFrame]:
+    """The frames in order, on the CPU, of their type: observed ones unchanged, missing ones rebuilt.
+
+    Each scene is restored by itself.
+
+    Args:
+        net: the restorer, on the device where it is to run.
+        frames: the frames of one clip, or of several side by side as a batch that has the same scenes.
+
+    Raises:
+        ClipError: if a scene has no observed frame, or more than ``MAX_GAP`` frames are missing in a row.
+    """
+    net.eval()
+    for _, scene in groupby(frames, key=lambda frame: frame.scene):
+        for before, here, after in _with_neighbours(_pieces(scene)):
+            if any(frame.missing for frame in here):
+                yield from _rebuild(net, _end(before), here, _begin(after))
+            else:
+                yield from (frame.frame for frame in here)
+
+
+def restore_by_each(
+    nets: Sequence[Restorer], frames: Iterable[MarkedFrame]
+) -> Iterator[tuple[MarkedFrame, list[RawFrame]]]:
+    """Each marked frame, and the frame as each of the restorers gives it; see :func:`restore_frames`."""
+    original, *copies = tee(frames, len(nets) + 1)
+    versions = [restore_frames(net, copy) for net, copy in zip(nets, copies, strict=True)]
+    for frame, *restored in zip(original, *versions, strict=True):
+        yield frame, restored
+
+
+def _pieces(frames: Iterable[MarkedFrame]) -> Iterator[list[MarkedFrame]]:
+    """The scene in pieces, each ending with an observed frame and holding enough of them to be another's margin."""
+    piece: list[MarkedFrame] = []
+    observed = gap = 0
+    for frame in frames:
+        piece.append(frame)
+        observed, gap = (observed, gap + 1) if frame.missing else (observed + 1, 0)
+        if gap > MAX_GAP:
+            raise ClipError(f"More than {MAX_GAP} frames in a row are missing; cut the video there.")
+        if len(piece) >= WINDOW and observed >= MARGIN and gap == 0:
+            yield piece
+            piece, observed = [], 0
+    if piece:
+        yield piece
+
+
+def _with_neighbours(pieces: Iterable[list[MarkedFrame]]) -> Iterator[tuple[Piece, Piece, Piece]]:
+    """Each piece with the one before and the one after; empty where there is none."""
+    before: Piece = ()
+    for here, after in pairwise(_ended(pieces)):
+        yield before, here, after
+        before = here
+
+
+def _ended(pieces: Iterable[list[MarkedFrame]]) -> Iterator[Piece]:
+    yield from pieces
+    yield ()
+
+
+def _begin(piece: Piece) -> Piece:
+    """The first frames of a piece, up to ``MARGIN`` observed ones."""
+    observed = [index for index, frame in enumerate(piece) if not frame.missing]
+    return piece[: observed[MARGIN - 1] + 1] if len(observed) >= MARGIN else piece
+
+
+def _end(piece: Piece) -> Piece:
+    """The last frames of a piece, from ``MARGIN`` observed ones on."""
+    return _begin(piece[::-1])[::-1]
+
+
+@torch.inference_mode()
+def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterator[RawFrame]:
+    window = [*before, *here, *after]
+    device = device_of(net)
+    missing = torch.tensor([frame.missing for frame in window], device=device)
+    clips = to_unit(torch.stack([frame.frame for frame in window], dim=1).to(device))
+    restored = net.restore(clips, missing).cpu()[:, len(before) : len(before) + len(here)]
+    for frame, rebuilt in zip(here, restored.unbind(dim=1), strict=True):
+        yield from_unit(rebuilt, frame.frame.dtype) if frame.missing else frame.frame

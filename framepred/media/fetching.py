@@ -1,0 +1,108 @@
+"""Bring what has no path of its own, standard input, named pipes and addresses, into temporary files."""
+
+import atexit
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import IO
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from framepred.errors import MediaError
+from framepred.media.formats import check_input, file_of_url, is_pipe, is_standard_input, is_url, url_of
+
+MAX_FETCHED_BYTES = 8 * 1024**3
+"""Bytes that are copied to the temporary folder at most: several hours of HD video."""
+
+MAX_FETCH_SECONDS = 1800.0
+"""Seconds that copying may take; a live stream over HTTP has no end of its own."""
+
+_SILENCE_SECONDS = 10.0  # without data before a connection is given up
+_CHUNK_BYTES = 1 << 20
+
+
+def local_path(source: str | Path) -> Path:
+    """The path of a source on this machine.
+
+    Standard input, named pipes and addresses are copied to a temporary file once per process, so that they can be read
+    more than once; it is removed when the process ends.
+
+    Args:
+        source: see :func:`framepred.media.formats.check_input`.
+
+    Raises:
+        MediaError: if it cannot be read, or is larger than ``MAX_FETCHED_BYTES``.
+    """
+    path = check_input(source)
+    if is_standard_input(path):
+        return _fetched("standard input")
+    if is_url(path):
+        # The original spelling: a Path joins slashes within an address.
+        return _fetched(str(source) if file_of_url(url_of(source)) is None and "://" in str(source) else url_of(path))
+    return _fetched(str(path.absolute())) if is_pipe(path) else path
+
+
+@cache
+def _fetched(name: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="framepred-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    target = folder / _file_name(name)
+    with _opened(name) as stream, target.open("wb") as file:
+        _copy(name, stream, file)
+    if target.stat().st_size == 0:
+        raise MediaError(f"{name} ended without a byte; check what writes to it.")
+    return target
+
+
+def _file_name(name: str) -> str:
+    if not is_url(name):
+        return "video"
+    base = Path(unquote(urlsplit(name).path)).name
+    return base if base and base not in (".", "..") else "video"
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    if name == "standard input":
+        yield sys.stdin.buffer
+    elif is_url(name):
+        with closing(_response(name)) as response:
+            yield response
+    else:
+        with Path(name).open("rb") as pipe:
+            yield pipe
+
+
+def _response(url: str) -> IO[bytes]:
+    try:
+        # urllib follows redirects to http, https and ftp only.
+        response: IO[bytes] = urlopen(Request(url, headers={"User-Agent": "framepred"}), timeout=_SILENCE_SECONDS)
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise MediaError(f"{url} cannot be opened ({reason}); check the address and the network.") from error
+    return response
+
+
+def _copy(name: str, stream: IO[bytes], file: IO[bytes]) -> None:
+    count, end = 0, time.monotonic() + MAX_FETCH_SECONDS
+    while chunk := _read(name, stream):
+        count += len(chunk)
+        if count > MAX_FETCHED_BYTES or time.monotonic() > end:
+            raise MediaError(
+                f"{name} goes on after {count / 1e9:.1f} GB and has no end in sight; record a part of it first, or "
+                "follow it with stream."
+            )
+        file.write(chunk)
+
+
+def _read(name: str, stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(_CHUNK_BYTES)
+    except OSError as error:
+        raise MediaError(f"{name} broke off ({error}); try again.") from error

@@ -1,0 +1,181 @@
+"""Picture files that are clips: TIFF of several pages (plain, ImageJ, OME), GIF, animated PNG and animated WebP."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from framepred.errors import MediaError
+from framepred.media.failures import reading
+from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
+from framepred.media.headers import tiff_pages
+from framepred.media.images import kind_of, page_pixels
+from framepred.media.limits import check_pixels
+from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
+
+GIF_TICK_MS = 10
+"""Milliseconds that the durations of a GIF are counted in."""
+
+_BROWSER_MS = 100  # browsers show frames of 0 and of 1 tick that long
+_TIFF = (".tif", ".tiff")
+_DESCRIPTION = 270  # the TIFF tag ImageDescription
+_IMAGEJ_ORDER = "XYCZT"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The frames of a picture file.
+
+    Attributes:
+        path: the file.
+        groups: for each frame the numbers of its pages; several pages are the channels of one frame.
+        fps: mean number of frames per second.
+        steady: whether all frames last equally long.
+        notes: one sentence for each property of the file that a viewer should know.
+    """
+
+    path: Path
+    groups: Sequence[Sequence[int]]
+    fps: float = DEFAULT_FPS
+    steady: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_tiff(self) -> bool:
+        """Whether the file is a TIFF, whose pages state their channels; animations are RGB."""
+        return self.path.suffix.lower() in _TIFF
+
+
+def survey_pages(path: Path) -> Pages:
+    """Find the frames of a picture file.
+
+    Raises:
+        MediaError: if the file is damaged, or a TIFF holds times and depths at once.
+    """
+    with reading(path, kind_of(path)):
+        return _survey_tiff(path) if path.suffix.lower() in _TIFF else _survey_animation(path)
+
+
+def read_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
+    """The values of some frames as they are stored, ``(c, h, w)``.
+
+    Args:
+        pages: the file.
+        frames: rising numbers.
+
+    Raises:
+        MediaError: if a frame is damaged.
+    """
+    path = pages.path
+    with reading(path, kind_of(path)), Image.open(path) as image:
+        for number in frames:
+            channels = []
+            for page in pages.groups[number]:
+                image.seek(page)
+                channels.append(page_pixels(image, path, page) if pages.is_tiff else _composed(image, path))
+            yield np.concatenate(channels) if len(channels) > 1 else channels[0]
+
+
+def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = None) -> FrameStream:
+    """The frames of a picture file as a clip; animations are uint8 RGB, a TIFF has the type and channels it states.
+
+    Args:
+        path: the file.
+        last: give at most this many frames at the end.
+        value_range: the values that become 0 and 1, for a TIFF; see :class:`ValueRange`.
+
+    Raises:
+        MediaError: if the file is damaged; while reading, if its frames differ in size.
+        ClipError: while reading, if values are not finite or have no known range.
+    """
+    pages = survey_pages(path)
+    count = len(pages.groups)
+    frames = range(0 if last is None else max(0, count - last), count)
+    chosen = chosen_range(value_range, lambda: read_pages(pages, frames)) if pages.is_tiff else None
+    return FrameStream(
+        frames=_alike(pages, frames, chosen),
+        fps=pages.fps,
+        steady=pages.steady,
+        gray_within=None if pages.is_tiff else 0,
+        notes=pages.notes,
+        value_range=chosen,
+    )
+
+
+def _alike(pages: Pages, frames: range, value_range: ValueRange | None) -> Iterator[Tensor]:
+    shape = None
+    for pixels in read_pages(pages, frames):
+        shape = shape or pixels.shape
+        if pixels.shape != shape:
+            raise MediaError(
+                f"{pages.path} holds pages of {shape[2]}×{shape[1]} and of {pixels.shape[2]}×{pixels.shape[1]} pixels "
+                "or of different channels; keep pages of one kind."
+            )
+        yield to_frames(pixels, pages.path, value_range, "chw")
+
+
+def _survey_animation(path: Path) -> Pages:
+    with Image.open(path) as image:
+        check_pixels(path, *image.size)
+        first = 1 if image.info.get("default_image") else 0  # of an animated PNG: a picture for other readers
+        numbers = range(first, getattr(image, "n_frames", 1))
+        durations = []
+        for number in numbers:
+            image.seek(number)
+            duration = float(image.info.get("duration", 0) or 0)
+            durations.append(duration if duration > GIF_TICK_MS else _BROWSER_MS)
+    steady = max(durations) - min(durations) <= GIF_TICK_MS
+    return Pages(path, [[number] for number in numbers], 1000 * len(durations) / sum(durations), steady)
+
+
+def _composed(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    check_pixels(path, *image.size)
+    return np.ascontiguousarray(on_black(np.asarray(image.convert("RGBA")), axis=-1).transpose(2, 0, 1))
+
+
+def _survey_tiff(path: Path) -> Pages:
+    pages = tiff_pages(path)
+    with Image.open(path) as image:
+        check_pixels(path, *image.size)
+        tags: Any = getattr(image, "tag_v2", {})
+        description = str(tags.get(_DESCRIPTION, ""))
+    order, sizes = _stated_axes(description)
+    stated = sizes["C"] * sizes["Z"] * sizes["T"]
+    if stated > 1 and len(pages) == 1 and description.startswith("ImageJ="):
+        raise MediaError(f"{path} states {stated} pictures but has one page; save it as OME-TIFF or BigTIFF.")
+    if stated != len(pages):
+        return Pages(path, [[page] for page in pages])
+    if sizes["Z"] > 1 and sizes["T"] > 1:
+        raise MediaError(
+            f"{path} holds {sizes['T']} times of {sizes['Z']} depths; save one depth or a projection over the depths."
+        )
+    axes = order[:1:-1]  # the last one changes slowest
+    grid = np.array(pages).reshape([sizes[axis] for axis in axes]).transpose([axes.index(axis) for axis in "TZC"])
+    notes: tuple[str, ...] = ()
+    if sizes["Z"] > 1:
+        notes = (f"{path} states that its {sizes['Z']} pages are depths, not times; they are read as frames.",)
+    return Pages(path, grid.reshape(-1, sizes["C"]).tolist(), notes=notes)
+
+
+def _stated_axes(description: str) -> tuple[str, dict[str, int]]:
+    """Order of the axes and numbers of channels, depths and times, as ImageJ and OME write them; 1 where unknown."""
+    sizes = {"C": 1, "Z": 1, "T": 1}
+    if description.startswith("ImageJ="):
+        for axis, name in {"C": "channels", "Z": "slices", "T": "frames"}.items():
+            found = re.search(rf"^{name}=(\d{{1,9}})\s*$", description, re.MULTILINE)
+            sizes[axis] = max(1, int(found[1])) if found else 1
+        return _IMAGEJ_ORDER, sizes
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", description)
+    order = pixels and re.search(r'DimensionOrder="(XY[CZT]{3})"', pixels[0])
+    if not pixels or not order or set(order[1]) != set("XYCZT"):
+        return _IMAGEJ_ORDER, sizes
+    for axis in sizes:
+        found = re.search(rf'Size{axis}="(\d{{1,9}})"', pixels[0])
+        sizes[axis] = max(1, int(found[1])) if found else 1
+    return order[1], sizes

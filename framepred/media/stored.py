@@ -1,0 +1,194 @@
+"""HDF5 files (also NetCDF-4) and zarr stores, opened so that nothing in them reaches other files or runs code."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framepred.errors import MediaError
+from framepred.media.failures import reading
+from framepred.media.formats import ZARR
+from framepred.media.limits import check_bytes
+
+AXES = "ntchw"
+"""The axes of clips in memory: clip, time, channel, height, width."""
+
+Choose = Callable[[Path, dict[str, tuple[int, ...]]], str]
+"""Picks one of several arrays by their names and shapes."""
+
+_MAX_ARRAYS = 10_000  # named in one file; bounds the walk through a damaged one
+
+# Codecs of zarr whose decoding only moves bytes. Others are refused: numcodecs' pickle codec runs code.
+_SAFE_CODECS = frozenset(
+    {
+        "blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2", "shuffle", "delta", "fixedscaleoffset", "bitround",
+        "quantize", "astype", "packbits", "crc32", "crc32c", "adler32", "fletcher32", "bytes", "endian", "transpose",
+        "sharding_indexed",
+    }
+)  # fmt: skip
+
+
+def arranged(array: NDArray[Any], order: str) -> NDArray[Any]:
+    """A view ``(n, t, c, h, w)`` of an array whose axes are in ``order``; missing ones get the length 1."""
+    array = array.transpose([order.index(axis) for axis in AXES if axis in order])
+    return np.expand_dims(array, [position for position, axis in enumerate(AXES) if axis not in order])
+
+
+class StoredArray:
+    """An array on disk, viewed as ``(n, t, c, h, w)``; indexing with slices reads only that part.
+
+    Packed values of NetCDF (``scale_factor``, ``add_offset``, ``_FillValue``; CF conventions, 8.1) are unpacked to
+    floats, with NaN for the fill value.
+
+    Args:
+        source: an HDF5 data set or a zarr array.
+        order: the order of its axes.
+        path: where it lies.
+    """
+
+    def __init__(self, source: Any, order: str, path: Path) -> None:
+        self._source = source
+        self._order = order
+        self._path = path
+        self._packing = _packing(source)
+        self.dtype = np.dtype(np.float32) if self._packing else np.dtype(source.dtype)
+        lengths = dict(zip(order, source.shape, strict=True))
+        self.shape = tuple(int(lengths.get(axis, 1)) for axis in AXES)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, wanted: slice | tuple[slice, ...]) -> NDArray[Any]:
+        given = wanted if isinstance(wanted, tuple) else (wanted,)
+        parts = dict(zip(AXES, given, strict=False))
+        stored = [slice(*parts.get(axis, slice(None)).indices(self.shape[AXES.index(axis)])) for axis in self._order]
+        count = math.prod(len(range(part.start, part.stop, part.step)) for part in stored)
+        check_bytes(self._path, count * np.dtype(self._source.dtype).itemsize)
+        with reading(self._path, "a file of arrays"):
+            values = _unpacked(np.asarray(self._source[tuple(stored)]), self._packing)
+        view = arranged(values, self._order)
+        missing = [slice(None) if axis in self._order else parts.get(axis, slice(None)) for axis in AXES]
+        return view[tuple(missing)]
+
+
+def open_stored(path: Path, choose: Choose) -> Any:
+    """The data set of an HDF5 file or the array of a zarr store.
+
+    Args:
+        path: the file or folder.
+        choose: picks one of several arrays.
+
+    Raises:
+        MediaError: if the library for it is missing, the file is damaged, or it refers to something outside itself.
+    """
+    return _open_zarr(path, choose) if path.suffix.lower() == ZARR else _open_hdf5(path, choose)
+
+
+def _open_hdf5(path: Path, choose: Choose) -> Any:
+    h5py = _library("h5py", path)
+    with reading(path, "an HDF5 file"):
+        file = h5py.File(path, "r")
+        found = dict(_data_sets(h5py, path, file))
+        data = found[choose(path, {name: tuple(entry.shape) for name, entry in found.items()})]
+        if data.external or data.is_virtual:
+            raise _outside(path, f"the pixels of {data.name}")
+        _check_chunk(path, data.chunks, data.dtype)
+        return data
+
+
+def _data_sets(h5py: ModuleType, path: Path, group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The data sets with values in a group and the groups below it."""
+    for count, name in enumerate(group):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise _outside(path, f"{prefix}{name}")
+        if isinstance(link, h5py.SoftLink) or count >= _MAX_ARRAYS:
+            continue  # what it names is listed under its own name
+        entry = group[name]
+        if isinstance(entry, h5py.Dataset) and entry.shape is not None:
+            yield prefix + name, entry
+        elif isinstance(entry, h5py.Group) and depth < len(AXES):
+            yield from _data_sets(h5py, path, entry, f"{prefix}{name}/", depth + 1)
+
+
+def _open_zarr(path: Path, choose: Choose) -> Any:
+    zarr = _library("zarr", path)
+    with reading(path, "a zarr store"):
+        _check_inside(path)
+        store = zarr.open(path, mode="r")
+        if not hasattr(store, "dtype"):
+            found = dict(sorted(store.arrays()))
+            store = found[choose(path, {name: tuple(array.shape) for name, array in found.items()})]
+        for codec in _codecs(store.metadata.to_dict()):
+            if codec.lower().removeprefix("numcodecs.") not in _SAFE_CODECS:
+                raise MediaError(f"{path} is coded with {codec}, which is not allowed; save it with blosc or zstd.")
+        _check_chunk(path, store.chunks, store.dtype)
+        return store
+
+
+def _codecs(metadata: Any) -> Iterator[str]:
+    """The names of all codecs in the metadata of an array, also of those within shards."""
+    for key, value in metadata.items() if isinstance(metadata, dict) else ():
+        if key in ("codecs", "index_codecs", "filters", "compressor", "configuration"):
+            entries = value if isinstance(value, (list, tuple)) else [value]
+            for entry in entries:
+                plain = entry.get_config() if hasattr(entry, "get_config") else entry
+                plain = plain.to_dict() if hasattr(plain, "to_dict") else plain
+                if isinstance(plain, dict):
+                    name = plain.get("name", plain.get("id"))
+                    yield from [str(name)] if name is not None else []
+                    yield from _codecs(plain)
+
+
+def _check_inside(store: Path) -> None:
+    """Refuse links in a store that lead out of it."""
+    root = store.resolve()
+    for folder, folders, files in os.walk(store):
+        for name in (*folders, *files):
+            entry = Path(folder) / name
+            if entry.is_symlink() and not entry.resolve().is_relative_to(root):
+                raise _outside(store, str(entry.relative_to(store)))
+
+
+def _check_chunk(path: Path, chunk: tuple[int, ...] | None, dtype: np.dtype[Any]) -> None:
+    """Refuse chunks too large to be decoded."""
+    check_bytes(path, math.prod(chunk or ()) * np.dtype(dtype).itemsize)
+
+
+def _outside(path: Path, name: str) -> MediaError:
+    return MediaError(f"{path} refers to another file for {name}; copy the values into the file itself.")
+
+
+def _packing(source: Any) -> dict[str, float]:
+    attributes = getattr(source, "attrs", {})
+    found = {}
+    for name in ("scale_factor", "add_offset", "_FillValue"):
+        if name in attributes:
+            value = np.asarray(attributes[name])
+            if value.size == 1 and value.dtype.kind in "iuf":
+                found[name] = float(value.reshape(()))
+    kind = np.dtype(source.dtype).kind
+    packed = kind in "iu" and ("scale_factor" in found or "add_offset" in found)
+    return found if packed or (kind == "f" and "_FillValue" in found) else {}
+
+
+def _unpacked(values: NDArray[Any], packing: dict[str, float]) -> NDArray[Any]:
+    if not packing or values.dtype.kind not in "iuf":
+        return values
+    filled = values == packing["_FillValue"] if "_FillValue" in packing else np.zeros(values.shape, bool)
+    scaled = values * packing.get("scale_factor", 1.0) + packing.get("add_offset", 0.0)
+    return np.where(filled, np.nan, scaled).astype(np.float32)
+
+
+def _library(name: str, path: Path) -> ModuleType:
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise MediaError(
+            f"{path} is read by {name}, which is not installed; pip install 'framepred[{name}]'."
+        ) from error

@@ -1,0 +1,217 @@
+"""Ranges of values: which numbers of a file stand for 0 and 1, and the way back."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from framepred.errors import ClipError, ConfigError
+
+_BIT_DEPTHS = (8, 10, 12, 14, 16)  # of cameras and detectors
+LITTLE = 1 / 8
+"""Part of the range below which values are said to use little of it."""
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The values of a file that stand for 0 and for 1, such as -32 and 60 dBZ, or 0 and 4095 of a 12-bit camera.
+
+    Attributes:
+        low: the value that becomes 0.
+        high: the value that becomes 1; above ``low``.
+
+    Raises:
+        ConfigError: if the two are not finite numbers in this order.
+
+    >>> celsius = ValueRange(-20, 30)
+    >>> celsius.to_unit(torch.tensor([-20.0, 5.0, 30.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    >>> celsius.from_unit(torch.tensor([0.5]))
+    tensor([5.])
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+            raise ConfigError(
+                f"A range of values is two finite numbers, the lower one first, not {self.low:g} and {self.high:g}."
+            )
+
+    def to_unit(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Scale values to float32 in [0, 1]; those outside the range are clamped."""
+        scaled = (values.double() - self.low) / (self.high - self.low)
+        return scaled.clamp(0, 1).float()
+
+    def from_unit(self, frames: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Scale floats in [0, 1] back to the values of the file, as float32."""
+        return (frames.double() * (self.high - self.low) + self.low).float()
+
+    def to_json(self) -> dict[str, float]:
+        """The range as numbers for a JSON file."""
+        return {"low": self.low, "high": self.high}
+
+    @classmethod
+    def from_json(cls, entry: dict[str, float]) -> "ValueRange":
+        """The range that :meth:`to_json` wrote.
+
+        Raises:
+            ConfigError: if it is no such entry.
+        """
+        try:
+            return cls(float(entry["low"]), float(entry["high"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"A range of values has the entries low and high, not {entry}.") from error
+
+
+RangeChoice: TypeAlias = "ValueRange | Literal['auto'] | None"
+"""A stated range; ``auto`` for the one that the values suggest; None for the range that the type states."""
+
+
+def parse_range(text: str) -> "ValueRange | Literal['auto']":
+    """A range as users write it: ``auto``, or two numbers such as ``-32,60``.
+
+    Raises:
+        ConfigError: if it is neither.
+
+    >>> parse_range("0,4095")
+    ValueRange(low=0.0, high=4095.0)
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"A range of values is auto or two numbers such as 0,4095, not {text}.") from error
+    return ValueRange(low, high)
+
+
+def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:
+    """The range that the lowest and the highest value of a source suggest.
+
+    Args:
+        low: the lowest value.
+        high: the highest value.
+        dtype: the type that they are stored in.
+
+    Returns:
+        None where the type states the range: uint8, booleans, and floats within [0, 1]. For integers from 0 on, the
+        bit depth of a camera that holds them; otherwise the values themselves.
+    """
+    if dtype.kind == "b" or dtype == np.uint8 or (dtype.kind == "f" and low >= 0 and high <= 1):
+        return None
+    if dtype.kind in "ui" and low >= 0:
+        white = next((float(2**bits - 1) for bits in _BIT_DEPTHS if high < 2**bits), high)
+        return ValueRange(0.0, white)
+    return ValueRange(low, high if high > low else low + 1)
+
+
+def check_finite(array: NDArray[Any], name: object, axes: str = "ntchw") -> None:
+    """Refuse values that are not finite.
+
+    Args:
+        array: the values.
+        name: where they come from.
+        axes: one letter for each axis, as in the names of layouts.
+
+    Raises:
+        ClipError: if there are any: the sentence says where the first is, and how many there are.
+    """
+    if array.dtype.kind not in "fc" or bool(np.isfinite(array).all()):
+        return
+    wrong = ~np.isfinite(array)
+    first = np.unravel_index(int(wrong.argmax()), array.shape)
+    named = {"n": "clip", "t": "frame", "c": "channel", "h": "row", "w": "column"}
+    where = ", ".join(
+        f"{named[axis]} {index}" for axis, index, length in zip(axes, first, array.shape, strict=True)
+        if length > 1 or axis in "thw"
+    )  # fmt: skip
+    raise ClipError(
+        f"{name} holds values that are not finite (NaN or infinite), {float(wrong.mean()):.3%} of those read, the "
+        f"first at {where}; fill them, for instance with numpy.nan_to_num."
+    )
+
+
+def little_used(frames: Shaped[Tensor, "..."], name: object) -> tuple[str, ...]:
+    """A sentence if frames use only a small part of the range that their type states.
+
+    Args:
+        frames: uint8, uint16 or floats in [0, 1].
+        name: where they come from.
+    """
+    white = {torch.uint8: 255.0, torch.uint16: 65535.0}.get(frames.dtype, 1.0)
+    values = frames.numpy()
+    low, high = float(values.min()), float(values.max())
+    if high - low >= LITTLE * white or low == high:
+        return ()
+    return (
+        f"{name} uses only the values {low:.4g} to {high:.4g} of 0 to {white:g}, so details are hard to tell apart; "
+        "if its range is smaller, state it, such as 0,4095 for 12 bits.",
+    )
+
+
+def to_frames(
+    array: NDArray[Any], name: object, value_range: ValueRange | None = None, axes: str = "ntchw"
+) -> Shaped[Tensor, "..."]:
+    """Copy the values of a file into a tensor: uint8, uint16, or float32 in [0, 1].
+
+    Args:
+        array: the values, of any type of numbers.
+        name: where they come from, for messages.
+        value_range: the range that becomes [0, 1]; None for the one that the type states.
+        axes: one letter for each axis, for messages.
+
+    Raises:
+        ClipError: if values are not finite, or without ``value_range`` their range is unknown.
+    """
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind not in "buif":
+        raise ClipError(f"{name} holds {array.dtype} values; save numbers: uint8, uint16 or floats.")
+    check_finite(array, name, axes)
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8) * 255
+    if value_range is not None:
+        wide = array.astype(np.float64 if array.dtype.kind in "ui" else array.dtype)
+        return value_range.to_unit(torch.from_numpy(np.array(wide, order="C")))
+    if array.dtype.kind == "f":
+        array = _checked_floats(array, name)
+    elif array.dtype not in (np.uint8, np.uint16):
+        raise ClipError(f"{name} holds {array.dtype} values, whose range is unknown; state it, such as -32,60.")
+    return torch.from_numpy(np.array(array, order="C"))
+
+
+def _checked_floats(array: NDArray[Any], name: object) -> NDArray[np.float32]:
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 1:
+        raise ClipError(
+            f"{name} holds floats from {low:.4g} to {high:.4g} but without a stated range they must lie in [0, 1]; "
+            f"state it, such as {low:.4g},{high:.4g}, or scale them."
+        )
+    return np.asarray(array, dtype=np.float32)
+
+
+def extent(arrays: Iterable[NDArray[Any]]) -> tuple[float, float, np.dtype[Any]]:
+    """The lowest and the highest finite value of arrays, at least one, and the widest of their types."""
+    low, high, dtype = np.inf, -np.inf, np.dtype(bool)
+    for array in arrays:
+        values = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+        if values.size and array.dtype.kind in "buif":
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            dtype = np.promote_types(dtype, array.dtype)
+    return (low, high, dtype) if low <= high else (0.0, 0.0, dtype)
+
+
+def chosen_range(choice: RangeChoice, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
+    """The range that a choice means.
+
+    Args:
+        choice: a range, ``auto`` or None.
+        arrays: gives the values of the source, which are looked at for ``auto`` only.
+    """
+    return suggested_range(*extent(arrays())) if choice == "auto" else choice
