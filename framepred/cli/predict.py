@@ -22,7 +22,7 @@ from framepred.cli.options import (
     pick_device,
 )
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.formats import check_input, check_output, is_folder_of_clips
+from framepred.media.formats import check_input, check_output, input_stem, is_folder_of_clips
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +82,7 @@ def predict(
         output = _check_new_folder(output or Path(f"{source.resolve().name}-predicted"))
     else:
         source = check_input(source)
-        output = check_output(output or Path(f"{source.stem}-predicted.mp4"))
+        output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"))
 
     from rich.console import Console
 
@@ -137,6 +137,8 @@ class _Job:
             )
         if not video.steady:
             self.console.print(f"The frame rate of {source} varies; its mean, {video.fps:.3g}, is written.")
+        for note in video.notes:
+            self.console.print(note)
         clips = self._of_last_scene(clips, source)
         net = ScaledForecaster(self._adapted(source, clips), self.max_side)
         predicted = self._predicted(net, clips.context)

@@ -77,6 +77,8 @@ def stream(
         files += [film(output, player.fps, frames, alarm)] if output else []
         if not player.steady:
             console.print(f"The frame rate of {source} varies; its mean, {player.fps:.3g}, gives the times.")
+        for note in player.notes:
+            console.print(note)
         report = _Report(source, bell, max_side, as_json, console)
         with closing(record(follow(follower, player), files)) as steps, _rate_shown(console, report):
             for number, moment, step in steps:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from framepred.errors import MediaError
-from framepred.media.formats import IMAGES, INPUTS, ZARR, frame_files, natural_key
+from framepred.media.formats import ZARR, frame_files, is_clip_file, natural_key
 
 _DATE = 10_000_000  # numbers as large as this in file names are dates, not counts
 
@@ -31,12 +31,12 @@ def _walk(root: Path) -> Iterator[Path | str]:
     closed: list[OSError] = []
     for folder, below, names in os.walk(root, onerror=closed.append, followlinks=True):
         here = Path(folder)
-        if any(Path(name).suffix.lower() in IMAGES for name in _shown(names)):
+        if frame_files(here):
             yield here
         for name in _shown(names):
             if (here / name).is_symlink() and not (here / name).exists():
                 yield f"{here / name} is a symbolic link that leads nowhere; mend or remove it."
-            elif Path(name).suffix.lower() in INPUTS:
+            elif is_clip_file(here / name):
                 yield here / name
         stores = [name for name in _shown(below) if Path(name).suffix.lower() == ZARR]
         yield from (here / name for name in stores)

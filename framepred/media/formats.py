@@ -70,6 +70,14 @@ def is_standard_input(source: str | Path) -> bool:
     return str(source) == STANDARD_INPUT
 
 
+def input_stem(source: str | Path) -> str:
+    """A name for what is made of a source: its file name without the suffix; ``stdin`` for ``-``."""
+    if is_standard_input(source):
+        return "stdin"
+    name = urlsplit(url_of(source)).path if is_url(source) else str(source)
+    return Path(name).stem or "video"
+
+
 def is_pipe(path: str | Path) -> bool:
     """Whether a path is a named pipe, or a device such as ``/dev/stdin`` that is connected to a pipe."""
     try:

@@ -128,6 +128,7 @@ def _survey_animation(path: Path) -> Pages:
         durations = []
         for number in numbers:
             image.seek(number)
+            image.load()  # WebP states the duration only then
             duration = float(image.info.get("duration", 0) or 0)
             durations.append(duration if duration > GIF_TICK_MS else _BROWSER_MS)
     steady = max(durations) - min(durations) <= GIF_TICK_MS
