@@ -104,9 +104,7 @@ ZOO = [
     Sample("h264-without-times.avi", "libx264", options=_B_FRAMES),
     Sample("h264.flv", "libx264", options={"bf": "2", "g": "12"}, more=_LONG),
     Sample("h264.3gp", "libx264", options={"g": "12"}),
-    Sample(
-        "hevc-hdr-pq.mp4", "libx265", "yuv420p10le", _HEVC, {"color_trc": 16} | _BT2020
-    ),
+    Sample("hevc-hdr-pq.mp4", "libx265", "yuv420p10le", _HEVC, {"color_trc": 16} | _BT2020),
     Sample("h264-hdr-hlg.mp4", "libx264", "yuv420p10le", more={"color_trc": 18} | _BT2020),
     Sample("av1.mp4", "libsvtav1", options={"g": "24", "preset": "12"}),
     Sample("vp9.webm", "libvpx-vp9", options={"g": "24", "cpu-used": "8"}, more=_LONG),

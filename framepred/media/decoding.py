@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from io import BufferedIOBase
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import IO
 
 import av
 from torch import Tensor
@@ -26,6 +26,7 @@ _WHOLE = 0.9  # a file that ends before this part of its stated length is damage
 _PROBED_PACKETS = 1000
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
+_COUNTED_CONTAINERS = ("avi",)  # FFmpeg shortens the duration of a cut-off AVI, but not its number of frames
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
 
@@ -38,7 +39,7 @@ class Header:
         fps: mean frames per second.
         steady: whether all frames last equally long.
         seconds: stated duration; None where there is none.
-        frames: stated number of frames; 0 where there is none.
+        frames: stated number of frames; 0 where there is none, or where an edit list may leave some of them out.
         notes: one sentence for each property of the file that a viewer should know.
     """
 
@@ -68,7 +69,9 @@ def read_header(path: Path) -> Header:
         if first is None:
             raise not_a_video(path)
         fps, steady = _rate(video.stream, times, video.exact)
-        return Header(fps, steady, video.stated_seconds(), video.stream.frames, _notes(video, first))
+        counted = video.container.format.name in _COUNTED_CONTAINERS
+        frames = video.stream.frames if counted else 0
+        return Header(fps, steady, video.stated_seconds(), frames, _notes(video, first))
 
 
 def file_frames(path: Path, last: int | None = None) -> FrameStream:
@@ -86,7 +89,7 @@ def file_frames(path: Path, last: int | None = None) -> FrameStream:
     return FrameStream(_alike(frames, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
 
 
-def stream_frames(name: str, stream: IO[bytes]) -> FrameStream:
+def stream_frames(name: str, stream: BufferedIOBase) -> FrameStream:
     """The frames of a video that is read as its bytes arrive, such as standard input or a named pipe.
 
     Args:

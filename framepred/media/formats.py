@@ -42,6 +42,12 @@ _ADVICE = {  # for kinds that other programs convert
 }
 
 
+_KNOWN = (
+    "give a video such as .mp4, .mov, .mkv, .avi or .webm, a .gif or .tif of several frames, an array in .npy, "
+    ".npz, .h5, .nc or .zarr, or a folder of pictures"
+)
+
+
 def is_live(source: str) -> bool:
     """Whether a source is a camera number or a URL; an existing path is a path, also ``0``."""
     return not _exists(source) and (source.isdecimal() or is_url(source))
@@ -150,7 +156,7 @@ def check_input(source: str | Path) -> Path:
         return Path(source)
     if is_url(source):
         return _checked_url(source)
-    path = Path(source).expanduser()
+    path = _expanded(source)
     if not _exists(path):
         raise MediaError(f"{path} does not exist; check the path.{_camera_hint(str(source))}")
     if not os.access(path, os.R_OK):
@@ -217,9 +223,16 @@ def check_growing(target: str | Path, suffix: str, source: str) -> Path:
 
 def _exists(source: str | Path) -> bool:
     try:
-        return Path(source).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # a name too long, a null byte, an unknown user
+        return _expanded(source).exists()
+    except (OSError, ValueError):  # a name too long, a null byte
         return False
+
+
+def _expanded(source: str | Path) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # ``~name`` of nobody
+        return Path(source)
 
 
 def _checked_url(source: str | Path) -> Path:
@@ -261,7 +274,7 @@ def _check_file(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in (*INPUTS, *IMAGES):
         found = f"{path.suffix} is not known" if path.suffix else "it has no suffix"
-        advice = _ADVICE.get(suffix, f"give {_listed(INPUTS)}, or a folder of frames")
+        advice = _ADVICE.get(suffix, _KNOWN)
         raise MediaError(f"{path} cannot be read as video because {found}; {advice}.")
     if path.is_file() and path.stat().st_size == 0:
         raise MediaError(f"{path} is an empty file of 0 bytes; copy or record it again.")

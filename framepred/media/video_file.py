@@ -2,9 +2,10 @@
 
 import weakref
 from collections.abc import Iterator
+from io import BufferedIOBase
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -49,7 +50,7 @@ class VideoFile:
         MediaError: if it holds no video that can be decoded.
     """
 
-    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
+    def __init__(self, path: Path, stream: BufferedIOBase | None = None) -> None:
         self.path = path
         self._bytes = stream or _open_bytes(path)
         weakref.finalize(self, self._bytes.close)  # readers are not always closed by their users
@@ -213,7 +214,7 @@ def not_a_video(path: Path) -> MediaError:
     return MediaError(f"{path} holds no video that can be decoded; copy it again or convert it, for instance to .mp4.")
 
 
-def _open_bytes(path: Path) -> IO[bytes]:
+def _open_bytes(path: Path) -> BufferedIOBase:
     try:
         return path.open("rb")
     except PermissionError as error:
