@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from framepred.errors import MediaError
-from framepred.media.formats import IMAGES, INPUTS, ZARR, frame_files, is_paged, natural_key
+from framepred.media.formats import ZARR, frame_files, is_clip_file, natural_key
 from framepred.media.sequences import missing_numbers
 
 
@@ -39,14 +39,12 @@ def _walk(root: Path) -> Iterator[Path | str]:
 
 def _sources_in(folder: Path, names: list[str]) -> Iterator[Path | str]:
     """Yield the sources among a folder's files: single pictures are one, each picture of several frames is one."""
-    pictures = [name for name in names if Path(name).suffix.lower() in IMAGES]
-    clips = {name for name in pictures if is_paged(folder / name)}
-    if len(clips) < len(pictures):
+    if frame_files(folder):
         yield folder
     for name in names:
         if (folder / name).is_symlink() and not (folder / name).exists():
             yield f"{folder / name} is a symbolic link to a missing file; correct or remove it."
-        elif name in clips or Path(name).suffix.lower() in INPUTS:
+        elif is_clip_file(folder / name):
             yield folder / name
 
 
