@@ -5,14 +5,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framepred.inference.evaluate import evaluate
     from framepred.media.reading import read_video
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load
 
 __version__ = version("framepred")
-__all__ = ["load", "read_video", "write_video"]
+__all__ = ["evaluate", "load", "read_video", "write_video"]
 
 _HOMES = {
+    "evaluate": "framepred.inference.evaluate",
     "load": "framepred.models.pretrained",
     "read_video": "framepred.media.reading",
     "write_video": "framepred.media.writing",

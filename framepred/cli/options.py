@@ -24,6 +24,7 @@ class Protocol(StrEnum):
     """Named protocols of evaluation."""
 
     OPENSTL = "openstl"
+    PREDRNN = "predrnn"
     WANG2004 = "wang2004"
 
 

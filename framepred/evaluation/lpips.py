@@ -70,7 +70,8 @@ def lpips_measure(path: Path | None = None) -> Measure:
 
 
 def _as_rgb(clip: Clip) -> Tensor:
-    return clip.float().clamp(0, 1).flatten(0, 1).expand(-1, 3, -1, -1)
+    frames: Tensor = clip.float().clamp(0, 1).flatten(0, 1)  # (b·t, c, h, w)
+    return torch.cat([frames] * 3, dim=1) if clip.shape[2] == 1 else frames
 
 
 def _read_features(path: Path) -> dict[str, Tensor]:
