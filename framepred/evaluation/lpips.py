@@ -56,7 +56,7 @@ class Lpips:
                 f"LPIPS compares clips (b, t, c, h, w) of one shape with 1 or 3 channels and at least {MIN_SIDE} × "
                 f"{MIN_SIDE} pixels, not {tuple(pred.shape)} and {tuple(target.shape)}."
             )
-        values = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
+        values: Tensor = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
         return values.reshape(pred.shape[:2]).double()
 
 
