@@ -1,7 +1,6 @@
 """framepred: show it frames, it predicts the next ones."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,23 +10,37 @@ if TYPE_CHECKING:
     from framepred.media.reading import read_video
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load, load_restorer
+    from framepred.training.train import diagnose, train
 
-__version__ = version("framepred")
-__all__ = ["load", "load_restorer", "predict", "read_video", "restore", "stream", "write_video"]
+__all__ = [
+    "diagnose",
+    "load",
+    "load_restorer",
+    "predict",
+    "read_video",
+    "restore",
+    "stream",
+    "train",
+    "write_video",
+]
 
 _MODULES = {
+    "diagnose": "framepred.training.train",
     "load": "framepred.models.pretrained",
     "load_restorer": "framepred.models.pretrained",
     "predict": "framepred.inference.predict",
     "read_video": "framepred.media.reading",
     "restore": "framepred.inference.restore",
     "stream": "framepred.inference.stream",
+    "train": "framepred.training.train",
     "write_video": "framepred.media.writing",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import torch only when a function that needs it is used."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("framepred")
     if name not in _MODULES:
         raise AttributeError(f"module 'framepred' has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -1,7 +1,7 @@
-"""The words for clips: axes, types, value ranges.
+"""Clips of frames: axes, types and value ranges.
 
-Axes, everywhere and in this order: ``b`` batch, ``t`` time, ``c`` channels, ``h`` height, ``w`` width.
-Files and batches hold unsigned integers over their whole range; networks see floats in [0, 1].
+The axes are always ``b`` batch, ``t`` time, ``c`` channels, ``h`` height, ``w`` width, in this order. Files and
+batches hold unsigned integers over their full range. Networks take floats in [0, 1].
 """
 
 from typing import NamedTuple, TypeAlias
@@ -14,7 +14,7 @@ from framepred.errors import ClipError
 
 Frame: TypeAlias = Float[Tensor, "b c h w"]
 Clip: TypeAlias = Float[Tensor, "b t c h w"]
-Future: TypeAlias = Float[Tensor, "b k c h w"]  # beside a Clip of another length
+Future: TypeAlias = Float[Tensor, "b k c h w"]  # a clip whose length differs from that of a Clip
 RawFrame: TypeAlias = Shaped[Tensor, "b c h w"]  # uint8, uint16, or floats in [0, 1]: see to_unit
 RawClip: TypeAlias = Shaped[Tensor, "b t c h w"]
 PerFrame: TypeAlias = Float[Tensor, "b t"]
@@ -22,30 +22,39 @@ FrameMask: TypeAlias = Bool[Tensor, "b t"]
 State: TypeAlias = tuple[Tensor, ...]
 
 WHITE = {torch.uint8: 255, torch.uint16: 65535}
+"""The integer that stands for 1.0."""
+
+RANGE_TOLERANCE = 1e-3
+"""How far floats may exceed [0, 1]: rounding in half precision and resizing stay below it."""
 
 
 class ClipBatch(NamedTuple):
-    """Clips cut in two: what is seen and what is to be predicted, each ``(b, t, c, h, w)``, one type."""
+    """Clips divided into context and target, each ``(b, t, c, h, w)``, of one type."""
 
     context: Shaped[Tensor, "b n c h w"]
     target: Shaped[Tensor, "b m c h w"]
 
     @classmethod
     def cut(cls, clips: RawClip, context: int) -> "ClipBatch":
-        """Cut whole clips after ``context`` frames."""
+        """Divide clips after ``context`` frames."""
         return cls(clips[:, :context], clips[:, context:])
 
     @property
     def clips(self) -> RawClip:
-        """The whole clips again."""
+        """Context and target joined, ``(b, t, c, h, w)``."""
         return torch.cat([self.context, self.target], dim=1)
 
 
 def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Bring uint8 or uint16 frames to float32 in [0, 1]; floats pass as they are.
+    """Convert uint8 or uint16 frames to float32 in [0, 1]; floats are returned as they are.
 
     Raises:
-        ClipError: if the type is neither of these.
+        ClipError: if the type is none of these.
+
+    Example:
+        >>> import torch
+        >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8))
+        tensor([0.0000, 0.2000, 1.0000])
     """
     if frames.is_floating_point():
         return frames
@@ -55,10 +64,10 @@ def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 def from_unit(frames: Float[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor, "..."]:
-    """Bring floats back to a file's type; values outside [0, 1] are clamped, integers are rounded to nearest.
+    """Convert floats to a file's type; values are clamped to [0, 1] and integers rounded to nearest.
 
     Args:
-        frames: floats, meant to lie in [0, 1].
+        frames: floats in [0, 1].
         dtype: uint8, uint16 or a float type.
     """
     frames = frames.clamp(0, 1)
@@ -68,5 +77,23 @@ def from_unit(frames: Float[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor
 
 
 def to_uint8(frames: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
-    """Round floats to the nearest of 256 levels; values outside [0, 1] are clamped first."""
+    """Convert floats to uint8, rounded to nearest; values are clamped to [0, 1]."""
     return from_unit(frames, torch.uint8)
+
+
+def check_range(frames: Shaped[Tensor, "..."]) -> None:
+    """Refuse floats that are not finite or lie outside [0, 1].
+
+    Tensors without values (meta device, graph tracing) are not checked.
+
+    Raises:
+        ClipError: naming the range that was found.
+    """
+    if not frames.is_floating_point() or frames.is_meta or torch.compiler.is_compiling() or not frames.numel():
+        return
+    low, high = (value.item() for value in frames.detach().aminmax())
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):  # also true for NaN
+        raise ClipError(
+            f"Frames of floats lie in [0, 1], and these lie in [{low:g}, {high:g}]; scale them to [0, 1] "
+            "or give uint8 or uint16, and replace values that are not finite."
+        )

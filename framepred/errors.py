@@ -1,25 +1,25 @@
-"""What goes wrong and can be mended by the user: one finished sentence that says what to do."""
+"""Errors that users can correct. The text is one complete sentence: what was found, what is expected, what to do."""
 
 
 class FramepredError(Exception):
-    """A problem that the user can mend; its text is shown as it is, without a traceback."""
+    """An error that the user can correct; the command line shows its text without a traceback and exits with 2."""
 
 
 class ConfigError(FramepredError):
-    """An argument outside its domain: the text names the argument, what it was and what it may be."""
+    """An argument has a value that is not allowed."""
 
 
 class ClipError(FramepredError):
-    """A clip whose shape, type, values or length do not fit what was asked of it."""
+    """A clip has the wrong shape, type, values or length."""
 
 
 class MediaError(FramepredError):
-    """A file that cannot be read or written as video."""
+    """A file cannot be read or written."""
 
 
 class DataError(FramepredError):
-    """Data that are missing or are not what they should be."""
+    """A data set is missing or damaged."""
 
 
 class WeightsError(FramepredError):
-    """Weights that are unknown, damaged or do not fit."""
+    """Weights are unknown, damaged or do not fit."""

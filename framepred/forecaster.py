@@ -1,6 +1,6 @@
-"""The interface of everything that predicts: observe frames one by one, then forecast any horizon.
+"""The interface of forecasters: observe frames one by one, then forecast any horizon.
 
-What only some networks offer is an optional protocol. Training, diagnosis and cost look for it with ``isinstance``.
+Features of some networks only are optional protocols; training, diagnosis and cost test for them with ``isinstance``.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Frame, Future, RawClip, RawFrame, State
+from framepred.clips import Frame, Future, RawClip, RawFrame, State, check_range
 from framepred.errors import ClipError, ConfigError
 
 Predictor: TypeAlias = Callable[[RawClip, int], Future]
@@ -21,10 +21,10 @@ Predictor: TypeAlias = Callable[[RawClip, int], Future]
 
 @runtime_checkable
 class HasAuxiliaryLoss(Protocol):
-    """A network with a loss of its own, which training adds to the loss on pixels."""
+    """A network with a loss of its own, which training adds to the pixel loss."""
 
     def auxiliary_loss(self, state: State, frame: RawFrame) -> Float[Tensor, ""]:
-        """The loss of ``state`` given the true next frame ``(b, c, h, w)``: a scalar with a gradient."""
+        """Return the loss of ``state`` given the true next frame ``(b, c, h, w)``: a scalar with a gradient."""
 
 
 @runtime_checkable
@@ -32,30 +32,46 @@ class HasNamedMemory(Protocol):
     """A network whose recurrent memory can be inspected by name."""
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
-        """The memory tensors of a state by names such as ``layer 1: hidden``."""
+        """Return the memory tensors of a state by names such as ``layer 1: hidden``."""
 
 
 @runtime_checkable
 class HasUncountedMacs(Protocol):
-    """A network with operations that PyTorch's FLOP counter does not see, such as warps and correlations."""
+    """A network with operations that PyTorch's FLOP counter does not count, such as warps and correlations."""
 
     def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of these operations for one step on one clip of frames of this size."""
+        """Return the multiply-accumulates of these operations for one step on one clip of frames of this size."""
 
 
 class Forecaster(nn.Module, ABC):
-    """Predicts the frames that come next.
+    """Predicts the next frames of a clip.
 
-    A state is a flat tuple of tensors whose first is the last observed frame. Subclasses implement ``observe`` and
-    ``next_frame``; batch prediction, streaming, training on every frame and export are built on these two.
+    A state is a flat tuple of tensors; the first is the last observed frame. Subclasses implement :meth:`observe` and
+    :meth:`next_frame`. Batch prediction, streaming, training and export use only these methods and
+    :meth:`feedback`.
+
+    Example:
+        >>> import torch
+        >>> from framepred.baselines import LastFrame
+        >>> net, clip = LastFrame().eval(), torch.rand(2, 10, 1, 8, 8)  # (b, t, c, h, w) in [0, 1]
+        >>> state = None
+        >>> for frame in clip.unbind(dim=1):
+        ...     state = net.observe(frame, state)
+        >>> streamed = net.forecast(state, horizon=5)
+        >>> torch.equal(streamed, net(clip, horizon=5))
+        True
     """
 
     @abstractmethod
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Update the state with one frame ``(b, c, h, w)``, integers or floats in [0, 1]; None starts a new clip.
+        """Update the state with one frame.
+
+        Args:
+            frame: ``(b, c, h, w)``, uint8, uint16 or floats in [0, 1].
+            state: the state after the previous frame; None starts a new clip. It is not modified.
 
         Returns:
-            The new state; the given state is not modified.
+            The new state.
         """
 
     @abstractmethod
@@ -67,7 +83,9 @@ class Forecaster(nn.Module, ABC):
         return self.observe(frame.clamp(0, 1), state)
 
     def forecast(self, state: State, horizon: int) -> Future:
-        """Predict the next ``horizon`` frames, ``(b, horizon, c, h, w)``; in eval mode clamped to [0, 1].
+        """Predict the next ``horizon`` frames, ``(b, horizon, c, h, w)``.
+
+        The frames are clamped to [0, 1] in eval mode only, so that a loss sees the network's output.
 
         Raises:
             ConfigError: if ``horizon`` is less than 1.
@@ -78,23 +96,30 @@ class Forecaster(nn.Module, ABC):
         return clip if self.training else clip.clamp(0, 1)
 
     def rollout(self, state: State) -> Iterator[Frame]:
-        """Predict frame after frame ``(b, c, h, w)`` without end, not clamped; each is computed on request."""
+        """Predict frames ``(b, c, h, w)`` without end, not clamped to [0, 1]; each is computed when requested."""
         while True:
             frame = self.next_frame(state)
             yield frame
             state = self.feedback(frame, state)
 
     def forward(self, context: RawClip, horizon: int) -> Future:
-        """Observe every frame of ``context``, ``(b, t, c, h, w)``, then forecast ``horizon`` frames.
+        """Observe every frame of ``context``, then forecast ``horizon`` frames, ``(b, horizon, c, h, w)``.
+
+        Args:
+            context: ``(b, t, c, h, w)``, uint8, uint16 or floats in [0, 1].
+            horizon: number of frames to predict.
 
         Raises:
-            ClipError: if the context holds no frame.
+            ClipError: if the context has no frame or other axes; in eval mode also if floats exceed [0, 1].
             ConfigError: if ``horizon`` is less than 1.
         """
         if context.ndim != 5 or context.shape[1] == 0:
             raise ClipError(
-                f"A context has the shape (b, t, c, h, w) with at least one frame, not {tuple(context.shape)}."
+                f"A context has the shape (b, t, c, h, w) with at least one frame, not {tuple(context.shape)}; "
+                "a single clip gets its batch axis by clip[None]."
             )
+        if not self.training:
+            check_range(context)
         state = None
         for frame in context.unbind(dim=1):
             state = self.observe(frame, state)

@@ -1,4 +1,4 @@
-"""The interface of what works offline: rebuild the missing frames of a whole clip from both sides."""
+"""The interface of restorers: rebuild the missing frames of a whole clip from the frames before and after them."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple, TypeAlias
@@ -7,51 +7,64 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, Future, RawClip, to_unit
+from framepred.clips import Clip, ClipBatch, Future, RawClip, check_range, to_unit
 from framepred.errors import ClipError
 
 Missing: TypeAlias = Bool[Tensor, " t"]
 
 
 class Sides(NamedTuple):
-    """Where a missing frame's nearest seen frames are, as numbers of frames of the clip."""
+    """Indices of the observed frames that are nearest to a missing one."""
 
     before: int
     after: int
 
 
 class Restorer(nn.Module, ABC):
-    """Rebuilds the missing frames of a clip from what was seen before and after them.
+    """Rebuilds the missing frames of a clip from the observed ones.
 
-    It is offline: it needs the whole clip, so it neither streams nor forecasts. Gaps may be anywhere and as many as
-    there are; at the beginning and at the end of a clip, where only one side was seen, frames are carried on from that
-    side. Subclasses give ``fill``.
+    A restorer works offline: it needs the whole clip and neither streams nor forecasts. Gaps may be anywhere and of
+    any number. At the start and at the end of a clip a gap has observed frames on one side only. Subclasses implement
+    :meth:`fill`.
+
+    Example:
+        >>> import torch
+        >>> from framepred.baselines import LinearInterpolation
+        >>> clip = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1, 1)  # (b, t, c, h, w)
+        >>> LinearInterpolation().restore(clip, torch.tensor([False, True, False])).flatten()
+        tensor([0.0000, 0.5000, 1.0000])
     """
 
     @abstractmethod
     def fill(self, clip: Clip, missing: Missing) -> Future:
-        """The missing frames alone, raw, ``(b, m, c, h, w)`` in their order.
+        """Return the missing frames alone, not clamped, ``(b, m, c, h, w)``.
 
         Args:
-            clip: ``(b, t, c, h, w)`` in [0, 1]; what its missing frames hold is not looked at.
-            missing: ``(t,)``, at least one of them and not all.
+            clip: ``(b, t, c, h, w)`` in [0, 1]; the content of missing frames is ignored.
+            missing: ``(t,)``, True for each missing frame; at least one frame is missing and at least one is not.
         """
 
     def restore(self, clip: RawClip, missing: Bool[Tensor, " _t"]) -> Clip:
-        """The whole clip: seen frames as they are, missing ones rebuilt; in eval mode clamped to [0, 1].
+        """Return the whole clip with its missing frames rebuilt, ``(b, t, c, h, w)``.
+
+        Observed frames are kept. Rebuilt frames are clamped to [0, 1] in eval mode only.
 
         Args:
-            clip: ``(b, t, c, h, w)``, integers or floats in [0, 1]; what its missing frames hold does not matter.
-            missing: ``(t,)``, which frames are to be rebuilt.
+            clip: ``(b, t, c, h, w)``, uint8, uint16 or floats in [0, 1]; the content of missing frames is ignored.
+            missing: ``(t,)``, True for each frame to rebuild.
 
         Raises:
-            ClipError: if no frame is seen, or ``missing`` does not count the frames of the clip.
+            ClipError: if no frame is observed, or ``missing`` does not have one value per frame; in eval mode also if
+                observed floats exceed [0, 1].
         """
         _check(clip, missing)
+        missing = missing.cpu()
         restored = to_unit(clip).clone()
+        if not self.training:
+            check_range(restored[:, _indices(~missing)])
         if missing.any():
-            drawn = self.fill(restored, missing).to(restored.dtype)
-            restored[:, missing] = drawn if self.training else drawn.clamp(0, 1)
+            filled = self.fill(restored, missing).to(restored.dtype)
+            restored[:, _indices(missing)] = filled if self.training else filled.clamp(0, 1)
         return restored
 
 
@@ -59,10 +72,10 @@ class MiddleGap(nn.Module):
     """A predictor ``(context, horizon) -> frames`` that restores frames missing in the middle of the context.
 
     Of a context of n frames, the first (n + 1) // 2 come before the gap and the others after it. :func:`cut_middle`
-    cuts clips this way, so that restorers are scored by the same evaluation as forecasters.
+    divides clips in this way, so that one evaluation scores restorers and forecasters.
 
     Args:
-        restorer: the restorer that fills the gap.
+        restorer: fills the gap.
     """
 
     def __init__(self, restorer: Restorer) -> None:
@@ -73,41 +86,45 @@ class MiddleGap(nn.Module):
         """Restore the ``horizon`` frames between the two halves of the context, ``(b, horizon, c, h, w)``."""
         gap = middle(context.shape[1], horizon)
         before, after = context[:, : gap.start], context[:, gap.start :]
-        filler = before[:, -1:].expand(-1, horizon, -1, -1, -1)
-        missing = torch.zeros(context.shape[1] + horizon, dtype=torch.bool, device=context.device)
+        placeholder = before[:, -1:].expand(-1, horizon, -1, -1, -1)
+        missing = torch.zeros(context.shape[1] + horizon, dtype=torch.bool)
         missing[gap] = True
-        return self.restorer.restore(torch.cat([before, filler, after], dim=1), missing)[:, gap]
+        return self.restorer.restore(torch.cat([before, placeholder, after], dim=1), missing)[:, gap]
 
 
 def cut_middle(clips: RawClip, missing: int) -> ClipBatch:
-    """Cut ``missing`` frames out of the middle of clips ``(b, t, c, h, w)``, as the target of :class:`MiddleGap`."""
+    """Cut ``missing`` frames out of the middle of clips ``(b, t, c, h, w)``; they are the target of MiddleGap."""
     gap = middle(clips.shape[1] - missing, missing)
     return ClipBatch(torch.cat([clips[:, : gap.start], clips[:, gap.stop :]], dim=1), clips[:, gap])
 
 
-def middle(seen: int, missing: int) -> slice:
-    """Where ``missing`` frames lie in the middle of a clip of which ``seen`` other frames are seen."""
-    start = (seen + 1) // 2
+def middle(observed: int, missing: int) -> slice:
+    """Return the indices of ``missing`` frames in the middle of a clip with ``observed`` other frames."""
+    start = (observed + 1) // 2
     return slice(start, start + missing)
 
 
 def sides(missing: Missing) -> list[Sides]:
-    """The nearest seen frames of each missing one; where one side shows none, the other's stands for both."""
-    seen = (~missing).nonzero().flatten().tolist()
+    """Return the nearest observed frames of each missing one; with one side only, that frame stands for both."""
+    observed = _indices(~missing)
     found = []
-    for time in missing.nonzero().flatten().tolist():
-        before = max((place for place in seen if place < time), default=None)
-        after = min((place for place in seen if place > time), default=before)
+    for missing_index in _indices(missing):
+        before = max((index for index in observed if index < missing_index), default=None)
+        after = min((index for index in observed if index > missing_index), default=before)
         assert after is not None
         found.append(Sides(after if before is None else before, after))
     return found
 
 
+def _indices(mask: Missing) -> list[int]:
+    return mask.nonzero().flatten().tolist()
+
+
 def _check(clip: Tensor, missing: Tensor) -> None:
     if clip.ndim != 5 or missing.shape != clip.shape[1:2]:
         raise ClipError(
-            f"Restoring takes a clip (b, t, c, h, w) and one mark for each of its t frames, not {tuple(clip.shape)} "
-            f"and {tuple(missing.shape)}."
+            "Restoring takes a clip (b, t, c, h, w) and one boolean for each of its t frames, not shapes "
+            f"{tuple(clip.shape)} and {tuple(missing.shape)}."
         )
     if bool(missing.all()):
-        raise ClipError(f"All {len(missing)} frames are missing; at least one must be seen to restore the others.")
+        raise ClipError(f"All {len(missing)} frames are missing; at least one must be observed to restore the others.")

@@ -1,4 +1,4 @@
-"""Moving pictures by displacement fields, and measuring how they moved."""
+"""Warp frames by displacement fields, compose such fields, and take local means."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
@@ -16,88 +16,116 @@ Planes = Float[Tensor, "*b h w"]
 
 
 def warp(picture: Picture, displacement: Displacement) -> Picture:
-    """Sample a picture at ``x + displacement(x)``, bilinearly; beyond the edge it goes on as its border.
+    """Sample a picture at ``x + displacement(x)`` with bilinear interpolation; the border is repeated outwards.
 
     Args:
         picture: ``(b, c, h, w)``.
-        displacement: ``(b, 2, h, w)``, along x (to the right) and y (down), in pixels of the picture.
+        displacement: ``(b, 2, h, w)``, along x (right) and y (down), in pixels.
     """
+    dtype = torch.promote_types(picture.dtype, displacement.dtype)  # positions in half precision would be too coarse
     height, width = picture.shape[-2:]
-    x = torch.arange(width, device=picture.device, dtype=picture.dtype) + displacement[:, 0]
-    y = torch.arange(height, device=picture.device, dtype=picture.dtype)[:, None] + displacement[:, 1]
-    places = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-    return functional.grid_sample(picture, places, padding_mode="border", align_corners=False)
+    x = torch.arange(width, device=picture.device, dtype=dtype) + displacement[:, 0]
+    y = torch.arange(height, device=picture.device, dtype=dtype)[:, None] + displacement[:, 1]
+    positions = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    sampled = functional.grid_sample(picture.to(dtype), positions, padding_mode="border", align_corners=False)
+    return sampled.to(picture.dtype)
 
 
 def shift(picture: Pictures, offset: Float[Tensor, "*b 2"]) -> Pictures:
-    """Pictures moved as wholes, bilinearly; what comes in at an edge goes on as its border.
+    """Translate whole pictures with bilinear interpolation; the border is repeated inwards.
 
-    Two products with banded matrices, as in :func:`local_mean`.
+    The translation is computed as two products with banded matrices, as in :func:`window_mean`.
 
     Args:
         picture: ``(*b, c, h, w)``.
-        offset: ``(*b, 2)``, to the right and down, in pixels.
+        offset: ``(*b, 2)``, right and down, in pixels.
     """
     height, width = picture.shape[-2:]
     if height == width:
-        columns, rows = _moving(offset, width).unbind(dim=-3)
+        columns, rows = _shift_matrix(offset, width).unbind(dim=-3)
     else:
-        columns, rows = _moving(offset[..., 0], width), _moving(offset[..., 1], height)
+        columns, rows = _shift_matrix(offset[..., 0], width), _shift_matrix(offset[..., 1], height)
     return rows[..., None, :, :] @ picture @ columns[..., None, :, :].mT
 
 
-def _moving(offset: Float[Tensor, "*b"], size: int) -> Float[Tensor, "*b size size"]:
-    """The matrix that moves ``size`` values by the offset, linearly between two of them."""
+def _shift_matrix(offset: Float[Tensor, "*b"], size: int) -> Float[Tensor, "*b size size"]:
+    """Return the matrix that translates ``size`` values by the offset with linear interpolation."""
     at = torch.arange(size, device=offset.device, dtype=offset.dtype)
     source = (at - offset[..., None]).clamp(0, size - 1)
     return (1 - (source[..., None] - at).abs()).relu()
 
 
-def then(displacement: Displacement, earlier: Displacement, scale: int = 1) -> Displacement:
-    """One displacement after another, so that a picture is sampled once for both (semi-Lagrangian).
+def compose(displacement: Displacement, earlier: Displacement, scale: int = 1) -> Displacement:
+    """Compose two displacement fields, so that one sampling replaces two (semi-Lagrangian advection).
 
-    Warping by the result is warping by ``earlier``, then by ``displacement``.
+    Warping by the result equals warping by ``earlier`` and then by ``displacement``.
 
     Args:
-        displacement: the later one, ``(b, 2, h, w)``.
-        earlier: the one before it, of the same shape.
-        scale: pixels that one cell of both fields stands for, which is the unit of their values.
+        displacement: the later field, ``(b, 2, h, w)``, in pixels.
+        earlier: the earlier field, same shape.
+        scale: pixels per cell of both fields.
     """
     return displacement + warp(earlier, displacement / scale)
 
 
 def local_mean(pictures: Planes, side: int) -> Planes:
-    """The mean over a window of ``side`` pixels, an odd number, around each pixel; beyond the edge there is nothing."""
-    return window_mean(pictures, side, every=1, beyond=False)
+    """Mean over the window of ``side`` (odd) pixels around each pixel; pixels outside the picture are left out."""
+    return window_mean(pictures, side, stride=1, zero_padding=False)
 
 
-def window_mean(pictures: Planes, side: int, every: int, beyond: bool) -> Float[Tensor, "*b h_coarse w_coarse"]:
-    """Two products with banded matrices: for the sizes that networks see, faster than any sliding window."""
-    with unmixed(pictures.device):
-        pictures = full(pictures)
+def window_mean(pictures: Planes, side: int, stride: int, zero_padding: bool) -> Float[Tensor, "*b h_coarse w_coarse"]:
+    """Mean over windows of ``side`` pixels, in float32 or float64.
+
+    It is computed as two products with banded matrices: at the frame sizes of the networks this is faster than a
+    sliding window.
+
+    Args:
+        pictures: ``(*b, h, w)``.
+        side: side of the window in pixels.
+        stride: pixels between the centres of neighbouring windows.
+        zero_padding: count pixels outside the picture as zeros; otherwise they are left out of the mean.
+    """
+    with no_autocast(pictures.device):
+        pictures = at_least_float32(pictures)
         rows, columns = (
-            _windows(size, side, every, beyond, pictures.dtype, pictures.device) for size in pictures.shape[-2:]
+            _window_matrix(size, side, stride, zero_padding, pictures.dtype, pictures.device)
+            for size in pictures.shape[-2:]
         )
         return rows @ pictures @ columns.T
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(mode=False)  # what training needs too
-def _windows(
-    size: int, side: int, every: int, beyond: bool, dtype: torch.dtype, device: torch.device
+def _window_matrix(
+    size: int, side: int, stride: int, zero_padding: bool, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "coarse size"]:
-    """The matrix that takes the mean of ``side`` neighbours, around every how many-th; ``beyond`` counts as zeros."""
-    first = torch.arange(0, size, every)[:, None] - (side - every) // 2
-    at = torch.arange(size)
-    within = ((first <= at) & (at < first + side)).to(device, dtype)
-    return within / (side if beyond else within.sum(dim=1, keepdim=True))
+    """Return the matrix whose rows take the mean over each window; cached except while tracing a graph."""
+    build = _build_window_matrix if torch.compiler.is_compiling() else _cached_window_matrix
+    return build(size, side, stride, zero_padding, dtype, device)
 
 
-def unmixed(device: torch.device) -> AbstractContextManager[object]:
-    """Where mixed precision is on, turns it off; turning off what is off takes as long as two operations."""
-    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+def _build_window_matrix(
+    size: int, side: int, stride: int, zero_padding: bool, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "coarse size"]:
+    first = torch.arange(0, size, stride, device=device)[:, None] - (side - stride) // 2
+    at = torch.arange(size, device=device)
+    within = ((first <= at) & (at < first + side)).to(dtype)
+    return within / (side if zero_padding else within.sum(dim=1, keepdim=True))
 
 
-def full(picture: Tensor) -> Tensor:
-    """In single precision at least: what measures needs it."""
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # a tensor created in inference mode cannot be used in training
+def _cached_window_matrix(
+    size: int, side: int, stride: int, zero_padding: bool, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "coarse size"]:
+    return _build_window_matrix(size, side, stride, zero_padding, dtype, device)
+
+
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Disable mixed precision where it is enabled; without autocast this does nothing, which is faster."""
+    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def at_least_float32(picture: Tensor) -> Tensor:
+    """Convert half precision to float32; float64 stays."""
     return picture if picture.dtype == torch.float64 else picture.float()

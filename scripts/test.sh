@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# All tests: installs into .venv where that is needed, then pytest.
+# All tests but the slow ones: installs into .venv where that is needed, then pytest, one process a core.
+# Slow tests (kills, soaks, fuzzing at scale): scripts/test.sh -m slow
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 environment "[dev]"
-exec .venv/bin/python -m pytest "$@"
+export OMP_NUM_THREADS=1 # processes that each use all cores slow each other many times over
+exec .venv/bin/python -m pytest --numprocesses "$(nproc)" --dist worksteal "$@"

@@ -20,7 +20,7 @@ parser.add_argument("--resume", action="store_true", help="go on with the run in
 options = parser.parse_args()
 
 torch.manual_seed(0)
-net = EncoderForecaster(channels=1, widths=[64, 64, 64], kernel=3)
+net = EncoderForecaster(channels=1, hidden_channels=[64, 64, 64], kernel_size=3)
 task = ForecastTask(
     net,
     budget=options.steps,

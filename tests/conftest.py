@@ -23,4 +23,4 @@ def clip() -> torch.Tensor:
 
 @pytest.fixture
 def small_net() -> EncoderForecaster:
-    return EncoderForecaster(widths=[4, 3], kernel=3)
+    return EncoderForecaster(hidden_channels=[4, 3], kernel_size=3)

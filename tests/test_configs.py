@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from dataset_folders import LAYOUTS, ready_folder
 
-from framepred.cli.lightning import TrainCLI
-from framepred.cli.train import configs
+from framepred.training.config_files import configs
+from framepred.training.configuration import TrainCLI
 
 
 @pytest.fixture

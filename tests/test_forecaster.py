@@ -19,23 +19,25 @@ from framepred.models import (
 )
 
 FORECASTERS = {
-    "encoder-forecaster": lambda: EncoderForecaster(widths=[4, 3], kernel=3),
+    "encoder-forecaster": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3),
     "peephole, unshared": lambda: EncoderForecaster(
-        widths=[4],
-        kernel=3,
+        hidden_channels=[4],
+        kernel_size=3,
         norm=False,
         motion=False,
         share_weights=False,
         cell=partial(ConvLSTMCell, peephole=True),
     ),
-    "no forget gate": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=partial(ConvLSTMCell, forget_gate=False)),
-    "gru": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvGRUCell),
-    "elman": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvElmanCell),
-    "jordan": lambda: EncoderForecaster(widths=[4, 3], kernel=3, cell=ConvJordanCell),
-    "frame-stack": lambda: FrameStack(frames=3, widths=[4], kernel=3),
-    "layered": lambda: LayeredForecaster(layers=2, coarse=8, fine=4, embedding=6, reach=2),
+    "no forget gate": lambda: EncoderForecaster(
+        hidden_channels=[4, 3], kernel_size=3, cell=partial(ConvLSTMCell, forget_gate=False)
+    ),
+    "gru": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=ConvGRUCell),
+    "elman": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=ConvElmanCell),
+    "jordan": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=ConvJordanCell),
+    "frame-stack": lambda: FrameStack(frames=3, hidden_channels=[4], kernel_size=3),
+    "layered": lambda: LayeredForecaster(layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
     "tracking": lambda: TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2),
-    "scaled": lambda: ScaledForecaster(EncoderForecaster(widths=[4], kernel=3), max_side=9),
+    "scaled": lambda: ScaledForecaster(EncoderForecaster(hidden_channels=[4], kernel_size=3), max_side=9),
     "blank": Blank,
     "last-frame": LastFrame,
 }
@@ -96,8 +98,8 @@ def test_any_context_and_any_horizon(net: Forecaster, clip: torch.Tensor, contex
 
 
 def test_eval_clamps_and_training_does_not(clip: torch.Tensor) -> None:
-    net = EncoderForecaster(widths=[4], kernel=3).double()
-    torch.nn.init.constant_(net.draw.bias, 5.0)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3).double()
+    torch.nn.init.constant_(net.readout.bias, 5.0)
     assert net.train()(clip, 2).max() > 1
     assert net.eval()(clip, 2).max() == 1
 

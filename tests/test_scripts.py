@@ -67,7 +67,9 @@ def test_export_predictions(tmp_path: Path) -> None:
 
 def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) -> None:
     words = len(NextWordData().vocabulary)
-    net = EncoderForecaster(words, widths=[4], kernel=1, stride=1, norm=False, motion=False, head="softmax")
+    net = EncoderForecaster(
+        words, hidden_channels=[4], kernel_size=1, stride=1, norm=False, motion=False, head="softmax"
+    )
     net.save_pretrained(tmp_path / "untrained")
     lines = run(tmp_path, "next_word.py", "untrained").splitlines()
     chain, network = (float(line.split()[-1]) for line in lines[1:])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from framepred.models.correlation import between_correlation, local_correlation
-from framepred.warping import shift, then, warp
+from framepred.warping import compose, shift, warp
 
 
 def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
@@ -51,20 +51,20 @@ def test_pictures_of_a_batch_move_on_their_own() -> None:
 
 def test_two_halves_of_a_pixel_make_a_whole_one_without_blur() -> None:
     picture, half = noise(1, 1, 5, 7), constant(0.5, 0, 5, 7)
-    moved = warp(picture, then(half, half))
+    moved = warp(picture, compose(half, half))
     torch.testing.assert_close(moved[..., :-1], picture[..., 1:], rtol=0, atol=1e-9)
 
 
 def test_a_path_leads_back_through_the_earlier_field() -> None:
     later, earlier = constant(2, 0, 4, 8), noise(1, 2, 4, 8)
-    path = then(later, earlier)
+    path = compose(later, earlier)
     torch.testing.assert_close(path[..., :-2], later[..., :-2] + earlier[..., 2:], rtol=0, atol=1e-9)
 
 
 def test_coarse_paths_are_in_pixels() -> None:
     later, earlier = constant(8, 0, 4, 8), noise(1, 2, 4, 8)
     torch.testing.assert_close(
-        then(later, earlier, scale=8)[..., :-1], later[..., :-1] + earlier[..., 1:], rtol=0, atol=1e-9
+        compose(later, earlier, scale=8)[..., :-1], later[..., :-1] + earlier[..., 1:], rtol=0, atol=1e-9
     )
 
 

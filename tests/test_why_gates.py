@@ -74,4 +74,4 @@ def test_a_network_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(learning, "_learn", lambda *_: pytest.fail("trained again"))
     again = learning.learned(trial, tmp_path, None)
     assert again[1:] == first[1:]
-    assert torch.equal(again.net.draw.weight, first.net.draw.weight)
+    assert torch.equal(again.net.readout.weight, first.net.readout.weight)

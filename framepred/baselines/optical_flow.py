@@ -10,7 +10,7 @@ from typing_extensions import override
 from framepred.clips import Frame, RawFrame, State, to_uint8, to_unit
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
-from framepred.warping import then, warp
+from framepred.warping import compose, warp
 
 SMALLEST = 16
 """Fewest pixels of a side that OpenCV's flow takes; smaller frames are padded."""
@@ -39,7 +39,7 @@ class OpticalFlow(Forecaster):
     def feedback(self, frame: Frame, state: State) -> State:
         """Go one frame further along the same flow; the frame itself is not looked at."""
         _, observed, flow, path = state
-        return frame, observed, flow, then(flow, path)
+        return frame, observed, flow, compose(flow, path)
 
     @override
     def next_frame(self, state: State) -> Frame:

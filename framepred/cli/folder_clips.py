@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, Subset
 from framepred.cli.scoring import STDERR, Selection, TestClips
 from framepred.data import ClipLoader, OrderedBatches, VideoFolder
 from framepred.data.datamodules.base import ClipData
-from framepred.data.splitting import default_split
+from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ConfigError
 from framepred.evaluation import DataRecord
@@ -25,7 +25,7 @@ def open_folder(root: Path, chosen: Selection, split: str, skip_broken: bool) ->
     clips = VideoFolder(root, chosen.length, skip_broken=skip_broken)
     total = len(clips.sources)
     if split != "all":
-        clips = clips.only(default_split([source.name for source in clips.sources], root)[split])
+        clips = {str(part): clips for part, clips in split_folder(clips).items()}[split]
     STDERR.print(f"{len(clips.sources):,} of {total:,} files in {root} (--split {split})", markup=False)
     for sentence in clips.left_out:
         STDERR.print(f"left out: {sentence}", markup=False)

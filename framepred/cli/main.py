@@ -1,4 +1,4 @@
-"""The entry point: every verb, and what a user sees when something goes wrong."""
+"""Entry point of the command line: all verbs, and how their errors are shown."""
 
 import os
 import sys
@@ -14,12 +14,16 @@ from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.predict import predict
 from framepred.cli.restore import restore
+from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
+from framepred.cli.streams import safe_streams
 from framepred.cli.train import train
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
 
-# Typer ships Click under a name of its own: the parser's errors are known by the base class of one of them.
+DONE, BUG, USER_ERROR = 0, 1, 2  # exit codes; a signal gives 128 + its number
+
+# Typer contains a copy of Click under a private name; the base class of one of its errors is that of all of them.
 UsageError: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 
@@ -51,30 +55,66 @@ def _show_version(wanted: bool) -> bool:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Show it frames, it predicts the next ones."""
 
 
 def main() -> None:
-    """Run the command line: exit code 0 done, 2 the user can mend it (one sentence), 1 our bug (a traceback)."""
-    if not os.environ.get("PYTHONWARNINGS"):
-        warnings.simplefilter("ignore")
+    """Run the command line and exit: 0 done, 2 an error that the user can correct (one sentence), 1 a bug (traceback).
+
+    A signal exits with 128 plus its number: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    """
+    _quieten_libraries()
+    with safe_streams(), stop_at_once() as request:
+        try:
+            code = _run(request)
+        except Exception:
+            if not request.number:  # a library may turn the exception of a signal into one of its own
+                raise
+            code = _report(Stopped(request.number).sentence, 128 + request.number)
+    sys.exit(code)
+
+
+def _run(request: StopRequest) -> int:
+    """Run the verb and report what ended it; returns the exit code."""
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
-        _refuse(str(error))
+        return _report(str(error))
     except UsageError as error:
-        _refuse(f"{_sentence(error.format_message())} See framepred --help.")
-    except (KeyboardInterrupt, typer.Abort):
-        _refuse("Stopped.", code=130)
+        return _report(f"{_sentence(error.format_message())} See framepred --help.")
+    except Stopped as stop:
+        return _report(stop.sentence, stop.code)
+    except SystemExit:
+        if request.number is not None:  # Lightning exits after it has handled the signal
+            return _report(Stopped(request.number).sentence, 128 + request.number)
+        raise
+
+
+def _call(arguments: list[str]) -> int:
+    """Parse the arguments and call the verb, without Click's own answers to signals and closed pipes."""
+    command, code = typer.main.get_command(app), DONE
+    try:
+        with command.make_context("framepred", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        code = end.exit_code
+    sys.stdout.flush()
+    return code
+
+
+def _quieten_libraries() -> None:
+    """Hide warnings of libraries, or show them where Python is asked to, but let none of them end the command."""
+    warnings.simplefilter("default" if sys.warnoptions else "ignore")
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files; the backend of a notebook may not exist here
 
 
 def _sentence(message: str) -> str:
     return message if message.endswith((".", "?")) else f"{message}."
 
 
-def _refuse(sentence: str, code: int = 2) -> None:
-    typer.echo(sentence, err=True)
-    sys.exit(code)
+def _report(sentence: str, code: int = USER_ERROR) -> int:
+    print(sentence, file=sys.stderr)
+    return code

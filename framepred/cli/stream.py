@@ -18,6 +18,7 @@ from framepred.cli.options import (
     MaxSideOption,
     WeightsOption,
 )
+from framepred.cli.signals import stop_when_ready
 from framepred.inference.surprise import Alarm
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output
@@ -66,12 +67,11 @@ def stream(
     from rich.console import Console
 
     import framepred
-    from framepred.inference.signals import stop_on_signals
     from framepred.inference.sinks import CsvSink, VideoSink, record
     from framepred.inference.stream_log import StreamLog
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    with stop_on_signals() as stop:
+    with stop_when_ready() as stop:
         playing = framepred.stream(
             source,
             frames=frames,
@@ -96,6 +96,7 @@ def stream(
                 for event in log.add(step):
                     _print_event(event, as_json, console)
     _print_event(log.end([path for path in (csv, output) if path]), as_json, console)
+    stop.raise_if_set("Stopped; the files are complete up to the last frame.")
 
 
 def _note_scaling(step: "StreamStep", max_side: int, console: "Console") -> None:

@@ -1,31 +1,41 @@
-"""``framepred train``: Lightning's command line over a config."""
+"""``framepred train``: training by a config file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, FramepredError
+from framepred.training.config_files import configs, find_config
 
 SHORTHANDS = {"--skip-broken": "--data.init_args.skip_broken=true"}
+CONFIG_OPTIONS = ("--config", "-c")
+SIGNAL_EXIT = 128
+"""Added to the number of a signal, this is the exit code."""
 
 
 def train(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="--config YAML …", show_default=False)] = None,
 ) -> None:
-    """Train a forecaster: --config YAML, then any --data.…, --model.…, --trainer.…, --ckpt_path last, --skip-broken."""
+    """Train a network: --config YAML, then any --data.…, --model.…, --trainer.…, --ckpt_path last, --skip-broken."""
     resolved = [SHORTHANDS.get(argument, argument) for argument in resolve_configs(arguments or [])]
 
-    from framepred.cli.lightning import run_training
+    from framepred.training.configuration import open_config
+    from framepred.training.failures import reports_errors
+    from framepred.training.stopping import TrainingStopped
 
-    run_training(resolved)
-
-
-def configs() -> dict[str, Path]:
-    """Configs that ship with framepred, by name."""
-    package = Path(__file__).parents[1]
-    folder = next(folder for folder in (package / "configs", package.parent / "configs") if folder.is_dir())
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    try:
+        result = open_config(resolved).start()
+    except TrainingStopped as stop:
+        if reports_errors():
+            typer.echo(f"{stop} Resume it with --ckpt_path last.", err=True)
+        raise typer.Exit(SIGNAL_EXIT + stop.number) from None
+    except FramepredError:
+        if reports_errors():
+            raise
+        raise typer.Exit(2) from None
+    if reports_errors():
+        advice = " To train on, raise --trainer.max_steps." if result.already_finished else ""
+        typer.echo(f"{result.summary}{advice}", err=True)
 
 
 def resolve_configs(arguments: list[str]) -> list[str]:
@@ -37,28 +47,14 @@ def resolve_configs(arguments: list[str]) -> list[str]:
     resolved = list(arguments)
     given = "--help" in arguments
     for index, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
-        if flag not in ("--config", "-c"):
+        option, equals, value = argument.partition("=")
+        if option not in CONFIG_OPTIONS:
             continue
         given = True
         if equals:
-            resolved[index] = f"{flag}={find_config(value)}"
+            resolved[index] = f"{option}={find_config(value)}"
         elif index + 1 < len(arguments):
             resolved[index + 1] = str(find_config(arguments[index + 1]))
     if not given:
-        raise ConfigError(f"Say what to train with --config: a YAML file, or one of {', '.join(configs())}.")
+        raise ConfigError(f"Give a config with --config: a YAML file, or one of {', '.join(configs())}.")
     return resolved
-
-
-def find_config(name: str) -> Path:
-    """The config file of that path or shipped name.
-
-    Raises:
-        ConfigError: if there is neither.
-    """
-    path = Path(name)
-    if path.is_file():
-        return path
-    if name not in configs():
-        raise ConfigError(f"There is no config {name}: give a YAML file, or one of {', '.join(configs())}.")
-    return configs()[name]

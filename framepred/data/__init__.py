@@ -1,9 +1,14 @@
-"""Data: digits, Moving MNIST, arrays, videos, and how their clips reach training."""
+"""Data sets and data modules: Moving MNIST, videos, arrays, and their division into splits.
+
+Every data set is a PyTorch ``Dataset`` of clips ``(t, c, h, w)`` and works in a plain ``DataLoader``. The data modules
+add splits, shuffling and exact resume for training with Lightning.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from framepred.data.arrays import ClipArray, VideoWindows
+from framepred.data.clip_dataset import ClipDataset, ShuffledClips
 from framepred.data.digits import DigitBank, Split, find_digits
 from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches
 from framepred.data.moving_mnist import MovingMNIST
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClipArray",
+    "ClipDataset",
     "ClipLoader",
     "DigitBank",
     "EpochBatches",
@@ -23,6 +29,7 @@ __all__ = [
     "MovingMNISTData",
     "NextWordData",
     "OrderedBatches",
+    "ShuffledClips",
     "Split",
     "VideoFolder",
     "VideoFolderData",
@@ -38,7 +45,7 @@ _DATA_MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import Lightning, which takes seconds, only for the data modules."""
+    """Import the data modules on first use, because Lightning takes seconds to import."""
     if name not in _DATA_MODULES:
         raise AttributeError(f"module 'framepred.data' has no attribute {name!r}")
     return getattr(import_module(_DATA_MODULES[name]), name)

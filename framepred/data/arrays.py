@@ -1,4 +1,4 @@
-"""Clips of array files by index, and the consecutive windows of a video."""
+"""Clips of an array file by index, and the consecutive windows of a video."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,41 +8,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from framepred.clips import ClipBatch, RawClip
+from framepred.clips import ClipBatch
+from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.errors import ClipError
 from framepred.media.arrays import open_array, to_frames
 from framepred.media.reading import open_frames
 
-OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2015): frames first
+OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2015), time axis first
 
 
-class ClipArray(Dataset[Tensor]):
-    """Clips of one length: the beginning of each clip of a file, or a single long clip window by window.
+class ClipArray(ClipDataset):
+    """Clips of equal length from an array file: the first frames of each clip, or consecutive windows of one long clip.
 
     Args:
         path: a .npy or .npz file of clips ``(n, t, c, h, w)`` or of one clip, in any layout that ``framepred.media``
-            reads; or Moving MNIST's official test set, ``mnist_test_seq.npy``, uint8 ``(20, 10000, 64, 64)``.
-        length: frames of the clips wanted.
-        layout: order of the array's axes, where its shape does not tell.
+            reads; or the official Moving MNIST test set, ``mnist_test_seq.npy``, uint8 ``(20, 10000, 64, 64)``.
+        length: frames per clip.
+        layout: order of the array's axes, such as ``ntchw``, where its shape is ambiguous.
 
     Raises:
         MediaError: if the file cannot be read.
-        ClipError: if the array holds no clips or shorter ones; for floats also when a batch is read that holds NaN
-            or values outside [0, 1].
+        ClipError: if the array holds no clips or shorter ones; also on access, if floats are NaN or outside [0, 1].
+        ConfigError: if ``length`` is less than 1.
     """
 
     def __init__(self, path: str | Path, length: int, layout: str | None = None) -> None:
+        check_counts(length=length)
         self.path = Path(path)
         self._array = open_array(self.path, layout or _official_layout(self.path))
         clips, frames = self._array.shape[:2]
         if frames < length:
             raise ClipError(
-                f"{path} has clips of {frames} frames but {length} are asked for; lower --context or --horizon."
+                f"{path} has clips of {frames} frames but {length} are needed; lower the context or the horizon."
             )
         self.length = length
         self.windows = frames // length if clips == 1 else 1
@@ -50,20 +50,11 @@ class ClipArray(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self._array) * self.windows
 
-    def __getitem__(self, index: int) -> Shaped[Tensor, "t c h w"]:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> RawClip:
-        """A batch at once.
-
-        Raises:
-            IndexError: if an index is negative or beyond the last clip.
-        """
-        return torch.cat([to_frames(self._clip(index), self.path) for index in indices])
+    def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
+        """Return the clips at these indices, each 0 or more."""
+        return [to_frames(self._clip(index), self.path)[0] for index in indices]
 
     def _clip(self, index: int) -> NDArray[Any]:
-        if not 0 <= index < len(self):
-            raise IndexError(f"Clip {index} of {len(self)}.")
         clip, window = divmod(index, self.windows)
         return self._array[clip : clip + 1, window * self.length : (window + 1) * self.length]
 
@@ -74,21 +65,21 @@ def _official_layout(path: Path) -> str | None:
     try:
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
     except (OSError, ValueError, EOFError):
-        return None  # open_array says what is wrong
+        return None  # open_array raises the error
     return "tnhw" if shape == OFFICIAL_SHAPE else None
 
 
 @dataclass(frozen=True)
 class VideoWindows:
-    """Consecutive windows of a video file or a folder of frames, as batches of one window; files give RGB.
+    """Consecutive windows of a video file or a folder of frames, as batches of one clip; video files give RGB.
 
-    Memory holds one window, however long the video; frames that do not fill the last window are left out.
+    One window is in memory at a time. Frames that do not fill the last window are left out.
 
     Attributes:
         path: the video.
-        context: frames seen in each window.
-        horizon: frames to be predicted after them.
-        clips: how many windows at most.
+        context: observed frames of each window.
+        horizon: frames to predict after them.
+        clips: maximum number of windows.
     """
 
     path: Path
@@ -111,7 +102,7 @@ class VideoWindows:
                 if number == 0:
                     raise ClipError(
                         f"{self.path} has {len(window)} frames but one window needs {self.context} + {self.horizon}; "
-                        "lower --context or --horizon."
+                        "lower the context or the horizon."
                     )
                 return
             yield ClipBatch.cut(torch.stack(window)[None], self.context)

@@ -1,4 +1,4 @@
-"""The folder of the user's cache: fetched data sets, and what is slow to parse."""
+"""The folder of the user's cache: downloaded data sets, and results that are slow to compute."""
 
 import os
 import tempfile
@@ -9,15 +9,15 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Framepred's folder in the user's cache, e.g. ``~/.cache/framepred``; it need not exist."""
+    """Return framepred's folder in the user's cache, such as ``~/.cache/framepred``; it may not exist yet."""
     return Path(platformdirs.user_cache_dir("framepred"))
 
 
-def keep(array: np.ndarray, path: Path) -> None:
-    """Write ``array`` to ``path`` as .npy, wholly or not at all.
+def write_array(array: np.ndarray, path: Path) -> None:
+    """Write an array to ``path`` as .npy, atomically: a failure leaves no file.
 
     Raises:
-        OSError: if the folder cannot be made or written.
+        OSError: if the folder cannot be created or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)

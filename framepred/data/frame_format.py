@@ -1,4 +1,4 @@
-"""Frames of one shape from sources of many: channels, size and type."""
+"""Conversion of frames from different sources to common channels, size and type."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from framepred.media.resizing import resized, to_gray
 
 Fit: TypeAlias = Literal["keep", "resize", "crop"]
 
-_NAMED = 5  # files in a sentence
+_MAX_NAMED = 5  # files that an error message names
 
 
 @dataclass(frozen=True)
-class FrameForm:
-    """The form that every frame is brought to.
+class FrameFormat:
+    """The format that every frame is converted to.
 
     Attributes:
-        channels: 1 makes gray of RGB, 3 makes RGB of gray; others only pass.
+        channels: 1 converts RGB to gray, 3 gray to RGB; other numbers are kept.
         size: height and width in pixels.
-        dtype: uint8, uint16 or float32; values keep their meaning.
-        fit: how frames of another size become ``size``: ``resize`` scales them, whatever the aspect; ``crop`` cuts
-            their middle out.
+        dtype: uint8, uint16 or float32; values are rescaled to the type's range.
+        fit: how frames of another size get ``size``: ``resize`` scales them, ignoring the aspect ratio; ``crop``
+            cuts out the centre.
     """
 
     channels: int
@@ -37,10 +37,10 @@ class FrameForm:
     dtype: torch.dtype
     fit: Fit
 
-    def fitted(self, frame: Shaped[Tensor, "_c _h _w"]) -> Shaped[Tensor, "c h w"]:
-        """One frame in this form."""
+    def convert(self, frame: Shaped[Tensor, "_c _h _w"]) -> Shaped[Tensor, "c h w"]:
+        """Return one frame in this format."""
         if self.fit == "crop":
-            frame = _middle(frame, self.size)
+            frame = _centre(frame, self.size)
         if self.channels == 1 and len(frame) == 3:
             frame = to_gray(frame)
         if frame.shape[1:] != self.size:
@@ -50,23 +50,23 @@ class FrameForm:
         return frame.expand(self.channels, -1, -1)
 
 
-def common_form(
+def common_format(
     sources: Sequence[Source], root: Path, size: tuple[int, int] | None, fit: Fit, channels: int | None
-) -> FrameForm:
-    """The form that the frames of all sources can be brought to; the widest type that one of them has.
+) -> FrameFormat:
+    """Return a format that the frames of all sources can be converted to, with the widest type among them.
 
     Args:
-        sources: where frames come from, at least one.
-        root: their folder, for what is said.
-        size: height and width wanted; None with ``keep``.
-        fit: see :class:`FrameForm`; ``keep`` asks that all frames have one size.
-        channels: channels wanted; None for what the sources have, RGB where some are gray.
+        sources: at least one source.
+        root: their folder, for error messages.
+        size: height and width of the result; None with ``keep``.
+        fit: see :class:`FrameFormat`; with ``keep`` all frames must have one size.
+        channels: channels of the result; None for those of the sources, RGB where some are gray.
 
     Raises:
-        ConfigError: if ``size`` is missing or not wanted.
-        DataError: if sources cannot be brought to that form: the sentence names them.
+        ConfigError: if ``size`` is missing, or given with ``keep``.
+        DataError: if sources cannot be converted; the message names them.
     """
-    return FrameForm(_channels(sources, root, channels), _common_size(sources, root, size, fit), _dtype(sources), fit)
+    return FrameFormat(_channels(sources, root, channels), _common_size(sources, root, size, fit), _dtype(sources), fit)
 
 
 def _channels(sources: Sequence[Source], root: Path, wanted: int | None) -> int:
@@ -78,7 +78,7 @@ def _channels(sources: Sequence[Source], root: Path, wanted: int | None) -> int:
     if strange:
         raise DataError(
             f"{_listed(strange, len(sources), root)} cannot become frames of {wanted} channels; "
-            "set --data.init_args.channels to what they have, or move them to a folder of their own."
+            "set channels to their number, or move them to another folder."
         )
     return wanted
 
@@ -87,7 +87,7 @@ def _common_size(sources: Sequence[Source], root: Path, size: tuple[int, int] | 
     if (size is None) != (fit == "keep"):
         raise ConfigError(
             f"fit {fit} {'needs' if size is None else 'takes no'} size; "
-            "keep the frames' own size with fit keep, or give fit resize or crop and size [HEIGHT, WIDTH]."
+            "use fit keep without size, or fit resize or crop with size [HEIGHT, WIDTH]."
         )
     if size is None:
         return _kept_size(sources, root)
@@ -96,8 +96,8 @@ def _common_size(sources: Sequence[Source], root: Path, size: tuple[int, int] | 
     small = [source for source in sources if source.height < size[0] or source.width < size[1]]
     if fit == "crop" and small:
         raise DataError(
-            f"{_listed(_with_sizes(small), len(sources), root)} are smaller than the {size[0]}×{size[1]} to cut out; "
-            "lower --data.init_args.size, or set --data.init_args.fit resize."
+            f"{_listed(_with_sizes(small), len(sources), root)} are smaller than the crop of {size[0]}×{size[1]}; "
+            "use a smaller size, or fit resize."
         )
     return size
 
@@ -108,8 +108,7 @@ def _kept_size(sources: Sequence[Source], root: Path) -> tuple[int, int]:
         unlike = [source for source in sources if (source.height, source.width) != common]
         raise DataError(
             f"{_listed(_with_sizes(unlike), len(sources), root)} are not {common[0]}×{common[1]} like the others; "
-            "for training set --data.init_args.fit resize or crop with --data.init_args.size [HEIGHT, WIDTH], "
-            "or keep to files of one size."
+            "set fit to resize or crop and size to [HEIGHT, WIDTH], or keep only files of one size."
         )
     return common
 
@@ -124,10 +123,10 @@ def _with_sizes(sources: Sequence[Source]) -> list[str]:
 
 
 def _listed(names: list[str], total: int, root: Path) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{len(names)} of the {total} files in {root}, {', '.join(names[:_NAMED])}{more},"
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return f"{len(names)} of the {total} files in {root}, {', '.join(names[:_MAX_NAMED])}{more},"
 
 
-def _middle(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int]) -> Shaped[Tensor, "c h w"]:
+def _centre(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int]) -> Shaped[Tensor, "c h w"]:
     top, left = (frame.shape[1] - size[0]) // 2, (frame.shape[2] - size[1]) // 2
     return frame[:, top : top + size[0], left : left + size[1]]

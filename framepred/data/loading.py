@@ -1,29 +1,30 @@
-"""Samplers and loaders: which clips a batch holds, as a function of the training position alone."""
+"""Samplers and the loader: which clips a batch holds, as a function of the training position alone."""
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from framepred.clips import ClipBatch
-from framepred.errors import ConfigError
+from framepred.data.clip_dataset import check_counts
+from framepred.errors import ConfigError, DataError, FramepredError
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches of an endless stream of generated clips, none of them ever repeated.
+    """Batches of an endless stream of training clips; no clip is repeated or left out.
 
-    Batch number p (counted from the start of training, not of the epoch) on rank r of w holds the clips
-    ``(p · w + r) · batch_size`` and the ``batch_size − 1`` that follow. An epoch is only a stretch of the stream.
+    With ``n`` clips trained so far, batch ``k`` of the epoch on rank ``r`` of ``w`` holds ``batch_size`` consecutive
+    clips from ``n + (k · w + r) · batch_size`` on. All ranks together train ``w · batch_size`` different clips a step.
 
     Args:
-        clips_per_epoch: clips in an epoch over all ranks, rounded up to whole batches.
-        batch_size: clips a batch and rank.
-        rank: this process, 0 to ``world`` − 1.
-        world: how many processes share the stream.
-        position: gives the number of batches trained on so far; it is asked whenever iteration starts.
+        clips_per_epoch: clips of an epoch over all ranks, rounded up to whole batches.
+        batch_size: clips per batch and rank.
+        rank: index of this process, 0 to ``world`` − 1.
+        world: number of processes that share the stream.
+        position: returns the number of clips trained so far by all ranks; called whenever iteration starts.
 
     Raises:
         ConfigError: if a size is less than 1.
@@ -38,7 +39,7 @@ class EpochBatches(Sampler[list[int]]):
         world: int = 1,
         position: Callable[[], int] = int,
     ) -> None:
-        _check_sizes(clips_per_epoch=clips_per_epoch, batch_size=batch_size)
+        check_counts(clips_per_epoch=clips_per_epoch, batch_size=batch_size)
         self.batches = math.ceil(clips_per_epoch / (batch_size * world))
         self.batch_size = batch_size
         self.rank = rank
@@ -50,51 +51,50 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         start = self.position()
-        for batch in range(start, start + self.batches):
-            first = (batch * self.world + self.rank) * self.batch_size
+        for batch in range(self.batches):
+            first = start + (batch * self.world + self.rank) * self.batch_size
             yield list(range(first, first + self.batch_size))
 
 
 class OrderedBatches(Sampler[list[int]]):
-    """Every clip once, in order: rank r of w takes the clips r, r + w, r + 2w, …, and nothing is padded.
+    """Every clip once, in order: rank r of w takes the clips r, r + w, r + 2w, …, without padding.
+
+    A rank without clips, where there are fewer clips than ranks, takes one batch of no clips: Lightning runs
+    validation only on ranks that have a batch, and the others would wait for it.
 
     Args:
-        clips: how many there are.
-        batch_size: clips a batch; the last may be smaller.
-        rank: this process, 0 to ``world`` − 1.
-        world: how many processes share the clips.
+        clips: number of clips.
+        batch_size: clips per batch; the last batch may be smaller.
+        rank: index of this process, 0 to ``world`` − 1.
+        world: number of processes that share the clips.
 
     Raises:
         ConfigError: if a size is less than 1.
     """
 
     def __init__(self, clips: int, batch_size: int, *, rank: int = 0, world: int = 1) -> None:
-        _check_sizes(clips=clips, batch_size=batch_size)
+        check_counts(clips=clips, batch_size=batch_size)
         self.share = range(rank, clips, world)
         self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return math.ceil(len(self.share) / self.batch_size)
+        return max(1, math.ceil(len(self.share) / self.batch_size))
 
     def __iter__(self) -> Iterator[list[int]]:
-        for first in range(0, len(self.share), self.batch_size):
-            yield list(self.share[first : first + self.batch_size])
-
-
-def _check_sizes(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ConfigError(f"{name} must be at least 1, not {size}.")
+        for batch in range(len(self)):
+            yield list(self.share[batch * self.batch_size : (batch + 1) * self.batch_size])
 
 
 class ClipLoader(DataLoader[Any]):
-    """Loads ``ClipBatch`` after ``ClipBatch`` from a data set that gives whole batches (``__getitems__``).
+    """A ``DataLoader`` that cuts every batch of clips into context and target, a ``ClipBatch``.
+
+    An error in a worker process is raised here as the same one-sentence error.
 
     Args:
-        dataset: clips ``(t, c, h, w)``, a batch ``(b, t, c, h, w)``.
-        batches: gives the clip numbers of each batch.
-        context: how many frames are seen; those that follow are the target.
-        workers: processes that read ahead; 0 reads in this one.
+        dataset: clips ``(t, c, h, w)``; its ``__getitems__`` returns a list of them or a batch ``(b, t, c, h, w)``.
+        batches: yields the clip indices of each batch.
+        context: number of context frames; the frames that follow are the target.
+        workers: processes that read ahead; 0 reads in this process.
 
     Raises:
         ConfigError: if ``context`` or ``workers`` is outside its domain.
@@ -106,19 +106,89 @@ class ClipLoader(DataLoader[Any]):
         if workers < 0:
             raise ConfigError(f"num_workers must be 0 or more, not {workers}.")
         super().__init__(
-            dataset,
+            _ReturnedErrors(dataset) if workers else dataset,
             batch_sampler=batches,
-            collate_fn=partial(ClipBatch.cut, context=context),
+            collate_fn=_ClipCollate(dataset, context),
             num_workers=workers,
             persistent_workers=workers > 0,
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: where training stands is the trainer's to keep, and the sampler asks it.
+    def __iter__(self) -> Iterator[ClipBatch]:  # type: ignore[override]
+        """Iterate over the batches.
 
-        With ``load_state_dict`` it tells Lightning that training may go on in the middle of an epoch.
+        Raises:
+            FramepredError: if clips cannot be read, or a worker process was killed.
+        """
+        return _raised(super().__iter__()) if self.num_workers else super().__iter__()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the data module keeps the position, and the sampler asks for it.
+
+        The presence of this method and of ``load_state_dict`` tells Lightning that training may resume within an epoch.
         """
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing to restore; see ``state_dict``."""
+        """Do nothing; see ``state_dict``."""
+
+
+class _ClipCollate:
+    """Stacks clips to a batch and cuts it; a batch of no clips has the shape of the first clip."""
+
+    def __init__(self, dataset: Dataset[Tensor], context: int) -> None:
+        self.dataset = dataset
+        self.context = context
+
+    def __call__(self, clips: Sequence[Tensor] | Tensor | FramepredError) -> ClipBatch | FramepredError:
+        if isinstance(clips, FramepredError):
+            return clips
+        if not len(clips):
+            return ClipBatch.cut(_stacked(_fetched(self.dataset, [0]))[:0], self.context)
+        return ClipBatch.cut(_stacked(clips), self.context)
+
+
+class _ReturnedErrors(Dataset[Tensor]):
+    """Returns errors instead of raising them, because PyTorch adds a worker's whole traceback to their text."""
+
+    def __init__(self, dataset: Dataset[Tensor]) -> None:
+        self.dataset = dataset
+
+    def __getitems__(self, indices: list[int]) -> Sequence[Tensor] | Tensor | FramepredError:
+        try:
+            return _fetched(self.dataset, indices)
+        except FramepredError as error:
+            return error
+
+
+def _fetched(dataset: Dataset[Tensor], indices: list[int]) -> Sequence[Tensor] | Tensor:
+    fetched: Sequence[Tensor] | Tensor = dataset.__getitems__(indices)  # type: ignore[attr-defined]
+    return fetched
+
+
+def _stacked(clips: Sequence[Tensor] | Tensor) -> Tensor:
+    return clips if isinstance(clips, Tensor) else torch.stack(list(clips))
+
+
+def _raised(batches: Iterator[Any]) -> Iterator[ClipBatch]:
+    """Raise the errors that workers returned, and a killed worker as one sentence."""
+    try:
+        for batch in batches:
+            if isinstance(batch, FramepredError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        raise killed_worker(error) or error from error
+
+
+def killed_worker(error: RuntimeError) -> DataError | None:
+    """Return the one-sentence error for PyTorch's report of a killed worker process; None for any other error.
+
+    PyTorch may also raise its report from a signal handler, at any line of the main process.
+    """
+    text = str(error).partition("\n")[0].strip().rstrip(".")
+    if not text.startswith("DataLoader worker"):
+        return None
+    return DataError(
+        f"A process that reads clips ended before its time ({text}); "
+        "if memory was short, lower num_workers or batch_size."
+    )

@@ -1,49 +1,57 @@
-"""Moving MNIST, generated: digits that fly straight and bounce (Srivastava et al. 2015, arXiv:1502.04681).
+"""Generated Moving MNIST: digits that move in straight lines and bounce (Srivastava et al. 2015, arXiv:1502.04681).
 
-Clip ``i`` is a function of (seed, split, i) alone. Each of its digits takes one block of four 64-bit words from
-the counter-based generator Philox4x64-10 (Salmon et al. 2011): which digit, x, y and angle. NumPy guarantees the
-raw stream, so the same clips come from every version, machine, batch size and worker.
+Clip ``i`` is a function of (seed, split, i) alone. Each of its digits uses one block of four 64-bit words of the
+counter-based generator Philox4x64-10 (Salmon et al. 2011) for the digit image, x, y and angle. NumPy guarantees the
+raw stream, so the clips are the same for every NumPy version, machine, batch size and worker.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64, UInt8, UInt64
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.digit_files import SIDE
 from framepred.data.digits import Split, find_digits
 from framepred.errors import ConfigError
 
+Words: TypeAlias = UInt64[np.ndarray, "b d 4"]
+
 STREAMS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 
 
-class MovingMNIST(Dataset[Tensor]):
-    """Clips of digits that move over a black canvas.
+class MovingMNIST(ClipDataset):
+    """Clips of digits that move over a black canvas, uint8 ``(t, 1, h, w)``.
 
-    Each frame first moves every digit by ``speed`` times the free canvas (canvas less digit) along its direction;
-    a digit that reaches an edge is set on it and that coordinate's direction flips; then digits are drawn at whole
-    pixels, rounded down, the brighter pixel on top.
+    Before each frame every digit moves by ``speed`` times the free canvas (canvas minus digit) along its direction.
+    A digit that would leave the canvas is set on the edge, and its velocity in that coordinate is reversed. Digits are
+    drawn at whole pixels, rounded down; where they overlap, the brighter pixel counts.
 
     Args:
-        split: ``train``, ``val`` or ``test``: which digit images are seen, and which stream of clips.
-        clips: how many clips the data set counts; ``render`` gives any number.
-        seed: which stream of clips, 0 to 2^64 − 1.
-        length: frames a clip.
+        split: ``train``, ``val`` or ``test``: chooses the digit images and the stream of clips.
+        clips: ``len`` of the data set; ``render`` generates any clip of the stream.
+        seed: seed of the stream, 0 to 2^64 − 1.
+        length: frames per clip.
         frame_size: height and width in pixels, each at least 28.
-        digits_per_clip: how many digits fly.
+        digits_per_clip: number of digits in each clip.
         speed: fraction of the free canvas per frame.
         digits: ``mnist``, ``fashion-mnist`` or ``mnist-5k``; see ``framepred.data.digits``.
-        root: where the digits lie; see ``find_digits``.
-        download: whether missing digits may be fetched.
+        root: folder of the digit files; see ``find_digits``.
+        download: whether to download missing digits.
 
     Raises:
         ConfigError: if an argument is outside its domain.
         DataError: if digits are missing or damaged.
+
+    Example:
+        >>> clips = MovingMNIST("test", clips=3, digits="mnist-5k")
+        >>> clips[0].shape, clips[0].dtype
+        (torch.Size([20, 1, 64, 64]), torch.uint8)
     """
 
     def __init__(
@@ -73,17 +81,12 @@ class MovingMNIST(Dataset[Tensor]):
     def __len__(self) -> int:
         return self.clips
 
-    def __getitem__(self, index: int) -> UInt8[Tensor, "t 1 h w"]:
-        if not 0 <= index < self.clips:
-            raise IndexError(f"Clip {index} of {self.clips}.")
-        return self.render([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> UInt8[Tensor, "b t 1 h w"]:
-        """A batch at once, as a ``DataLoader`` asks for it; as in ``render``, any index from 0 on."""
-        return self.render(indices)
+    def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
+        """Return the clips at these indices, which may lie beyond ``len``; see ``render``."""
+        return list(self.render(indices))
 
     def render(self, indices: Sequence[int]) -> UInt8[Tensor, "b t 1 h w"]:
-        """The clips of these indices, which may lie beyond ``len``: the stream is endless.
+        """Generate the clips at these indices, which may lie beyond ``len``: the stream has no end.
 
         Raises:
             IndexError: if an index is negative.
@@ -93,23 +96,23 @@ class MovingMNIST(Dataset[Tensor]):
         return torch.from_numpy(_paint(sprites, self._corners(words), self.frame_size)).unsqueeze(2)
 
     def corners(self, indices: Sequence[int]) -> Int64[Tensor, "b t d 2"]:
-        """Row and column of the upper left corner of every digit's 28x28 square, in each frame of these clips.
+        """Return the row and column of the upper left corner of each digit's 28×28 square, in each frame.
 
         Raises:
             IndexError: if an index is negative.
         """
         return torch.from_numpy(self._corners(self._words(indices)))
 
-    def _words(self, indices: Sequence[int]) -> UInt64[np.ndarray, "b d 4"]:
+    def _words(self, indices: Sequence[int]) -> Words:
         clips = np.asarray(indices, dtype=np.int64).reshape(-1)
         if (clips < 0).any():
-            raise IndexError(f"Clip {clips.min()}: clips are counted from 0.")
-        return _draw(self.seed, STREAMS[self.split], clips, self.digits_per_clip)
+            raise IndexError(f"Clip {clips.min()} is out of range: the first clip is 0.")
+        return _random_words(self.seed, STREAMS[self.split], clips, self.digits_per_clip)
 
-    def _corners(self, words: UInt64[np.ndarray, "b d 4"]) -> Int64[np.ndarray, "b t d 2"]:
+    def _corners(self, words: Words) -> Int64[np.ndarray, "b t d 2"]:
         _, x, y, angle = np.moveaxis(_unit(words), -1, 0)
         direction = np.stack([np.sin(2 * np.pi * angle), np.cos(2 * np.pi * angle)], axis=-1)
-        path = _fly(np.stack([y, x], axis=-1), direction * self.speed, self.length)
+        path = _bounce(np.stack([y, x], axis=-1), direction * self.speed, self.length)
         free = np.array(self.frame_size) - SIDE
         corners: np.ndarray = (free * path).astype(np.int64)
         return corners
@@ -132,19 +135,17 @@ def _check(
         raise ConfigError(f"frame_size must be at least 28 by 28, the size of a digit, not {frame_size}.")
     if not (speed >= 0 and np.isfinite(speed)):
         raise ConfigError(f"speed must be 0 or a positive fraction of the free canvas per frame, not {speed}.")
-    for name, count in (("clips", clips), ("length", length), ("digits_per_clip", digits_per_clip)):
-        if count < 1:
-            raise ConfigError(f"{name} must be at least 1, not {count}.")
+    check_counts(clips=clips, length=length, digits_per_clip=digits_per_clip)
 
 
-def _draw(seed: int, stream: int, clips: Int64[np.ndarray, " b"], digits: int) -> UInt64[np.ndarray, "b {digits} 4"]:
-    """Four random words for every digit of every clip; consecutive clips cost one call a digit."""
+def _random_words(seed: int, stream: int, clips: Int64[np.ndarray, " b"], digits: int) -> Words:
+    """Return four random words for every digit of every clip; consecutive clips need one call per digit."""
     runs = np.split(clips, np.flatnonzero(np.diff(clips) != 1) + 1)
-    return np.concatenate([_draw_run(seed, stream, run, digits) for run in runs])
+    return np.concatenate([_random_run(seed, stream, run, digits) for run in runs])
 
 
-def _draw_run(seed: int, stream: int, run: Int64[np.ndarray, " b"], digits: int) -> UInt64[np.ndarray, "b {digits} 4"]:
-    """The counter of digit k of clip i is k · 2^64 + i (NumPy counts one on before it draws)."""
+def _random_run(seed: int, stream: int, run: Int64[np.ndarray, " b"], digits: int) -> Words:
+    """The counter of digit k of clip i is k · 2^64 + i + 1: NumPy adds one before it generates."""
     words = np.empty((len(run), digits, 4), np.uint64)
     key = np.array([seed, stream], np.uint64)
     for digit in range(digits if len(run) else 0):
@@ -154,19 +155,19 @@ def _draw_run(seed: int, stream: int, run: Int64[np.ndarray, " b"], digits: int)
 
 
 def _unit(words: UInt64[np.ndarray, "*n"]) -> Float64[np.ndarray, "*n"]:
-    """Words to [0, 1): their upper 53 bits."""
+    """Convert words to floats in [0, 1) by their upper 53 bits, the precision of a double."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _scale(words: UInt64[np.ndarray, "*n"], count: int) -> Int64[np.ndarray, "*n"]:
-    """Words to 0 … count − 1, in whole numbers: exact everywhere."""
+    """Convert words to integers 0 to count − 1 by integer arithmetic, which is exact on every machine."""
     return ((words >> np.uint64(32)) * np.uint64(count) >> np.uint64(32)).astype(np.int64)
 
 
-def _fly(
+def _bounce(
     position: Float64[np.ndarray, "b d 2"], velocity: Float64[np.ndarray, "b d 2"], length: int
 ) -> Float64[np.ndarray, "b {length} d 2"]:
-    """Positions in [0, 1] at each frame; the first frame comes after the first step."""
+    """Return positions in [0, 1] at each frame; the first frame is one step after the start."""
     path = np.empty((len(position), length, *position.shape[1:]))
     for frame in range(length):
         position = position + velocity
@@ -179,7 +180,7 @@ def _fly(
 def _paint(
     sprites: UInt8[np.ndarray, "b d s s"], corners: Int64[np.ndarray, "b t d 2"], frame_size: tuple[int, int]
 ) -> UInt8[np.ndarray, "b t h w"]:
-    """Lay each digit's square on all frames at once, as views of the canvas; the brighter pixel wins."""
+    """Draw each digit on all frames at once through views of the canvas; the brighter pixel counts."""
     batch, length, digits, _ = corners.shape
     canvas = np.zeros((batch, length, *frame_size), np.uint8)
     squares = sliding_window_view(canvas, (SIDE, SIDE), axis=(2, 3), writeable=True)

@@ -1,4 +1,4 @@
-"""Finding videos, folders of pictures and array files in a folder, however deep."""
+"""Search of a folder and its subfolders for videos, picture sequences and array files."""
 
 import os
 import re
@@ -13,13 +13,13 @@ _DATE = 10_000_000  # numbers as large as this in file names are dates, not coun
 
 
 def find_sources(root: Path) -> tuple[list[Path], list[str]]:
-    """Every source in a folder and the folders below it, and a sentence for each link or folder that leads nowhere.
+    """Find every source in a folder and its subfolders.
 
-    Hidden files and files of other kinds are passed over; a folder that holds pictures is one source. Links to
-    folders are followed, but never in a circle.
+    Hidden files and files of other kinds are ignored; a folder that holds pictures is one source. Links to folders are
+    followed, but not those to a folder above them.
 
     Returns:
-        The sources in natural order of their paths, and the sentences.
+        The sources in natural order of their paths, and one sentence for each broken link and unreadable folder.
     """
     found = list(_walk(root))
     sources = [path for path in found if isinstance(path, Path)]
@@ -28,30 +28,30 @@ def find_sources(root: Path) -> tuple[list[Path], list[str]]:
 
 
 def _walk(root: Path) -> Iterator[Path | str]:
-    closed: list[OSError] = []
-    for folder, below, names in os.walk(root, onerror=closed.append, followlinks=True):
+    unreadable: list[OSError] = []
+    for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
         here = Path(folder)
-        if any(Path(name).suffix.lower() in IMAGES for name in _shown(names)):
+        if any(Path(name).suffix.lower() in IMAGES for name in _visible(names)):
             yield here
-        for name in _shown(names):
+        for name in _visible(names):
             if (here / name).is_symlink() and not (here / name).exists():
-                yield f"{here / name} is a symbolic link that leads nowhere; mend or remove it."
+                yield f"{here / name} is a symbolic link to a missing file; correct or remove it."
             elif Path(name).suffix.lower() in INPUTS:
                 yield here / name
-        stores = [name for name in _shown(below) if Path(name).suffix.lower() == ZARR]
+        stores = [name for name in _visible(below) if Path(name).suffix.lower() == ZARR]
         yield from (here / name for name in stores)
-        circles = [name for name in _shown(below) if _leads_back(here / name)]
-        yield from (f"{here / name} is a symbolic link that leads back to a folder above it; remove it."
-                    for name in circles)  # fmt: skip
-        below[:] = sorted(set(_shown(below)) - {*stores, *circles})
-    yield from (f"{error.filename} may not be read; check its permissions." for error in closed)
+        cycles = [name for name in _visible(below) if _is_cycle(here / name)]
+        yield from (f"{here / name} is a symbolic link to a folder above it; remove it."
+                    for name in cycles)  # fmt: skip
+        below[:] = sorted(set(_visible(below)) - {*stores, *cycles})
+    yield from (f"{error.filename} cannot be read; check its permissions." for error in unreadable)
 
 
-def _shown(names: list[str]) -> list[str]:
+def _visible(names: list[str]) -> list[str]:
     return [name for name in names if not name.startswith(".")]
 
 
-def _leads_back(folder: Path) -> bool:
+def _is_cycle(folder: Path) -> bool:
     if not folder.is_symlink():
         return False
     real = folder.resolve()
@@ -59,9 +59,9 @@ def _leads_back(folder: Path) -> bool:
 
 
 def check_sequence(folder: Path) -> None:
-    """Refuse a folder of numbered pictures in which a number is missing.
+    """Check that no number is missing in a folder of numbered pictures.
 
-    Names count when exactly one number in them changes; pictures may be numbered in any steady step.
+    Pictures are numbered if exactly one number in their names changes; any constant step is accepted.
 
     Raises:
         MediaError: if a number is missing.
@@ -69,16 +69,16 @@ def check_sequence(folder: Path) -> None:
     files = frame_files(folder)
     numbers = _counts([file.stem for file in files])
     step = min((after - before for before, after in pairwise(numbers)), default=0)
-    for place, (before, after) in enumerate(pairwise(numbers)):
+    for index, (before, after) in enumerate(pairwise(numbers)):
         if after - before > step > 0:
             raise MediaError(
-                f"{folder} lacks the picture between {files[place].name} and {files[place + 1].name}: "
-                f"number {before + step} is missing; restore it, or move what follows to a folder of its own."
+                f"{folder} lacks the picture between {files[index].name} and {files[index + 1].name}: "
+                f"number {before + step} is missing; restore it, or move the pictures after it to another folder."
             )
 
 
 def _counts(stems: list[str]) -> list[int]:
-    """The number that counts, in each name; nothing where the names do not count."""
+    """Return the number that changes, of each name; an empty list where the names are not numbered."""
     parts = [re.split(r"(\d+)", stem) for stem in stems]
     if len({len(part) for part in parts}) != 1:
         return []

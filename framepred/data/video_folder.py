@@ -1,66 +1,89 @@
-"""Clips of a folder of videos, by number: windows that are decoded when they are asked for."""
+"""Clips of a folder of videos by index: windows of frames that are decoded on access."""
 
 import copy
 import os
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from framepred.clips import RawClip
-from framepred.data.frame_format import Fit, common_form
+from framepred.data.clip_dataset import ClipDataset, check_counts
+from framepred.data.frame_format import Fit, common_format
 from framepred.data.video_index import Source, VideoIndex
-from framepred.errors import ConfigError, DataError, MediaError
+from framepred.errors import DataError, MediaError
 from framepred.media.random_access import FrameReader
 
-_OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
+_MAX_OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
 _open: OrderedDict[tuple[VideoIndex, Source], FrameReader] = OrderedDict()
-_inherited: list[FrameReader] = []  # never closed: a decoder waits for its threads, which no fork brings along
+_inherited: list[FrameReader] = []  # never closed: closing waits for decoder threads, which a fork does not copy
 
 
-def _leave_to_the_parent() -> None:
-    """A forked process must neither share its parent's place in a file nor close it."""
+def _forget_inherited_readers() -> None:
+    """In a forked process, neither share the parent's file positions nor close its readers."""
     _inherited.extend(_open.values())
     _open.clear()
 
 
-if hasattr(os, "register_at_fork"):  # Windows does not fork
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget_inherited_readers)
 
 
-class VideoFolder(Dataset[Tensor]):
-    """Windows of the videos, folders of pictures and arrays in a folder and the folders below it.
+@dataclass(frozen=True)
+class Section:
+    """The part of a source that clips are cut from.
 
-    Memory does not grow with the folder: frames are decoded as they are asked for, from the nearest key frame. Video
-    files give RGB. What was found about the files is kept in the user's cache.
+    Attributes:
+        source: the file or folder.
+        clips: indices of the source's clips; only arrays hold more than one.
+        frames: indices of the frames, the same for each of these clips.
+    """
+
+    source: Source
+    clips: range
+    frames: range
+
+    @classmethod
+    def whole(cls, source: Source) -> "Section":
+        """Return all frames of all clips of a source."""
+        return cls(source, range(source.clips), range(source.frames))
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames in all clips."""
+        return len(self.clips) * len(self.frames)
+
+
+class VideoFolder(ClipDataset):
+    """Clips of the videos, picture sequences and arrays in a folder and its subfolders, each ``(t, c, h, w)``.
+
+    Frames are decoded on access, from the nearest key frame, so memory does not grow with the folder. Video files give
+    RGB. File properties are kept in the user's cache.
 
     Args:
         root: the folder.
-        length: frames of a clip.
-        stride: frames of the file from the beginning of a clip to that of the next; None puts clips end to end.
-        every: take every so manieth frame.
+        length: frames per clip.
+        stride: frames of the file between the starts of consecutive clips; None puts clips end to end.
+        frame_step: keep one frame in ``frame_step``.
         size: height and width in pixels, with ``fit`` resize or crop.
-        fit: ``keep`` the size, which all files must have in common; ``resize`` to ``size``, whatever the aspect; or
-            ``crop`` the middle out.
-        channels: 1 for gray, 3 for RGB, or as many as the arrays have; None for what the files have.
-        layout: order of the axes of arrays, such as ``thwc``, where their shapes do not tell.
-        skip_broken: leave out files that cannot be used instead of refusing the folder; then every frame is decoded
-            once, when a file is first met, to find damage in its midst.
+        fit: ``keep`` the frame size, which all files must share; ``resize`` to ``size``, ignoring the aspect ratio;
+            or ``crop`` the centre.
+        channels: 1 for gray, 3 for RGB, or the number of channels of the arrays; None for those of the files.
+        layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
+        skip_broken: leave out unusable files instead of refusing the folder. Every frame is then decoded once, when a
+            file is first found, to detect damage inside it.
 
     Attributes:
-        left_out: one sentence for each file that cannot be used.
+        left_out: one sentence for each unusable file.
 
     Raises:
         ConfigError: if an argument is outside its domain.
-        DataError: if the folder holds nothing usable, or files that cannot be used or do not fit together.
+        DataError: if the folder holds nothing usable, or files that are unusable or do not fit together.
     """
 
     def __init__(
@@ -69,92 +92,108 @@ class VideoFolder(Dataset[Tensor]):
         length: int = 20,
         *,
         stride: int | None = None,
-        every: int = 1,
+        frame_step: int = 1,
         size: tuple[int, int] | None = None,
         fit: Fit = "keep",
         channels: int | None = None,
         layout: str | None = None,
         skip_broken: bool = False,
     ) -> None:
-        check_counts(length=length, every=every, stride=stride, channels=channels)
+        check_counts(length=length, frame_step=frame_step, stride=stride, channels=channels)
         self.root = Path(root).expanduser()
         self.length = length
-        self.every = every
-        self.span = (length - 1) * every + 1
+        self.frame_step = frame_step
+        self.span = (length - 1) * frame_step + 1
         self.index = VideoIndex(self.root, layout=layout, channels=channels, thorough=skip_broken)
         usable = [source for source in self.index.sources if source.frames >= self.span]
-        self.left_out = (*self.index.problems, *(self._too_short(source) for source in self.index.sources
-                                                 if source.frames < self.span))  # fmt: skip
+        short = [source for source in self.index.sources if source.frames < self.span]
+        self.left_out = (*self.index.problems, *map(self._too_short, short))
         if self.left_out and not skip_broken:
             raise DataError(self._refusal())
         if not usable:
             raise DataError(f"No file in {self.root} can be used; the first: {self.left_out[0]}")
-        self.form = common_form(usable, self.root, size, fit, channels)
-        self._take(usable, stride)
+        self.format = common_format(usable, self.root, size, fit, channels)
+        self._set_sections([Section.whole(source) for source in usable], stride)
 
     def only(self, names: Collection[str], stride: int | None = None) -> "VideoFolder":
-        """The clips of these files alone, cut with another stride.
+        """Return the clips of these files.
 
         Args:
-            names: paths within the folder, with ``/`` between the parts.
-            stride: as for the whole.
+            names: paths within the folder, with ``/`` as the separator.
+            stride: as for the class.
         """
-        kept, part = set(names), copy.copy(self)
-        part._take([source for source in self.sources if source.name in kept], stride)
+        return self.select([section for section in self.sections if section.source.name in set(names)], stride)
+
+    def select(self, sections: Sequence[Section], stride: int | None = None) -> "VideoFolder":
+        """Return the clips of these sections.
+
+        Args:
+            sections: parts of this data set's sources, each at least as long as a clip.
+            stride: as for the class.
+        """
+        part = copy.copy(self)
+        part._set_sections(sections, stride)
         return part
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, index: int) -> Shaped[Tensor, "t c h w"]:
-        if not 0 <= index < len(self):
-            raise IndexError(f"Clip {index} of {len(self)}.")
-        place = bisect_right(self._ends, index)
-        source = self.sources[place]
-        clip, window = divmod(index - (self._ends[place - 1] if place else 0), self._windows(source))
-        start = window * self.stride
-        return self._read(source, range(start, start + self.span, self.every), clip)
-
-    def __getitems__(self, indices: Sequence[int]) -> RawClip:
-        """A batch at once.
+    def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
+        """Return the clips at these indices, each 0 or more.
 
         Raises:
-            IndexError: if an index is negative or beyond the last clip.
-            MediaError: if a file is damaged where these clips lie.
+            MediaError: if a file is damaged where these clips are.
         """
-        return torch.stack([self[index] for index in indices])
+        return [self._clip(index) for index in indices]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files that clips are cut from."""
+        return tuple(section.source for section in self.sections)
 
     @property
     def frames(self) -> int:
-        """Frames of the files, in clips or not."""
-        return sum(source.clips * source.frames for source in self.sources)
+        """Number of frames of all sections, whether or not a clip holds them."""
+        return sum(section.frame_count for section in self.sections)
 
     @property
     def unused_frames(self) -> int:
-        """Frames at the ends of files and between clips that no clip spans."""
+        """Number of frames that no clip spans, at the ends of sections and between clips."""
         reach = min(self.stride, self.span)
-        spanned = (source.clips * ((self._windows(source) - 1) * reach + self.span) for source in self.sources)
+        spanned = (len(part.clips) * ((self._windows(part) - 1) * reach + self.span) for part in self.sections)
         return self.frames - sum(spanned)
 
-    def _take(self, sources: Sequence[Source], stride: int | None) -> None:
-        self.sources = tuple(sources)
+    def _set_sections(self, sections: Sequence[Section], stride: int | None) -> None:
+        self.sections = tuple(sections)
         self.stride = self.span if stride is None else stride
-        self._ends = list(accumulate(source.clips * self._windows(source) for source in self.sources))
+        self._ends = list(accumulate(len(section.clips) * self._windows(section) for section in self.sections))
 
-    def _windows(self, source: Source) -> int:
-        return (source.frames - self.span) // self.stride + 1
+    def _windows(self, section: Section) -> int:
+        return (len(section.frames) - self.span) // self.stride + 1
+
+    def _clip(self, index: int) -> Shaped[Tensor, "t c h w"]:
+        number = bisect_right(self._ends, index)
+        section = self.sections[number]
+        clip, window = divmod(index - (self._ends[number - 1] if number else 0), self._windows(section))
+        start = section.frames.start + window * self.stride
+        return self._read(section.source, range(start, start + self.span, self.frame_step), section.clips[clip])
 
     def _read(self, source: Source, frames: range, clip: int) -> Shaped[Tensor, "t c h w"]:
-        reader = _reader(self.index, source)
         found = []
-        for frame in reader.read(frames, clip):
-            if tuple(frame.shape[1:]) != (source.height, source.width):
-                break
-            found.append(self.form.fitted(frame))
+        try:
+            for frame in _reader(self.index, source).read(frames, clip):
+                if tuple(frame.shape[1:]) != (source.height, source.width):
+                    break
+                found.append(self.format.convert(frame))
+        except OSError as error:
+            raise MediaError(
+                f"{self.index.path(source)} cannot be read any more ({error.strerror or error}); "
+                "restore it, or leave it out."
+            ) from error
         if len(found) < self.length:
             raise MediaError(
                 f"{self.index.path(source)} is damaged or has changed: its frame {frames[len(found)]} of "
-                f"{source.height}×{source.width} pixels is not there; copy it again, or leave it out."
+                f"{source.height}×{source.width} pixels is missing; copy it again, or leave it out."
             )
         return torch.stack(found)
 
@@ -162,62 +201,26 @@ class VideoFolder(Dataset[Tensor]):
         count = f"{source.frames} frame{'s' if source.frames > 1 else ''}"
         return (
             f"{self.index.path(source)} has {count} but one clip spans {self.span}; "
-            "ask for fewer frames, or leave the file out."
+            "use a shorter clip, or leave the file out."
         )
 
     def _refusal(self) -> str:
         first, *others = self.left_out
         more = f"; {len(others)} more of the files in {self.root} cannot be used" if others else ""
-        return f"{first.rstrip('.')}, or leave such files out with --skip-broken{more}."
-
-
-class Shuffled(Dataset[Tensor]):
-    """An endless stream of the clips of a data set: each epoch all of them once, in an order of its own.
-
-    Clip i of the stream is a function of (seed, i) alone, so that a killed run goes on exactly.
-
-    Args:
-        clips: the data set, with at least one clip.
-        seed: which order.
-    """
-
-    def __init__(self, clips: VideoFolder, seed: int = 0) -> None:
-        self.clips = clips
-        self.seed = seed
-
-    def __getitems__(self, indices: Sequence[int]) -> RawClip:
-        """A batch at once; there is no last clip."""
-        places = (divmod(index, len(self.clips)) for index in indices)
-        return self.clips.__getitems__([int(_order(len(self.clips), self.seed, epoch)[at]) for epoch, at in places])
+        return f"{first.rstrip('.')}, or set skip_broken to leave such files out{more}."
 
 
 def evenly_spread(count: int, wanted: int) -> range | list[int]:
-    """At most ``wanted`` of the numbers 0 to ``count`` − 1, evenly spread."""
+    """Return at most ``wanted`` of the indices 0 to ``count`` − 1, evenly spread."""
     return range(count) if wanted >= count else [number * count // wanted for number in range(wanted)]
 
 
 def _reader(index: VideoIndex, source: Source) -> FrameReader:
-    """The reader of a source, one of the few that are open."""
+    """Return the reader of a source; the ``_MAX_OPEN`` used last stay open."""
     key = (index, source)
     if key not in _open:
         _open[key] = index.open(source)
     _open.move_to_end(key)
-    if len(_open) > _OPEN:
+    if len(_open) > _MAX_OPEN:
         _open.popitem(last=False)[1].close()
     return _open[key]
-
-
-@lru_cache(maxsize=2)
-def _order(count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(count)
-
-
-def check_counts(**counts: int | None) -> None:
-    """Refuse arguments below 1; None passes.
-
-    Raises:
-        ConfigError: if there is one.
-    """
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ConfigError(f"{name} must be at least 1, not {count}.")

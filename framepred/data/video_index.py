@@ -1,6 +1,6 @@
-"""What a folder of videos holds: every source with its frames and size, or the sentence that says why it is of no use.
+"""Properties of the sources in a folder of videos, or the reason why a source cannot be used.
 
-Looking into a video takes longer than listing it, so what was found is kept in the user's cache until the file changes.
+Reading a video's properties takes longer than listing it, so they are kept in the user's cache until the file changes.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from framepred.data.cache import cache_folder, keep
+from framepred.data.cache import cache_folder, write_array
 from framepred.data.video_files import check_sequence, find_sources
 from framepred.errors import DataError, FramepredError, MediaError
 from framepred.media.arrays import CHANNELS
@@ -26,25 +26,25 @@ from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_f
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
 
-_VERSION = 1  # of what is kept in the cache
-_PROBE = 1 << 16  # bytes at a file's beginning and end that tell it from other files
-_WORTH_A_BAR = 50  # sources
+_VERSION = 1  # of the cache's format
+_PROBE = 1 << 16  # bytes at a file's start and end that identify its content
+_MIN_FOR_BAR = 50  # sources; fewer are read before a progress bar helps
 
 
 @dataclass(frozen=True)
 class Source:
-    """A video, a folder of pictures or an array file, as it was found.
+    """Properties of a video, a folder of pictures or an array file.
 
     Attributes:
-        name: its path within the folder, with ``/`` between the parts.
-        clips: clips that it holds; 1 but for an array of clips.
-        frames: frames of each clip.
-        channels: channels of each frame.
+        name: its path within the folder, with ``/`` as the separator.
+        clips: number of clips, 1 except for an array of clips.
+        frames: frames per clip.
+        channels: channels per frame.
         height: pixels.
         width: pixels.
         dtype: ``uint8``, ``uint16`` or ``float32``.
-        stamp: another one when the file changes, or is looked at in another way.
-        content: a hash of the size, the beginning and the end: equal for copies.
+        stamp: a hash of the name, size, modification time and reading options: it changes when the file does.
+        content: a hash of the size, the first and the last bytes: equal for copies.
     """
 
     name: str
@@ -59,27 +59,27 @@ class Source:
 
 
 class VideoIndex:
-    """Looks into every video, folder of pictures and array file in a folder and the folders below it.
+    """The properties of every video, folder of pictures and array file in a folder and its subfolders.
 
     Args:
         root: the folder.
-        layout: order of the axes of arrays, such as ``thwc``; None where their shapes tell.
-        channels: channels of arrays that are neither gray nor RGB.
-        thorough: decode everything once, to find damage in the midst.
+        layout: axis order of arrays, such as ``thwc``; None where their shapes are unambiguous.
+        channels: number of channels of arrays that are neither gray nor RGB.
+        thorough: decode every frame once, to detect damage inside files.
 
     Attributes:
-        sources: what clips can be cut from, in natural order of their names.
-        problems: one sentence for each source that is of no use.
+        sources: the usable sources, in natural order of their names.
+        problems: one sentence for each unusable source.
 
     Raises:
-        DataError: if ``root`` is no folder, or holds nothing of a known kind.
+        DataError: if ``root`` is not a folder, or holds no file of a known kind.
     """
 
     def __init__(
         self, root: Path, *, layout: str | None = None, channels: int | None = None, thorough: bool = False
     ) -> None:
         if not root.is_dir():
-            raise DataError(f"{root} is not a folder; name the folder that holds the videos.")
+            raise DataError(f"{root} is not a folder; set root to the folder that holds the videos.")
         self.root = root
         self.layout = layout
         self.channels = CHANNELS if channels in (None, 1, 3) else (channels,)
@@ -87,48 +87,50 @@ class VideoIndex:
         self.cache = cache_folder() / "video-folders" / _hash(str(root.resolve()))
         paths, problems = find_sources(root)
         if not paths and not problems:
-            raise DataError(f"{root} holds nothing to learn from; put {', '.join((*INPUTS, *IMAGES))} files in it.")
-        found = self._look_into(paths)
+            raise DataError(f"{root} holds no videos; put {', '.join((*INPUTS, *IMAGES))} files in it.")
+        found = self._read_properties(paths)
         self.sources = tuple(source for source in found if isinstance(source, Source))
         self.problems = (*problems, *(sentence for sentence in found if isinstance(sentence, str)))
 
     def path(self, source: Source) -> Path:
-        """Where a source lies."""
+        """Return the path of a source."""
         return self.root / source.name
 
     def open(self, source: Source) -> FrameReader:
         """Open a source for random access."""
         path = self.path(source)
-        video_map = _kept_map(self._map_file(source.stamp)) if _is_video(path) else None
+        video_map = _cached_map(self._map_file(source.stamp)) if _is_video(path) else None
         return self._open(path, video_map)
 
     def _open(self, path: Path, video_map: VideoMap | None) -> FrameReader:
         return open_reader(path, video_map=video_map, layout=self.layout, channels=self.channels)
 
-    def _look_into(self, paths: list[Path]) -> list[Source | str]:
-        known = _read_known(self.cache)
+    def _read_properties(self, paths: list[Path]) -> list[Source | str]:
+        known = _cached_sources(self.cache)
 
-        def look(path: Path) -> Source | str:
+        def read(path: Path) -> Source | str:
             try:
                 stamp = self._stamp(check_input(path))
-                return known.get(stamp) or self._look(path, stamp)
+                return known.get(stamp) or self._source(path, stamp)
             except FramepredError as error:
                 return str(error)
             except OSError as error:
                 return f"{path} cannot be read ({error.strerror}); check it, or copy it again."
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            found = list(_with_a_bar(pool.map(look, paths), len(paths)))
-        with contextlib.suppress(MediaError):  # a cache that cannot be written costs time, not the run
-            _keep_known(self.cache, [source for source in found if isinstance(source, Source)])
+            found = list(_with_progress_bar(pool.map(read, paths), len(paths)))
+        with contextlib.suppress(MediaError):  # without a cache the next run only takes longer
+            _write_cache(self.cache, [source for source in found if isinstance(source, Source)])
         return found
 
-    def _look(self, path: Path, stamp: str) -> Source:
+    def _source(self, path: Path, stamp: str) -> Source:
         video_map = self._map(path, stamp) if _is_video(path) else None
         if path.is_dir() and not is_array(path):
             check_sequence(path)
         with contextlib.closing(self._open(path, video_map)) as reader:
-            first = next(iter(reader.read(range(1))))
+            first = next(iter(reader.read(range(1))), None)
+            if first is None:
+                raise MediaError(f"{path} holds no frames; record it again, or leave it out.")
             if self.thorough and video_map is None:
                 _read_all(reader)
         channels, height, width = first.shape
@@ -149,14 +151,14 @@ class VideoIndex:
     def _map(self, path: Path, stamp: str) -> VideoMap:
         video_map = map_video(path, self.thorough)
         with contextlib.suppress(OSError):
-            keep(video_map, self._map_file(stamp))
+            write_array(video_map, self._map_file(stamp))
         return video_map
 
     def _map_file(self, stamp: str) -> Path:
         return self.cache / f"{stamp}.npy"
 
     def _stamp(self, path: Path) -> str:
-        """What changes with the file and with the way it is looked at."""
+        """Return a hash that changes with the file and with the reading options."""
         files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path)]
         name = path.relative_to(self.root).as_posix()
         return _hash(repr((_VERSION, name, files, self.layout, self.channels, self.thorough)))
@@ -167,7 +169,7 @@ def _is_video(path: Path) -> bool:
 
 
 def _files(path: Path) -> list[Path]:
-    """The files that make a source."""
+    """Return the files of a source."""
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file()) if is_array(path) else frame_files(path)
@@ -189,12 +191,12 @@ def _read_all(reader: FrameReader) -> None:
             pass
 
 
-def _with_a_bar(found: Iterable[Source | str], total: int) -> Iterable[Source | str]:
-    hidden = total < _WORTH_A_BAR
-    return track(found, "looking into files", total, console=Console(stderr=True), transient=True, disable=hidden)
+def _with_progress_bar(found: Iterable[Source | str], total: int) -> Iterable[Source | str]:
+    hidden = total < _MIN_FOR_BAR
+    return track(found, "reading file properties", total, console=Console(stderr=True), transient=True, disable=hidden)
 
 
-def _kept_map(file: Path) -> VideoMap | None:
+def _cached_map(file: Path) -> VideoMap | None:
     try:
         found: np.ndarray = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -202,7 +204,7 @@ def _kept_map(file: Path) -> VideoMap | None:
     return found
 
 
-def _read_known(cache: Path) -> dict[str, Source]:
+def _cached_sources(cache: Path) -> dict[str, Source]:
     try:
         entries: list[dict[str, Any]] = json.loads((cache / "index.json").read_text())
         return {entry["stamp"]: Source(**entry) for entry in entries}
@@ -210,7 +212,7 @@ def _read_known(cache: Path) -> dict[str, Source]:
         return {}
 
 
-def _keep_known(cache: Path, sources: list[Source]) -> None:
+def _write_cache(cache: Path, sources: list[Source]) -> None:
     with atomic_write(cache / "index.json") as draft:
         draft.write_text(json.dumps([asdict(source) for source in sources]))
     stamps = {source.stamp for source in sources}

@@ -1,32 +1,57 @@
-"""How good predictions are: formulas, metrics, named protocols, results cards."""
+"""Scores of predictions: formulas, metrics, named protocols, results cards, comparisons, reports."""
 
 from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
-from framepred.evaluation.evaluate import evaluate
+from framepred.evaluation.collapse import PixelStatistics
+from framepred.evaluation.evaluate import evaluate, evaluate_together
+from framepred.evaluation.evidence import Evidence, Example
 from framepred.evaluation.formulas import (
     frame_mae,
+    frame_mae_predrnn,
     frame_mse,
+    frame_mse_predrnn,
     frame_psnr,
+    frame_psnr_predrnn,
     frame_ssim_openstl,
+    frame_ssim_predrnn,
     frame_ssim_wang2004,
 )
-from framepred.evaluation.metrics import FrameMetric, Score
-from framepred.evaluation.protocols import PROTOCOLS, Measure, find_protocol, skill_scores
+from framepred.evaluation.metrics import ClipMetric, Score
+from framepred.evaluation.protocols import (
+    PROTOCOLS,
+    Measure,
+    Protocol,
+    ProtocolVersion,
+    find_protocol,
+    skill_scores,
+)
+from framepred.evaluation.scorer import SavedPredictions
 
 __all__ = [
     "PROTOCOLS",
     "Card",
+    "ClipMetric",
     "DataRecord",
-    "FrameMetric",
+    "Evidence",
+    "Example",
     "Interval",
     "Measure",
+    "PixelStatistics",
+    "Protocol",
+    "ProtocolVersion",
+    "SavedPredictions",
     "Score",
     "WeightsRecord",
     "evaluate",
+    "evaluate_together",
     "find_protocol",
     "frame_mae",
+    "frame_mae_predrnn",
     "frame_mse",
+    "frame_mse_predrnn",
     "frame_psnr",
+    "frame_psnr_predrnn",
     "frame_ssim_openstl",
+    "frame_ssim_predrnn",
     "frame_ssim_wang2004",
     "skill_scores",
 ]

@@ -1,21 +1,27 @@
-"""Results cards: what was measured, on what, by which protocol, with which weights; written as ``card.json``."""
+"""Results cards: what was measured, on which data, by which protocol, with which weights; written as ``card.json``."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from framepred.errors import DataError
+from framepred.evaluation.evidence import Evidence
+from framepred.evaluation.protocols import ProtocolVersion
+
+MAX_BYTES = 1 << 28  # of a card.json; a card of a million clips has about 40 MB
+LeadTimes = Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class DataRecord:
     """The data of an evaluation; what does not apply is None and stays out of the JSON.
 
-    ``evaluate`` fills in what it saw: ``clips``, ``context`` and ``horizon`` in frames, ``size`` as (c, h, w), and the
-    ``sha256`` of the clips' raw bytes, whole clips in order.
+    ``evaluate`` fills in ``clips``, ``context`` and ``horizon`` in frames, ``size`` as (c, h, w), and ``sha256`` of the
+    raw bytes of whole clips in order.
     """
 
     name: str
@@ -48,54 +54,55 @@ class Interval:
     high: float
 
 
-Record = TypeVar("Record", DataRecord, WeightsRecord)
-
-
 @dataclass(frozen=True)
 class Card:
     """The result of one evaluation, as ``card.json`` holds it.
 
     Attributes:
-        protocol: the name that says which formulas the metrics are.
+        protocol: name and version of the protocol that defines the metrics.
         data: what was predicted.
         metrics: the forecaster's metrics by name.
         lead_times: each metric by lead time, first predicted frame first.
         weights: what predicted; None for weights without a record.
         baselines: each baseline's metrics by name, on the same clips.
-        skill: see ``skill``.
-        notes: sentences that a reader of the numbers must know, such as that all predictions are blank.
+        skill: see :func:`framepred.evaluation.skill_scores`.
+        notes: sentences that a reader of the numbers must know, such as that the predictions have collapsed.
+        lead_intervals: bounds (low, high) of the 95 % interval of each metric by lead time.
+        baseline_lead_times: each baseline's metrics by lead time.
+        per_clip: each metric of each clip in float32, which comparisons of two cards need.
         framepred: version that measured.
+        evidence: example clips and error map for the report; not part of the JSON, None for a card that was read.
     """
 
-    protocol: str
+    protocol: ProtocolVersion
     data: DataRecord
     metrics: Mapping[str, Interval]
-    lead_times: Mapping[str, tuple[float, ...]]
+    lead_times: LeadTimes
     weights: WeightsRecord | None = None
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     skill: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    lead_intervals: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    baseline_lead_times: Mapping[str, LeadTimes] = field(default_factory=dict)
+    per_clip: LeadTimes = field(default_factory=dict)
     framepred: str = field(default_factory=lambda: version("framepred"))
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the weights, or ``model`` where there is no record."""
+        return self.weights.name if self.weights else "model"
 
     def to_json(self) -> str:
-        """The card as JSON.
+        """The card as JSON; values per clip are base64 of little-endian float32.
 
         Raises:
             DataError: if a number is not finite, which JSON cannot hold.
         """
-        card = {
-            "framepred": self.framepred,
-            "protocol": self.protocol,
-            "data": _without_none(asdict(self.data)),
-            "weights": _without_none(asdict(self.weights)) if self.weights else None,
-            "metrics": {name: asdict(interval) for name, interval in self.metrics.items()},
-            "lead_times": self.lead_times,
-            "baselines": self.baselines,
-            "skill": self.skill,
-            "notes": self.notes or None,
-        }
+        from framepred.evaluation.card_json import to_mapping
+
         try:
-            return json.dumps(_without_none(card), indent=2, ensure_ascii=False, allow_nan=False)
+            return json.dumps(to_mapping(self), indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as problem:
             raise DataError(
                 "The card holds NaN or infinite numbers, so predictions or targets were not in [0, 1]; "
@@ -104,83 +111,78 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str, source: str = "This text") -> "Card":
-        """Read a card; what it holds beyond these fields is left out.
+        """Read a card of this or of an earlier version; unknown fields are left out.
 
         Args:
-            text: what ``to_json`` gave.
+            text: the result of ``to_json``.
             source: what an error says is not a card.
 
         Raises:
             DataError: if the text is not a card.
         """
-        try:
-            card = json.loads(text, parse_constant=_refuse_constant)
-            return cls(
-                framepred=card["framepred"],
-                protocol=card["protocol"],
-                data=_data_record(card["data"]),
-                weights=_record(WeightsRecord, card["weights"]) if card.get("weights") else None,
-                metrics={name: Interval(**_numbers(interval)) for name, interval in card["metrics"].items()},
-                lead_times={name: tuple(map(_number, values)) for name, values in card["lead_times"].items()},
-                baselines={name: _numbers(values) for name, values in card["baselines"].items()},
-                skill=_numbers(card["skill"]),
-                notes=tuple(card.get("notes", ())),
-            )
-        except KeyError as problem:
-            raise DataError(f"{source} is not a results card: {problem} is missing; evaluate again.") from problem
-        except (AttributeError, TypeError, ValueError) as problem:
-            raise DataError(f"{source} is not a results card ({problem}); evaluate again.") from problem
+        from framepred.evaluation.card_json import from_text
 
-    def write(self, path: Path) -> None:
+        return from_text(text, source)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write ``card.json``, whole or not at all.
 
         Raises:
             DataError: if a number is not finite.
+            MediaError: if the file cannot be written.
         """
         from framepred.media.atomic import atomic_write  # here, so that metrics need no video libraries
 
         text = self.to_json() + "\n"
-        with atomic_write(path) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with atomic_write(Path(path).expanduser()) as draft:
+            draft.write_text(text, encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> "Card":
-        """Read ``card.json``.
+    def read(cls, path: str | os.PathLike[str]) -> "Card":
+        """Read ``card.json``, or the one in a folder.
 
         Raises:
             DataError: if the file cannot be read or is not a card.
         """
+        path = Path(path).expanduser()
+        path = path / "card.json" if path.is_dir() else path
         try:
+            if path.stat().st_size > MAX_BYTES:
+                raise DataError(f"{path} has {path.stat().st_size:,} bytes, too many for a results card.")
             text = path.read_text(encoding="utf-8")
-        except OSError as problem:
-            raise DataError(f"{path} cannot be read ({problem.strerror}); give the path of a card.json.") from problem
-        except UnicodeDecodeError as problem:
-            raise DataError(f"{path} is not text, so it is not a results card; evaluate again.") from problem
+        except (OSError, ValueError) as problem:  # a path with a zero byte is a ValueError, and so is text of bytes
+            if isinstance(problem, UnicodeDecodeError):
+                raise DataError(f"{path} is not text, so it is not a results card; evaluate again.") from problem
+            reason = getattr(problem, "strerror", None) or problem
+            raise DataError(f"{path} cannot be read ({reason}); give the path of a card.json.") from problem
         return cls.from_json(text, source=str(path))
 
+    def report(
+        self, path: str | os.PathLike[str], others: Sequence["Card"] = (), references: Sequence[str] | None = None
+    ) -> None:
+        """Write a report to look at: one HTML file with curves, clips that play, and the card.
 
-def _without_none(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in mapping.items() if value is not None}
+        Args:
+            path: the file; a folder gets ``report.html``.
+            others: cards of other forecasters on the same clips, to show beside.
+            references: names of published results to show beside, such as ``openstl/convlstm-s``; None given shows
+                those that fit the data.
+
+        Raises:
+            DataError: if cards or references are of another protocol or of other data.
+            MediaError: if the file cannot be written.
+        """
+        from framepred.evaluation.report import write_report
+
+        write_report(self, path, others, references)
+
+    def without_clips(self) -> dict[str, Any]:
+        """The JSON as a mapping without the values per clip, for people to read."""
+        from framepred.evaluation.card_json import to_mapping
+
+        return {key: value for key, value in to_mapping(self).items() if key != "per_clip"}
 
 
-def _record(kind: type[Record], mapping: Mapping[str, Any]) -> Record:
-    return kind(**{entry.name: mapping[entry.name] for entry in fields(kind) if entry.name in mapping})
-
-
-def _data_record(mapping: Mapping[str, Any]) -> DataRecord:
-    size = {"size": tuple(mapping["size"])} if mapping.get("size") else {}
-    return _record(DataRecord, {**mapping, **size})
-
-
-def _numbers(mapping: Mapping[str, Any]) -> dict[str, float]:
-    return {name: _number(value) for name, value in mapping.items()}
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is not a number")
-    return float(value)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
+def without_none(record: DataRecord | WeightsRecord) -> dict[str, Any]:
+    """The fields of a record that apply."""
+    return {key: value for key, value in asdict(record).items() if value is not None}

@@ -1,6 +1,5 @@
-"""One pass over clips: a forecaster and its baselines, scored on the same clips by the same protocol."""
+"""One pass over clips: forecasters and baselines, scored on the same clips by the same protocol."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -8,17 +7,22 @@ from itertools import chain
 import torch
 from torch import nn
 
-from framepred.clips import Clip, ClipBatch, Future, to_unit
-from framepred.errors import WeightsError
+from framepred.clips import ClipBatch
+from framepred.errors import DataError
 from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
-from framepred.evaluation.checksum import ClipLedger
-from framepred.evaluation.metrics import FrameMetric, Score
-from framepred.evaluation.protocols import Measures, find_protocol, skill_scores
+from framepred.evaluation.checksum import ClipChecksum
+from framepred.evaluation.evidence import Evidence, Example
+from framepred.evaluation.metrics import process_count, process_rank
+from framepred.evaluation.protocols import Measures, Protocol, find_protocol, skill_scores
+from framepred.evaluation.scorer import AnyPredictor, Scorer, read_batch
 from framepred.forecaster import Predictor
+
+BLANK = "blank"
+"""The baseline that predictions must beat; see :mod:`framepred.evaluation.collapse`."""
 
 
 def evaluate(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     batches: Iterable[ClipBatch],
     *,
     protocol: str = "openstl",
@@ -27,15 +31,17 @@ def evaluate(
     baselines: Mapping[str, Predictor] | None = None,
     device: torch.device | str | None = None,
     on_batch: Callable[[int], object] | None = None,
+    extra_measures: Measures | None = None,
+    distributed: bool = False,
 ) -> Card:
-    """Score a predictor and its baselines on the same clips, in one process and constant memory.
+    """Score a predictor and its baselines on the same clips in one pass.
 
     Predictors that are modules are moved to the device, run in eval mode without gradients, and get their training
-    mode back. The card does not depend on how the clips are split into batches. A note on the card says so if all
-    predicted pixels are equal, because a blank prediction scores well on dark scenes.
+    mode back. The card does not depend on how the clips are split into batches or processes. Memory grows by a few
+    bytes per clip and metric. A note on the card says so if the predictions have collapsed.
 
     Args:
-        predictor: any callable ``(context, horizon) -> frames``, such as a forecaster.
+        predictor: any callable ``(context, horizon) -> frames``, such as a forecaster; or ``SavedPredictions``.
         batches: clips of one context, horizon, size and type: uint8, uint16, or floats in [0, 1].
         protocol: name of the protocol.
         data: what is known of the data; counts, sizes and the hash are filled in.
@@ -43,6 +49,9 @@ def evaluate(
         baselines: predictors by the names that the card gives them.
         device: where to predict and score; None keeps the device of ``predictor``.
         on_batch: called after each batch with its number of clips.
+        extra_measures: metrics in addition to the protocol's, by name, such as ``lpips``.
+        distributed: share the clips among the processes of ``torch.distributed``. Every process must call this with
+            all the clips, reads all of them, and predicts its share; every process returns the same card.
 
     Raises:
         ConfigError: if there is no such protocol.
@@ -50,96 +59,161 @@ def evaluate(
         WeightsError: if a prediction is not finite.
         ClipError: if frames are too small for the protocol's SSIM.
     """
-    measures = find_protocol(protocol)
-    device = _device_of(predictor) if device is None else torch.device(device)
-    model = _Scorer("The network", predictor, measures, device)
+    (card,) = evaluate_together(
+        {"The network": predictor},
+        batches,
+        protocol=protocol,
+        data=data,
+        weights=[weights],
+        baselines=baselines,
+        device=_device_of(predictor) if device is None else device,
+        on_batch=on_batch,
+        extra_measures=extra_measures,
+        distributed=distributed,
+    )
+    return card
+
+
+def evaluate_together(
+    predictors: Mapping[str, AnyPredictor],
+    batches: Iterable[ClipBatch],
+    *,
+    protocol: str = "openstl",
+    data: DataRecord,
+    weights: Iterable[WeightsRecord | None],
+    baselines: Mapping[str, Predictor] | None = None,
+    device: torch.device | str = "cpu",
+    on_batch: Callable[[int], object] | None = None,
+    extra_measures: Measures | None = None,
+    distributed: bool = False,
+) -> list[Card]:
+    """Score several predictors in one pass over the clips; see :func:`evaluate`.
+
+    Args:
+        predictors: the predictors by the names that errors give them.
+        weights: what is known of the weights of each predictor, in the same order.
+        batches: see :func:`evaluate`, as are the other arguments.
+        protocol: name of the protocol.
+        data: what is known of the data.
+        baselines: predictors by the names that the cards give them; computed once.
+        device: where to predict and score.
+        on_batch: called after each batch with its number of clips.
+        extra_measures: metrics in addition to the protocol's.
+        distributed: share the clips among processes.
+
+    Returns:
+        One card for each predictor.
+    """
+    chosen = find_protocol(protocol)
+    measures: Measures = {**chosen.measures, **(extra_measures or {})}
+    device = torch.device(device)
+    models = [Scorer(name, predictor, measures, device) for name, predictor in predictors.items()]
     others = {
-        name: _Scorer(f"Baseline {name}", baseline, measures, device) for name, baseline in (baselines or {}).items()
+        name: Scorer(f"Baseline {name}", baseline, measures, device) for name, baseline in (baselines or {}).items()
     }
-    scorers, ledger = [model, *others.values()], ClipLedger()
+    scorers, checksum = [*models, *others.values()], ClipChecksum()
     with _predicting(*(scorer.predictor for scorer in scorers)):
         for batch in batches:
-            first = ledger.clips
-            ledger.add(batch)
-            context, target = (to_unit(part.to(device)).float() for part in batch)
-            for scorer in scorers:
-                scorer.add(context, target, first)
+            _score_share(batch, scorers, checksum, device, distributed)
             if on_batch is not None:
-                on_batch(len(context))
-    return _card(protocol, ledger.complete(data), weights, model, others)
+                on_batch(len(batch.target))
+    record = checksum.complete(data)
+    for scorer in scorers if distributed else ():
+        scorer.gather()
+    return [_card(chosen, record, known, model, others, batches) for model, known in zip(models, weights, strict=True)]
 
 
-class _Scorer:
-    """One predictor, its running metrics, and the darkest and brightest pixel it predicted."""
+def _score_share(
+    batch: ClipBatch, scorers: list[Scorer], checksum: ClipChecksum, device: torch.device, distributed: bool
+) -> None:
+    """Score the clips of a batch that this process is responsible for: those of numbers r, r + w, r + 2w, …."""
+    first = checksum.clips
+    checksum.add(batch)
+    rank, world = (process_rank(), process_count()) if distributed else (0, 1)
+    start = (rank - first) % world
+    numbers = range(first + start, first + len(batch.target), world)
+    if numbers:
+        context, target = (read_batch(part[start::world], device) for part in batch)
+        for scorer in scorers:
+            _check_context(scorer, batch)
+            scorer.add(context, target, numbers)
 
-    def __init__(self, title: str, predictor: Predictor, measures: Measures, device: torch.device) -> None:
-        self.title, self.measures = title, measures
-        self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
-        self.metrics = {
-            # A callback may evaluate in one process of many: adding up over processes would wait for the others.
-            name: FrameMetric(measure.formula, sync_on_compute=False).to(device)
-            for name, measure in measures.items()
-        }
-        self.darkest, self.brightest = math.inf, -math.inf
 
-    def add(self, context: Clip, target: Future, first: int) -> None:
-        """Predict these clips, the first of which is number ``first``, and score them."""
-        pred = self.predictor(context, target.shape[1])
-        self._refuse_non_finite(pred, first)
-        darkest, brightest = pred.aminmax()
-        self.darkest, self.brightest = min(self.darkest, darkest.item()), max(self.brightest, brightest.item())
-        for metric in self.metrics.values():
-            metric.update(pred, target)
-
-    def scores(self) -> dict[str, Score]:
-        return {name: metric.compute() for name, metric in self.metrics.items()}
-
-    def notes(self) -> tuple[str, ...]:
-        """What the numbers alone would hide."""
-        if self.brightest - self.darkest >= 1 / 255:
-            return ()
-        return (
-            f"All predictions are blank: every pixel is {self.brightest:.2f} to within 1/255, "
-            "in every frame of every clip.",
+def _check_context(scorer: Scorer, batch: ClipBatch) -> None:
+    if batch.context.shape[1] == 0 and callable(scorer.predictor):
+        raise DataError(
+            f"{scorer.title} cannot predict without context; each clip needs at least one frame before the target."
         )
-
-    def _refuse_non_finite(self, pred: Clip, first: int) -> None:
-        finite = pred.isfinite().flatten(1).all(dim=1)  # (b,)
-        if not finite.all():
-            raise WeightsError(
-                f"{self.title} predicted NaN or infinite pixels for clip {first + int(finite.int().argmin())} "
-                "(the first is 0); the weights are damaged or their training diverged: use an earlier checkpoint."
-            )
 
 
 def _card(
-    protocol: str, data: DataRecord, weights: WeightsRecord | None, model: _Scorer, others: Mapping[str, _Scorer]
+    protocol: Protocol,
+    data: DataRecord,
+    weights: WeightsRecord | None,
+    model: Scorer,
+    others: Mapping[str, Scorer],
+    batches: Iterable[ClipBatch],
 ) -> Card:
     scores = model.scores()
     values = {name: score.value for name, score in scores.items()}
-    baselines = {
-        name: {metric: score.value for metric, score in scorer.scores().items()} for name, scorer in others.items()
-    }
+    baselines = {name: scorer.scores() for name, scorer in others.items()}
+    baseline_values = {name: {key: score.value for key, score in found.items()} for name, found in baselines.items()}
+    blank = baseline_values.get(BLANK, {}).get("mse")
+    named_baseline = weights is not None and weights.name.startswith("baseline:")
+    note = "" if named_baseline else model.statistics.collapse(values["mse"], blank)
+    per_clip = model.clip_values()
     return Card(
-        protocol=protocol,
+        protocol=protocol.id,
         data=data,
         weights=weights,
         metrics={name: Interval(score.value, score.low, score.high) for name, score in scores.items()},
-        lead_times={name: score.lead_times for name, score in scores.items()},
-        baselines=baselines,
-        skill=skill_scores(values, baselines, model.measures),
-        notes=model.notes(),
+        lead_times={name: score.lead_times for name, score in scores.items() if score.lead_times},
+        lead_intervals={name: score.lead_intervals for name, score in scores.items() if score.lead_times},
+        baselines=baseline_values,
+        baseline_lead_times={
+            name: {key: score.lead_times for key, score in found.items() if score.lead_times}
+            for name, found in baselines.items()
+        },
+        skill=skill_scores(values, baseline_values, model.measures),
+        notes=(note,) if note else (),
+        per_clip=per_clip,
+        evidence=Evidence(model.error_map(), lambda: _examples(model, per_clip["mse"], batches)),
     )
 
 
-def _device_of(predictor: Predictor) -> torch.device:
+def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBatch]) -> list[Example]:
+    """The best, the median and the worst clip, read and predicted again; none where batches come only once."""
+    if iter(batches) is batches:
+        return []
+    order = sorted(range(len(errors)), key=lambda number: errors[number])
+    chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+    wanted = {number: title for title, number in reversed(chosen.items())}
+    found: dict[str, Example] = {}
+    first = 0
+    with _predicting(model.predictor):
+        for batch in batches:
+            for number in sorted(wanted.keys() & set(range(first, first + len(batch.target)))):
+                found[wanted[number]] = _example(model, wanted[number], number, errors[number], batch, number - first)
+            first += len(batch.target)
+            if len(found) == len(wanted):
+                break
+    return [found[title] for title in chosen if title in found]
+
+
+def _example(model: Scorer, title: str, number: int, mse: float, batch: ClipBatch, position: int) -> Example:
+    context, target = (part[position : position + 1] for part in batch)
+    prediction = model.predict(read_batch(context, model.device), target.shape[1], [number])
+    return Example(title, number, mse, context[0].cpu(), target[0].cpu(), prediction[0].clamp(0, 1).cpu())
+
+
+def _device_of(predictor: AnyPredictor) -> torch.device:
     """The device of a module's first tensor; the CPU if there is none."""
     tensors = chain(predictor.parameters(), predictor.buffers()) if isinstance(predictor, nn.Module) else iter(())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 @contextmanager
-def _predicting(*predictors: Predictor) -> Iterator[None]:
+def _predicting(*predictors: AnyPredictor) -> Iterator[None]:
     """Eval mode without gradients; afterwards every module is as it was, frozen parts included."""
     networks = [predictor for predictor in predictors if isinstance(predictor, nn.Module)]
     modes = [(module, module.training) for network in networks for module in network.modules()]

@@ -1,7 +1,7 @@
-"""What one predicted frame is worth: pure formulas, one value a frame.
+"""Formulas that score predicted frames: pure functions, one value per frame, no averages.
 
-Every formula takes predictions and targets ``(b, t, c, h, w)`` of one shape, in [0, 1], and gives float64 ``(b, t)``.
-Lead times are never mixed here; averages are the business of ``metrics``.
+Every formula takes predictions and targets ``(b, t, c, h, w)`` of one shape, in [0, 1], and returns float64 ``(b, t)``.
+:mod:`framepred.evaluation.metrics` averages them; :mod:`framepred.evaluation.protocols` gives them names.
 """
 
 from collections.abc import Callable
@@ -15,30 +15,37 @@ from torch.nn.functional import avg_pool2d, conv2d
 from framepred.clips import Clip, Frame, PerFrame
 from framepred.errors import ClipError
 
-Truth: TypeAlias = Shaped[Tensor, "..."]  # a Clip like the predictions, which the formula itself makes sure of
+Truth: TypeAlias = Shaped[Tensor, "..."]  # a clip of the shape of the predictions, which the formula checks
 FrameFormula: TypeAlias = Callable[[Clip, Truth], PerFrame]
-LocalMeans: TypeAlias = Float[Tensor, "b c i j"]  # one value for each place of the window
+ClipFormula: TypeAlias = Callable[[Clip, Truth], Float[Tensor, "..."]]
+"""A formula with one value per frame, ``(b, t)``, or one value per clip, ``(b,)``."""
+
+LocalMeans: TypeAlias = Float[Tensor, "b c i j"]  # one value for each position of the window
 Windowing: TypeAlias = Callable[[Frame], LocalMeans]
 
 PIXELS = (-3, -2, -1)
 MAX_PSNR_DB = 100.0
-K1, K2 = 0.01, 0.03  # Wang et al. 2004, section III-C
+K1, K2 = 0.01, 0.03  # constants of SSIM, Wang et al. 2004, section III-C
 
 
 def frame_mse(pred: Clip, target: Truth) -> PerFrame:
-    """Squared error of each frame, **summed** over c, h and w; nothing is clipped.
+    """Squared error of each frame, **summed** over c, h and w; predictions are not clipped.
 
-    The convention of OpenSTL (Tan et al. 2023, arXiv:2306.11249): at 64×64 it is 4096 times the per-pixel MSE.
+    This is the convention of OpenSTL (Tan et al. 2023, arXiv:2306.11249). At 64×64 it is 4096 times the mean squared
+    error of a pixel.
 
     Raises:
         ClipError: if the shapes differ or the targets are integers.
+
+    >>> frame_mse(torch.zeros(1, 2, 1, 8, 8), torch.full((1, 2, 1, 8, 8), 0.5)).tolist()
+    [[16.0, 16.0]]
     """
     pred, target = _matched(pred, target)
     return (pred - target).square().sum(dim=PIXELS, dtype=torch.float64)
 
 
 def frame_mae(pred: Clip, target: Truth) -> PerFrame:
-    """Absolute error of each frame, **summed** over c, h and w; nothing is clipped.
+    """Absolute error of each frame, **summed** over c, h and w; predictions are not clipped.
 
     Raises:
         ClipError: if the shapes differ or the targets are integers.
@@ -48,7 +55,7 @@ def frame_mae(pred: Clip, target: Truth) -> PerFrame:
 
 
 def frame_psnr(pred: Clip, target: Truth) -> PerFrame:
-    """PSNR of each frame in dB for a peak of 1, ``pred`` clipped to [0, 1], capped at ``MAX_PSNR_DB``.
+    """PSNR of each frame in dB for a peak of 1; ``pred`` is clipped to [0, 1], the result to ``MAX_PSNR_DB``.
 
     Raises:
         ClipError: if the shapes differ or the targets are integers.
@@ -59,35 +66,79 @@ def frame_psnr(pred: Clip, target: Truth) -> PerFrame:
 
 
 def frame_ssim_openstl(pred: Clip, target: Truth) -> PerFrame:
-    """SSIM of each frame as published tables have it: scikit-image's defaults on floats, data range 2.
+    """SSIM of each frame as OpenSTL computes it: the defaults of scikit-image for floats, data range 2.
 
-    7×7 uniform window, sample covariance, windows wholly inside the frame, mean over channels, ``pred`` clipped to
+    7×7 uniform window, sample covariance, windows inside the frame only, mean over channels, ``pred`` clipped to
     [0, 1]. Equals ``skimage.metrics.structural_similarity(data_range=2.0)``.
 
     Raises:
         ClipError: if the shapes differ, the targets are integers or a frame is smaller than the window.
     """
-    return _ssim(pred, target, OPENSTL)
+    return _ssim(*_clipped(pred, target), OPENSTL)
 
 
 def frame_ssim_wang2004(pred: Clip, target: Truth) -> PerFrame:
     """SSIM of each frame as Wang et al. 2004 (doi:10.1109/TIP.2003.819861) define it, data range 1.
 
-    11×11 Gaussian window of σ 1.5, population covariance, windows wholly inside the frame, mean over channels,
+    11×11 Gaussian window of σ 1.5, population covariance, windows inside the frame only, mean over channels,
     ``pred`` clipped to [0, 1]. Equals ``skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=1.0)``.
 
     Raises:
         ClipError: if the shapes differ, the targets are integers or a frame is smaller than the window.
     """
-    return _ssim(pred, target, WANG2004)
+    return _ssim(*_clipped(pred, target), WANG2004)
+
+
+def frame_mse_predrnn(pred: Clip, target: Truth) -> PerFrame:
+    """Squared error of each frame, summed over c, h and w, of predictions clipped to [0, 1].
+
+    Source: ``core/trainer.py`` of thuml/predrnn-pytorch, which clips predictions before every metric.
+
+    Raises:
+        ClipError: if the shapes differ or the targets are integers.
+    """
+    return frame_mse(*_clipped(pred, target))
+
+
+def frame_mae_predrnn(pred: Clip, target: Truth) -> PerFrame:
+    """Absolute error of each frame, summed over c, h and w, of predictions clipped to [0, 1].
+
+    Raises:
+        ClipError: if the shapes differ or the targets are integers.
+    """
+    return frame_mae(*_clipped(pred, target))
+
+
+def frame_psnr_predrnn(pred: Clip, target: Truth) -> PerFrame:
+    """PSNR of each frame in dB, of frames truncated to 8 bits, ``uint8(255 · x)``; at most ``MAX_PSNR_DB``.
+
+    Differences are taken in floats. Code that subtracts uint8 arrays wraps around and reports 34 dB and more.
+
+    Raises:
+        ClipError: if the shapes differ or the targets are integers.
+    """
+    pred, target = _truncated(pred, target)
+    error = (pred - target).square().mean(dim=PIXELS)
+    return (10 * (WHITE_LEVEL**2 / error).log10()).clamp(max=MAX_PSNR_DB)
+
+
+def frame_ssim_predrnn(pred: Clip, target: Truth) -> PerFrame:
+    """SSIM of each frame, of frames truncated to 8 bits, ``uint8(255 · x)``: scikit-image's defaults for uint8.
+
+    7×7 uniform window, sample covariance, data range 255, mean over channels.
+
+    Raises:
+        ClipError: if the shapes differ, the targets are integers or a frame is smaller than the window.
+    """
+    return _ssim(*_truncated(pred, target), PREDRNN)
 
 
 class SsimSetting(NamedTuple):
-    """What the two definitions of SSIM disagree on."""
+    """The parameters in which the definitions of SSIM differ."""
 
     side: int  # of the window, in pixels
-    windowing: Windowing  # local means over every window that lies inside the frame
+    windowing: Windowing  # local means over every window inside the frame
     data_range: float
     unbias: float  # factor on the covariances: n / (n - 1) for samples, 1 for populations
 
@@ -106,19 +157,20 @@ def _gaussian(maps: Frame) -> LocalMeans:
     return planes.reshape(*maps.shape[:2], *planes.shape[-2:])
 
 
+WHITE_LEVEL = 255.0  # of 8-bit frames
 OPENSTL = SsimSetting(side=7, windowing=_uniform, data_range=2.0, unbias=49 / 48)
+PREDRNN = SsimSetting(side=7, windowing=_uniform, data_range=WHITE_LEVEL, unbias=49 / 48)
 WANG2004 = SsimSetting(side=11, windowing=_gaussian, data_range=1.0, unbias=1.0)
 
 
-def _ssim(pred: Clip, target: Truth, setting: SsimSetting) -> PerFrame:
-    """SSIM one lead time after the other: memory does not grow with the horizon."""
-    pred, target = _matched(pred, target)
+def _ssim(pred: Clip, target: Clip, setting: SsimSetting) -> PerFrame:
+    """SSIM of one lead time after the other, so that memory does not grow with the horizon."""
     if min(pred.shape[-2:]) < setting.side:
         raise ClipError(
             f"This SSIM needs frames of at least {setting.side} × {setting.side} pixels, "
             f"not {pred.shape[-2]} × {pred.shape[-1]}; evaluate on larger frames."
         )
-    frames = zip(pred.clamp(0, 1).unbind(dim=1), target.unbind(dim=1), strict=True)
+    frames = zip(pred.unbind(dim=1), target.unbind(dim=1), strict=True)
     return torch.stack([_ssim_of_frame(p.double(), t.double(), setting) for p, t in frames], dim=1)
 
 
@@ -133,8 +185,20 @@ def _ssim_of_frame(pred: Frame, target: Frame, setting: SsimSetting) -> Float[Te
     return ssim.mean(dim=PIXELS)
 
 
+def _clipped(pred: Clip, target: Truth) -> tuple[Clip, Clip]:
+    """Checked clips with the predictions clipped to [0, 1]."""
+    pred, target = _matched(pred, target)
+    return pred.clamp(0, 1), target
+
+
+def _truncated(pred: Clip, target: Truth) -> tuple[Clip, Clip]:
+    """Both clips as ``uint8(255 · x)``, computed in float32 as NumPy does it, held as float64 from 0 to 255."""
+    pred, target = ((WHITE_LEVEL * clip.float()).trunc().double() for clip in _clipped(pred, target))
+    return pred, target
+
+
 def _matched(pred: Clip, target: Truth) -> tuple[Clip, Clip]:
-    """Both clips, at least in float32, once they are known to be comparable."""
+    """Both clips in float32 or float64, after a check that they can be compared."""
     if pred.ndim != 5 or pred.shape != target.shape:
         raise ClipError(
             f"Predictions and targets must have one shape (b, t, c, h, w), "

@@ -1,70 +1,126 @@
-"""Results cards as people read them."""
+"""Results cards as tables in a terminal."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from framepred.evaluation.cards import Card, Interval
+from framepred.evaluation.cards import Card, DataRecord, Interval
 from framepred.evaluation.protocols import Measure, find_protocol
 
 COMPACT: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
-"""How a table is drawn so that 80 columns leave room for names."""
+"""Style of a table that leaves room for names in 80 columns."""
 
-DIGITS = {"ssim": 4}
-"""Decimals a metric is shown with; others have 2."""
+LARGEST_SUMMED = 64 * 64
+"""Values of a frame up to which sums over pixels are shown, those of Moving MNIST."""
 
 
-def score_table(card: Card) -> Table:
-    """Model and baselines in rows, metrics in columns, the protocol in the title, lead times and notes below.
+class Column(NamedTuple):
+    """How a metric is shown.
+
+    Attributes:
+        metric: its name on the card.
+        heading: with unit and direction.
+        scale: factor from the card's value to the one shown.
+        decimals: digits after the point.
+    """
+
+    metric: str
+    heading: str
+    scale: float
+    decimals: int
+
+    def text(self, value: float) -> str:
+        """The value as shown."""
+        return f"{value * self.scale:.{self.decimals}f}"
+
+    def interval(self, interval: Interval, data: DataRecord) -> str:
+        """The value with half its 95 % interval; a single clip has no interval."""
+        half = self.text((interval.high - interval.low) / 2)
+        return self.text(interval.value) + (f" ± {half}" if data.clips != 1 else "")
+
+
+def columns(card: Card) -> list[Column]:
+    """The metrics of a card in the order and unit in which people can read them.
+
+    Frames of Moving MNIST and smaller ones show sums over pixels, as papers do. Films show PSNR first and errors per
+    pixel.
 
     Raises:
         ConfigError: if this version does not know the card's protocol.
     """
-    table = Table(
-        title=Text(_title(card)),
-        caption=Text(_caption(card)),
-        caption_justify="left",
-        **COMPACT,
-    )
+    measures = find_protocol(card.protocol).measures
+    shown = {name: measures.get(name) for name in card.metrics}
+    if shows_sums(card.data):
+        return [_column(name, measure, 1) for name, measure in shown.items()]
+    assert card.data.size is not None
+    channels, height, width = card.data.size
+    films_order = sorted(shown, key=lambda name: bool((measure := shown[name]) and measure.summed))
+    films_order.sort(key=lambda name: name != "psnr")
+    return [_column(name, shown[name], channels * height * width) for name in films_order]
+
+
+def shows_sums(data: DataRecord) -> bool:
+    """Whether sums over the pixels of a frame are readable."""
+    if data.size is None or data.digits is not None:
+        return True
+    channels, height, width = data.size
+    return channels * height * width <= LARGEST_SUMMED
+
+
+def score_table(card: Card) -> Table:
+    """Model and baselines in rows, metrics in columns; protocol in the title, lead times and notes below.
+
+    Raises:
+        ConfigError: if this version does not know the card's protocol.
+    """
+    shown = columns(card)
+    table = Table(title=Text(title(card)), caption=_caption(card, shown[0]), caption_justify="left", **COMPACT)
     table.add_column("", overflow="fold")
-    for name, measure in find_protocol(card.protocol).items():
-        table.add_column(_heading(name, measure), justify="right", no_wrap=True)
-    names = list(find_protocol(card.protocol))
-    table.add_row(Text(_model(card)), *(_with_interval(name, card.metrics[name]) for name in names))
-    for baseline, values in card.baselines.items():
-        table.add_row(Text(baseline), *(_rounded(name, values[name]) for name in names))
-    if card.skill:
-        table.add_row("skill", *(f"{card.skill[name]:.3f}" if name in card.skill else "" for name in names))
+    for column in shown:
+        table.add_column(column.heading, justify="right", no_wrap=True)
+    for row in score_rows(card, shown):
+        table.add_row(*map(Text, row))
     return table
 
 
-def _title(card: Card) -> str:
+def score_rows(card: Card, shown: Iterable[Column]) -> list[list[str]]:
+    """The cells of the model, of each baseline and of the skill."""
+    shown = list(shown)
+    rows = [[card.name, *(column.interval(card.metrics[column.metric], card.data) for column in shown)]]
+    for name, values in card.baselines.items():
+        rows.append([name, *(column.text(values[column.metric]) for column in shown)])
+    if card.skill:
+        rows.append(["skill", *(f"{card.skill[c.metric]:.3f}" if c.metric in card.skill else "" for c in shown)])
+    return rows
+
+
+def title(card: Card) -> str:
+    """What was measured, in a line."""
     data = card.data
     split = f" {data.split}" if data.split else ""
-    return (
-        f"{_model(card)} on {data.name}{split}: {data.clips} clips, {data.context} → {data.horizon} frames, "
-        f"protocol {card.protocol}"
-    )
+    frames = f"{data.context} → {data.horizon} frames" if data.context else f"{data.horizon} frames"
+    clips = f"{data.clips} clip{'' if data.clips == 1 else 's'}"
+    return f"{card.name} on {data.name}{split}: {clips}, {frames}, protocol {card.protocol}"
 
 
-def _caption(card: Card) -> str:
-    errors = " ".join(_rounded("mse", value) for value in card.lead_times["mse"])
-    return "\n".join([f"mse by lead time: {errors}", "± half of the 95 % interval over clips", *card.notes])
+def _caption(card: Card, column: Column) -> Text:
+    values = " ".join(column.text(value) for value in card.lead_times.get(column.metric, ()))
+    lines = [f"{column.heading.rstrip(' ↑↓')} by lead time: {values}"] if values else []
+    lines += ["± half of the 95 % interval over clips"] if card.data.clips != 1 else []
+    caption = Text("\n".join(lines))
+    for note in card.notes:
+        caption.append(f"\n{note}", style="bold red")
+    return caption
 
 
-def _model(card: Card) -> str:
-    return card.weights.name if card.weights else "model"
-
-
-def _heading(name: str, measure: Measure) -> str:
-    return " ".join(filter(None, [name, measure.unit, "↑" if measure.higher_is_better else "↓"]))
-
-
-def _with_interval(name: str, interval: Interval) -> str:
-    return f"{_rounded(name, interval.value)} ± {_rounded(name, (interval.high - interval.low) / 2)}"
-
-
-def _rounded(name: str, value: float) -> str:
-    return f"{value:.{DIGITS.get(name, 2)}f}"
+def _column(name: str, measure: Measure | None, pixels: int) -> Column:
+    direction = ("↑" if measure.higher_is_better else "↓") if measure else ""
+    if measure and measure.summed and pixels > 1:
+        factor, power = (1000, "·10³") if name == "mse" else (1, "")
+        decimals = 2 if name == "mse" else 4
+        return Column(name, f"{name}/pixel{power} {direction}", factor / pixels, decimals)
+    heading = " ".join(filter(None, [name, measure.unit if measure else "", direction]))
+    return Column(name, heading, 1.0, 2 if name in ("mse", "mae", "psnr") else 4)

@@ -23,20 +23,22 @@ from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.outputs import check_output
 
 _X264 = {
-    "crf": "17",  # constant rate factor: visually near lossless
-    "x264-params": "mbtree=0",  # it reads unset memory, so that equal clips would give files that differ
+    "crf": "17",  # constant rate factor: visually nearly lossless
+    "x264-params": "mbtree=0",  # it reads uninitialized memory, so that equal clips would give different files
 }
-MAX_GIF_FPS = 50  # browsers slow faster ones down to 10
-_BT601 = 6  # SMPTE 170M: what readers assume that do not look, said to those that do
-_LIMITED_RANGE = 1
+MAX_GIF_FPS = 50  # browsers play faster ones at 10
+PICTURE_CHANNELS = (1, 3)  # gray and RGB
+_BT601 = 6  # code of SMPTE 170M: what readers assume that ignore the tag, stated for those that read it
+_LIMITED_RANGE = 1  # code of luma from 16 to 235
 _MILLISECOND = Fraction(1, 1000)
+_TICK = Fraction(1, 90_000)  # seconds: the time base of MPEG, exact for all usual frame rates
 
 
 def checked_fps(fps: float | int) -> float:
-    """The frame rate, a positive number.
+    """The frame rate in frames per second.
 
     Raises:
-        ConfigError: if it is none.
+        ConfigError: if it is not a positive number.
     """
     if not math.isfinite(fps) or fps <= 0:
         raise ConfigError(f"The frame rate must be a positive number of frames a second, not {fps}.")
@@ -44,18 +46,18 @@ def checked_fps(fps: float | int) -> float:
 
 
 class VideoWriter:
-    """Write a video frame by frame, so that memory does not grow; the file appears, whole, when the block ends.
+    """Write a video frame by frame in constant memory; the file appears, whole, when the block ends.
 
     Args:
         path: an ``.mp4`` file (H.264, yuv420p: plays in a browser; odd sizes are padded by one edge row or column) or
             a ``.gif`` file (gray is exact; RGB has 256 colours a frame).
-        fps: frames a second; a GIF's frames last whole hundredths of a second that add up to it.
-        growing: write an ``.mp4`` in place, a fragment for each frame, so that it can be watched up to the last frames
-            whatever ends the writing, a kill or an error too; such a file is a few percent larger.
+        fps: frames per second; the durations of GIF frames are whole hundredths of a second that add up to it.
+        growing: write an ``.mp4`` in place, one fragment per frame, so that it can be played up to the last frame
+            even if the writing is killed or fails; such a file is a few percent larger.
 
     Raises:
         MediaError: if the file cannot be written.
-        ConfigError: if ``fps`` is not a positive number, or more than a GIF's 50.
+        ConfigError: if ``fps`` is not a positive number, or more than ``MAX_GIF_FPS`` for a GIF.
         ClipError: at the end of the block, if no frame was written.
     """
 
@@ -83,18 +85,19 @@ class VideoWriter:
 
         Args:
             frame: the pixels.
-            time: for a growing video, when it is shown, in seconds from the first; None follows the rate.
+            time: when the frame is shown, in seconds after the first; None follows the rate. The first frame decides
+                whether all have times.
 
         Raises:
-            ClipError: if its shape is no frame's or not that of the first, or its values are not finite.
+            ClipError: if the frame has another shape than the first, not 1 or 3 channels, or values that are not
+                finite.
             MediaError: if it cannot be encoded.
         """
         shape = tuple(frame.shape)
-        if shape[0] not in (1, 3) or 0 in shape:
-            raise ClipError(f"A frame to write has the shape (c, h, w) with 1 or 3 channels, not {shape}.")
+        check_picture(shape, self.path)
         pixels = to_8_bits(frame)
         with _encoding(self.path):
-            self._encoder = self._encoder or self._kind(self._draft, shape, self.fps)
+            self._encoder = self._encoder or self._kind(self._draft, shape, self.fps, timed=time is not None)
             if shape != self._encoder.shape:
                 raise ClipError(
                     f"All frames of {self.path} must have one shape but {shape} follows {self._encoder.shape}."
@@ -124,30 +127,59 @@ class VideoWriter:
                 self._encoder.finish() if self._growing else self._encoder.container.close()
 
 
-class _Encoder(ABC):
-    """A container with one video stream; the shape is that of every frame, ``(c, h, w)``."""
+def check_picture(shape: tuple[int, ...], path: Path) -> None:
+    """Check that a frame of this shape ``(c, h, w)`` can be written as a picture.
 
-    def __init__(self, draft: Path, shape: tuple[int, ...], fps: float) -> None:
+    Raises:
+        ClipError: if it has not 1 or 3 channels, or no pixel.
+    """
+    if len(shape) == 3 and 0 not in shape and shape[0] not in PICTURE_CHANNELS:
+        raise ClipError(
+            f"Pictures have 1 or 3 channels but the frames for {path} have {shape[0]}; write an array, such as "
+            f"{path.with_suffix('.npy')}."
+        )
+    if len(shape) != 3 or 0 in shape:
+        raise ClipError(f"A frame to write has the shape (c, h, w) with 1 or 3 channels, not {shape}.")
+
+
+class _Encoder(ABC):
+    """A container with one video stream.
+
+    Attributes:
+        shape: of every frame, ``(c, h, w)``.
+        time_base: the unit of time stamps, in seconds.
+        timed: whether the frames carry times of their own.
+    """
+
+    time_base: Fraction
+
+    def __init__(self, draft: Path, shape: tuple[int, ...], fps: float, timed: bool) -> None:
         self.shape = shape
         self.fps = fps
+        self.timed = timed
         self.count = 0
+        self._last = -1
         self.container, self.stream = self._open(str(draft.absolute()))
 
     @abstractmethod
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]: ...
 
     @abstractmethod
-    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
-        """The frame with its time."""
+    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame: ...
 
     def write(self, frame: UInt8[Tensor, "c h w"], time: float | None) -> None:
-        self.container.mux(self.stream.encode(self._timed(self._picture(frame), time)))
+        if self.timed != (time is not None):
+            raise ConfigError("Either all frames of a video have a time or none has; give each frame a time.")
+        picture = self._picture(frame)
+        picture.pts, picture.time_base = self._ticks(time), self.time_base
+        self.container.mux(self.stream.encode(picture))
         self.count += 1
 
-    def _timed(self, picture: av.VideoFrame, time: float | None) -> av.VideoFrame:
-        if time is not None:
-            raise ConfigError("Only the frames of a growing video have times of their own; leave the time out.")
-        return picture
+    def _ticks(self, time: float | None) -> int:
+        """The time stamp of the next frame, after that of the frame before."""
+        shown = self.count / _fraction(self.fps) if time is None else Fraction(time)
+        self._last = max(self._last + 1, round(shown / self.time_base))
+        return self._last
 
     def finish(self) -> None:
         self.container.mux(self.stream.encode())
@@ -159,11 +191,13 @@ class _Mp4(_Encoder):
     codec_options: ClassVar = _X264
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
+        self.time_base = _TICK if self.timed else 1 / _fraction(self.fps)
         container = av.open(path, "w", format="mp4", options=self.container_options)
         stream = container.add_stream("libx264", rate=_fraction(self.fps), options=self.codec_options)
         _, height, width = self.shape
         stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
         coding = stream.codec_context
+        coding.time_base = self.time_base
         coding.colorspace = coding.color_primaries = coding.color_trc = _BT601
         coding.color_range = _LIMITED_RANGE
         return container, stream
@@ -172,52 +206,40 @@ class _Mp4(_Encoder):
         rows, columns = self.shape[1] % 2, self.shape[2] % 2
         even = functional.pad(frame.expand(3, -1, -1)[None], (0, columns, 0, rows), mode="replicate")[0]
         pixels = np.ascontiguousarray(even.permute(1, 2, 0).numpy())
-        picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
-        picture.pts, picture.time_base = self.count, 1 / _fraction(self.fps)
-        return picture
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
 
 
 class _GrowingMp4(_Mp4):
-    """Each frame leaves the encoder at once and is in the file when the next one comes; no index grows in memory."""
+    """Each frame is encoded at once and is in the file when the next one arrives; no index grows in memory."""
 
     container_options: ClassVar = {
         "movflags": "empty_moov+default_base_moof+frag_every_frame+skip_trailer",
         "flush_packets": "1",
     }
-    codec_options: ClassVar = _X264 | {"tune": "zerolatency", "preset": "veryfast"}  # a stream does not wait
-    last = -1
+    codec_options: ClassVar = _X264 | {"tune": "zerolatency", "preset": "veryfast"}  # live sources do not wait
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
         container, stream = super()._open(path)
-        stream.codec_context.time_base = _MILLISECOND
+        self.time_base = stream.codec_context.time_base = _MILLISECOND  # live sources keep no exact rate
         return container, stream
-
-    def _timed(self, picture: av.VideoFrame, time: float | None) -> av.VideoFrame:
-        """In milliseconds: what plays on its own keeps no rate."""
-        shown = self.count / self.fps if time is None else time
-        picture.pts = self.last = max(self.last + 1, round(shown / _MILLISECOND))
-        picture.time_base = _MILLISECOND
-        return picture
 
 
 class _Gif(_Encoder):
-    """Not Pillow's writer: that one drops a frame which is equal to the one before."""
+    """GIF by FFmpeg, because Pillow drops a frame that equals the one before."""
+
+    time_base = Fraction(1, 100)
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
         container = av.open(path, "w", format="gif", options={"loop": "0", "final_delay": str(round(100 / self.fps))})
         gray = self.shape[0] == 1
-        whole = (
-            {} if gray else {"gifflags": "0"}
-        )  # changes only is wrong where palettes differ: FFmpeg compares indices
-        stream = container.add_stream("gif", rate=100, options=whole)
+        # Whole frames of colours: FFmpeg finds changes by palette indices, which is wrong where palettes differ.
+        stream = container.add_stream("gif", rate=100, options={} if gray else {"gifflags": "0"})
         _, stream.height, stream.width = self.shape
         stream.pix_fmt = "gray" if gray else "pal8"
         return container, stream
 
     def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
-        picture = _gray_picture(frame) if len(frame) == 1 else _palette_picture(frame)
-        picture.pts, picture.time_base = round(self.count * 100 / self.fps), Fraction(1, 100)
-        return picture
+        return _gray_picture(frame) if len(frame) == 1 else _palette_picture(frame)
 
 
 _ENCODERS: dict[str, type[_Encoder]] = {".mp4": _Mp4, GIF: _Gif}
@@ -228,23 +250,24 @@ def _gray_picture(frame: UInt8[Tensor, "1 h w"]) -> av.VideoFrame:
 
 
 def _palette_picture(frame: UInt8[Tensor, "3 h w"]) -> av.VideoFrame:
-    """Exact for up to 256 colours, else the nearest ones with dithering."""
+    """A frame with a palette: exact for up to 256 colours, otherwise the nearest colours with dithering."""
     pixels = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
-    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # sorts many times faster than rows
+    # One number for each colour: sorting these is many times faster than sorting rows.
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     found = np.unique(packed)
     colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1)
-    places = np.searchsorted(found, packed).astype(np.uint8)
+    indices = np.searchsorted(found, packed).astype(np.uint8)
     if len(colours) > 256:
         image = Image.fromarray(pixels).quantize(256)
-        colours, places = np.reshape(image.getpalette() or [], (-1, 3)), np.asarray(image)
+        colours, indices = np.reshape(image.getpalette() or [], (-1, 3)), np.asarray(image)
     palette = np.full((256, 4), 255, dtype=np.uint8)  # ARGB
     palette[: len(colours), 1:] = colours
-    indexed: Any = (places, palette)  # PyAV's stub leaves pairs out
+    indexed: Any = (indices, palette)  # PyAV's stub does not list pairs
     return av.VideoFrame.from_ndarray(indexed, format="pal8")
 
 
 def _fraction(fps: float) -> Fraction:
-    """29.97… becomes 30000/1001."""
+    """The exact rate behind a rounded one: 29.97… becomes 30000/1001."""
     return Fraction(fps).limit_denominator(1001)
 
 

@@ -1,7 +1,10 @@
-"""Write a clip, or several, to a file or folder that its suffix names."""
+"""Write one clip or several to a file or a folder, whose kind the suffix names."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,17 +14,19 @@ from torch import Tensor
 from framepred.clips import WHITE
 from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
-from framepred.media.encoding import VideoWriter, checked_fps
+from framepred.media.encoding import VideoWriter, check_picture, checked_fps
 from framepred.media.formats import ARRAYS
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.images import encode_png
 from framepred.media.outputs import check_output
 
+Convert: TypeAlias = Callable[[Tensor], Tensor]
+
 GAP = 2  # pixels between clips
 
 
 def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
-    """Lay clips out in a near-square grid, row by row, with thin gray lines between them; unused cells are black."""
+    """Arrange clips in a near-square grid, row by row, with thin gray lines between them; unused cells are black."""
     count, time, channels, height, width = clips.shape
     columns = min(count, max(1, math.ceil(math.sqrt(count * height / width))))
     rows = math.ceil(count / columns)
@@ -34,41 +39,80 @@ def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
     return grid
 
 
-def write_video(path: str | Path, frames: Shaped[Tensor, "..."], fps: float | int = DEFAULT_FPS) -> None:
-    """Write one clip ``(t, c, h, w)`` or several ``(n, t, c, h, w)``, RGB or gray, replacing what was there.
+def write_video(
+    path: str | Path,
+    frames: Shaped[Tensor, "..."],
+    fps: float | int = DEFAULT_FPS,
+    *,
+    times: Sequence[float] | None = None,
+    to_file: Convert | None = None,
+) -> None:
+    """Write one clip ``(t, c, h, w)`` or several ``(n, t, c, h, w)``, replacing what was there.
 
-    ``.npy`` and ``.npz`` (under the name ``frames``) keep shape, type and values. ``.mp4``, ``.gif`` and, where the
-    path has no suffix, a folder of png frames show several clips as a grid; png keeps 8 and 16 bits exactly.
+    ``.npy`` and ``.npz`` (under the name ``frames``) keep shape, type and values, with any number of channels.
+    ``.mp4``, ``.gif`` and, where the path has no suffix, a folder of png frames hold gray or RGB and show several clips
+    as a grid; png keeps 8 and 16 bits exactly.
 
     Args:
-        path: where to write; missing folders are made.
+        path: where to write; missing folders are created.
         frames: uint8, uint16, or floats in [0, 1], which are rounded to 8 bits except in arrays.
-        fps: frames a second, for ``.mp4`` and ``.gif``.
+        fps: frames per second, for ``.mp4`` and ``.gif``.
+        times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; None follows ``fps``.
+        to_file: converts frames to the values of arrays and png files, such as the inverse of a scaling on reading.
 
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
-        ClipError: if the frames have no clip's shape or no known range.
+        ClipError: if the frames have not the shape of clips, or values without a known range.
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp()) / "clip.npy"
+        >>> write_video(path, torch.zeros(3, 2, 4, 4))
+        >>> np.load(path).shape
+        (3, 2, 4, 4)
     """
     path = check_output(path)
     checked_fps(fps)
     _check_clips(frames)
     if path.suffix.lower() in ARRAYS:
-        _write_array(path, frames)
+        _write_array(path, to_file(frames) if to_file else frames)
         return
+    check_picture(tuple(frames.shape[-3:]), path)
     clip = tile_clips(frames) if frames.ndim == 5 else frames
+    write_pictures(path, clip, fps, times=times, to_file=to_file)
+
+
+def write_pictures(
+    path: str | Path,
+    frames: Iterable[Shaped[Tensor, "c h w"]],
+    fps: float | int = DEFAULT_FPS,
+    *,
+    times: Iterable[float] | None = None,
+    to_file: Convert | None = None,
+) -> None:
+    """Write gray or RGB frames as they are produced, to ``.mp4``, ``.gif`` or a folder of png files.
+
+    Memory holds one frame at a time. See ``write_video`` for the arguments.
+
+    Raises:
+        MediaError: if the suffix is unknown or the file cannot be written.
+        ClipError: if there is no frame, or frames differ in shape or are neither gray nor RGB.
+        ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
+    """
+    path = check_output(path)
     if not path.suffix:
-        _write_folder(path, clip)
+        _write_folder(path, map(to_file, frames) if to_file else frames)
         return
     with VideoWriter(path, fps) as writer:
-        for frame in clip:
-            writer.write(frame)
+        for frame, time in zip(frames, repeat(None) if times is None else times, strict=False):
+            writer.write(frame, time)
 
 
 def _check_clips(frames: Tensor) -> None:
     shape = tuple(frames.shape)
-    if len(shape) not in (4, 5) or shape[-3] not in (1, 3):
-        raise ClipError(f"Frames to write have the shape (t, c, h, w) or (n, t, c, h, w) with c 1 or 3, not {shape}.")
+    if len(shape) not in (4, 5):
+        raise ClipError(f"Frames to write have the shape (t, c, h, w) or (n, t, c, h, w), not {shape}.")
     if 0 in shape:
         raise ClipError(f"There is no frame to write in the shape {shape}; give at least one.")
 
@@ -76,16 +120,23 @@ def _check_clips(frames: Tensor) -> None:
 def _write_array(path: Path, frames: Tensor) -> None:
     frames = frames.detach().cpu()
     array = (frames.float() if frames.dtype == torch.bfloat16 else frames).numpy()
-    with atomic_write(path) as draft, draft.open("wb") as file:  # a file, because to a name NumPy may add a suffix
+    with atomic_write(path) as draft, draft.open("wb") as file:
         if path.suffix.lower() == ".npy":
             np.save(file, array)
         else:
             np.savez_compressed(file, frames=array)
 
 
-def _write_folder(path: Path, clip: Shaped[Tensor, "t c h w"]) -> None:
+def _write_folder(path: Path, frames: Iterable[Shaped[Tensor, "c h w"]]) -> None:
+    count, first = 0, None
     with atomic_write(path) as draft:
         draft.mkdir()
-        for number, frame in enumerate(clip):
+        for count, frame in enumerate(frames, start=1):
+            check_picture(tuple(frame.shape), path)
+            first = first or tuple(frame.shape)
+            if tuple(frame.shape) != first:
+                raise ClipError(f"All frames of {path} must have one shape but {tuple(frame.shape)} follows {first}.")
             exact = frame if frame.dtype == torch.uint16 else to_8_bits(frame)
-            (draft / f"{number:04d}.png").write_bytes(encode_png(exact))
+            (draft / f"{count - 1:04d}.png").write_bytes(encode_png(exact))
+        if not count:
+            raise ClipError(f"{path} was not written because there is no frame to write; give at least one.")

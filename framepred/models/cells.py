@@ -1,4 +1,4 @@
-"""Recurrent cells: the interface, Elman, Jordan, LSTM and GRU, each as one convolutional time step."""
+"""Convolutional recurrent cells: the interface, Elman, Jordan, LSTM and GRU, each as one time step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ from framepred.errors import ConfigError
 
 Map: TypeAlias = Float[Tensor, "b c h w"]
 Memory: TypeAlias = Float[Tensor, "b d h w"]
+CellState: TypeAlias = tuple[Memory, ...]
 
 PACKAGE = "framepred.models"
 
@@ -21,61 +22,61 @@ PACKAGE = "framepred.models"
 class RecurrentCell(nn.Module, ABC):
     """One time step of a recurrent layer over maps.
 
-    A state is a tuple of maps ``(b, d, h, w)``, named by ``parts``; the first is what the cell shows to the layer
-    above it and to the drawing of the next frame. A network makes its cells by ``(channels, width, kernel, norm)``,
-    so a cell of your own takes these four; what else it takes are keywords, given to ``super().__init__`` as
-    ``options``, plain enough for JSON.
+    A state is a tuple of maps ``(b, d, h, w)``. The first map is the output: the layer above and the readout read it.
+    Networks call a cell's class with ``(in_channels, hidden_channels, kernel_size, norm)``. A custom cell takes these
+    four arguments. Further arguments are keywords that JSON can hold; the cell passes them to ``super().__init__``.
 
     Args:
-        channels: channels c of the input map.
-        width: channels d of each part of the state.
-        kernel: odd side of the convolutions in cells of the map; padding keeps h and w.
-        options: the keywords that, with the arguments above, make this cell again.
+        in_channels: channels c of the input map.
+        hidden_channels: channels d of each map of the state.
+        kernel_size: odd side of the convolutions; padding keeps height and width.
+        options: further keywords of the cell, needed to build it again.
 
     Raises:
-        ConfigError: if ``kernel`` is even or an argument is less than 1.
+        ConfigError: if ``kernel_size`` is even or an argument is less than 1.
     """
 
     parts: ClassVar[tuple[str, ...]]
-    """What the maps of the state are; the first is shown."""
+    """Names of the maps in the state; the first is the output."""
 
-    def __init__(self, channels: int, width: int, kernel: int, **options: bool | float) -> None:
+    def __init__(self, in_channels: int, hidden_channels: int, kernel_size: int, **options: bool | float) -> None:
         super().__init__()
-        if kernel % 2 == 0 or min(channels, width, kernel) < 1:
+        if kernel_size % 2 == 0 or min(in_channels, hidden_channels, kernel_size) < 1:
             raise ConfigError(
-                f"A recurrent cell needs channels and width of at least 1 and an odd kernel, "
-                f"not channels {channels}, width {width}, kernel {kernel}."
+                "A recurrent cell needs in_channels and hidden_channels of at least 1 and an odd kernel_size, not "
+                f"in_channels {in_channels}, hidden_channels {hidden_channels}, kernel_size {kernel_size}."
             )
-        self.width = width
+        self.hidden_channels = hidden_channels
         self.options = options
 
-    def start(self, frame: Map) -> tuple[Memory, ...]:
-        """The state before the first map: zeros, ``(b, d, h, w)`` each."""
-        zeros = frame.new_zeros(frame.shape[0], self.width, *frame.shape[-2:])
+    def start(self, frame: Map) -> CellState:
+        """Return the initial state for an input map ``(b, c, h, w)``: zeros of shape ``(b, d, h, w)``."""
+        zeros = frame.new_zeros(frame.shape[0], self.hidden_channels, *frame.shape[-2:])
         return (zeros,) * len(self.parts)
 
     @abstractmethod
-    def forward(self, frame: Map, state: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    def forward(self, frame: Map, state: CellState) -> CellState:
         """Advance the state by one input map ``(b, c, h, w)``."""
 
 
 CellFactory: TypeAlias = Callable[[int, int, int, bool], RecurrentCell]
-"""Makes a cell of channels, width, kernel and norm: the class of a cell, or a partial of it."""
+"""Builds a cell from in_channels, hidden_channels, kernel_size and norm: a cell class, or a partial of one."""
 
 
 def describe_cell(cell: RecurrentCell) -> dict[str, Any]:
-    """Which cell a network is made of, as a config and as ``config.json`` write it."""
+    """Describe a cell's class and options in the form that configs and ``config.json`` use."""
     kind = type(cell)
     module = PACKAGE if kind.__module__.startswith(f"{PACKAGE}.") else kind.__module__
     return {"class_path": f"{module}.{kind.__qualname__}", "init_args": dict(cell.options)}
 
 
 def described_cell(description: Mapping[str, Any]) -> CellFactory:
-    """The factory that such a description stands for. Only cells of ``framepred.models`` are found: the description
-    may come from a stranger's file.
+    """Return the factory for such a description; only cells of ``framepred.models`` are accepted.
+
+    The description may come from an untrusted file, so its class is checked before anything is called.
 
     Raises:
-        ConfigError: if it names anything else.
+        ConfigError: if it names any other class, or its arguments are not keywords.
     """
     path = str(description.get("class_path"))
     package, _, name = path.rpartition(".")
@@ -84,35 +85,38 @@ def described_cell(description: Mapping[str, Any]) -> CellFactory:
         raise ConfigError(
             f"{path!r} is no cell of {PACKAGE}; build the network yourself with your cell and use load_state_dict."
         )
+    arguments = description.get("init_args") or {}
+    if not isinstance(arguments, Mapping):
+        raise ConfigError(f"The init_args of a cell map names to values; {arguments!r:.80} does not.")
     make: Callable[..., RecurrentCell] = kind
-    return partial(make, **(description.get("init_args") or {}))
+    return partial(make, **arguments)
 
 
 class ConvElmanCell(RecurrentCell):
     """One time step of a convolutional simple recurrent network (Elman 1990, "Finding structure in time").
 
-    The hidden layer reads the input and itself as it was one step before. Its memory goes through weights and a tanh
-    at every step, so it, and the gradient back through it, shrinks or grows as a power of the number of steps. On
-    1x1 maps this is ``torch.nn.RNN``.
+    The hidden layer reads the input and its own previous value. Both pass through weights and a tanh at every step,
+    so memory and gradients shrink or grow exponentially with the number of steps. On 1x1 maps this is
+    ``torch.nn.RNN``.
 
     Args:
-        channels: channels c of the input map.
-        width: channels d of the hidden state.
-        kernel: odd side of the convolution in cells of the map; padding keeps h and w.
-        norm: normalise over the channels and the map (Wu & He 2018, arXiv:1803.08494) before the tanh.
+        in_channels: channels c of the input map.
+        hidden_channels: channels d of the hidden state.
+        kernel_size: odd side of the convolution; padding keeps height and width.
+        norm: apply group normalisation with one group (Wu & He 2018, arXiv:1803.08494) before the tanh.
 
     Raises:
-        ConfigError: if ``kernel`` is even or a size is less than 1.
+        ConfigError: if ``kernel_size`` is even or a size is less than 1.
     """
 
     parts = ("hidden",)
 
-    def __init__(self, channels: int, width: int, kernel: int = 5, norm: bool = False) -> None:
-        super().__init__(channels, width, kernel)
-        self.hidden = nn.Conv2d(channels + width, width, kernel, padding=kernel // 2, bias=not norm)
-        self.norm = nn.GroupNorm(1, width) if norm else nn.Identity()
+    def __init__(self, in_channels: int, hidden_channels: int, kernel_size: int = 5, norm: bool = False) -> None:
+        super().__init__(in_channels, hidden_channels, kernel_size)
+        self.hidden = _convolution(in_channels + hidden_channels, hidden_channels, kernel_size, bias=not norm)
+        self.norm = nn.GroupNorm(1, hidden_channels) if norm else nn.Identity()
 
-    def forward(self, frame: Map, state: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    def forward(self, frame: Map, state: CellState) -> CellState:
         """Advance the hidden state by one input map ``(b, c, h, w)``."""
         (hidden,) = state
         return (self.norm(self.hidden(torch.cat([frame, hidden], dim=1))).tanh(),)
@@ -121,30 +125,29 @@ class ConvElmanCell(RecurrentCell):
 class ConvJordanCell(RecurrentCell):
     """One time step of a convolutional Jordan network (Jordan 1986, "Serial order").
 
-    A hidden layer reads the input and the cell's own *output* of one step before, which an output layer makes of the
-    hidden layer. What the output does not show is forgotten at once: beside an Elman cell there is one squashing more
-    in every step of memory.
+    The hidden layer reads the input and the cell's previous *output*; the output layer reads the hidden layer. Only
+    what the output contains is remembered, and each step applies two nonlinearities where an Elman cell has one.
 
     Args:
-        channels: channels c of the input map.
-        width: channels d of the hidden layer and of the output.
-        kernel: odd side of the hidden layer's convolution in cells of the map; padding keeps h and w. The output
-            layer sees one cell.
-        norm: normalise the hidden layer over the channels and the map (Wu & He 2018, arXiv:1803.08494) before its tanh.
+        in_channels: channels c of the input map.
+        hidden_channels: channels d of the hidden layer and of the output.
+        kernel_size: odd side of the hidden layer's convolution; padding keeps height and width. The output layer is a
+            1x1 convolution.
+        norm: apply group normalisation with one group (Wu & He 2018, arXiv:1803.08494) to the hidden layer.
 
     Raises:
-        ConfigError: if ``kernel`` is even or a size is less than 1.
+        ConfigError: if ``kernel_size`` is even or a size is less than 1.
     """
 
     parts = ("output",)
 
-    def __init__(self, channels: int, width: int, kernel: int = 5, norm: bool = False) -> None:
-        super().__init__(channels, width, kernel)
-        self.hidden = nn.Conv2d(channels + width, width, kernel, padding=kernel // 2, bias=not norm)
-        self.norm = nn.GroupNorm(1, width) if norm else nn.Identity()
-        self.output = nn.Conv2d(width, width, 1)
+    def __init__(self, in_channels: int, hidden_channels: int, kernel_size: int = 5, norm: bool = False) -> None:
+        super().__init__(in_channels, hidden_channels, kernel_size)
+        self.hidden = _convolution(in_channels + hidden_channels, hidden_channels, kernel_size, bias=not norm)
+        self.norm = nn.GroupNorm(1, hidden_channels) if norm else nn.Identity()
+        self.output = nn.Conv2d(hidden_channels, hidden_channels, 1)
 
-    def forward(self, frame: Map, state: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    def forward(self, frame: Map, state: CellState) -> CellState:
         """Advance the output by one input map ``(b, c, h, w)``."""
         (output,) = state
         hidden = self.norm(self.hidden(torch.cat([frame, output], dim=1))).tanh()
@@ -154,43 +157,45 @@ class ConvJordanCell(RecurrentCell):
 class ConvLSTMCell(RecurrentCell):
     """One time step of a convolutional LSTM (Shi et al. 2015, arXiv:1506.04214, eq. 3).
 
-    The gates are one convolution over input and hidden state together. What is taken in is added to the cell state,
-    never multiplied into it, so a gradient passes through time as it is. On 1x1 maps this is the classic LSTM.
+    One convolution over input and hidden state computes all gates. New values are added to the cell state, so
+    gradients pass through time without being scaled. On 1x1 maps this is the classic LSTM.
 
     Args:
-        channels: channels c of the input map.
-        width: channels d of the hidden and of the cell state.
-        kernel: odd side of the convolution in cells of the map; padding keeps h and w.
-        norm: normalise each gate over its channels and the map (Wu & He 2018, arXiv:1803.08494) before it opens.
-        forget_gate: let a gate decide how much of the cell state is kept (Gers, Schmidhuber & Cummins 2000);
-            without it all of it is, for ever (Hochreiter & Schmidhuber 1997).
-        peephole: let the gates see the cell state, one weight a channel (Gers & Schmidhuber 2000; Shi's weights, a
-            map of one frame size, would tie the cell to that size).
-        forget_bias: bias of a new cell's forget gate; at 1 it remembers (Jozefowicz et al. 2015).
+        in_channels: channels c of the input map.
+        hidden_channels: channels d of the hidden and of the cell state.
+        kernel_size: odd side of the convolution; padding keeps height and width.
+        norm: normalise each gate over its channels and the map (Wu & He 2018, arXiv:1803.08494) before the sigmoid.
+        forget_gate: scale the previous cell state by a forget gate (Gers, Schmidhuber & Cummins 2000); without it the
+            cell state is kept as it is (Hochreiter & Schmidhuber 1997).
+        peephole: let the gates read the cell state with one weight per channel (Gers & Schmidhuber 2000). Shi et al.
+            use one weight per position, which would fix the frame size.
+        forget_bias: initial bias of the forget gate; 1 keeps most of the cell state (Jozefowicz et al. 2015).
 
     Raises:
-        ConfigError: if ``kernel`` is even or a size is less than 1.
+        ConfigError: if ``kernel_size`` is even or a size is less than 1.
     """
 
     parts = ("hidden", "cell")
 
     def __init__(
         self,
-        channels: int,
-        width: int,
-        kernel: int = 5,
+        in_channels: int,
+        hidden_channels: int,
+        kernel_size: int = 5,
         norm: bool = False,
         *,
         forget_gate: bool = True,
         peephole: bool = False,
         forget_bias: float = 1.0,
     ) -> None:
-        super().__init__(channels, width, kernel, forget_gate=forget_gate, peephole=peephole, forget_bias=forget_bias)
-        gates = 4 if forget_gate else 3
+        options = {"forget_gate": forget_gate, "peephole": peephole, "forget_bias": forget_bias}
+        super().__init__(in_channels, hidden_channels, kernel_size, **options)
         self.forget_gate = forget_gate
-        self.gates = nn.Conv2d(channels + width, gates * width, kernel, padding=kernel // 2, bias=not norm)
-        self.norm = nn.GroupNorm(gates, gates * width) if norm else nn.Identity()
-        self.peephole = nn.Parameter(torch.zeros(gates - 1, width, 1, 1)) if peephole else None
+        self.count = 4 if forget_gate else 3  # write, forget, read, value
+        out_channels = self.count * hidden_channels
+        self.gates = _convolution(in_channels + hidden_channels, out_channels, kernel_size, bias=not norm)
+        self.norm = nn.GroupNorm(self.count, out_channels) if norm else nn.Identity()
+        self.peephole = nn.Parameter(torch.zeros(self.count - 1, hidden_channels, 1, 1)) if peephole else None
         self._set_biases(forget_bias)
 
     @torch.no_grad()
@@ -199,51 +204,55 @@ class ConvLSTMCell(RecurrentCell):
         assert bias is not None
         bias.zero_()
         if self.forget_gate:
-            bias.view(4, self.width)[1] = forget_bias
+            bias.view(4, self.hidden_channels)[1] = forget_bias
 
-    def forward(self, frame: Map, state: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    def forward(self, frame: Map, state: CellState) -> CellState:
         """Advance hidden and cell state by one input map ``(b, c, h, w)``."""
         hidden, cell = state
-        signals = self.norm(self.gates(torch.cat([frame, hidden], dim=1))).chunk(4 if self.forget_gate else 3, dim=1)
-        write, *forget, read, value = signals
-        kept = self._seeing(cell, forget[0], 1).sigmoid() * cell if forget else cell
-        new = kept + self._seeing(cell, write, 0).sigmoid() * value.tanh()
-        return self._seeing(new, read, -1).sigmoid() * new.tanh(), new
+        gates = self.norm(self.gates(torch.cat([frame, hidden], dim=1))).chunk(self.count, dim=1)
+        write, *forget, read, value = gates
+        kept = self._add_peephole(forget[0], cell, 1).sigmoid() * cell if forget else cell
+        new = kept + self._add_peephole(write, cell, 0).sigmoid() * value.tanh()
+        return self._add_peephole(read, new, -1).sigmoid() * new.tanh(), new
 
-    def _seeing(self, cell: Tensor, gate: Tensor, place: int) -> Tensor:
-        """A gate that sees the cell state, where there are peepholes."""
-        return gate if self.peephole is None else gate + self.peephole[place] * cell
+    def _add_peephole(self, gate: Tensor, cell: Tensor, index: int) -> Tensor:
+        """Add the weighted cell state to a gate if the cell has peepholes."""
+        return gate if self.peephole is None else gate + self.peephole[index] * cell
 
 
 class ConvGRUCell(RecurrentCell):
     """One time step of a convolutional GRU (Cho et al. 2014, arXiv:1406.1078; Ballas et al. 2016, arXiv:1511.06432).
 
-    The new state is a mean of the old one and of a new value, weighted by the update gate, so that memory is kept by
-    addition as in an LSTM. The reset gate acts on what the convolution brings from the old state, not on the state
-    itself: the variant of cuDNN and PyTorch, which needs one convolution less in a row. On 1x1 maps this is
-    ``torch.nn.GRU``.
+    The update gate mixes the old state with a new value. The reset gate scales the convolved state, not the state
+    itself, as in cuDNN and PyTorch; this saves one sequential convolution. On 1x1 maps this is ``torch.nn.GRU``.
 
     Args:
-        channels: channels c of the input map.
-        width: channels d of the state.
-        kernel: odd side of the convolutions in cells of the map; padding keeps h and w.
+        in_channels: channels c of the input map.
+        hidden_channels: channels d of the state.
+        kernel_size: odd side of the convolutions; padding keeps height and width.
         norm: normalise each gate and the value over its channels and the map (Wu & He 2018, arXiv:1803.08494).
-        update_bias: bias of a new cell's update gate; at 1 it remembers, as an LSTM does by its forget gate.
+        update_bias: initial bias of the update gate; 1 keeps most of the old state.
 
     Raises:
-        ConfigError: if ``kernel`` is even or a size is less than 1.
+        ConfigError: if ``kernel_size`` is even or a size is less than 1.
     """
 
     parts = ("hidden",)
 
     def __init__(
-        self, channels: int, width: int, kernel: int = 5, norm: bool = False, *, update_bias: float = 1.0
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        kernel_size: int = 5,
+        norm: bool = False,
+        *,
+        update_bias: float = 1.0,
     ) -> None:
-        super().__init__(channels, width, kernel, update_bias=update_bias)
-        self.inputs = nn.Conv2d(channels, 3 * width, kernel, padding=kernel // 2, bias=not norm)
-        self.memory = nn.Conv2d(width, 3 * width, kernel, padding=kernel // 2, bias=not norm)
-        self.norm_gates = nn.GroupNorm(2, 2 * width) if norm else nn.Identity()
-        self.norm_value = nn.GroupNorm(1, width) if norm else nn.Identity()
+        super().__init__(in_channels, hidden_channels, kernel_size, update_bias=update_bias)
+        self.inputs = _convolution(in_channels, 3 * hidden_channels, kernel_size, bias=not norm)
+        self.memory = _convolution(hidden_channels, 3 * hidden_channels, kernel_size, bias=not norm)
+        self.norm_gates = nn.GroupNorm(2, 2 * hidden_channels) if norm else nn.Identity()
+        self.norm_value = nn.GroupNorm(1, hidden_channels) if norm else nn.Identity()
         self._set_biases(update_bias)
 
     @torch.no_grad()
@@ -253,14 +262,19 @@ class ConvGRUCell(RecurrentCell):
                 parameter.zero_()
         bias = self.norm_gates.bias if isinstance(self.norm_gates, nn.GroupNorm) else self.inputs.bias
         assert bias is not None
-        bias[self.width : 2 * self.width] = update_bias
+        bias[self.hidden_channels : 2 * self.hidden_channels] = update_bias
 
-    def forward(self, frame: Map, state: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    def forward(self, frame: Map, state: CellState) -> CellState:
         """Advance the hidden state by one input map ``(b, c, h, w)``."""
         (hidden,) = state
-        sizes = [2 * self.width, self.width]
-        gates, value = self.inputs(frame).split(sizes, dim=1)
-        gates_of_memory, value_of_memory = self.memory(hidden).split(sizes, dim=1)
-        reset, update = self.norm_gates(gates + gates_of_memory).sigmoid().chunk(2, dim=1)
-        value = self.norm_value(value + reset * value_of_memory).tanh()
+        sizes = [2 * self.hidden_channels, self.hidden_channels]
+        input_gates, input_value = self.inputs(frame).split(sizes, dim=1)
+        memory_gates, memory_value = self.memory(hidden).split(sizes, dim=1)
+        reset, update = self.norm_gates(input_gates + memory_gates).sigmoid().chunk(2, dim=1)
+        value = self.norm_value(input_value + reset * memory_value).tanh()
         return (update * hidden + (1 - update) * value,)
+
+
+def _convolution(in_channels: int, out_channels: int, kernel_size: int, bias: bool) -> nn.Conv2d:
+    """Build a convolution that keeps height and width."""
+    return nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)

@@ -1,14 +1,17 @@
-"""Local correlation of two frames: how well each place matches the other frame at every displacement around it."""
+"""Local correlation of two frames: a matching score for each position and each displacement around it."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.warping import Pictures, local_mean, window_mean
+from framepred.warping import Pictures, at_least_float32, local_mean, window_mean
 
 DETAIL = 9
-"""Side of the window, in pixels of the half resolution, whose mean is subtracted from a frame before it is compared."""
+"""Side of the high-pass window in pixels of the half resolution: its mean is subtracted before frames are compared."""
+
+NOISE_ENERGY = 1e-2
+"""Added to the energy of a window, so that flat windows score 0; the square of a contrast of 0.1."""
 
 Frame = Float[Tensor, "b 1 h w"]
 Correlation = Float[Tensor, "b r h_coarse w_coarse"]
@@ -16,67 +19,77 @@ Correlation = Float[Tensor, "b r h_coarse w_coarse"]
 
 @torch.no_grad()
 def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Correlation:
-    """How well each cell's neighbourhood in ``frame`` matches ``before`` at each displacement around it.
+    """Score how well the window around each position of ``frame`` matches ``before``, for each displacement.
 
-    Both are taken at half resolution, less their local mean. The score of a displacement is the product of the
-    two over a window of two cells, over the energy of ``frame`` there: 1 for the same picture moved by it. No
-    gradient passes: a network learns from what is measured, not to draw what measures well.
+    Both frames are taken at half resolution, minus their local mean. The score is their product, summed over a window
+    of two positions, divided by the energy of ``frame`` there: 1 for an exact match. It has no gradient, so that a
+    network is not rewarded for frames that are easy to match. Scores are float32 or float64.
 
     Args:
         frame: ``(b, 1, h, w)``, h and w multiples of ``cell``.
-        before: the frame before, of the same shape.
-        reach: farthest displacement along an axis, in pixels of the half resolution.
-        cell: pixels between the places that are compared; a multiple of 2.
+        before: the previous frame, same shape.
+        reach: maximum displacement along an axis, in pixels of the half resolution.
+        cell: pixels between neighbouring positions; a multiple of 2.
 
     Returns:
         ``(b, (2·reach + 1)², h/cell, w/cell)``.
     """
     frame, before = _detail(torch.stack([frame, before]))
     height, width = frame.shape[-2:]
-    around = functional.pad(before[:, 0], (reach, reach, reach, reach))
-    shifted = around.unfold(1, height, 1).unfold(2, width, 1)  # a view, (b, 2·reach + 1, 2·reach + 1, h/2, w/2)
-    products = torch.mul(shifted, frame[:, :, None], out=frame.new_empty(shifted.shape))  # else in the view's strides
-    return _pooled(products.flatten(1, 2), cell // 2) / (_pooled(frame.square(), cell // 2) + 1e-2)
+    padded = functional.pad(before[:, 0], (reach, reach, reach, reach))
+    shifted = padded.unfold(1, height, 1).unfold(2, width, 1)  # a view, (b, 2·reach + 1, 2·reach + 1, h/2, w/2)
+    products = _contiguous_product(shifted, frame[:, :, None])
+    return _pooled(products.reshape(len(products), -1, height, width), cell // 2) / (
+        _pooled(frame.square(), cell // 2) + NOISE_ENERGY
+    )
 
 
 @torch.no_grad()
 def between_correlation(before: Frame, after: Frame, distances: tuple[int, int], reach: int, cell: int) -> Correlation:
-    """How well the frames on both sides of a moment agree there, if everything moved at each steady velocity.
+    """Score how well the frames before and after a missing one agree at its position, for each constant velocity.
 
-    Both are taken less their local mean. The score of a velocity is the product of ``before``, followed from where it
-    was, and ``after``, followed back from where it came to, over a window of two cells, over the energy of the two
-    there. No gradient passes, as in :func:`local_correlation`.
+    Both frames are taken minus their local mean. The score of a velocity is the product of ``before``, moved forward,
+    and ``after``, moved back, summed over a window of two positions, divided by their mean energy there. It has no
+    gradient, as in :func:`local_correlation`.
 
     Args:
         before: ``(b, 1, h, w)``, h and w multiples of ``cell``.
-        after: the frame on the other side, of the same shape.
-        distances: how many frames before and after the moment they lie, at least 1 each.
-        reach: highest velocity along an axis, in pixels a frame.
-        cell: pixels between the places that are compared.
+        after: the frame after the missing one, same shape.
+        distances: frames from ``before`` to the missing one, and from there to ``after``; at least 1 each.
+        reach: maximum velocity along an axis, in pixels per frame.
+        cell: pixels between neighbouring positions.
 
     Returns:
-        ``(b, (2·reach + 1)², h/cell, w/cell)``, velocities in the order of rows.
+        ``(b, (2·reach + 1)², h/cell, w/cell)``, velocities row by row.
     """
-    earlier, later = (picture - local_mean(picture, 2 * DETAIL - 1) for picture in (before, after))
+    earlier, later = (at_least_float32(picture) - local_mean(picture, 2 * DETAIL - 1) for picture in (before, after))
     energy = _pooled((earlier.square() + later.square()) / 2, cell)
     shifted = [
         functional.unfold(picture, 2 * reach + 1, dilation=distance, padding=reach * distance)
         for picture, distance in zip((earlier, later), distances, strict=True)
     ]
     agreement = (shifted[0].flip(1) * shifted[1]).view(len(before), -1, *before.shape[-2:])
-    return _pooled(agreement, cell) / (energy + 1e-2)
+    return _pooled(agreement, cell) / (energy + NOISE_ENERGY)
 
 
 def local_correlation_macs(reach: int, cell: int) -> int:
-    """Multiply-accumulates of :func:`local_correlation` for each cell that are no matrix products."""
+    """Multiply-accumulates of :func:`local_correlation` per position, without its matrix products."""
     return ((2 * reach + 1) ** 2 + 1) * (cell // 2) ** 2
 
 
+def _contiguous_product(shifted: Tensor, frame: Tensor) -> Tensor:
+    """Multiply into contiguous memory: otherwise the product has the view's strides, and pooling copies it."""
+    if torch.compiler.is_compiling():  # exporters do not accept out=
+        return shifted * frame
+    return torch.mul(shifted, frame, out=frame.new_empty(shifted.shape))
+
+
 def _pooled(scores: Pictures, cell: int) -> Float[Tensor, "*b c h_coarse w_coarse"]:
-    """The mean over a window of two cells around each cell; beyond the edge there are zeros."""
-    return window_mean(scores, side=2 * cell, every=cell, beyond=True)
+    """Mean over a window of two positions around each position; the outside counts as zeros."""
+    return window_mean(scores, side=2 * cell, stride=cell, zero_padding=True)
 
 
 def _detail(frames: Pictures) -> Float[Tensor, "*b c h_half w_half"]:
-    half = window_mean(frames, side=2, every=2, beyond=False)
+    """Halve the resolution and subtract the local mean."""
+    half = window_mean(frames, side=2, stride=2, zero_padding=False)
     return half - local_mean(half, DETAIL)

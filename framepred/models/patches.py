@@ -1,34 +1,42 @@
-"""From frames to the patches that a network reads, and from its output back to frames."""
+"""Convert frames to the patches that a network reads, and a network's output back to frames."""
 
 from typing import Literal, TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.clips import Frame, State
+from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError, ConfigError
 
 Folded = Float[Tensor, "bf cf hf wf"]
 
 
+def to_input(frame: RawFrame, weight: Tensor) -> Frame:
+    """Convert a frame ``(b, c, h, w)`` to floats in [0, 1] of the dtype of a network's weights."""
+    return to_unit(frame).to(weight.dtype)
+
+
 def check_frame(frame: Frame, state: State | None, channels: int, smallest: int = 1) -> None:
-    """Refuse a frame that a network of so many channels cannot take in after that state.
+    """Refuse a frame that does not fit the network or the frame before it.
 
     Args:
         frame: ``(b, c, h, w)``.
-        state: whose first tensor is the frame before, or None at the start of a clip.
-        channels: channels that the network knows; with 1, each channel of a frame runs as a clip of its own.
-        smallest: fewest pixels that a side may have.
+        state: its first tensor is the previous frame; None at the start of a clip.
+        channels: channels of the network; with 1, each channel of a frame is processed as a clip of its own.
+        smallest: smallest height and width in pixels.
 
     Raises:
-        ClipError: if the frame is smaller, has other channels, or differs in shape from the frame before.
+        ClipError: if the frame is too small, has other channels, or differs in shape from the previous frame.
     """
-    depth, height, width = frame.shape[-3:]
-    if channels not in (1, depth):
+    if frame.ndim != 4:
+        raise ClipError(f"A frame has the axes (b, c, h, w), not the shape {tuple(frame.shape)}; add the missing axes.")
+    found, height, width = frame.shape[-3:]
+    if channels not in (1, found):
         raise ClipError(
-            f"These weights predict frames of {channels} channels, and these frames have {depth}; "
-            f"convert the frames, or use weights of 1 or {depth} channels."
+            f"These weights take frames of {channels} channels, and these frames have {found}; "
+            f"convert the frames to {channels} channels, or use weights with 1 or {found} channels."
         )
     if min(height, width) < smallest:
         raise ClipError(
@@ -43,7 +51,10 @@ def check_frame(frame: Frame, state: State | None, channels: int, smallest: int 
 
 
 def fold(frame: Frame, channels: int, cell: int) -> Folded:
-    """``(b, c, h, w)`` to ``(b·c/channels, channels, h', w')``, its border repeated up to whole cells."""
+    """Reshape ``(b, c, h, w)`` to ``(b·c/channels, channels, h', w')`` and pad to multiples of ``cell`` pixels.
+
+    The padding repeats the last row and column.
+    """
     height, width = frame.shape[-2:]
     frame = frame.reshape(-1, channels, height, width)
     edge = (0, -width % cell, 0, -height % cell)
@@ -51,12 +62,12 @@ def fold(frame: Frame, channels: int, cell: int) -> Folded:
 
 
 def unfold(folded: Folded, like: Frame) -> Frame:
-    """Undo :func:`fold` for a frame of the shape of ``like``."""
+    """Undo :func:`fold`: crop and reshape to the shape of ``like``."""
     return folded[..., : like.shape[-2], : like.shape[-1]].reshape(like.shape)
 
 
 def to_patches(frame: Frame, channels: int, stride: int) -> Folded:
-    """:func:`fold` a frame and make each patch of ``stride`` x ``stride`` pixels one cell: ``(n, c·s², h/s, w/s)``."""
+    """Fold a frame and move each patch of ``stride`` x ``stride`` pixels into channels: ``(n, c·s², h/s, w/s)``."""
     return functional.pixel_unshuffle(fold(frame, channels, stride), stride)
 
 
@@ -66,12 +77,15 @@ def from_patches(patches: Folded, stride: int, like: Frame) -> Frame:
 
 
 Head: TypeAlias = Literal["pixels", "softmax"]
-"""``pixels``: any value, meant to lie in [0, 1]. ``softmax``: the channels of a place are classes, and the frame holds
-their probabilities; trained with ``framepred.training.CrossEntropy``."""
+"""What the output of a network means.
+
+``pixels``: pixel values, trained towards [0, 1]. ``softmax``: channels are classes and the output holds their
+probabilities; train it with ``framepred.training.CrossEntropy``.
+"""
 
 
 def check_head(head: str, channels: int) -> None:
-    """Refuse a head that there is not, or classes where there is one alone.
+    """Refuse an unknown head, or a softmax over a single class.
 
     Raises:
         ConfigError: in either case.
@@ -82,6 +96,6 @@ def check_head(head: str, channels: int) -> None:
         raise ConfigError(f"A softmax needs at least 2 classes: set channels to their number, not {channels}.")
 
 
-def shown(drawn: Frame, head: Head) -> Frame:
-    """The frame ``(b, c, h, w)`` that a network's last layer stands for."""
-    return drawn.softmax(dim=1) if head == "softmax" else drawn
+def apply_head(output: Frame, head: Head) -> Frame:
+    """Convert the output ``(b, c, h, w)`` of a network's last layer to a frame."""
+    return torch.softmax(output, dim=1) if head == "softmax" else output

@@ -1,30 +1,38 @@
-"""Weights: bundled, in a folder, in a checkpoint, or on the Hugging Face Hub.
+"""Pretrained weights: bundled, in a folder, in a checkpoint, or on the Hugging Face Hub.
 
-A folder of weights holds ``config.json`` (the class's name and its arguments) and ``model.safetensors``; bundled
-ones also ``card.json`` (how they score) and ``README.md`` (what they were trained on). Nothing here unpickles: a
-file from a stranger cannot run code.
+A folder of weights holds ``config.json`` (class and arguments of the network) and ``model.safetensors``. Bundled
+folders also hold ``card.json`` (their scores) and ``README.md`` (their training data). Loading executes no code from
+these files: nothing is unpickled beyond tensors and plain values, and only classes of ``framepred.models`` are built.
 """
 
 import hashlib
 import json
 import re
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
+from threading import get_ident
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils._validators import validate_repo_id
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.models.checkpoints import read_checkpoint
 from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
 CONFIG, MODEL = "config.json", "model.safetensors"
+
+MAX_CONFIG_BYTES = 100_000
+"""Largest ``config.json``; those of framepred have less than 1,000 bytes."""
 
 
 class Pretrained(
@@ -40,7 +48,7 @@ class Pretrained(
     """
 
     def _remember(self, **arguments: Any) -> None:
-        """Give arguments of ``__init__`` that JSON cannot hold the form in which ``config.json`` shall name them."""
+        """Set the form in which ``config.json`` names arguments of ``__init__`` that JSON cannot hold."""
         self._hub_mixin_config = _arguments(self) | arguments
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -65,7 +73,7 @@ Network: TypeAlias = Forecaster | Restorer
 
 
 class Weights(NamedTuple):
-    """A loaded network, the name it was asked for by, and the SHA-256 of its file."""
+    """A loaded network, the name it was requested by, and the SHA-256 of its file."""
 
     net: Network
     name: str
@@ -73,22 +81,22 @@ class Weights(NamedTuple):
 
 
 def describe(net: nn.Module) -> dict[str, Any]:
-    """What rebuilds the network: its class's name and its arguments."""
+    """Return the class name and the arguments that rebuild a network, as ``config.json`` holds them."""
     return {"class": type(net).__name__, **_arguments(net)}
 
 
 def _arguments(net: nn.Module) -> dict[str, Any]:
-    """The arguments of a network as the hub's mixin noted them."""
+    """Return the arguments of a network as recorded by the hub's mixin."""
     return getattr(net, "_hub_mixin_config", None) or {}
 
 
 def bundled_names() -> list[str]:
-    """Names of the weights that ship with framepred."""
+    """Return the names of the weights that ship with framepred."""
     return sorted(folder.name for folder in BUNDLED.iterdir() if (folder / MODEL).is_file())
 
 
 def bundled_cards() -> dict[str, dict[str, Any]]:
-    """The results cards of the bundled weights, by name, each with the size of its file in bytes."""
+    """Return the results cards of the bundled weights by name, each with the size of its file in bytes."""
     return {
         name: json.loads((BUNDLED / name / "card.json").read_text())
         | {"bytes": (BUNDLED / name / MODEL).stat().st_size}
@@ -97,14 +105,22 @@ def bundled_cards() -> dict[str, dict[str, Any]]:
 
 
 def load(name: str | Path) -> Forecaster:
-    """The pretrained forecaster of that name, on the CPU, in eval mode.
+    """Load a pretrained forecaster, on the CPU, in eval mode.
 
     Args:
         name: a bundled name, a folder of weights, a ``.ckpt`` of ``framepred train``, or an ``owner/name`` of the
-            Hugging Face Hub; only the last may ask the network.
+            Hugging Face Hub. Only the last one uses the network.
 
     Raises:
-        WeightsError: if there are no such weights, they are damaged or do not fit, or they restore instead of forecast.
+        WeightsError: if there are no such weights, they are damaged or do not fit, or they are for restoring.
+
+    Example:
+        >>> import torch
+        >>> from framepred.models import load
+        >>> net = load("moving-mnist-convlstm")
+        >>> context = torch.zeros(1, 10, 1, 64, 64, dtype=torch.uint8)  # (b, t, c, h, w)
+        >>> net(context, horizon=10).shape
+        torch.Size([1, 10, 1, 64, 64])
     """
     net = load_weights(name).net
     if not isinstance(net, Forecaster):
@@ -113,10 +129,10 @@ def load(name: str | Path) -> Forecaster:
 
 
 def load_restorer(name: str | Path) -> Restorer:
-    """The pretrained restorer of that name, on the CPU, in eval mode; names as in :func:`load`.
+    """Load a pretrained restorer, on the CPU, in eval mode; names as in :func:`load`.
 
     Raises:
-        WeightsError: if there are no such weights, they are damaged or do not fit, or they forecast instead of restore.
+        WeightsError: if there are no such weights, they are damaged or do not fit, or they are for forecasting.
     """
     net = load_weights(name).net
     if not isinstance(net, Restorer):
@@ -125,29 +141,31 @@ def load_restorer(name: str | Path) -> Restorer:
 
 
 def load_weights(name: str | Path) -> Weights:
-    """As :func:`load`, with the name and hash that a results card records."""
+    """Load a network as :func:`load` does, with the name and the hash that a results card records."""
     path = locate(name)
     config, tensors = _read_checkpoint(path) if path.is_file() else _read_folder(path)
-    net = _rebuild(config, path)
-    try:
-        net.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"{path} does not fit the network that it names ({_first_line(error)}); export the weights again."
-        ) from error
+    net = _rebuild(config, tensors, path)
     return Weights(net.eval(), str(name), _sha256(path / MODEL if path.is_dir() else path))
 
 
 def locate(name: str | Path) -> Path:
-    """The folder or checkpoint that a name stands for, as :func:`load` finds it."""
+    """Return the folder or checkpoint that a name stands for.
+
+    Raises:
+        WeightsError: if there is none.
+    """
     path = Path(name)
     if str(name) in bundled_names():
         return BUNDLED / str(name)
-    if path.is_dir() or (path.suffix == ".ckpt" and path.is_file()):
-        return path
-    if path.name == MODEL and path.is_file():
-        return path.parent
-    if re.fullmatch(r"[\w-]+/[\w.-]+", str(name)) and not path.parent.is_dir():
+    try:
+        if path.is_dir() or (path.suffix == ".ckpt" and path.is_file()):
+            return path
+        if path.name == MODEL and path.is_file():
+            return path.parent
+        may_be_on_hub = _is_hub_name(str(name)) and not path.parent.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        may_be_on_hub = False
+    if may_be_on_hub:
         return _download(str(name))
     raise WeightsError(
         f"There are no weights {str(name)!r}: give one of {', '.join(bundled_names())}, a folder with {MODEL}, "
@@ -155,56 +173,133 @@ def locate(name: str | Path) -> Path:
     )
 
 
+def _is_hub_name(name: str) -> bool:
+    """Whether a name is an ``owner/name`` that the Hugging Face Hub permits."""
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII):
+        return False
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
 def _download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[CONFIG, MODEL]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise WeightsError(
             f"The weights {name!r} could not be fetched from the Hugging Face Hub ({_first_line(error)}); "
             f"check the name and the network, or use bundled ones: {', '.join(bundled_names())}."
         ) from error
 
 
-def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
-        return json.loads((folder / CONFIG).read_text()), load_file(folder / MODEL)
-    except (OSError, ValueError, SafetensorError) as error:
+        _refuse_large_config(folder / CONFIG)
+        return json.loads((folder / CONFIG).read_text(encoding="utf-8")), load_file(folder / MODEL)
+    except (OSError, ValueError, RecursionError, MemoryError, SafetensorError) as error:
         raise WeightsError(
             f"{folder} does not hold readable weights ({_first_line(error)}); "
             f"a folder of weights has {CONFIG} and {MODEL}, as save_pretrained writes them."
         ) from error
 
 
+def _refuse_large_config(path: Path) -> None:
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{path.name} has more than {MAX_CONFIG_BYTES} bytes")
+
+
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return checkpoint["net"], {
-            key.removeprefix("net."): tensor
-            for key, tensor in checkpoint["state_dict"].items()
-            if key.startswith("net.")
-        }
-    except Exception as error:  # what torch.load raises on a damaged file is not of one kind
-        raise WeightsError(
-            f"{path} is not a checkpoint of framepred train ({_first_line(error)}); "
-            "take best.ckpt or last.ckpt of a run folder."
-        ) from error
+    checkpoint = read_checkpoint(path)
+    tensors = {
+        key.removeprefix("net."): tensor for key, tensor in checkpoint["state_dict"].items() if key.startswith("net.")
+    }
+    return checkpoint["net"], tensors
 
 
-def _rebuild(config: dict[str, Any], path: Path) -> Network:
-    arguments = dict(config)
-    name = arguments.pop("class", None)
-    kind = getattr(import_module("framepred.models"), str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, (Forecaster, Restorer))):
-        raise WeightsError(
-            f"{path} holds weights of the class {name!r}, which framepred.models does not have; "
-            "build the network yourself and use load_state_dict."
-        )
+def _rebuild(config: object, tensors: dict[str, Tensor], path: Path) -> Network:
+    """Build the network that a config describes and give it its weights.
+
+    Construction stops as soon as the network has more values than the file, so a config cannot make it allocate more.
+
+    Raises:
+        WeightsError: if the config names no network of ``framepred.models`` or does not fit the tensors.
+    """
+    kind, arguments = _described(config, path)
     try:
-        return kind(**arguments)
-    except TypeError as error:
-        raise WeightsError(f"{path} was made by another version of {name} ({error}); install that version.") from error
+        with _SizeLimit(tensors):
+            net = kind(**arguments)
     except ConfigError as error:
         raise WeightsError(f"The {CONFIG} of {path} cannot be used: {error}") from error
+    except Exception as error:  # arguments of wrong types fail in as many ways as there are types
+        raise WeightsError(
+            f"The {CONFIG} of {path} does not fit this version's {kind.__name__} ({_first_line(error)}); "
+            "weights of framepred 0.1 are converted by scripts/convert_weights.py."
+        ) from error
+    expected, found = _shapes(net.state_dict()), _shapes(tensors)
+    if expected != found:
+        raise WeightsError(
+            f"{path} does not fit the network that it names ({_difference(expected, found)}); export the weights "
+            "again, or convert weights of framepred 0.1 by scripts/convert_weights.py."
+        )
+    net.load_state_dict(tensors, strict=True)
+    return net
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _described(config: object, path: Path) -> tuple[type[Network], dict[str, Any]]:
+    """Return the class and the arguments of a config, checked before anything is built."""
+    arguments = dict(config) if isinstance(config, dict) else {}
+    name = arguments.pop("class", None)
+    kind = getattr(import_module("framepred.models"), str(name), None)
+    if not (isinstance(kind, type) and issubclass(kind, Pretrained) and issubclass(kind, (Forecaster, Restorer))):
+        raise WeightsError(
+            f"{path} holds weights of the class {name!r:.80}, which framepred.models does not have; "
+            "build the network yourself and use load_state_dict."
+        )
+    return kind, arguments
+
+
+class _SizeLimit(AbstractContextManager[None]):
+    """Stops the construction of a network with more parameters or values than its file.
+
+    PyTorch registers a parameter before it is initialised, so its memory is reserved but not yet in use.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.parameters = len(tensors)
+        self.values = sum(tensor.numel() for tensor in tensors.values())
+        self.thread = get_ident()
+
+    def __enter__(self) -> None:
+        self._handle = register_module_parameter_registration_hook(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+    def _count(self, _module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is None or get_ident() != self.thread:
+            return
+        self.parameters -= 1
+        self.values -= parameter.numel()
+        if self.parameters < 0 or self.values < 0:
+            raise ConfigError(f"it describes a network with more values than {MODEL} holds.")
+
+
+def _difference(expected: dict[str, torch.Size], found: dict[str, torch.Size]) -> str:
+    """Describe the first tensor that is missing, unknown or of another shape."""
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            return f"the tensor {name} is missing"
+        if name not in expected:
+            return f"the tensor {name:.80} is not part of the network"
+        if expected[name] != found[name]:
+            return f"{name} has the shape {list(found[name])} instead of {list(expected[name])}"
+    return "no difference"
 
 
 def _sha256(path: Path) -> str:
@@ -212,5 +307,5 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: object) -> str:
     return str(error).strip().split("\n")[0].rstrip(".:") or type(error).__name__

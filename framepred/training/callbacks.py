@@ -1,4 +1,4 @@
-"""Callbacks of a training run: console report, run record, prediction panels, gradient flow."""
+"""Callbacks of a training run: console report, run summary, prediction panels, gradient flow, progress bar."""
 
 import json
 import platform
@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from typing_extensions import override
@@ -21,13 +22,16 @@ from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
-from framepred.training.flow_plot import flow_picture
-from framepred.training.task import ForecastTask
+from framepred.training.task import MONITOR, Task
+from framepred.visualization.gradient_flow import flow_image
 from framepred.visualization.panels import panel
+
+PICTURE_CHANNELS = (1, 3)
+"""Numbers of channels that can be shown as a picture: gray and RGB."""
 
 
 class RunReport(Callback):
-    """Prints what is trained on what, what it costs and where it is written; then a line per validation.
+    """Prints what is trained on what, its cost and where it is written; then a line per validation.
 
     Args:
         folder: the run's folder.
@@ -35,40 +39,63 @@ class RunReport(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+        self.reported = False
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the first lines of a run."""
-        if not trainer.is_global_zero:
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Print the first lines of a run, with the sizes of its first batch."""
+        if self.reported or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, ForecastTask)
-        data: LightningDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        batch: ClipBatch = next(iter(data.val_dataloader()))
+        self.reported = True
+        assert isinstance(pl_module, Task)
+        data = trainer.datamodule  # type: ignore[attr-defined]
         context, horizon = batch.context.shape[1], batch.target.shape[1]
         channels, height, width = batch.context.shape[2:]
-        macs = macs_per_clip(pl_module.predictor, context, horizon, (channels, height, width))
-        for line in (
+        lines = [
             f"Trains   {type(pl_module.net).__name__}: {count_parameters(pl_module.net):,} parameters, "
-            f"{macs / 1e9:.2f} GMACs a clip",
-            f"on       {data.describe() if hasattr(data, 'describe') else type(data).__name__}",
-            f"to see   {context} frames of {channels}x{height}x{width} and predict {horizon}",
-            f"for      {pl_module.budget:,} steps, from step {trainer.global_step:,}, on {pl_module.device}",
-            f"writes   {self.folder}: checkpoints/best.ckpt, checkpoints/last.ckpt, TensorBoard logs",
-        ):
-            self.console.print(line)
+            f"{_gmacs(pl_module, context, horizon, (channels, height, width))} GMACs per clip",
+            f"data     {data.describe() if hasattr(data, 'describe') else type(data).__name__}",
+            f"clips    {context} context frames of {channels}x{height}x{width}, {horizon} frames to predict",
+            f"steps    {trainer.global_step:,} to {pl_module.budget:,}, on {pl_module.device}",
+            f"writes   {self.folder}: {_outputs(trainer)}",
+        ]
+        if pl_module.previous_budget is not None:
+            lines.append(
+                f"resumed  with a budget of {pl_module.previous_budget:,} steps before; from here on all schedules are "
+                f"those of a budget of {pl_module.budget:,} steps"
+            )
+        for line in lines:
+            _console().print(line)
 
-    def on_validation_end(self, trainer: Trainer, *_: object) -> None:
-        """Print how the validation went."""
-        if trainer.is_global_zero and not trainer.sanity_checking:
-            mse = float(trainer.callback_metrics["val/mse"])
-            self.console.print(f"step {trainer.global_step:>7,}   val/mse {mse:.2f} (protocol openstl)")
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the score of a validation."""
+        if trainer.is_global_zero and not trainer.sanity_checking and MONITOR in trainer.callback_metrics:
+            mse = float(trainer.callback_metrics[MONITOR])
+            _console().print(f"step {trainer.global_step:>7,}   {MONITOR} {mse:.2f} (protocol openstl)")
+
+
+class EpochBar(RichProgressBar):
+    """Progress bar on standard error that counts epochs from 1, up to the last one of the budget."""
+
+    def __init__(self) -> None:
+        super().__init__(console_kwargs={"stderr": True})
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        batches, accumulated = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
+        steps = -(-batches // accumulated) if isinstance(batches, int) and batches else 0
+        limits = [self.trainer.max_epochs] if (self.trainer.max_epochs or -1) > 0 else []
+        if steps and self.trainer.max_steps > 0:
+            limits.append(-(-self.trainer.max_steps // steps))
+        total = f"/{min(epochs for epochs in limits if epochs)}" if limits else ""
+        return f"Epoch {current_epoch + 1}{total}".ljust(len(self.validation_description))
 
 
 class PredictionPanels(Callback):
     """Draws the first validation clips beside their predictions, for TensorBoard.
 
     Args:
-        clips: how many clips a panel shows.
+        clips: number of clips in a panel.
     """
 
     def __init__(self, clips: int = 3) -> None:
@@ -87,62 +114,68 @@ class PredictionPanels(Callback):
         """Draw from the first batch of a validation."""
         if batch_idx or trainer.sanity_checking or not isinstance(trainer.logger, TensorBoardLogger):
             return
-        if batch.context.shape[2] not in (1, 3):  # measurements or words: no picture shows them
+        if batch.context.shape[2] not in PICTURE_CHANNELS or not len(batch.context) or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, ForecastTask)
-        context, target = (frames[: self.clips] for frames in batch)
-        prediction = pl_module.predictor(context, target.shape[1])
-        picture = panel(context, target, prediction)
+        assert isinstance(pl_module, Task)
+        shown = pl_module.validation_batch(first_clips(batch, self.clips))
+        prediction = pl_module.predictor(pl_module.to_float(shown.context), shown.target.shape[1])
+        picture = panel(*shown, prediction.float())
         trainer.logger.experiment.add_image("val/panel", picture, trainer.global_step, dataformats="HWC")
 
 
 class GradientFlow(Callback):
-    """Logs to TensorBoard how far learning reaches back in time, as ``framepred diagnose`` measures it.
+    """Logs gradient flow through time to TensorBoard, as ``framepred diagnose`` measures it.
 
-    For each memory a number, the gradient at the first step over that at the last, and for all of them a plot.
+    For each memory a number, the gradient norm at the first step divided by that at the last, and a plot of all.
 
     Args:
-        every: optimizer steps from one measurement to the next.
-        clips: how many clips of the training batch are looked at.
+        interval: optimizer steps between measurements.
+        clips: number of clips of the training batch that are measured.
 
     Raises:
-        ConfigError: if an argument is less than 1, or, in training, if the network has no memory.
+        ConfigError: if an argument is less than 1; in training, if the network has no recurrent memory.
     """
 
-    def __init__(self, every: int = 500, clips: int = 4) -> None:
-        if min(every, clips) < 1:
-            raise ConfigError(f"every and clips must be at least 1, not {every} and {clips}.")
-        self.every = every
+    def __init__(self, interval: int = 500, clips: int = 4) -> None:
+        if min(interval, clips) < 1:
+            raise ConfigError(f"interval and clips must be at least 1, not {interval} and {clips}.")
+        self.interval = interval
         self.clips = clips
 
     @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: ClipBatch, batch_idx: int
     ) -> None:
-        """Measure on a batch just trained on."""
-        if trainer.global_step % self.every or not isinstance(trainer.logger, TensorBoardLogger):
+        """Measure on a batch that was just trained on."""
+        if trainer.global_step % self.interval or not isinstance(trainer.logger, TensorBoardLogger):
             return
         if not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, ForecastTask)
-        assert isinstance(pl_module.net, Forecaster)
-        few = ClipBatch(*(frames[: self.clips] for frames in batch))
+        assert isinstance(pl_module, Task)
+        if not isinstance(pl_module.net, Forecaster):
+            raise ConfigError(f"{type(pl_module.net).__name__} is no forecaster, so it has no gradient flow to log.")
+        few = ClipBatch(*(pl_module.to_float(frames) for frames in first_clips(batch, self.clips)))
         flows = gradient_flow(pl_module.net, pl_module.loss, few)
         board, step = trainer.logger.experiment, trainer.global_step
         for flow in flows:
-            board.add_scalar(f"gradient-flow/{flow.name.replace(': ', '-').replace(' ', '-')}", flow.shares[-1], step)
-        board.add_image("gradient-flow/plot", flow_picture(flows), step, dataformats="HWC")
+            board.add_scalar(f"gradient-flow/{flow.name.replace(': ', '-').replace(' ', '-')}", flow.ratios[-1], step)
+        board.add_image("gradient-flow/plot", flow_image(flows), step, dataformats="HWC")
+
+
+def first_clips(batch: ClipBatch, clips: int) -> ClipBatch:
+    """Return the first clips of a batch."""
+    return ClipBatch(*(frames[:clips] for frames in batch))
 
 
 @dataclass
-class Spent:
-    """What the weights of a run took so far.
+class RunTotals:
+    """What a run has taken so far, over all its sessions.
 
     Attributes:
         steps: optimizer steps.
-        training: seconds of wall clock, with data and logging, without validation.
-        validating: seconds of wall clock.
-        machines: what each piece of the run was trained on, in order.
+        training: seconds of wall clock in training, with data loading and logging, without validation.
+        validating: seconds of wall clock in validation.
+        machines: the machine class of each session, in order; a resumed run has several sessions.
     """
 
     steps: int = 0
@@ -157,93 +190,124 @@ class Spent:
 
     @property
     def seconds_per_step(self) -> float:
-        """Wall clock of a step, validation left out; 0 before the first."""
+        """Wall clock of a step without validation; 0 before the first step."""
         return self.training / self.steps if self.steps else 0.0
 
+    @property
+    def machine(self) -> str:
+        """The machine classes of all sessions."""
+        return ", then ".join(dict.fromkeys(self.machines))
 
-class RunRecord(Callback):
-    """Measures what a run takes, prints it at the end, and keeps it in ``run.json`` in the run's folder.
 
-    The measure travels with the checkpoints, so that a run that was killed and resumed sums over its pieces; the steps
-    that a kill lost are neither in the weights nor in the sum.
+class RunSummary(Callback):
+    """Measures the time of a run, prints it at the end, and writes it to ``run.json`` in the run's folder.
+
+    The totals are part of the checkpoints, so a resumed run adds up its sessions. Steps lost by a kill do not count.
 
     Args:
         folder: the run's folder.
-        clock: tells the time in seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = perf_counter) -> None:
         self.file = folder / "run.json"
         self.clock = clock
-        self.spent = Spent()
-        self._mark: float | None = None  # when the current lap began; None outside training
+        self.totals = RunTotals()
+        self._interval_start: float | None = None  # None outside training
+        self._steps_before = 0
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a piece of the run."""
-        self.spent.machines.append(_machine(pl_module.device, trainer.world_size))
-        self._steps_elsewhere = trainer.global_step - self.spent.steps
-        self._mark = self.clock()
+        """Begin a session."""
+        self.totals.machines.append(_machine(pl_module.device, trainer.world_size))
+        self._steps_before = trainer.global_step - self.totals.steps
+        self._interval_start = self.clock()
 
+    @override
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Count steps."""
-        self.spent.steps = trainer.global_step - self._steps_elsewhere
+        self.totals.steps = trainer.global_step - self._steps_before
 
+    @override
     def on_validation_start(self, *_: object) -> None:
-        """End a lap of training."""
-        self.spent.training += self._lap()
+        """Add the time of training since the last validation."""
+        self.totals.training += self._elapsed()
 
+    @override
     def on_validation_end(self, trainer: Trainer, *_: object) -> None:
-        """End a lap of validation, and write what a kill would leave behind."""
-        self.spent.validating += self._lap()
+        """Add the time of the validation, and write the summary."""
+        self.totals.validating += self._elapsed()
         self._write(trainer)
 
+    @override
     def on_train_end(self, trainer: Trainer, *_: object) -> None:
-        """Write and print what the run took."""
-        self.spent.training += self._lap()
+        """Write and print the summary."""
+        self.totals.training += self._elapsed()
         self._write(trainer)
         if trainer.is_global_zero:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(
-                f"took     {self.spent.minutes:.1f} minutes for {self.spent.steps:,} steps, "
-                f"{self.spent.seconds_per_step:.3g} s a step without validation, on {self._machines()}"
+            _console().print(
+                f"took     {self.totals.minutes:.1f} minutes for {self.totals.steps:,} steps, "
+                f"{self.totals.seconds_per_step:.3g} s per step without validation, on {self.totals.machine}"
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """What was spent until this checkpoint."""
-        self.spent.training += self._lap()
-        return asdict(self.spent)
+        """Return the totals up to this checkpoint."""
+        self.totals.training += self._elapsed()
+        return asdict(self.totals)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting from a checkpoint."""
-        self.spent = Spent(**state_dict)
+        """Continue the totals of a checkpoint."""
+        self.totals = RunTotals(**state_dict)
 
-    def _lap(self) -> float:
-        """Seconds since the lap before; none outside training, such as in the validation that precedes it."""
-        if self._mark is None:
+    def _elapsed(self) -> float:
+        """Return the seconds since the last call; 0 outside training, as in the sanity check before it."""
+        if self._interval_start is None:
             return 0.0
-        before, self._mark = self._mark, self.clock()
-        return self._mark - before
-
-    def _machines(self) -> str:
-        return ", then ".join(dict.fromkeys(self.spent.machines))
+        before, self._interval_start = self._interval_start, self.clock()
+        return self._interval_start - before
 
     def _write(self, trainer: Trainer) -> None:
-        if self._mark is None or not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+        if self._interval_start is None or not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
-        record = {
+        summary = {
             "framepred": __version__,
-            "steps": self.spent.steps,
-            "minutes": round(self.spent.minutes, 2),
-            "validation_minutes": round(self.spent.validating / 60, 2),
-            "seconds_per_step": round(self.spent.seconds_per_step, 4),
-            "pieces": len(self.spent.machines),
-            "machine": self._machines(),
+            "steps": self.totals.steps,
+            "minutes": round(self.totals.minutes, 2),
+            "validation_minutes": round(self.totals.validating / 60, 2),
+            "seconds_per_step": round(self.totals.seconds_per_step, 4),
+            "sessions": len(self.totals.machines),
+            "machine": self.totals.machine,
         }
         with atomic_write(self.file) as draft:
-            draft.write_text(json.dumps(record, indent=2) + "\n")
+            draft.write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def _console() -> Console:
+    """Return a console on standard error; made at each call, because a console cannot be pickled for spawn."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+def _gmacs(task: Task, context: int, horizon: int, size: tuple[int, int, int]) -> str:
+    """Return the billions of multiply-accumulates per clip."""
+    return f"{macs_per_clip(task.predictor, context, horizon, size) / 1e9:.2f}"  # type: ignore[arg-type]
+
+
+def _outputs(trainer: Trainer) -> str:
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return "nothing, because fast_dev_run is a trial"
+    best = "checkpoints/best.ckpt, " if _validates(trainer) else ""
+    logs = ", TensorBoard logs" if isinstance(trainer.logger, TensorBoardLogger) else ""
+    return f"{best}checkpoints/last.ckpt{logs}" if trainer.checkpoint_callbacks else f"no checkpoint{logs}"
+
+
+def _validates(trainer: Trainer) -> bool:
+    """Whether a validation takes place before the last step."""
+    counts = trainer.num_val_batches
+    return bool(sum(counts) if isinstance(counts, list) else counts)
 
 
 def _machine(device: torch.device, processes: int) -> str:
-    """The class of machine that a run is trained on: the accelerator, or what PyTorch uses of the processor."""
+    """Return the machine class: the accelerator, or the processor as PyTorch uses it."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     elif device.type == "cpu":

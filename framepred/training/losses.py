@@ -1,4 +1,4 @@
-"""Losses that PyTorch does not have in the form in which a forecaster is trained."""
+"""Losses of forecasters that PyTorch does not have in this form."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,13 @@ from framepred.clips import Clip
 
 
 class CrossEntropy(nn.Module):
-    """Nats a place of a frame that predicted probabilities of classes lack of certainty about the true class.
+    """Cross-entropy between predicted class probabilities and the true class, in nats, averaged over pixels.
 
-    For networks with ``head: softmax``; ``exp`` of it is the perplexity.
+    For networks with ``head: softmax``. Its exponential is the perplexity.
     """
 
     def forward(self, prediction: Clip, target: Clip) -> Tensor:
-        """The mean over b, t, h and w of −Σ target · log prediction, the sum over the classes c.
+        """Return the mean over b, t, h and w of −Σ target · log prediction, summed over the classes c.
 
         Args:
             prediction: probabilities ``(b, t, c, h, w)``.

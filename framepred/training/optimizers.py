@@ -1,4 +1,4 @@
-"""Muon for convolutions: more learned from each step than AdamW, which is what counts on a small machine."""
+"""Muon for convolutions: an optimizer that needs fewer steps than AdamW."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,10 +7,14 @@ import torch
 from torch import Tensor
 
 SMALLEST_SIDE = 4
-"""A kernel with fewer rows or columns than this is left to AdamW: there is little to orthogonalise."""
+"""Kernels with fewer rows or columns are trained by AdamW, because there is little to orthogonalise."""
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the quintic whose iteration drives singular values towards 1 (Jordan et al. 2024)."""
+"""Coefficients of the quintic iteration that moves singular values towards 1 (Jordan et al. 2024)."""
+EPSILON = 1e-7
+"""Added to a norm before division; a zero gradient stays zero."""
+ADAM_EPSILON = 1e-8
+"""Added to the denominator of AdamW, as in PyTorch."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -18,16 +22,16 @@ class Muon(torch.optim.Optimizer):
 
     A kernel ``(out, in, kh, kw)`` is a matrix ``(out, in·kh·kw)``; its momentum is replaced by the nearest
     semi-orthogonal matrix, so that rare directions move as far as common ones (K. Jordan et al. 2024,
-    https://kellerjordan.github.io/posts/muon). ``torch.optim.Muon`` takes matrices only.
+    https://kellerjordan.github.io/posts/muon). ``torch.optim.Muon`` accepts matrices only.
 
     Args:
         params: the parameters to train, as tensors.
         lr: learning rate of AdamW, at least 0.
-        kernel_lr: learning rate of kernels, at least 0: how far a step moves any direction of inputs, times
-            √(out / in·kh·kw) where a kernel has more outputs than inputs.
-        momentum: share of the past kept in the momentum of kernels, in [0, 1).
-        betas: shares of the past kept in AdamW's two moments, in [0, 1).
-        weight_decay: share of each parameter taken away by a step of rate 1.
+        kernel_lr: learning rate of kernels, at least 0: the distance that a step moves any input direction. It is
+            multiplied by √(out / in·kh·kw) where a kernel has more outputs than inputs.
+        momentum: decay of the momentum of kernels, in [0, 1).
+        betas: decays of AdamW's two moments, in [0, 1).
+        weight_decay: share of each parameter that a step at learning rate 1 removes.
 
     Raises:
         ValueError: if an argument is outside its domain, as PyTorch's own optimizers raise it.
@@ -60,7 +64,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor | float] | None = None) -> Tensor | float | None:  # type: ignore[override]
-        """Move every parameter that has a gradient; gives what ``closure`` gives."""
+        """Update every parameter that has a gradient; return the loss of ``closure``."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -80,7 +84,7 @@ class Muon(torch.optim.Optimizer):
         gradient = parameter.grad
         assert gradient is not None
         state["momentum"].lerp_(gradient, 1 - momentum)
-        ahead = gradient.lerp(state["momentum"], momentum)  # Nesterov's look ahead
+        ahead = gradient.lerp(state["momentum"], momentum)  # Nesterov momentum
         matrix = orthogonalise(ahead.flatten(1))
         scaled: Tensor = max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5 * matrix
         return scaled.view_as(parameter)
@@ -96,18 +100,18 @@ class Muon(torch.optim.Optimizer):
         state["square"].lerp_(gradient.square(), 1 - betas[1])
         mean: Tensor = state["mean"] / (1 - betas[0] ** state["step"])
         square: Tensor = state["square"] / (1 - betas[1] ** state["step"])
-        return mean / (square.sqrt() + 1e-8)
+        return mean / (square.sqrt() + ADAM_EPSILON)
 
 
 def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """About the semi-orthogonal matrix nearest to ``matrix`` ``(rows, columns)``: singular values within 0.7 … 1.2.
+    """Return approximately the semi-orthogonal matrix nearest to ``matrix`` ``(rows, columns)``.
 
-    Newton–Schulz iteration, matrix products alone, in bfloat16 where the machine has units for that, as in the
-    original: the iteration mends its own rounding. Zeros stay zeros.
+    Singular values come to lie within 0.7 … 1.2. The Newton–Schulz iteration uses matrix products only, in bfloat16
+    where the hardware supports it, as in the original; later iterations correct its rounding. Zeros stay zeros.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    x = x / (x.norm() + EPSILON)
     if _multiplies_bfloat16(matrix.device):
         x = x.bfloat16()
     linear, cubic, quintic = NEWTON_SCHULZ
@@ -118,7 +122,7 @@ def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are several times as fast as in float32."""
+    """Return whether the device has units for matrix products in bfloat16."""
     if device.type == "cpu":
         capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         return capabilities.get("amx_bf16", False)

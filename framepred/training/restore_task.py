@@ -1,4 +1,4 @@
-"""Learning to restore: gaps drawn at random, the missing frames scored alone."""
+"""Training of a restorer: random frames are removed from each clip and rebuilt; only these are scored."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,25 +7,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framepred.clips import ClipBatch, to_unit
+from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Forecaster
-from framepred.models.pretrained import Network
+from framepred.forecaster import Predictor
 from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle
-from framepred.training.task import ForecastTask
+from framepred.training.schedules import Curriculum, LRSchedulerFactory, WarmupCosine
+from framepred.training.task import OptimizerFactory, Task
 
 
 @dataclass(frozen=True)
 class Gaps:
-    """Which frames of a training clip are taken away, drawn anew for each step.
+    """Distribution of the frames that a training step removes.
 
-    Most steps lose one run of frames or two, of any length up to ``longest``, anywhere, also at the ends. A share of
-    them keeps only every k-th frame, k from 2 to 4, as raising a frame rate does.
+    Most steps remove one or two runs of frames, of 1 to ``longest`` frames, anywhere in the clip, also at its ends. A
+    share ``thinned`` of the steps keeps only every k-th frame, k from 2 to 4, as in raising a frame rate.
 
     Args:
-        longest: most frames that a run takes away, at least 1.
-        thinned: share of the steps that are thinned, in [0, 1].
+        longest: most frames in a run, at least 1.
+        thinned: share of the steps that keep every k-th frame, in [0, 1].
 
     Raises:
         ConfigError: if an argument is outside its domain.
@@ -42,7 +42,7 @@ class Gaps:
             )
 
     def draw(self, random: np.random.Generator, length: int) -> Missing:
-        """Which of ``length`` frames, at least 2, are missing: some, and never all."""
+        """Draw which of ``length`` frames, at least 2, are missing: at least one, and never all."""
         missing = np.zeros(length, dtype=bool)
         if random.random() < self.thinned:
             step = int(random.integers(2, 5))
@@ -57,65 +57,59 @@ class Gaps:
         return torch.from_numpy(missing)
 
 
-class RestoreTask(ForecastTask):
-    """Train a restorer on gaps anywhere; validate it on as many frames in the middle as the data hold back.
+class RestoreTask(Task):
+    """Trains a restorer on gaps anywhere in a clip; validates it on ``horizon`` missing frames in the middle.
 
-    Of the data's clips, ``horizon`` frames in the middle are what validation takes away. Schedules, optimizer and
-    checkpoints are those of :class:`ForecastTask`; the gap of a step depends on (seed, step, rank) alone.
+    The gap of a step depends on (seed, step) alone.
 
     Args:
         net: the restorer to train.
-        gaps: which frames a step takes away.
-        settings: as :class:`ForecastTask` takes them; there is no teacher, because every frame seen is true.
+        budget: as :class:`framepred.training.task.Task`.
+        loss: as ``Task``.
+        optimizer: as ``Task``.
+        lr_scheduler: as ``Task``.
+        gaps: distribution of the frames that a step removes.
+        curriculum: as ``Task``.
+        seed: as ``Task``.
 
     Raises:
-        ConfigError: as :class:`ForecastTask`, or if the network does not restore.
+        ConfigError: as ``Task``.
     """
 
-    def __init__(self, net: Network, gaps: Gaps = Gaps(), **settings: Any) -> None:
-        super().__init__(net, **settings)
-        if not isinstance(net, Restorer):
-            raise ConfigError(f"{type(net).__name__} does not restore missing frames; leave model.gaps out.")
-        self.restorer: Restorer = net
+    net: Restorer
+
+    def __init__(
+        self,
+        net: Restorer,
+        budget: int,
+        loss: nn.Module,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
+        lr_scheduler: LRSchedulerFactory = WarmupCosine,
+        gaps: Gaps = Gaps(),
+        curriculum: Curriculum = Curriculum(),  # noqa: B008 (frozen)
+        seed: int = 0,
+    ) -> None:
+        super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed)
         self.gaps = gaps
 
     @property
-    def predictor(self) -> nn.Module:
+    def predictor(self) -> Predictor:
         """Restores a gap in the middle of a context."""
-        return MiddleGap(self.restorer)
+        return MiddleGap(self.net)
+
+    def validation_batch(self, batch: ClipBatch) -> ClipBatch:
+        """Take the target out of the middle of the clip."""
+        return cut_middle(batch.clips, batch.target.shape[1])
 
     def training_step(self, batch: ClipBatch) -> Tensor:
-        """Loss over the frames that a gap took away."""
-        clips = to_unit(self._shortened(batch).clips)
-        missing = self.gaps.draw(self._random, clips.shape[1]).to(clips.device)
-        restored, truth = self.restorer.fill(clips, missing), clips[:, missing]
+        """Return the loss over the removed frames."""
+        clips = self.to_float(self.shorten(batch).clips)
+        missing = self.gaps.draw(self.random, clips.shape[1]).to(clips.device)
+        restored, truth = self.net.fill(clips, missing), clips[:, missing]
         loss: Tensor = self.loss(restored, truth)
-        with torch.no_grad():
-            mse = frame_mse(restored, truth).mean()
-        self.log("train/loss", loss)
-        self.log("train/mse", mse, prog_bar=True)
+        self.log_training(loss, frame_mse(restored.detach(), truth).mean())
         return loss
 
-    def validation_step(self, batch: ClipBatch) -> None:
-        """Mean squared error of the frames missing in the middle, protocol openstl."""
-        super().validation_step(cut_middle(batch.clips, batch.target.shape[1]))
-
-    @property
-    def _schedule(self) -> dict[str, Any]:
-        return super()._schedule | {"gaps": asdict(self.gaps)}
-
-
-def make_task(net: Network, gaps: Gaps | None = None, **settings: Any) -> ForecastTask:
-    """The task that a network learns by: restoring, if it restores, else forecasting.
-
-    Args:
-        net: the network to train.
-        gaps: which frames are taken away from a network that restores.
-        settings: as :class:`ForecastTask` takes them.
-
-    Raises:
-        ConfigError: if gaps are given to a network that forecasts.
-    """
-    if not isinstance(net, Forecaster) or gaps is not None:
-        return RestoreTask(net, gaps or Gaps(), **settings)
-    return ForecastTask(net, **settings)
+    def schedule(self) -> dict[str, Any]:
+        """Return what must stay the same when a run is resumed."""
+        return super().schedule() | {"gaps": asdict(self.gaps)}

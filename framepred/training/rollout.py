@@ -1,4 +1,4 @@
-"""Forward passes for training: every next frame of a clip, whole or with truncated backpropagation."""
+"""Forward passes of training: predict every next frame of a clip, whole or with truncated backpropagation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from framepred.forecaster import Forecaster, HasAuxiliaryLoss
 
 
 class Predicted(NamedTuple):
-    """What training learns from."""
+    """Predictions of a training step, and the auxiliary loss of the network."""
 
     frames: Future
     """Raw predictions ``(b, steps, c, h, w)``."""
@@ -28,10 +28,10 @@ def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: Fra
     holds and its own prediction elsewhere; gradients flow through its own predictions.
 
     Args:
-        net: what predicts.
+        net: the forecaster.
         clips: whole clips ``(b, t, c, h, w)``, values in [0, 1].
-        context: number of frames that are seen, in 1 … t - 1.
-        teacher: ``(b, t)``, where the input is the true frame; read from frame ``context`` on.
+        context: number of context frames, in 1 … t - 1.
+        teacher: ``(b, t)``, where the input is the true frame; only used from frame ``context`` on.
 
     Returns:
         Predictions ``(b, t - 1, c, h, w)`` of ``clips[:, 1:]``.
@@ -42,26 +42,27 @@ def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: Fra
 def predict_in_chunks(
     net: Forecaster, clips: RawClip, context: int, teacher: FrameMask, steps: int
 ) -> Iterator[Predicted]:
-    """As :func:`predict_every_frame`, some predictions at a time: states carry over, gradients do not.
+    """Predict as :func:`predict_every_frame`, in chunks of ``steps`` frames: states carry over, gradients do not.
 
     Args:
-        net: what predicts.
+        net: the forecaster.
         clips: whole clips ``(b, t, c, h, w)``, integers or floats in [0, 1].
-        context: number of frames that are seen, in 1 … t - 1.
+        context: number of context frames, in 1 … t - 1.
         teacher: ``(b, t)``, where the input is the true frame.
-        steps: predictions a chunk, at least 1.
+        steps: predictions per chunk, at least 1.
 
     Yields:
-        Predictions ``(b, steps, c, h, w)``, of the last chunk what is left; together those of ``clips[:, 1:]``.
+        Predictions ``(b, steps, c, h, w)``; the last chunk may be shorter. Together they predict ``clips[:, 1:]``.
     """
+    dtype = next(net.parameters()).dtype if not clips.is_floating_point() else clips.dtype
     state: State | None = None
-    last = to_unit(clips[:, 0])
+    last = to_unit(clips[:, 0]).to(dtype)
     times = range(clips.shape[1] - 1)
     for start in times[::steps]:
         predictions: list[Frame] = []
         auxiliary: list[Tensor] = []
         for time in times[start : start + steps]:
-            truth = to_unit(clips[:, time])
+            truth = to_unit(clips[:, time]).to(dtype)
             if time < context or state is None:
                 state = net.observe(truth, state)
             else:
@@ -84,21 +85,21 @@ def truncated(
     teacher: FrameMask,
     steps: int,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "b _steps"]]:
-    """Predict every next frame and sum up the loss, with gradients that end at the beginning of each chunk.
+    """Compute the loss over every next frame with truncated backpropagation through time.
 
     States carry over from chunk to chunk, gradients do not (Williams & Zipser 1990, "Gradient-based learning
-    algorithms for recurrent networks"). Each chunk is differentiated before the next is predicted, so that the graph of
-    one chunk is all that memory holds. The loss that comes back carries the sum of their gradients: its ``backward``
-    hands them to the parameters of ``net`` once, which is what clipping, DDP and accumulation expect.
+    algorithms for recurrent networks"). Each chunk is differentiated before the next one is predicted, so memory holds
+    the graph of one chunk. The returned loss carries the sum of the chunks' gradients; its ``backward`` passes them to
+    the parameters of ``net`` once, as gradient clipping, DDP and accumulation expect.
 
     Args:
-        net: what predicts.
-        loss: takes predictions and targets ``(b, t, c, h, w)``, and gives their mean loss; chunks count by their share
-            of the frames.
-        clips: whole clips ``(b, t, c, h, w)``, integers or floats in [0, 1]; only a chunk of them is ever float.
-        context: number of frames that are seen, in 1 … t - 1.
+        net: the forecaster.
+        loss: takes predictions and targets ``(b, t, c, h, w)`` and returns their mean loss; chunks are weighted by
+            their number of frames.
+        clips: whole clips ``(b, t, c, h, w)``, integers or floats in [0, 1]; only one chunk at a time becomes float.
+        context: number of context frames, in 1 … t - 1.
         teacher: ``(b, t)``, where the input beyond the context is the true frame.
-        steps: frames a chunk, at least 1.
+        steps: frames per chunk, at least 1.
 
     Returns:
         The loss, and the squared error of each prediction ``(b, t - 1)``, protocol openstl, without a graph.
@@ -109,7 +110,7 @@ def truncated(
     errors: list[Tensor] = []
     chunks = torch.split(clips[:, 1:], steps, dim=1)
     for predicted, frames in zip(predict_in_chunks(net, clips, context, teacher, steps), chunks, strict=True):
-        target = to_unit(frames)
+        target = to_unit(frames).to(predicted.frames.dtype)
         share = loss(predicted, target) * (frames.shape[1] / (clips.shape[1] - 1))
         with torch.autocast(clips.device.type, enabled=False):  # backward passes follow the types of the forward pass
             gradients = torch.autograd.grad(share, parameters, allow_unused=True)
@@ -121,7 +122,7 @@ def truncated(
 
 
 class _Differentiated(torch.autograd.Function):
-    """A loss whose gradient is known already."""
+    """A loss with gradients that are already computed."""
 
     @staticmethod
     def forward(ctx: Any, loss: Tensor, gradients: Sequence[Tensor | None], *_: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ class _Differentiated(torch.autograd.Function):
 
 
 def _add(total: Tensor | None, gradient: Tensor | None) -> Tensor | None:
-    """Their sum, where None stands for a parameter that had no part in it."""
+    """Return the sum; None stands for the gradient of a parameter that was not used."""
     if total is None or gradient is None:
         return gradient if total is None else total
     return total + gradient

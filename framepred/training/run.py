@@ -1,93 +1,215 @@
-"""One training run: its folder, and what every run is equipped with."""
+"""One training run: its folder, its standard callbacks, its lock, and its result."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framepred.errors import ConfigError
-from framepred.training.callbacks import PredictionPanels, RunRecord, RunReport
-from framepred.training.task import ForecastTask
+from framepred.media.outputs import check_results_folder
+from framepred.models.checkpoints import read_checkpoint
+from framepred.training.callbacks import EpochBar, PredictionPanels, RunReport, RunSummary
+from framepred.training.checkpointing import AtomicCheckpointIO, LastCheckpoint, best_checkpoint, best_path, last_path
+from framepred.training.failures import one_sentence_errors
+from framepred.training.stopping import StopOnSignal
+from framepred.training.task import Task
 
-CHECKPOINTS, BEST, LAST = "checkpoints", "best", "last"
-
-
-def callbacks(folder: Path, progress: bool = True) -> list[Callback]:
-    """What every run carries: best and last checkpoint by validation, panels, report, record, progress bar."""
-    carried = [
-        ModelCheckpoint(
-            folder / CHECKPOINTS,
-            filename=BEST,
-            monitor="val/mse",
-            enable_version_counter=False,
-        ),
-        # After best, whose score it keeps. Not save_last: with that, Lightning writes last only when best improves.
-        ModelCheckpoint(folder / CHECKPOINTS, filename=LAST, enable_version_counter=False),
-        LearningRateMonitor(),
-        PredictionPanels(),
-        RunReport(folder),
-        RunRecord(folder),
-    ]
-    return [*carried, RichProgressBar(console_kwargs={"stderr": True})] if progress else carried
+RESUME_LAST = "last"
+"""Value of ``ckpt_path`` that resumes the run in the trainer's folder."""
+LOCK = "train.lock"
 
 
-def logger(folder: Path) -> TensorBoardLogger:
-    """TensorBoard files in the run's folder itself, so that a resumed run writes beside what it wrote before."""
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left.
+
+    Attributes:
+        folder: the run's folder.
+        last: the last checkpoint; None if none was written.
+        best: the checkpoint with the best validation score; None without validation.
+        best_score: its mean squared error per frame, protocol openstl.
+        steps: optimizer steps of ``last``.
+        already_finished: whether the run to resume was finished before, so that nothing was trained.
+    """
+
+    folder: Path
+    last: Path | None
+    best: Path | None
+    best_score: float | None
+    steps: int
+    already_finished: bool = False
+
+    @property
+    def weights(self) -> Path | None:
+        """The checkpoint to use: the best one, or the last one of a training without validation."""
+        return self.best or self.last
+
+    @property
+    def summary(self) -> str:
+        """One sentence on the result."""
+        if self.last is None:
+            return "Nothing was saved."
+        done = f"The run in {self.folder} {'was' if self.already_finished else 'is'} finished: {self.steps:,} steps"
+        if self.best is None:
+            return f"{done}; no validation took place, so use {self.last}."
+        score = "" if self.best_score is None else f", val/mse {self.best_score:.2f}"
+        return f"{done}; the best checkpoint is {self.best}{score}."
+
+
+def standard_callbacks(
+    folder: Path, *, progress: bool = True, checkpoints: bool = True, logs: bool = True
+) -> list[Callback]:
+    """Return the callbacks of every run.
+
+    Args:
+        folder: the run's folder.
+        progress: whether a progress bar is shown.
+        checkpoints: whether checkpoints are saved.
+        logs: whether there is a logger.
+    """
+    callbacks: list[Callback] = [StopOnSignal(), PredictionPanels(), RunReport(folder), RunSummary(folder)]
+    if checkpoints:
+        callbacks += [best_checkpoint(folder), LastCheckpoint(folder)]
+    if logs:
+        callbacks.append(LearningRateMonitor())
+    if progress:
+        callbacks.append(EpochBar())
+    return callbacks
+
+
+def default_logger(folder: Path) -> TensorBoardLogger:
+    """Return a logger that writes into the run's folder itself, so that a resumed run adds to its logs."""
     return TensorBoardLogger(folder, name="", version="")
 
 
 def make_trainer(folder: str | Path, max_steps: int, val_check_interval: int = 500, **arguments: Any) -> Trainer:
-    """A Lightning trainer for one run in ``folder``, equipped as ``framepred train`` equips it.
+    """Return a Lightning trainer for one run, configured as ``framepred train`` does it.
 
     Args:
-        folder: where checkpoints, logs and panels are written.
-        max_steps: the budget in optimizer steps; give the same to the task.
-        val_check_interval: optimizer steps between validations.
-        arguments: anything else that ``lightning.Trainer`` takes.
+        folder: the run's folder, for checkpoints, logs and panels.
+        max_steps: the budget in optimizer steps; the task needs the same number.
+        val_check_interval: training batches between validations.
+        arguments: any other arguments of ``lightning.Trainer``; they replace the defaults.
     """
     folder = Path(folder)
+    checkpoints = arguments.get("enable_checkpointing") is not False
     defaults: dict[str, Any] = {
-        "callbacks": callbacks(folder, arguments.get("enable_progress_bar", True)),
-        "logger": logger(folder),
+        "callbacks": standard_callbacks(
+            folder,
+            progress=arguments.get("enable_progress_bar", True),
+            checkpoints=checkpoints,
+            logs=arguments.get("logger") is not False,
+        ),
+        "plugins": [AtomicCheckpointIO()],
         "gradient_clip_val": 1.0,
         "use_distributed_sampler": False,
         "check_val_every_n_epoch": None,
     }
+    if "logger" not in arguments:
+        defaults["logger"] = default_logger(folder)
     return Trainer(
         default_root_dir=folder, max_steps=max_steps, val_check_interval=val_check_interval, **defaults | arguments
     )
 
 
-def fit(trainer: Trainer, task: ForecastTask, data: LightningDataModule, ckpt_path: str | None = None) -> None:
-    """Train, or go on training where a run stopped.
+def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str | None = None) -> TrainingResult:
+    """Train, or resume a training.
 
     Args:
         trainer: the trainer; its ``default_root_dir`` is the run's folder.
         task: what is trained.
-        data: what it is trained on.
-        ckpt_path: ``last`` to resume the run in that folder, or a checkpoint.
+        data: the training and validation clips.
+        ckpt_path: ``last`` to resume the run in the folder, or a checkpoint; None to begin.
+
+    Returns:
+        The checkpoints and the best score. A run that is finished already is returned as it is.
 
     Raises:
-        ConfigError: if there is nothing to resume, or the folder holds a run that would be overwritten.
+        ConfigError: if there is nothing to resume, the folder holds another run, or another process trains in it.
+        WeightsError: if the checkpoint is damaged or foreign.
+        TrainingStopped: if a signal stopped the training; ``last.ckpt`` is saved.
     """
-    checkpoint = _resume_from(Path(trainer.default_root_dir), ckpt_path)
-    trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+    folder = check_results_folder(trainer.default_root_dir)
+    checkpoint = _resume_from(folder, ckpt_path)
+    if checkpoint is not None and _steps(checkpoint) >= task.budget:
+        return training_result(folder, already_finished=True)
+    trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
+    with _unused_folder_removed(trainer, folder), _locked(folder, trainer.is_global_zero and not trial):
+        with one_sentence_errors():
+            trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+        return training_result(folder)
+
+
+def training_result(folder: Path, *, already_finished: bool = False) -> TrainingResult:
+    """Return the result of the run in a folder, as its checkpoints hold it."""
+    last, best = (path if path.is_file() else None for path in (last_path(folder), best_path(folder)))
+    steps = _steps(last) if last else 0
+    return TrainingResult(folder, last, best, _best_score(best) if best else None, steps, already_finished)
+
+
+def _steps(checkpoint: Path) -> int:
+    return int(read_checkpoint(checkpoint).get("global_step", 0))
+
+
+def _best_score(checkpoint: Path) -> float | None:
+    states = read_checkpoint(checkpoint).get("callbacks", {})
+    scores = (state.get("best_model_score") for name, state in states.items() if name.startswith("ModelCheckpoint"))
+    return next((float(score) for score in scores if score is not None), None)
 
 
 def _resume_from(folder: Path, ckpt_path: str | None) -> Path | None:
-    last = folder / CHECKPOINTS / f"{LAST}.ckpt"
+    """Return the checkpoint to resume from; None to begin."""
+    last = last_path(folder)
     if ckpt_path is None:
         if last.exists():
-            raise ConfigError(
-                f"{folder} holds a run already: resume it with --ckpt_path last, "
-                "or choose another folder with --trainer.default_root_dir."
-            )
+            raise ConfigError(f"{folder} holds a run already; resume it, or choose another folder for the new run.")
         return None
-    checkpoint = last if ckpt_path == "last" else Path(ckpt_path)
+    checkpoint = last if ckpt_path == RESUME_LAST else Path(ckpt_path)
     if not checkpoint.is_file():
-        raise ConfigError(
-            f"There is no checkpoint {checkpoint} to resume from; check the folder, or leave --ckpt_path out to begin."
-        )
+        raise ConfigError(f"There is no checkpoint {checkpoint} to resume from; check the folder, or begin a new run.")
     return checkpoint
+
+
+@contextmanager
+def _locked(folder: Path, wanted: bool) -> Iterator[None]:
+    """Hold the lock of a run's folder; the operating system frees it when the process is killed."""
+    if not wanted:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(
+            f"Another process trains in {folder}; wait until it ends, or choose another folder for this run."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _unused_folder_removed(trainer: Trainer, folder: Path) -> Iterator[None]:
+    """Remove a run's new folder, and its new parents, if an error comes before the first step."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    step = trainer.global_step
+    try:
+        yield
+    except BaseException:
+        if new and trainer.is_global_zero and trainer.global_step == step and not last_path(folder).exists():
+            for logger in trainer.loggers:
+                logger.finalize("failed")  # closes its files before they are removed
+            shutil.rmtree(folder, ignore_errors=True)
+            for parent in new[1:]:
+                if parent.is_dir() and not any(parent.iterdir()):
+                    parent.rmdir()
+        raise

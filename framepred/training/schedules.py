@@ -1,24 +1,35 @@
-"""What changes over a training budget, each a pure function of the step: a resumed run continues it exactly."""
+"""Schedules over a training: learning rate, teacher forcing and clip length as functions of the step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
+from typing import Any, TypeAlias
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from framepred.errors import ConfigError
+
+LRSchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler]
 
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """Scheduled sampling (Bengio et al. 2015, arXiv:1506.03099): the truth as input gives way to predictions.
+    """Scheduled sampling: beyond the context, true input frames give way to predicted ones.
 
-    Beyond the context, an input frame is the true one with a probability that falls in a straight line from
-    ``start`` at step 0 to 0 at ``fade`` of the budget.
+    An input frame is the true one with a probability that falls linearly from ``start`` at step 0 to 0 at the share
+    ``fade`` of the budget (Bengio et al. 2015, arXiv:1506.03099).
 
     Args:
         start: probability at step 0, in [0, 1].
-        fade: share of the budget after which no truth is left, in [0, 1].
+        fade: share of the budget after which all input frames are predictions, in [0, 1].
 
     Raises:
-        ConfigError: if either is outside [0, 1].
+        ConfigError: if an argument is outside [0, 1].
+
+    Example:
+        >>> TeacherForcing(start=1.0, fade=0.5).probability(step=25, budget=100)
+        0.5
     """
 
     start: float = 1.0
@@ -29,24 +40,29 @@ class TeacherForcing:
             raise ConfigError(f"Teacher forcing's start and fade lie in [0, 1], not {self.start} and {self.fade}.")
 
     def probability(self, step: int, budget: int) -> float:
-        """Probability in [0, 1] that an input frame beyond the context is the true one."""
+        """Return the probability in [0, 1] that an input frame beyond the context is the true one."""
         end = self.fade * budget
         return self.start * (1 - step / end) if step < end else 0.0
 
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Short clips first (Bengio et al. 2009): a step costs less, and a motion is learned before its long future.
+    """Curriculum of clip lengths: training begins with short clips, which cost less per step.
 
-    Training sees the beginning of each clip; context and horizon keep their proportion. The share of the clip
-    grows in a straight line from ``start`` at step 0 to the whole at ``grow`` of the budget.
+    Each training clip is cut to its first frames; context and horizon keep their ratio. The share of the clip grows
+    linearly from ``start`` at step 0 to the whole clip at the share ``grow`` of the budget (Bengio et al. 2009,
+    "Curriculum learning").
 
     Args:
-        start: share at step 0, in (0, 1]; 1 for whole clips always.
+        start: share of the clip at step 0, in (0, 1]; 1 trains on whole clips from the start.
         grow: share of the budget after which clips are whole, in [0, 1].
 
     Raises:
-        ConfigError: if either is outside its range.
+        ConfigError: if an argument is outside its range.
+
+    Example:
+        >>> Curriculum(start=0.2, grow=0.5).share(step=50, budget=100)
+        1.0
     """
 
     start: float = 1.0
@@ -59,17 +75,76 @@ class Curriculum:
             )
 
     def share(self, step: int, budget: int) -> float:
-        """Share in (0, 1] of each clip that is trained on."""
+        """Return the share in (0, 1] of each clip that is trained on."""
         end = self.grow * budget
         return self.start + (1 - self.start) * step / end if step < end else 1.0
 
 
 def learning_rate_factor(step: int, budget: int, warmup: int) -> float:
-    """Factor in [0, 1] on the learning rate: a linear warm-up, then half a cosine down to zero at ``budget``.
+    """Return the factor in [0, 1] on the learning rate: linear warm-up, then half a cosine down to zero at ``budget``.
 
     Source: Loshchilov & Hutter 2017 (arXiv:1608.03983, eq. 5) without restarts.
+
+    Example:
+        >>> [round(learning_rate_factor(step, budget=110, warmup=10), 2) for step in (0, 10, 60, 110)]
+        [0.09, 1.0, 0.5, 0.0]
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)
     progress = min((step - warmup) / max(budget - warmup, 1), 1.0)
     return (1 + cos(pi * progress)) / 2
+
+
+class BudgetLR(LRScheduler):
+    """Base class of learning-rate schedulers that depend on the length of the training.
+
+    The task sets ``budget`` after it has made the scheduler. A resumed training uses its own budget, not the one in
+    the checkpoint, so a schedule is stretched when the budget is raised.
+
+    Attributes:
+        budget: optimizer steps of the whole training.
+    """
+
+    budget: int = 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state without the budget."""
+        return {name: value for name, value in super().state_dict().items() if name != "budget"}
+
+
+class WarmupCosine(BudgetLR):
+    """Learning rate with a linear warm-up, then half a cosine down to zero at the end of the budget.
+
+    See :func:`learning_rate_factor`.
+
+    Args:
+        optimizer: the optimizer whose learning rates are scaled.
+        warmup: optimizer steps of the linear increase, at least 0.
+
+    Raises:
+        ConfigError: if ``warmup`` is negative, or differs from that of a resumed training.
+    """
+
+    def __init__(self, optimizer: Optimizer, warmup: int = 100) -> None:
+        if warmup < 0:
+            raise ConfigError(f"The warm-up takes 0 steps or more, not {warmup}.")
+        self.warmup = warmup
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        """Return the learning rate of each parameter group at the current step."""
+        factor = learning_rate_factor(self.last_epoch, self.budget, self.warmup)
+        return [rate * factor for rate in self.base_lrs]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            ConfigError: if its warm-up has another length.
+        """
+        if state_dict.get("warmup") != self.warmup:
+            raise ConfigError(
+                f"The checkpoint follows a warm-up of {state_dict.get('warmup')} steps and this run asks for "
+                f"{self.warmup}; resume with the first, or start a new run from its weights."
+            )
+        super().load_state_dict(state_dict)

@@ -1,5 +1,6 @@
-"""The LightningModule: how a forecaster learns and how it is validated while it learns."""
+"""Base class of the training tasks: network, optimizer, schedules, validation and checkpoint contents."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, TypeAlias
@@ -10,41 +11,42 @@ from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MeanMetric
 
-from framepred.clips import Clip, ClipBatch, FrameMask, RawClip, to_unit
+from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Predictor
 from framepred.models.pretrained import Network, describe
-from framepred.training.rollout import Predicted, predict_every_frame, truncated
-from framepred.training.schedules import Curriculum, TeacherForcing, learning_rate_factor
+from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
+MONITOR = "val/mse"
+"""Name of the validation score in logs: mean squared error per frame, protocol openstl."""
 
-class ForecastTask(LightningModule):
-    """Train a forecaster to predict every next frame of a clip; validate it on the horizon alone.
 
-    Learning rate, teacher forcing and curriculum are functions of the step and of ``budget``, and the sampling of
-    a step depends on (seed, step, rank) alone, so that a resumed run repeats an unbroken one.
+class Task(LightningModule, ABC):
+    """Trains a network on clips and validates it by mean squared error, protocol openstl.
+
+    Schedules are functions of the step and of ``budget``. Random numbers of a step depend on (seed, step) alone, so a
+    resumed run repeats an uninterrupted one. ``w`` processes with batches of ``b`` clips compute the gradients of one
+    process with batches of ``w · b`` clips.
 
     Args:
-        net: the forecaster to train.
-        budget: optimizer steps of the whole training; on the command line it is ``trainer.max_steps``.
-        loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and gives a scalar.
+        net: the network to train.
+        budget: optimizer steps of the whole training, at least 1.
+        loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and returns a scalar.
         optimizer: makes the optimizer from the parameters.
-        teacher_forcing: how the truth as input gives way to the network's own predictions.
-        curriculum: how clips grow from short to whole.
-        warmup: optimizer steps over which the learning rate rises.
-        seed: seed of the sampling.
-        auxiliary_weight: weight of the network's auxiliary loss beside ``loss``, at least 0; see
-            :class:`framepred.forecaster.HasAuxiliaryLoss`.
-        tbptt_steps: frames after which backpropagation through time is cut, so that memory stays flat as clips grow;
-            None for none. States carry over, and an optimizer step still sees whole clips.
+        lr_scheduler: makes the learning-rate scheduler from the optimizer; it steps after each optimizer step. A
+            :class:`framepred.training.schedules.BudgetLR` also gets the budget.
+        curriculum: schedule of the clip length.
+        seed: seed of the random numbers of training, at least 0.
 
     Raises:
-        ConfigError: if ``budget`` or ``tbptt_steps`` is less than 1, ``auxiliary_weight`` negative, a checkpoint was
-            made for another budget, or ``tbptt_steps`` is to be trained in 16-mixed precision.
+        ConfigError: if ``budget`` is less than 1 or ``seed`` is negative; when resuming, if the checkpoint follows
+            other schedules.
     """
 
     def __init__(
@@ -53,116 +55,96 @@ class ForecastTask(LightningModule):
         budget: int,
         loss: nn.Module,
         optimizer: OptimizerFactory = torch.optim.AdamW,
-        teacher_forcing: TeacherForcing = TeacherForcing(),  # noqa: B008 (frozen)
+        lr_scheduler: LRSchedulerFactory = WarmupCosine,
         curriculum: Curriculum = Curriculum(),  # noqa: B008 (frozen)
-        warmup: int = 100,
         seed: int = 0,
-        tbptt_steps: int | None = None,
-        auxiliary_weight: float = 0.0,
     ) -> None:
         super().__init__()
         if budget < 1:
-            raise ConfigError(f"The budget is counted in steps: set --trainer.max_steps above 0, not {budget}.")
-        if tbptt_steps is not None and tbptt_steps < 1:
-            raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
-        if auxiliary_weight < 0:
-            raise ConfigError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}.")
+            raise ConfigError(f"The budget is a number of optimizer steps of at least 1, not {budget}; set max_steps.")
+        if seed < 0:
+            raise ConfigError(f"The seed must be 0 or more, not {seed}.")
         self.net = net
         self.budget = budget
         self.loss = loss
         self.optimizer = optimizer
-        self.teacher_forcing = teacher_forcing
+        self.lr_scheduler = lr_scheduler
         self.curriculum = curriculum
-        self.warmup = warmup
         self.seed = seed
-        self.tbptt_steps = tbptt_steps
-        self.auxiliary_weight = auxiliary_weight
-
-    def on_fit_start(self) -> None:
-        """Refuse float16: the scaled loss that keeps its gradients from underflow is made after a chunk's are."""
-        if self.tbptt_steps and self.trainer.precision == "16-mixed":
-            raise ConfigError(
-                "tbptt_steps cannot be trained in 16-mixed precision; use --trainer.precision bf16-mixed or 32."
-            )
+        self.previous_budget: int | None = None
+        self.val_mse = MeanMetric()
 
     @property
-    def predictor(self) -> nn.Module:
-        """What predicts a batch's target from its context."""
-        return self.net
+    @abstractmethod
+    def predictor(self) -> Predictor:
+        """What predicts the target of a validation batch from its context."""
 
-    def training_step(self, batch: ClipBatch) -> Tensor:
-        """Loss over every next frame; batches come as uint8 and are floats only on the device."""
-        batch = self._shortened(batch)
-        clips, context = batch.clips, batch.context.shape[1]
-        loss, errors = self._loss_and_errors(clips, context, self._taught(clips))
-        mse = errors[:, context - 1 :].mean()
-        self.log_dict({"train/loss": loss, "train/teacher": self._probability})
-        self.log("train/mse", mse, prog_bar=True)
-        return loss
-
-    def _loss_and_errors(
-        self, clips: RawClip, context: int, taught: FrameMask
-    ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
-        """The loss over every next frame, and the squared error of each, protocol openstl."""
-        assert isinstance(self.net, Forecaster)
-        if self.tbptt_steps:
-            return truncated(self.net, self._loss, clips, context, taught, self.tbptt_steps)
-        clips = to_unit(clips)
-        predicted = predict_every_frame(self.net, clips, context, taught)
-        return self._loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
-
-    def _loss(self, predicted: Predicted, target: Clip) -> Tensor:
-        loss: Tensor = self.loss(predicted.frames, target)
-        return loss + self.auxiliary_weight * predicted.auxiliary
+    def validation_batch(self, batch: ClipBatch) -> ClipBatch:
+        """Return the context and target that validation uses; by default those of the data."""
+        return batch
 
     def validation_step(self, batch: ClipBatch) -> None:
-        """Mean squared error of the horizon, protocol openstl."""
-        target = to_unit(batch.target)
-        mse = frame_mse(self.predictor(batch.context, target.shape[1]), target).mean()
-        self.log("val/mse", mse, prog_bar=True, sync_dist=True, batch_size=len(target))
+        """Update the mean squared error over all validation clips; a process without clips gets an empty batch."""
+        context, target = self.validation_batch(batch)
+        if len(target):
+            prediction = self.predictor(self.to_float(context), target.shape[1])
+            self.val_mse.update(frame_mse(prediction.float(), to_unit(target)).mean(dim=1))
+        self.log(MONITOR, self.val_mse, prog_bar=True, on_epoch=True, batch_size=max(len(target), 1))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer, its rate warmed up and then brought to zero over the budget."""
-        optimizer = self.optimizer(self.net.parameters())
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, self.budget, self.warmup)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """Make the optimizer and its learning-rate scheduler.
+
+        Raises:
+            ConfigError: if PyTorch refuses their arguments.
+        """
+        try:
+            optimizer = self.optimizer(self.net.parameters())
+            scheduler = self.lr_scheduler(optimizer)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"The optimizer or its scheduler cannot be made: {error}") from error
+        if isinstance(scheduler, BudgetLR):
+            scheduler.budget = self.budget
+        on_plateau = {"monitor": MONITOR, "strict": False} if isinstance(scheduler, ReduceLROnPlateau) else {}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", **on_plateau}}  # type: ignore[return-value]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what rebuilds the network, and the schedule that the run follows."""
+        """Add the description of the network and the schedules of the run."""
         checkpoint["net"] = describe(self.net)
-        checkpoint["schedule"] = self._schedule
+        checkpoint["schedule"] = self.schedule()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to continue under another schedule than the run began with."""
-        saved = {"tbptt_steps": None} | checkpoint["schedule"]  # older checkpoints know no truncation
-        if saved != self._schedule:
+        """Refuse to resume under other schedules than those of the checkpoint; only the budget may change."""
+        saved = dict(checkpoint.get("schedule", {}))
+        wanted = self.schedule()
+        previous = saved.pop("budget", None)
+        if saved != {name: value for name, value in wanted.items() if name != "budget"}:
             raise ConfigError(
-                f"The checkpoint follows the schedule {saved} and this run asks for {self._schedule}; "
-                "resume with the first, or start a new run from its weights with --weights."
+                f"The checkpoint follows the schedule {saved} and this run asks for {wanted}; "
+                "resume with the first, or start a new run from its weights."
             )
+        self.previous_budget = previous if previous != self.budget else None
 
-    @property
-    def _schedule(self) -> dict[str, Any]:
-        return {"budget": self.budget, "warmup": self.warmup, "seed": self.seed, "tbptt_steps": self.tbptt_steps,
-                "teacher_forcing": asdict(self.teacher_forcing), "curriculum": asdict(self.curriculum)}  # fmt: skip
+    def schedule(self) -> dict[str, Any]:
+        """Return everything that decides the course of a run and must stay the same when it is resumed."""
+        return {"budget": self.budget, "seed": self.seed, "curriculum": asdict(self.curriculum)}
 
-    @property
-    def _probability(self) -> float:
-        return self.teacher_forcing.probability(self.global_step, self.budget)
+    def to_float(self, clips: Tensor) -> Tensor:
+        """Return frames as floats in [0, 1], in the precision of the network."""
+        return to_unit(clips).to(self.dtype if isinstance(self.dtype, torch.dtype) else torch.float32)
 
-    @property
-    def _random(self) -> np.random.Generator:
-        """Chance of this step on this process, the same however training came here."""
-        return np.random.default_rng([self.seed, self.global_step, self.global_rank])
-
-    def _shortened(self, batch: ClipBatch) -> ClipBatch:
-        """The beginning of each clip, as long as the curriculum has come."""
+    def shorten(self, batch: ClipBatch) -> ClipBatch:
+        """Cut each clip to its first frames, as the curriculum asks at this step."""
         share, clips = self.curriculum.share(self.global_step, self.budget), batch.clips
         length = max(2, round(share * clips.shape[1]))
         context = round(share * batch.context.shape[1])
         return ClipBatch.cut(clips[:, :length], min(max(context, 1), length - 1))
 
-    def _taught(self, clips: Tensor) -> FrameMask:
-        return torch.from_numpy(self._random.random(clips.shape[:2]) < self._probability).to(clips.device)
+    @property
+    def random(self) -> np.random.Generator:
+        """Random numbers of this step: the same in every process and after a resume."""
+        return np.random.default_rng([self.seed, self.global_step, 0])
+
+    def log_training(self, loss: Tensor, mse: Float[Tensor, ""]) -> None:
+        """Log the loss and the mean squared error of a training step."""
+        self.log("train/loss", loss)
+        self.log("train/mse", mse, prog_bar=True)

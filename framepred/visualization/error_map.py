@@ -1,32 +1,86 @@
-"""How far off a prediction was, as a clip to be watched."""
+"""The error of a prediction, in colours."""
 
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+import numpy as np
 import torch
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from matplotlib import colormaps
 from torch import Tensor
 
 from framepred.clips import to_unit
 from framepred.errors import ClipError
-from framepred.visualization.panels import ERROR_COLOURS
+from framepred.media.resizing import resized
+from framepred.visualization.pictures import MAX_SIDE
+
+COLOURMAP = "inferno"
+_LEVELS = 256  # of the colour map
 
 
-def error_view(
-    target: Shaped[Tensor, "_t _c _h _w"], prediction: Shaped[Tensor, "_t _c _h _w"]
-) -> UInt8[Tensor, "t 3 h w"]:
-    """|prediction − truth| in the colours of panels, the mean over the channels, on a fixed scale from 0 to 1.
+def colour_error(error: Float[Tensor, "h w"]) -> UInt8[Tensor, "3 h w"]:
+    """Colour an error map on the fixed scale from 0 (dark) to 1 (bright), so that two maps can be compared."""
+    level = (error * _LEVELS).clamp(0, _LEVELS - 1).long()
+    return torch.from_numpy(_colours())[level].permute(2, 0, 1).contiguous()
 
-    Args:
-        target: the true frames: uint8, uint16, or floats in [0, 1].
-        prediction: what was predicted of them.
+
+def absolute_error(
+    prediction: Shaped[Tensor, "_c _h _w"], target: Shaped[Tensor, "_c _h _w"], max_side: int = MAX_SIDE
+) -> Float[Tensor, "_height _width"]:
+    """|prediction − target|, averaged over channels, and over areas where a side is longer than ``max_side`` pixels.
 
     Raises:
         ClipError: if the shapes differ.
     """
     if target.shape != prediction.shape:
         raise ClipError(
-            f"Truth and prediction need one shape (t, c, h, w), not {tuple(target.shape)} and "
-            f"{tuple(prediction.shape)}."
+            "Target and prediction need frames of one shape (c, h, w), not "
+            f"{tuple(target.shape)} and {tuple(prediction.shape)}."
         )
-    error = (to_unit(prediction.cpu()) - to_unit(target.cpu())).abs().mean(dim=1).clamp(0, 1)
-    colours = torch.from_numpy(colormaps[ERROR_COLOURS](error.numpy(), bytes=True))  # (t, h, w, 4)
-    return colours[..., :3].permute(0, 3, 1, 2).contiguous()
+    error = torch.zeros(1, *target.shape[1:])
+    for guess, truth in zip(prediction, target, strict=True):  # channel by channel, because frames may be large
+        error += (to_unit(guess.detach().cpu()).float() - to_unit(truth.detach().cpu()).float()).abs()
+    error /= len(target)
+    scale = max_side / max(error.shape[1:])
+    if scale < 1:
+        height, width = (max(1, round(side * scale)) for side in error.shape[1:])
+        error = resized(error, (height, width))
+    return error[0]
+
+
+def error_pages(
+    target: Iterable[Shaped[Tensor, "_c _h _w"]], prediction: Iterable[Shaped[Tensor, "_c _h _w"]]
+) -> Iterator[UInt8[Tensor, "3 _height _width"]]:
+    """Yield the coloured error map of each frame as soon as it is predicted.
+
+    Args:
+        target: the true frames: uint8, uint16, or floats in [0, 1].
+        prediction: the predicted frames, as many.
+
+    Raises:
+        ClipError: if the shapes of two frames differ.
+    """
+    for truth, guess in zip(target, prediction, strict=True):
+        yield colour_error(absolute_error(guess, truth))
+
+
+def error_view(
+    target: Shaped[Tensor, "_t _c _h _w"], prediction: Shaped[Tensor, "_t _c _h _w"]
+) -> UInt8[Tensor, "t 3 h w"]:
+    """The coloured error maps of a whole clip; see ``error_pages``.
+
+    Raises:
+        ClipError: if the shapes differ.
+    """
+    if target.shape != prediction.shape:
+        raise ClipError(
+            "Target and prediction need one shape (t, c, h, w), not "
+            f"{tuple(target.shape)} and {tuple(prediction.shape)}."
+        )
+    return torch.stack(list(error_pages(target, prediction)))
+
+
+@cache
+def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """The colour map as a table with 256 rows of RGB."""
+    return np.ascontiguousarray(colormaps[COLOURMAP](np.arange(_LEVELS), bytes=True)[:, :3])

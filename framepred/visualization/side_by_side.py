@@ -1,6 +1,6 @@
-"""Truth and prediction as one captioned clip, to be watched."""
+"""Truth and prediction side by side, as a captioned clip."""
 
-import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +10,16 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from framepred.errors import ClipError
-from framepred.media.frames import to_8_bits
-
-BACKGROUND = (20, 22, 27)
-TEXT = (226, 229, 235)
-SEEN = (128, 136, 150)
-PREDICTED = (255, 140, 50)
-AHEAD = (54, 58, 67)
-
-WATCHABLE = 256  # pixels: smaller frames are enlarged by a whole factor until they are as high
-WIDEST = 1024  # pixels: but become no wider than this
+from framepred.visualization.pictures import (
+    BACKGROUND,
+    EMPTY,
+    OBSERVED,
+    PREDICTED,
+    TEXT,
+    Colour,
+    picture_size,
+    to_picture,
+)
 
 
 def side_by_side(
@@ -27,29 +27,44 @@ def side_by_side(
     target: Shaped[Tensor, "_m _c _h _w"],
     prediction: Shaped[Tensor, "_m _c _h _w"],
 ) -> UInt8[Tensor, "t 3 H W"]:
-    """A clip with the truth on the left and, on the right, first what was seen, then what was predicted.
+    """A clip with the truth on the left and, on the right, first the context and then the prediction.
 
-    The border of the right picture and the bar below tell seen frames (gray) from predicted ones (orange); these
-    carry their lead time, +1 for the first.
+    The border of the right picture and the bar below are gray for observed frames and orange for predicted ones;
+    predicted frames carry their lead time, +1 for the first.
 
     Args:
-        context: the frames that the network saw, gray or RGB: uint8, uint16, or floats in [0, 1].
+        context: the observed frames, gray or RGB: uint8, uint16, or floats in [0, 1].
         target: the frames that followed.
-        prediction: what the network made of them.
+        prediction: the frames that were predicted for the same times.
 
     Returns:
-        n + m frames of even height and width, enlarged by a whole factor without smoothing.
+        n + m frames of even height and width. Small frames are enlarged by a whole factor without smoothing, large
+        ones are reduced; see ``picture_size``.
 
     Raises:
         ClipError: if the shapes do not fit or values are not finite.
     """
     _check(tuple(context.shape), tuple(target.shape), tuple(prediction.shape))
-    seen, truth, guess = (to_8_bits(clip) for clip in (context, target, prediction))
-    _, _, height, width = seen.shape
-    page = _Page(height, width, seen=len(seen), count=len(seen) + len(truth))
-    pairs = zip(torch.cat([seen, truth]), torch.cat([seen, guess]), strict=True)
-    pages = np.stack([np.asarray(page.drawn(time, left, right)) for time, (left, right) in enumerate(pairs)])
-    return torch.from_numpy(pages).permute(0, 3, 1, 2).contiguous()
+    return torch.stack(list(side_by_side_pages(context, target, prediction)))
+
+
+def side_by_side_pages(
+    context: Shaped[Tensor, "_n _c _h _w"],
+    target: Shaped[Tensor, "_m _c _h _w"],
+    prediction: Iterable[Shaped[Tensor, "_c _h _w"]],
+) -> Iterator[UInt8[Tensor, "3 H W"]]:
+    """Yield the pages of ``side_by_side``, each as soon as its frame is predicted.
+
+    Raises:
+        ClipError: if values are not finite.
+    """
+    _, _, height, width = context.shape
+    page = _Page(*picture_size(height, width), observed=len(context), count=len(context) + len(target))
+    for time, frame in enumerate(context):
+        picture = page.picture(frame)
+        yield page.draw(time, picture, picture)
+    for time, (truth, guess) in enumerate(zip(target, prediction, strict=True), start=len(context)):
+        yield page.draw(time, page.picture(truth), page.picture(guess))
 
 
 def _check(context: tuple[int, ...], target: tuple[int, ...], prediction: tuple[int, ...]) -> None:
@@ -63,91 +78,91 @@ def _check(context: tuple[int, ...], target: tuple[int, ...], prediction: tuple[
 
 @dataclass(frozen=True)
 class _Page:
-    """Where everything goes, in pixels, for frames of one size."""
+    """Layout in pixels for two pictures of one size.
 
-    height: int
+    Attributes:
+        width: of a picture.
+        height: of a picture.
+        observed: how many frames are observed.
+        count: how many frames there are.
+    """
+
     width: int
-    seen: int
+    height: int
+    observed: int
     count: int
 
     @property
-    def scale(self) -> int:
-        return max(1, min(math.ceil(WATCHABLE / self.height), WIDEST // self.width))
-
-    @property
-    def picture(self) -> tuple[int, int]:
-        return self.width * self.scale, self.height * self.scale
-
-    @property
-    def letters(self) -> int:
-        return max(18, self.picture[1] // 14)
+    def text_height(self) -> int:
+        return max(18, self.height // 14)
 
     @property
     def border(self) -> int:
-        return max(3, self.letters // 6)
+        return max(3, self.text_height // 6)
 
     @property
     def margin(self) -> int:
-        return self.letters
+        return self.text_height
 
     @property
-    def cell(self) -> int:
-        """Width of one half: a bordered picture, or the captions where these are wider."""
-        return max(self.picture[0] + 2 * self.border, 8 * self.letters)
+    def column(self) -> int:
+        """Width of one half: a picture with its border, or the captions where these are wider."""
+        return max(self.width + 2 * self.border, 8 * self.text_height)
 
     @property
-    def top(self) -> int:
-        """Where bordered pictures begin."""
-        return self.margin + int(1.6 * self.letters)
+    def pictures_top(self) -> int:
+        return self.margin + int(1.6 * self.text_height)
 
     @property
-    def bar(self) -> int:
-        """Where the bar begins."""
-        return self.top + self.picture[1] + 2 * self.border + self.margin
+    def bar_top(self) -> int:
+        return self.pictures_top + self.height + 2 * self.border + self.margin
 
     @property
     def size(self) -> tuple[int, int]:
-        width, height = 2 * self.cell + 3 * self.margin, self.bar + 2 * self.border + self.margin
+        width, height = 2 * self.column + 3 * self.margin, self.bar_top + 2 * self.border + self.margin
         return width + width % 2, height + height % 2
 
-    def drawn(self, time: int, left: UInt8[Tensor, "c h w"], right: UInt8[Tensor, "c h w"]) -> Image.Image:
-        """The page at one time, counted from the first frame seen."""
+    def picture(self, frame: Shaped[Tensor, "c h w"]) -> Image.Image:
+        return to_picture(frame, (self.width, self.height))
+
+    def draw(self, time: int, left: Image.Image, right: Image.Image) -> UInt8[Tensor, "3 H W"]:
+        """Draw the page of one frame, counted from the first observed one."""
         page = Image.new("RGB", self.size, BACKGROUND)
         draw = ImageDraw.Draw(page)
-        lead = time - self.seen + 1
-        colour, moment = (PREDICTED, f"+{lead}") if lead > 0 else (SEEN, "seen")
-        self._put(page, draw, left, self.margin, AHEAD, "truth", "")
-        self._put(page, draw, right, 2 * self.margin + self.cell, colour, "prediction", moment)
+        lead = time - self.observed + 1
+        colour, caption = (PREDICTED, f"+{lead}") if lead > 0 else (OBSERVED, "context")
+        self._put(page, draw, left, self.margin, EMPTY, "truth", "")
+        self._put(page, draw, right, 2 * self.margin + self.column, colour, "prediction", caption)
         self._draw_bar(draw, time)
-        return page
+        return torch.from_numpy(np.array(page)).permute(2, 0, 1).contiguous()
 
     def _put(
         self,
         page: Image.Image,
         draw: ImageDraw.ImageDraw,
-        frame: UInt8[Tensor, "c h w"],
-        start: int,
-        colour: tuple[int, int, int],
+        picture: Image.Image,
+        left: int,
+        colour: Colour,
         name: str,
-        moment: str,
+        caption: str,
     ) -> None:
-        font = ImageFont.load_default(self.letters)
-        line = self.margin + self.letters
-        draw.text((start, line), name, TEXT, font, anchor="ls")
-        draw.text((start + self.cell, line), moment, colour, font, anchor="rs")
-        inset = start + (self.cell - self.picture[0]) // 2
-        outer = (inset - self.border, self.top, inset + self.picture[0] + self.border - 1)
-        draw.rectangle((*outer, self.top + self.picture[1] + 2 * self.border - 1), fill=colour)
-        pixels = frame.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
-        page.paste(
-            Image.fromarray(pixels).resize(self.picture, Image.Resampling.NEAREST), (inset, self.top + self.border)
-        )
+        """Draw one picture with its border and captions."""
+        font = ImageFont.load_default(self.text_height)
+        baseline = self.margin + self.text_height
+        draw.text((left, baseline), name, TEXT, font, anchor="ls")
+        draw.text((left + self.column, baseline), caption, colour, font, anchor="rs")
+        inset = left + (self.column - self.width) // 2
+        outer = (inset - self.border, self.pictures_top, inset + self.width + self.border - 1)
+        draw.rectangle((*outer, self.pictures_top + self.height + 2 * self.border - 1), fill=colour)
+        page.paste(picture, (inset, self.pictures_top + self.border))
 
     def _draw_bar(self, draw: ImageDraw.ImageDraw, time: int) -> None:
-        """One dash a frame, lit up to now."""
-        length = 2 * self.cell + self.margin
+        """Draw one dash for each frame; those up to the current one are coloured."""
+        length = 2 * self.column + self.margin
         gap = self.border if length > 4 * self.border * self.count else 0
-        for place in range(self.count):
-            begin, end = (self.margin + (length + gap) * edge // self.count for edge in (place, place + 1))
-            colour = AHEAD if place > time else SEEN if place < self.seen else PREDICTED
-            draw.rectangle((begin, self.bar, max(begin, end - gap - 1), self.bar + 2 * self.border - 1), fill=colour)
+        for index in range(self.count):
+            left, right = (self.margin + (length + gap) * edge // self.count for edge in (index, index + 1))
+            colour = EMPTY if index > time else OBSERVED if index < self.observed else PREDICTED
+            draw.rectangle(
+                (left, self.bar_top, max(left, right - gap - 1), self.bar_top + 2 * self.border - 1), fill=colour
+            )

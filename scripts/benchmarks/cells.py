@@ -43,11 +43,11 @@ Row: TypeAlias = dict[str, Any]
 
 def _of(cell: CellFactory) -> Maker:
     """Two layers of a cell that see one frame at a time: what came before, memory alone must tell."""
-    return lambda width: EncoderForecaster(widths=[width] * 2, kernel=3, motion=False, cell=cell)
+    return lambda width: EncoderForecaster(hidden_channels=[width] * 2, kernel_size=3, motion=False, cell=cell)
 
 
 CELLS: dict[str, Maker] = {
-    "frame stack": lambda width: FrameStack(frames=4, widths=[width] * 2, kernel=3),
+    "frame stack": lambda width: FrameStack(frames=4, hidden_channels=[width] * 2, kernel_size=3),
     "Jordan": _of(ConvJordanCell),
     "Elman": _of(ConvElmanCell),
     "LSTM, no forget gate": _of(partial(ConvLSTMCell, forget_gate=False)),
@@ -97,7 +97,7 @@ def _baselines(clips: int, root: str | None) -> dict[str, Callable[[], Row]]:
 def training_clips(data: MovingMNISTData) -> RawClip:
     """As many training clips as the Markov chain counts over, uint8."""
     data.setup("fit")
-    return data.dataset("train").__getitems__(range(MARKOV_CLIPS))
+    return data.dataset("train").render(range(MARKOV_CLIPS))
 
 
 def _baseline(net: Forecaster, data: MovingMNISTData) -> Row:

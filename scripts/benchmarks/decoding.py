@@ -12,8 +12,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from framepred.data import EpochBatches, MovingMNIST, VideoFolder
-from framepred.data.video_folder import Shuffled
+from framepred.data import EpochBatches, MovingMNIST, ShuffledClips, VideoFolder
 from framepred.media.decoding import file_frames
 from framepred.media.writing import write_video
 
@@ -80,12 +79,12 @@ def _speed(path: Path, clips: int, runs: int) -> Speed:
         small = VideoFolder(folder, LENGTH, stride=1, fit="resize", size=(64, 64), channels=1)
         straight = _rate(lambda: sum(1 for _ in file_frames(path).frames), whole.frames / LENGTH, runs)
         shuffled, scaled = (_rate(lambda part=part: _draw(part, clips), clips, runs) for part in (whole, small))
-    height, width = whole.form.size
+    height, width = whole.format.size
     return Speed(path.name, (height, width), whole.frames, straight, shuffled, scaled)
 
 
 def _draw(folder: VideoFolder, clips: int) -> None:
-    stream = Shuffled(folder)
+    stream = ShuffledClips(folder)
     for indices in EpochBatches(clips, 4):
         stream.__getitems__(indices)
 

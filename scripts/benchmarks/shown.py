@@ -25,7 +25,7 @@ def write_pictures(weights: str, digits: str, objects: int, side: int, root: str
         digits=digits,
         root=root,
     )
-    clips: RawClip = dataset.__getitems__(range(CLIPS))
+    clips: RawClip = dataset.render(range(CLIPS))
     context, future = to_unit(clips[:, :CONTEXT]), to_unit(clips[:, CONTEXT:])
     near, far = folder / "panel.png", folder / "far.png"
     write_panel(near, context, future[:, :HORIZON], net(context, HORIZON))

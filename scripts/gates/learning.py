@@ -14,7 +14,7 @@ from typing_extensions import override
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.models import ConvElmanCell, ConvLSTMCell, EncoderForecaster, RecurrentCell, load
-from framepred.training import ForecastTask, fit, make_trainer
+from framepred.training import ForecastTask, WarmupCosine, fit, make_trainer
 from gates.hidden_digits import HiddenDigitData, HiddenDigits
 
 WIDTH, KERNEL, STRIDE = 16, 3, 2
@@ -107,7 +107,9 @@ class _Curve(Callback):
 def new_net(cell: str) -> EncoderForecaster:
     """A network of one layer, seeded."""
     torch.manual_seed(0)
-    return EncoderForecaster(widths=[WIDTH], kernel=KERNEL, stride=STRIDE, norm=False, motion=False, cell=CELLS[cell])
+    return EncoderForecaster(
+        hidden_channels=[WIDTH], kernel_size=KERNEL, stride=STRIDE, norm=False, motion=False, cell=CELLS[cell]
+    )
 
 
 def learned(trial: Trial, folder: Path, root: str | None) -> Learned:
@@ -121,7 +123,7 @@ def learned(trial: Trial, folder: Path, root: str | None) -> Learned:
 
 def _learn(trial: Trial, folder: Path, root: str | None) -> None:
     net, curve = new_net(trial.cell), _Curve()
-    task = ForecastTask(net, trial.steps, Return(), _optimizer(trial), warmup=10)
+    task = ForecastTask(net, trial.steps, Return(), _optimizer(trial), partial(WarmupCosine, warmup=10))
     trainer = make_trainer(
         folder,
         trial.steps,

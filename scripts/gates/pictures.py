@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from framepred.clips import ClipBatch
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
-from framepred.training.diagnosis import Flow, gradient_flow
-from framepred.training.flow_plot import draw_flow
+from framepred.training.diagnosis import gradient_flow
+from framepred.visualization.gradient_flow import Flow, draw_flow
 from gates.hidden_digits import HiddenDigits
 from gates.learning import Learned, Return
 

@@ -27,7 +27,7 @@ def test_a_plot_and_its_numbers(framepred: Run) -> None:
 
 def test_trained_weights_and_longer_clips(framepred: Run) -> None:
     torch.manual_seed(5)
-    EncoderForecaster(widths=[8], kernel=3, stride=4).save_pretrained("mine")
+    EncoderForecaster(hidden_channels=[8], kernel_size=3, stride=4).save_pretrained("mine")
     norms = []
     for extra in ([], ["--weights", "mine"]):
         code, _, err = framepred("diagnose", "--config", "smoke", "--data.init_args.context=9", *extra)

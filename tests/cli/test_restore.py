@@ -17,7 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    BidirectionalForecaster(width=4, drawing=4, reach=1).eval().save_pretrained(tmp_path / "weights")
+    BidirectionalForecaster(hidden_channels=4, mixing_channels=4, reach=1).eval().save_pretrained(tmp_path / "weights")
     return tmp_path / "weights"
 
 

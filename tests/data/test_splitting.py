@@ -1,13 +1,14 @@
-"""Files, never windows, are divided among train, val and test."""
+"""Whole files are divided among train, val and test; files that are too few are divided along time."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framepred.data.digits import Split
-from framepred.data.splitting import Choice, split_files
+from framepred.data.splitting import Choice, split_files, split_time
 from framepred.errors import ConfigError, DataError
 
 NAMES = [f"{person}/{number}.mp4" for person in ("ann", "bob", "cy") for number in range(40)]
@@ -18,10 +19,13 @@ TENTHS: dict[Split, float] = {"val": 0.1, "test": 0.1}
 def split(
     names: list[str] = NAMES, root: Path = HERE, fractions: dict[Split, float] = TENTHS, **wanted: Choice
 ) -> dict[Split, list[str]]:
-    return split_files(names, root, {"train": None, "val": None, "test": None, **wanted}, fractions)  # type: ignore[dict-item]
+    found = split_files(names, root, {"train": None, "val": None, "test": None, **wanted}, fractions)  # type: ignore[dict-item]
+    assert not found.by_time
+    return found.files
 
 
-@given(st.sets(st.text(min_size=1), min_size=3), st.floats(0, 0.5), st.floats(0, 0.4))
+@settings(max_examples=50)
+@given(st.sets(st.text(min_size=1), min_size=3, max_size=12), st.floats(0, 0.5), st.floats(0, 0.4))
 def test_every_file_is_in_one_split(names: set[str], val: float, test: float) -> None:
     splits = split(sorted(names), fractions={"val": val, "test": test})
     assert sorted(name for part in splits.values() for name in part) == sorted(names)
@@ -74,20 +78,18 @@ def test_lists(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cy/0\.mp4 is wanted for val and for test"):
+    with pytest.raises(ConfigError, match=r"cy/0\.mp4 is in val and in test"):
         split(val="cy/*", test="cy/*")
     with pytest.raises(DataError, match="No file is left for val among the 120"):
         split(val="dora/*")
-    with pytest.raises(DataError, match=r"left for val among the 2 usable in videos: .* with --data.init_args.val\.$"):
-        split(NAMES[:2])  # not the advice to do without: the best checkpoint is chosen on them
-    with pytest.raises(DataError, match=r"left for test .*, or do without: --data.init_args.test_fraction 0"):
+    with pytest.raises(DataError, match=r"left for test .*, or set test_fraction to 0\.$"):
         split(test="dora/*")
-    with pytest.raises(DataError, match="No file is left for val"):
+    with pytest.raises(DataError, match=r"No file is left for val .*, or set val_fraction to 0\.$"):
         split(train="*")
-    with pytest.raises(DataError, match=r"The list gone\.txt is neither here nor in videos"):
+    with pytest.raises(DataError, match=r"The list gone\.txt is neither in this folder nor in videos"):
         split(val="gone.txt")
     (tmp_path / "wrong.txt").write_text("cy/3.mp4\ncy/99.mp4\n")
-    with pytest.raises(DataError, match=r"wrong\.txt names cy/99\.mp4, and 0 more, that are not among"):
+    with pytest.raises(DataError, match=r"wrong\.txt names 'cy/99\.mp4', not found among the usable files"):
         split(val=str(tmp_path / "wrong.txt"))
 
 
@@ -95,3 +97,51 @@ def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
 def test_fractions_have_a_domain(fractions: dict[Split, float]) -> None:
     with pytest.raises(ConfigError, match="must be 0 or more and below 1 together"):
         split(fractions=fractions)
+
+
+def test_a_list_need_not_be_utf8(tmp_path: Path) -> None:
+    """A name on a Linux disk may hold any bytes; Python shows those that are not UTF-8 as surrogates."""
+    name = b"caf\xe9.mp4".decode(errors="surrogateescape")
+    (tmp_path / "mine.txt").write_bytes(b"\xef\xbb\xbfcy/3.mp4\r\ncaf\xe9.mp4\r\n")
+    assert split([*NAMES, name], root=tmp_path, val="mine.txt")["val"] == ["cy/3.mp4", name]
+    with pytest.raises(DataError, match="not found among the usable files"):
+        split(root=tmp_path, val="mine.txt")
+    (tmp_path / "mine.txt").write_bytes(bytes(range(256)) * 100)
+    with pytest.raises(DataError, match="not found among the usable files") as caught:
+        split(root=tmp_path, val="mine.txt")
+    assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(("count", "test_fraction"), [(1, 0.1), (2, 0.1), (1, 0.0)])
+def test_fewer_files_than_splits_are_divided_along_time(count: int, test_fraction: float) -> None:
+    choices: dict[Split, Choice] = {"train": None, "val": None, "test": None}
+    found = split_files(NAMES[:count], HERE, choices, {"val": 0.1, "test": test_fraction})
+    assert found.by_time == tuple(NAMES[:count])
+    assert list(found.shares) == ["train", "val", "test"][: 3 if test_fraction else 2]
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert not split_files(NAMES[:3], HERE, choices, TENTHS).by_time
+
+
+@given(
+    count=st.integers(0, 400),
+    size=st.integers(1, 9),
+    gap=st.integers(0, 9),
+    shares=st.lists(st.floats(0.01, 1), min_size=2, max_size=3),
+)
+def test_time_is_divided_in_order_with_gaps(count: int, size: int, gap: int, shares: list[float]) -> None:
+    parts: list[Split] = ["train", "val", "test"]
+    total = sum(shares)
+    named = {part: share / total for part, share in zip(parts, shares, strict=False)}
+    found = split_time(count, named, size, gap)
+    needed = len(named) * size + (len(named) - 1) * gap
+    assert (found is None) == (count < needed)
+    if found is None:
+        return
+    assert list(found) == list(named)
+    ranges = list(found.values())
+    assert ranges[0].start == 0
+    assert ranges[-1].stop == count
+    assert all(later.start - earlier.stop == gap for earlier, later in pairwise(ranges))
+    for part, frames in found.items():
+        assert len(frames) >= size
+        assert len(frames) == pytest.approx(size + named[part] * (count - needed), abs=len(named))

@@ -65,15 +65,19 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "text": ("t.mp4", lambda path: path.write_text("words"), r"t\.mp4 holds no video that can be decoded; copy"),
     "cut header": ("c.mp4", truncated_at_its_header, r"c\.mp4 holds no video that can be decoded; copy it again"),
     "cut frames": ("c.mp4", truncated_in_its_frames, r"c\.mp4 (breaks off after|is damaged after frame) "),
-    "one frame": ("o.mp4", lambda path: write_video(path, clip(1)), r"o\.mp4 has 1 frame but one clip spans 4; ask"),
+    "one frame": ("o.mp4", lambda path: write_video(path, clip(1)), r"o\.mp4 has 1 frame but one clip spans 4; use"),
     "unreadable": ("u.mp4", unreadable, r"u\.mp4 may not be read; check its permissions"),
-    "circle": ("loop", lambda path: path.symlink_to(path.parent), r"loop is a symbolic link that leads back to a fold"),
+    "circle": ("loop", lambda path: path.symlink_to(path.parent), r"loop is a symbolic link to a folder above it"),
     "itself": (
         "self.mp4",
         lambda path: path.symlink_to(path),
-        r"self\.mp4 is a symbolic link that leads nowhere; mend",
+        r"self\.mp4 is a symbolic link to a missing file; correct",
     ),
-    "dangling": ("gone", lambda path: path.symlink_to("nowhere"), r"gone is a symbolic link that leads nowhere; mend"),
+    "dangling": (
+        "gone",
+        lambda path: path.symlink_to("nowhere"),
+        r"gone is a symbolic link to a missing file; correct",
+    ),
     "missing number": (
         "seq",
         lambda path: pictures(path, [1, 2, 3, 5, 6]),
@@ -114,7 +118,7 @@ def _as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_cannot_be_used_gets_its_sentence(folder: Path, kind: str) -> None:
     name, breaks, sentence = BROKEN[kind]
     breaks(folder / name)
-    with pytest.raises(DataError, match=f"^{folder}.*{sentence}.*, or leave such files out with --skip-broken\\.$"):
+    with pytest.raises(DataError, match=f"^{folder}.*{sentence}.*, or set skip_broken to leave such files out\\.$"):
         VideoFolder(folder, 4)
     clips = VideoFolder(folder, 4, skip_broken=True)
     assert len(clips.left_out) == 1
@@ -182,10 +186,8 @@ def test_what_was_found_is_kept_until_the_file_changes(
 ) -> None:
     before = {path: path.stat() for path in folder.rglob("*")}
     looked: list[str] = []
-    look = VideoIndex._look
-    monkeypatch.setattr(
-        VideoIndex, "_look", lambda self, path, stamp: looked.append(path.name) or look(self, path, stamp)
-    )
+    survey = indexing.map_video
+    monkeypatch.setattr(indexing, "map_video", lambda path, *rest: looked.append(path.name) or survey(path, *rest))
     first = VideoIndex(folder)
     assert len(looked) == 3
     assert VideoIndex(folder).sources == first.sources

@@ -1,13 +1,13 @@
 import pytest
 
-from framepred.evaluation import Card, DataRecord, Interval, WeightsRecord
+from framepred.evaluation import Card, DataRecord, Interval, ProtocolVersion, WeightsRecord
 
 
 @pytest.fixture
 def example() -> Card:
     """A card that tests of cards and tables share."""
     return Card(
-        protocol="openstl",
+        protocol=ProtocolVersion("openstl"),
         data=DataRecord(
             name="moving-mnist",
             split="test",

@@ -23,7 +23,7 @@ def test_the_json_is_the_contract(example: Card) -> None:
         "skill",
     ]
     assert card["framepred"] == version("framepred")
-    assert card["protocol"] == "openstl"
+    assert card["protocol"] == {"name": "openstl", "version": 1}
     assert list(card["data"]) == [
         "name",
         "split",

@@ -80,7 +80,7 @@ def test_skill_is_against_the_best_baseline() -> None:
     assert card.skill["mse"] == pytest.approx(1 - 26.0 / (32 * (9 / 16 + (15 / 16) ** 2)))
 
 
-def test_the_record_says_what_was_seen() -> None:
+def test_the_record_describes_the_data() -> None:
     clips = noise(4, frames=5, size=(3, 8, 9))
     data = score(clips).data
     assert (data.name, data.split, data.seed, data.digits) == ("noise", "test", 3, None)
@@ -97,7 +97,7 @@ def flat(card: Card) -> dict[str, float]:
 
 
 @settings(max_examples=8)
-@given(cuts=st.sets(st.integers(1, 10)), protocol=st.sampled_from(["openstl", "wang2004"]))
+@given(cuts=st.sets(st.integers(1, 10)), protocol=st.sampled_from(["openstl", "predrnn", "wang2004"]))
 def test_any_split_into_batches_gives_the_same_card(cuts: set[int], protocol: str) -> None:
     clips = noise(11, size=(1, 12, 13))
     sizes = np.diff([0, *sorted(cuts), 11]).tolist()
@@ -153,10 +153,10 @@ def test_the_training_mode_comes_back_after_an_error() -> None:
     assert net.training
 
 
-def test_progress_is_told_in_clips() -> None:
-    told: list[int] = []
-    evaluate(Fading(), batches(noise(7), [3, 3, 1]), data=DATA, on_batch=told.append)
-    assert told == [3, 3, 1]
+def test_progress_is_reported_in_clips() -> None:
+    batch_sizes: list[int] = []
+    evaluate(Fading(), batches(noise(7), [3, 3, 1]), data=DATA, on_batch=batch_sizes.append)
+    assert batch_sizes == [3, 3, 1]
 
 
 def test_the_device_can_be_named() -> None:
@@ -196,9 +196,9 @@ def test_context_and_target_belong_together(batch: ClipBatch) -> None:
         evaluate(Fading(), [batch], data=DATA)
 
 
-@pytest.mark.parametrize("context", [0, 5])
-def test_context_and_target_need_frames(context: int) -> None:
-    with pytest.raises(DataError, match="at least one clip and one frame"):
+@pytest.mark.parametrize(("context", "sentence"), [(0, "cannot predict without context"), (5, "one frame to predict")])
+def test_context_and_target_need_frames(context: int, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
         evaluate(Fading(), batches(noise(2), [2], context), data=DATA)
 
 
@@ -227,11 +227,16 @@ def test_a_prediction_that_is_not_finite_is_named() -> None:
         evaluate(Fading(), batches(clips, [3, 3]), data=DATA, baselines={"white": FailsOnWhite()})
 
 
-@pytest.mark.parametrize(("level", "factor", "shown"), [(255, 0.0, "0.00"), (255, 1.0, "1.00"), (255, 0.003, "0.00")])
-def test_blank_predictions_are_noted(level: int, factor: float, shown: str) -> None:
-    card = score(torch.full((3, 4, 1, 8, 8), level, dtype=torch.uint8), Fading(factor))
-    assert len(card.notes) == 1
-    assert f"blank: every pixel is {shown} " in card.notes[0]
+@pytest.mark.parametrize(("factor", "shown"), [(0.0, "0.00"), (0.003, "0.00")])
+def test_blank_predictions_are_noted(factor: float, shown: str) -> None:
+    (note,) = score(noise(3), Fading(factor)).notes
+    assert f"blank: every pixel is {shown} " in note
+    assert "Likely causes:" in note
+
+
+def test_a_blank_prediction_of_blank_data_is_right() -> None:
+    black = torch.zeros(3, 4, 1, 8, 8, dtype=torch.uint8)
+    assert score(black, Repeating(), baselines={"blank": Fading(0.0)}).notes == ()
 
 
 def test_one_bright_clip_among_blank_ones_is_not_blank() -> None:
@@ -260,5 +265,5 @@ def test_frames_too_small_for_ssim_are_an_error() -> None:
 
 
 def test_an_unknown_protocol_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="openstl, wang2004"):
+    with pytest.raises(ConfigError, match="openstl, predrnn, wang2004"):
         score(noise(2), protocol="simvp")

@@ -2,7 +2,7 @@ import pytest
 
 from framepred.evaluation import find_protocol, skill_scores
 
-MEASURES = find_protocol("openstl")
+MEASURES = find_protocol("openstl").measures
 
 
 def test_skill_is_against_the_best_baseline_of_each_error() -> None:

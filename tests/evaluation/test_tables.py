@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from framepred.errors import ConfigError
-from framepred.evaluation import Card
+from framepred.evaluation import Card, ProtocolVersion
 from framepred.evaluation.tables import score_table
 
 
@@ -22,7 +22,7 @@ def line(lines: list[str], *words: str) -> str:
 def test_the_table_says_everything(example: Card) -> None:
     lines = rendered(example)
     title = " ".join(" ".join(lines[:2]).split())
-    assert "moving-mnist on moving-mnist test: 1000 clips, 10 → 2 frames, protocol openstl" in title
+    assert "moving-mnist on moving-mnist test: 1000 clips, 10 → 2 frames, protocol openstl v1" in title
     assert line(lines, "mse ↓", "mae ↓", "psnr dB ↑", "ssim ↑")
     assert line(lines, "moving-mnist", "31.25 ± 1.00", "90.50 ± 1.50", "22.12 ± 0.12", "0.9287 ± 0.0050")
     assert line(lines, "blank", "176.00", "203.70", "13.83", "0.7700")
@@ -60,4 +60,4 @@ def test_a_card_without_weights_or_baselines_has_a_table(example: Card) -> None:
 
 def test_an_unknown_protocol_is_named(example: Card) -> None:
     with pytest.raises(ConfigError, match="'later'"):
-        score_table(replace(example, protocol="later"))
+        score_table(replace(example, protocol=ProtocolVersion("later")))

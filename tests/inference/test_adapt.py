@@ -100,12 +100,12 @@ def test_the_best_on_the_way_is_kept(
 
 def test_colours_run_apart_only_where_the_network_takes_them_so(film: Tensor) -> None:
     for channels in (1, 3):
-        net = EncoderForecaster(channels=channels, widths=[4], kernel=3)
+        net = EncoderForecaster(channels=channels, hidden_channels=[4], kernel_size=3)
         assert adapt(net, film, steps=20, **SIZES).improved
 
 
 def test_layers_learn_too(film: Tensor) -> None:
-    net = LayeredForecaster(layers=2, coarse=8, fine=4, embedding=8, reach=1)
+    net = LayeredForecaster(layers=2, coarse_channels=8, fine_channels=4, embedding_channels=8, reach=1)
     assert adapt(net, film, steps=10, **SIZES).improved
 
 

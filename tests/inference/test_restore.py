@@ -150,7 +150,7 @@ def test_large_frames_are_shown_small_and_keep_their_detail() -> None:
 
 
 def test_small_frames_are_shown_as_they_are() -> None:
-    net = BidirectionalForecaster(width=4, drawing=4).eval()
+    net = BidirectionalForecaster(hidden_channels=4, mixing_channels=4).eval()
     clip, missing = torch.rand(1, 4, 1, 9, 12), torch.tensor([False, True, True, False])
     assert torch.equal(ScaledRestorer(net, 12).eval().restore(clip, missing), net.restore(clip, missing))
 

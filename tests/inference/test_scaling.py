@@ -33,7 +33,10 @@ def test_the_network_sees_no_longer_side_and_its_frames_come_back_in_full_size(
 
 
 def test_frames_within_the_limit_pass_as_they_are() -> None:
-    net, clip = ScaledForecaster(EncoderForecaster(widths=[4], kernel=3), 24).eval(), torch.rand(1, 3, 1, 20, 24)
+    net, clip = (
+        ScaledForecaster(EncoderForecaster(hidden_channels=[4], kernel_size=3), 24).eval(),
+        torch.rand(1, 3, 1, 20, 24),
+    )
     assert torch.equal(net(clip, 4), net.net(clip, 4))
 
 

@@ -95,7 +95,7 @@ def test_arguments_are_checked(small_net: EncoderForecaster) -> None:
     with pytest.raises(ConfigError, match="and 0 pixels"):
         Follower(small_net, max_side=0)
     with pytest.raises(ClipError, match="2 channels"):
-        Follower(EncoderForecaster(channels=3, widths=[2], kernel=3)).see(torch.zeros(2, 8, 8))
+        Follower(EncoderForecaster(channels=3, hidden_channels=[2], kernel_size=3)).see(torch.zeros(2, 8, 8))
 
 
 ENDLESS = """

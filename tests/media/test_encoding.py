@@ -156,7 +156,10 @@ def test_what_the_encoder_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     ("frames", "sentence"),
     [
         ([], "there is no frame to write"),
-        ([torch.zeros(2, 8, 8)], r"shape \(c, h, w\) with 1 or 3 channels, not \(2, 8, 8\)"),
+        (
+            [torch.zeros(2, 8, 8)],
+            r"have 1 or 3 channels but the frames for .*a\.mp4 have 2; write an array, such as .*a\.npy",
+        ),
         ([torch.zeros(1, 8, 8), torch.zeros(1, 8, 9)], r"must have one shape but \(1, 8, 9\) follows \(1, 8, 8\)"),
         ([torch.full((1, 8, 8), torch.nan)], "not finite"),
         ([torch.zeros(1, 8, 8, dtype=torch.int64)], "have no known range"),
@@ -222,9 +225,27 @@ def test_the_frames_of_a_growing_video_may_come_when_they_come(tmp_path: Path, g
         found = [float(frame.time) for frame in container.decode(video=0)]
     assert found == pytest.approx(times, abs=0.0011)
     assert len(read_video(tmp_path / "a.mp4")) == len(times)
-    with pytest.raises(ConfigError, match="Only the frames of a growing video have times of their own"):  # noqa: SIM117
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_frames_may_have_times_of_their_own(tmp_path: Path, gray: Tensor, name: str) -> None:
+    times = [0, 0.1, 0.17, 0.5, 1.21]
+    with VideoWriter(tmp_path / name, 10) as writer:
+        for frame, time in zip(gray, times, strict=False):
+            writer.write(frame, time)
+    with av.open(str(tmp_path / name)) as container:
+        assert [float(frame.time) for frame in container.decode(video=0)] == pytest.approx(times, abs=0.0011)
+
+
+def test_either_all_frames_have_a_time_or_none(tmp_path: Path, gray: Tensor) -> None:
+    def write_some_times() -> None:
         with VideoWriter(tmp_path / "b.mp4") as writer:
-            writer.write(gray[0], 0.5)
+            writer.write(gray[0])
+            writer.write(gray[1], 0.5)
+
+    with pytest.raises(ConfigError, match="all frames of a video have a time or none"):
+        write_some_times()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_growing_video_needs_room(tmp_path: Path, gray: Tensor) -> None:

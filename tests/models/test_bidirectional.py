@@ -20,14 +20,14 @@ def marks(text: str) -> torch.Tensor:
 
 @pytest.fixture
 def net() -> BidirectionalForecaster:
-    return BidirectionalForecaster(width=8, drawing=8, reach=2).eval()
+    return BidirectionalForecaster(hidden_channels=8, mixing_channels=8, reach=2).eval()
 
 
 @pytest.fixture
 def awake(net: BidirectionalForecaster) -> BidirectionalForecaster:
     """One whose heads do more than those of a new network."""
     with torch.no_grad():
-        for head in (net.velocity, net.share, net.residual):
+        for head in (net.velocity, net.mixing_logits, net.residual):
             head.weight.mul_(10)
     return net
 
@@ -40,7 +40,7 @@ def awake(net: BidirectionalForecaster) -> BidirectionalForecaster:
 )
 def test_any_gap_and_any_size(text: str, height: int, width: int) -> None:
     clip = torch.rand(2, len(text), 1, height, width)
-    net = BidirectionalForecaster(width=4, drawing=4, reach=1).eval()
+    net = BidirectionalForecaster(hidden_channels=4, mixing_channels=4, reach=1).eval()
     restored = net.restore(clip, marks(text))
     assert torch.equal(restored[:, ~marks(text)], clip[:, ~marks(text)])
     assert ((restored >= 0) & (restored <= 1)).all()
@@ -71,7 +71,7 @@ def test_the_backward_half_tells_the_moment_of_the_gap(awake: BidirectionalForec
 def test_without_a_preference_it_is_linear_interpolation(net: BidirectionalForecaster) -> None:
     clip, missing = torch.rand(1, 9, 1, 24, 24), marks("x.xxx.x.x")
     with torch.no_grad():
-        for head in (net.velocity, net.share, net.residual):
+        for head in (net.velocity, net.mixing_logits, net.residual):
             head.weight.zero_()
     torch.testing.assert_close(net.restore(clip, missing), LinearInterpolation().eval().restore(clip, missing))
 
@@ -91,7 +91,9 @@ def test_colours_run_as_clips_of_their_own(awake: BidirectionalForecaster) -> No
 
 def test_channels_that_the_weights_do_not_know_are_refused() -> None:
     with pytest.raises(ClipError, match="3 channels"):
-        BidirectionalForecaster(channels=3, width=4, drawing=4).restore(torch.rand(1, 3, 1, 8, 8), marks(".x."))
+        BidirectionalForecaster(channels=3, hidden_channels=4, mixing_channels=4).restore(
+            torch.rand(1, 3, 1, 8, 8), marks(".x.")
+        )
 
 
 def test_clips_of_a_batch_do_not_meet(awake: BidirectionalForecaster) -> None:
@@ -121,7 +123,7 @@ def test_it_learns_a_motion_that_fading_cannot_show() -> None:
         clip[0, time, :, 4:10, 3 * time : 3 * time + 6] = 1
         clip[1, time, :, 6:12, 20 - 3 * time : 26 - 3 * time] = 1
     missing = marks("..xxx..")
-    net = BidirectionalForecaster(width=16, drawing=16).train()
+    net = BidirectionalForecaster(hidden_channels=16, mixing_channels=16).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     for _ in range(60):
         optimizer.zero_grad()
@@ -132,7 +134,7 @@ def test_it_learns_a_motion_that_fading_cannot_show() -> None:
     assert loss < linear / 2
 
 
-@pytest.mark.parametrize("arguments", [{"width": 6}, {"layers": 0}, {"channels": 0}, {"reach": 0}])
+@pytest.mark.parametrize("arguments", [{"hidden_channels": 6}, {"layers": 0}, {"channels": 0}, {"reach": 0}])
 def test_arguments_outside_their_domain(arguments: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="multiple of 4"):
         BidirectionalForecaster(**arguments)

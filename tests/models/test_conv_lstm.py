@@ -5,7 +5,7 @@ from framepred.models import ConvLSTMCell
 
 
 def test_peephole_opens_the_gates_by_the_cell_state() -> None:
-    cell = ConvLSTMCell(1, 2, kernel=1, peephole=True)
+    cell = ConvLSTMCell(1, 2, kernel_size=1, peephole=True)
     nn.init.zeros_(cell.gates.weight)
     nn.init.zeros_(cell.gates.bias)
     with torch.no_grad():

@@ -10,16 +10,16 @@ from framepred.models.layered_forecaster import PACE
 
 
 def small(channels: int = 1, layers: int = 2) -> LayeredForecaster:
-    return LayeredForecaster(channels, layers=layers, coarse=8, fine=4, embedding=6, reach=2)
+    return LayeredForecaster(channels, layers=layers, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2)
 
 
 @torch.no_grad()
 def that_moves(x: float, y: float, layers: int = 2) -> LayeredForecaster:
     """Every layer takes each frame over whole and moves it by (x, y) pixels a frame; nothing else is drawn."""
     net = small(layers=layers).double().eval()
-    for head in (net.flow, net.take, net.depth, net.residual):
+    for head in (net.flow, net.write_gate, net.depth, net.residual):
         head.weight.zero_()
-    net.take.bias.fill_(50.0)
+    net.write_gate.bias.fill_(50.0)
     net.flow.bias.copy_(-torch.tensor([x, y]).repeat(layers) / PACE)
     return net
 
@@ -59,7 +59,7 @@ def test_the_nearer_layer_covers_the_other() -> None:
     net = that_moves(0, 0)
     clip = torch.rand(1, 1, 1, 8, 8, dtype=torch.float64) * 0.5
     with torch.no_grad():
-        net.take.bias.view(2, 16)[1] = -50.0  # the second layer stays empty
+        net.write_gate.bias.view(2, 16)[1] = -50.0  # the second layer stays empty
         for depth, expected in (([50.0, 0.0], clip), ([0.0, 50.0], torch.zeros_like(clip))):
             net.depth.bias.copy_(torch.tensor(depth))
             torch.testing.assert_close(net(clip, 1), expected, rtol=0, atol=1e-9)
@@ -98,7 +98,7 @@ def test_macs_of_padding_are_counted() -> None:
     assert small().uncounted_macs(57, 60) == small().uncounted_macs(64, 64) > small().uncounted_macs(56, 64)
 
 
-@pytest.mark.parametrize("arguments", [{"layers": 0}, {"channels": 0}, {"coarse": 6}, {"reach": 0}])
+@pytest.mark.parametrize("arguments", [{"layers": 0}, {"channels": 0}, {"coarse_channels": 6}, {"reach": 0}])
 def test_impossible_arguments_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="layered forecaster needs"):
         LayeredForecaster(**arguments)

@@ -147,7 +147,7 @@ def test_gradients_reach_every_parameter(make: CellFactory) -> None:
 @pytest.mark.parametrize("context", [1, 2, 5])
 @pytest.mark.parametrize("horizon", [1, 3, 8])
 def test_any_number_in_and_any_number_out(make: CellFactory, context: int, horizon: int) -> None:
-    net = EncoderForecaster(widths=[4, 3], kernel=3, cell=make).double().eval()
+    net = EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=make).double().eval()
     clip = torch.rand(1, context, 1, 9, 8, dtype=torch.float64)
     prediction = net(clip, horizon)
     assert prediction.shape == (1, horizon, 1, 9, 8)
@@ -156,7 +156,7 @@ def test_any_number_in_and_any_number_out(make: CellFactory, context: int, horiz
 
 @every_cell
 def test_memory_is_the_state_layer_by_layer(make: CellFactory) -> None:
-    net = EncoderForecaster(widths=[4, 3], kernel=3, cell=make)
+    net = EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=make)
     state = net.observe(torch.rand(1, 1, 8, 8))
     assert sum(net.memory(state), start=state[:1]) == state
     assert [layer[0].shape[1] for layer in net.memory(state)] == [4, 3]
@@ -164,7 +164,7 @@ def test_memory_is_the_state_layer_by_layer(make: CellFactory) -> None:
 
 @every_cell
 def test_saved_weights_know_their_cell(make: CellFactory, tmp_path: Path) -> None:
-    net = EncoderForecaster(widths=[4, 3], kernel=3, cell=make).eval()
+    net = EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=make).eval()
     net.save_pretrained(tmp_path)
     clip = torch.rand(1, 4, 1, 8, 8)
     for again in (load(tmp_path), EncoderForecaster.from_pretrained(tmp_path).eval()):
@@ -193,7 +193,7 @@ def test_a_cell_is_described_in_plain_json(tmp_path: Path) -> None:
     ],
 )
 def test_only_framepreds_own_cells_are_built(path: str | None, tmp_path: Path) -> None:
-    EncoderForecaster(widths=[4], kernel=3).save_pretrained(tmp_path)
+    EncoderForecaster(hidden_channels=[4], kernel_size=3).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "cell": {"class_path": path}}))
     with pytest.raises(WeightsError, match=r"is no cell of framepred\.models"):
@@ -205,7 +205,7 @@ def test_a_cell_of_your_own_runs(tmp_path: Path) -> None:
         def forward(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return ((super().forward(frame, state)[0] + state[0]) / 2,)
 
-    net = EncoderForecaster(widths=[4], kernel=3, cell=Leaky)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, cell=Leaky)
     assert net(torch.rand(1, 3, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
     assert copy.deepcopy(net).cells[0].parts == ("hidden",)
 
@@ -213,5 +213,5 @@ def test_a_cell_of_your_own_runs(tmp_path: Path) -> None:
 @every_cell
 @pytest.mark.parametrize("arguments", [(1, 4, 2, False), (0, 4, 3, False), (1, 0, 3, False)])
 def test_impossible_sizes_are_refused(make: CellFactory, arguments: tuple[int, int, int, bool]) -> None:
-    with pytest.raises(ConfigError, match="odd kernel"):
+    with pytest.raises(ConfigError, match="odd kernel_size"):
         make(*arguments)

@@ -24,8 +24,8 @@ from framepred.models import (
 )
 from framepred.training import ForecastTask, fit, make_trainer
 from framepred.training.callbacks import GradientFlow
-from framepred.training.diagnosis import UNDERFLOW, Flow, gradient_flow
-from framepred.training.flow_plot import flow_picture
+from framepred.training.diagnosis import gradient_flow
+from framepred.visualization.gradient_flow import UNDERFLOW, Flow, flow_image
 
 
 class Fading(Forecaster):
@@ -53,7 +53,7 @@ def batch(frames: int = 14, channels: int = 1) -> ClipBatch:
 def test_a_memory_that_is_halved_follows_the_line() -> None:
     (flow,) = gradient_flow(Fading(0.5), nn.MSELoss(), batch())
     assert len(flow.norms) == 13
-    assert flow.shares == pytest.approx([0.5**step for step in range(13)], rel=1e-5)
+    assert flow.ratios == pytest.approx([0.5**step for step in range(13)], rel=1e-5)
     assert flow.rate == pytest.approx(0.5)
     assert flow.marks == {"vanishing": 11}
 
@@ -71,7 +71,7 @@ def test_explosion_underflow_and_what_is_lost_no_more() -> None:
 
 
 def test_the_norm_is_that_of_the_derivative() -> None:
-    net = EncoderForecaster(widths=[3], kernel=3, stride=4, motion=False).double()
+    net = EncoderForecaster(hidden_channels=[3], kernel_size=3, stride=4, motion=False).double()
     clips = torch.rand(1, 4, 1, 8, 8, dtype=torch.float64)
     state = net.observe(clips[:, 0])
     push = torch.rand_like(state[1])
@@ -102,7 +102,7 @@ def test_the_norm_is_that_of_the_derivative() -> None:
     ],
 )
 def test_every_cell_of_every_layer_is_seen(cell: type, parts: list[str]) -> None:
-    net = EncoderForecaster(widths=[4, 3], kernel=3, cell=cell, share_weights=False)
+    net = EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=cell, share_weights=False)
     flows = gradient_flow(net, nn.MSELoss(), batch())
     assert [flow.name for flow in flows] == [f"layer {layer}: {part}" for layer in (1, 2) for part in parts]
     assert all(norm > 0 for flow in flows for norm in flow.norms)
@@ -110,7 +110,7 @@ def test_every_cell_of_every_layer_is_seen(cell: type, parts: list[str]) -> None
 
 
 def test_layers_of_appearance_have_two_cells() -> None:
-    flows = gradient_flow(LayeredForecaster(coarse=8, fine=4), nn.MSELoss(), batch())
+    flows = gradient_flow(LayeredForecaster(coarse_channels=8, fine_channels=4), nn.MSELoss(), batch())
     assert [flow.name for flow in flows] == ["coarse: hidden", "coarse: cell", "fine: hidden", "fine: cell"]
 
 
@@ -127,19 +127,19 @@ def test_a_clip_has_an_earlier_step() -> None:
 
 def test_a_picture_of_any_flow() -> None:
     flows = [Flow("kept", [1.0, 1.0]), Flow("dead", [0.0, 0.0]), Flow("broken", [math.inf, math.nan])]
-    assert flow_picture(flows).shape == (500, 800, 3)
+    assert flow_image(flows).shape == (500, 800, 3)
 
 
 def test_training_logs_the_flow_and_learns_as_without(tmp_path: Path) -> None:
     weights = []
     for watched in (False, True):
         torch.manual_seed(0)
-        task = ForecastTask(EncoderForecaster(widths=[4], kernel=3), 4, nn.MSELoss(), warmup=2)
+        task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), 4, nn.MSELoss())
         data = MovingMNISTData(3, 3, 2, 8, 2, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
         trainer = make_trainer(
             tmp_path / str(watched), 4, 4, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1
         )
-        trainer.callbacks += [GradientFlow(every=2, clips=1)] if watched else []
+        trainer.callbacks += [GradientFlow(interval=2, clips=1)] if watched else []
         fit(trainer, task, data)
         weights.append(torch.cat([parameter.flatten() for parameter in task.net.parameters()]))
     assert torch.equal(*weights)

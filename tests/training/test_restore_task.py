@@ -12,12 +12,12 @@ from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError
 from framepred.models import BidirectionalForecaster, EncoderForecaster, load_restorer
 from framepred.restorer import cut_middle
-from framepred.training import ForecastTask, Gaps, RestoreTask, fit, make_trainer
-from framepred.training.restore_task import make_task
+from framepred.training import ForecastTask, Gaps, RestoreTask, TeacherForcing, fit, make_trainer
+from framepred.training.configuration import make_task
 
 
 def small() -> BidirectionalForecaster:
-    return BidirectionalForecaster(width=4, drawing=4, reach=1)
+    return BidirectionalForecaster(hidden_channels=4, mixing_channels=4, reach=1)
 
 
 def task(**arguments: object) -> RestoreTask:
@@ -63,7 +63,7 @@ def test_the_gap_of_a_step_depends_on_seed_and_step_alone() -> None:
     restore.gaps = other.gaps = Gaps(longest=3, thinned=0)
     seen: list[list[bool]] = []
     for learner in (restore, restore, other):
-        learner.restorer.fill = lambda clip, missing: seen.append(missing.tolist()) or clip[:, missing]  # type: ignore
+        learner.net.fill = lambda clip, missing: seen.append(missing.tolist()) or clip[:, missing]  # type: ignore
         torch.rand(5)
         learner.training_step(batch)
     assert seen[0] == seen[1] != seen[2]
@@ -72,7 +72,7 @@ def test_the_gap_of_a_step_depends_on_seed_and_step_alone() -> None:
 def test_only_missing_frames_are_scored() -> None:
     clips = torch.rand(2, 12, 1, 8, 8)
     learner = task()
-    learner.restorer.fill = lambda clip, missing: clip[:, missing] + 0.5  # type: ignore[method-assign]
+    learner.net.fill = lambda clip, missing: clip[:, missing] + 0.5  # type: ignore[method-assign]
     assert learner.training_step(ClipBatch.cut(clips, 9)).item() == pytest.approx(0.25)
 
 
@@ -85,10 +85,12 @@ def test_the_middle_is_cut_out() -> None:
 
 def test_networks_find_their_task() -> None:
     settings = {"budget": 1, "loss": nn.MSELoss()}
-    assert type(make_task(EncoderForecaster(widths=[2]), **settings)) is ForecastTask
+    assert type(make_task(EncoderForecaster(hidden_channels=[2]), **settings)) is ForecastTask
     assert type(make_task(small(), **settings)) is RestoreTask
-    with pytest.raises(ConfigError, match=r"EncoderForecaster does not restore .* leave model.gaps out"):
-        make_task(EncoderForecaster(widths=[2]), Gaps(), **settings)
+    with pytest.raises(ConfigError, match=r"EncoderForecaster forecasts, so model.gaps has no meaning; leave it out"):
+        make_task(EncoderForecaster(hidden_channels=[2]), gaps=Gaps(), **settings)
+    with pytest.raises(ConfigError, match=r"restores missing frames, so model.teacher_forcing has no meaning"):
+        make_task(small(), teacher_forcing=TeacherForcing(), **settings)
 
 
 def test_a_run_leaves_weights_that_restore(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_run_leaves_weights_that_restore(tmp_path: Path) -> None:
     assert trainer.callback_metrics["val/mse"] > 0
     net = load_restorer(tmp_path / "checkpoints" / "best.ckpt")
     clip, missing = torch.rand(1, 4, 1, 28, 30), torch.tensor([False, True, False, False])
-    assert torch.equal(net.restore(clip, missing), learner.restorer.eval().restore(clip, missing))
+    assert torch.equal(net.restore(clip, missing), learner.net.eval().restore(clip, missing))
 
 
 def test_a_run_with_other_gaps_is_not_resumed() -> None:

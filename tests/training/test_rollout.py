@@ -9,7 +9,7 @@ CONTEXT = 4
 
 @pytest.fixture
 def net() -> EncoderForecaster:
-    return EncoderForecaster(widths=[4, 3], kernel=3, share_weights=False).double()
+    return EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, share_weights=False).double()
 
 
 def test_without_a_teacher_the_horizon_is_the_forecast(net: EncoderForecaster, clip: torch.Tensor) -> None:
@@ -43,7 +43,7 @@ def test_each_clip_has_its_own_teacher(net: EncoderForecaster, clip: torch.Tenso
 
 def test_gradients_flow_through_own_predictions(net: EncoderForecaster, clip: torch.Tensor) -> None:
     first, last = ([] for _ in range(2))
-    draw = net.draw.weight
+    draw = net.readout.weight
     for length in (CONTEXT + 1, 9):
         net.zero_grad()
         predicted = predict_every_frame(net, clip[:, :length], CONTEXT, torch.zeros(2, length, dtype=torch.bool))

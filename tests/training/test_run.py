@@ -1,27 +1,46 @@
-"""Whole runs on the CPU: what they leave behind, and that a killed one goes on as if nothing had happened."""
+"""Whole runs on the CPU: what they leave behind, and exact resume after kills, signals and damage."""
 
 import json
+import os
+import pickle
+import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, FramepredError, WeightsError
 from framepred.models import EncoderForecaster, load
-from framepred.training import ForecastTask, fit, make_trainer
+from framepred.models.checkpoints import read_checkpoint
+from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
+from framepred.training.stopping import TrainingStopped
+from framepred.training.task import Task
 
 STEPS, KILLED_AT = 11, 7
 
 
 class Kill(Callback):
-    """Ends the process's training as a signal would: between two steps, after the checkpoint of step 6."""
+    """Ends training between two steps, after the checkpoint of step 6."""
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         if trainer.global_step == KILLED_AT:
             raise RuntimeError("killed")
+
+
+class Signal(Callback):
+    """Sends a signal to this process within a step."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def on_before_optimizer_step(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == KILLED_AT - 1:
+            os.kill(os.getpid(), self.number)
 
 
 class Worsening(ForecastTask):
@@ -37,53 +56,107 @@ def train(
     ckpt_path: str | None = None,
     tbptt_steps: int | None = None,
     kind: type[ForecastTask] = ForecastTask,
-) -> ForecastTask:
+    steps: int = STEPS,
+    **trainer_arguments: object,
+) -> tuple[Task, TrainingResult]:
     torch.manual_seed(0)
-    net = EncoderForecaster(widths=[4], kernel=3)
-    task = kind(net, STEPS, torch.nn.MSELoss(), warmup=2, tbptt_steps=tbptt_steps)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
+    schedule = partial(WarmupCosine, warmup=2)
+    task = kind(net, steps, torch.nn.MSELoss(), lr_scheduler=schedule, tbptt_steps=tbptt_steps)
     data = MovingMNISTData(
         3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
     )
-    trainer = make_trainer(folder, STEPS, 3, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1)
+    settings = {
+        "val_check_interval": 3, "accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 1,
+        "logger": False,
+    } | trainer_arguments  # fmt: skip
+    trainer = make_trainer(folder, steps, **settings)  # type: ignore[arg-type]
     trainer.callbacks += extra
-    fit(trainer, task, data, ckpt_path=ckpt_path)
-    return task
+    return task, fit(trainer, task, data, ckpt_path=ckpt_path)
 
 
-@pytest.mark.parametrize("tbptt_steps", [None, 2])
-def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path: Path, tbptt_steps: int | None) -> None:
-    unbroken = train(tmp_path / "unbroken", tbptt_steps=tbptt_steps)
+def equal(one: Task, other: Task) -> bool:
+    return all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Task, TrainingResult]:
+    """An undisturbed run."""
+    return train(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.mark.parametrize("tbptt_steps", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(
+    tmp_path: Path, finished: tuple[Task, TrainingResult], tbptt_steps: int | None
+) -> None:
+    whole = train(tmp_path / "whole", tbptt_steps=tbptt_steps)[0] if tbptt_steps else finished[0]
     with pytest.raises(RuntimeError, match="killed"):
         train(tmp_path / "killed", Kill(), tbptt_steps=tbptt_steps)
     torch.manual_seed(99)
-    resumed = train(tmp_path / "killed", ckpt_path="last", tbptt_steps=tbptt_steps)
-    assert resumed.global_step == STEPS
-    for name, tensor in unbroken.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
-    record = json.loads((tmp_path / "killed/run.json").read_text())
-    assert (record["steps"], record["pieces"]) == (STEPS, 2)
+    resumed, result = train(tmp_path / "killed", ckpt_path="last", tbptt_steps=tbptt_steps)
+    assert (resumed.global_step, result.steps) == (STEPS, STEPS)
+    assert equal(whole, resumed)
+    summary = json.loads((tmp_path / "killed/run.json").read_text())
+    assert (summary["steps"], summary["sessions"]) == (STEPS, 2)
 
 
-def test_a_run_leaves_loadable_best_and_last_checkpoints(tmp_path: Path) -> None:
-    train(tmp_path)
-    assert {file.name for file in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
-    last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
-    assert last["global_step"] == 9
-    assert load(tmp_path / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_step_and_the_run_resumes_bit_for_bit(
+    tmp_path: Path, finished: tuple[Task, TrainingResult], number: int
+) -> None:
+    former = signal.getsignal(number)
+    with pytest.raises(TrainingStopped, match=f"after step {KILLED_AT} of {STEPS}") as stop:
+        train(tmp_path, Signal(number))
+    assert stop.value.number == number
+    assert signal.getsignal(number) == former
+    assert read_checkpoint(tmp_path / "checkpoints/last.ckpt")["global_step"] == KILLED_AT
+    assert equal(finished[0], train(tmp_path, ckpt_path="last")[0])
+
+
+def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, TrainingResult]) -> None:
+    _, result = finished
+    assert {file.name for file in (result.folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert result.weights == result.best
+    assert result.best_score is not None
+    assert read_checkpoint(result.folder / "checkpoints/last.ckpt")["global_step"] == STEPS
+    assert load(result.folder / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
 
 
 def test_last_is_the_last_even_where_best_is_long_ago(tmp_path: Path) -> None:
-    train(tmp_path, kind=Worsening)
-    steps = {
-        name: torch.load(tmp_path / f"checkpoints/{name}.ckpt", weights_only=True)["global_step"]
-        for name in ("best", "last")
-    }
-    assert steps == {"best": 3, "last": 9}
+    _, result = train(tmp_path, kind=Worsening)
+    assert result.best is not None
+    assert read_checkpoint(result.best)["global_step"] == 3
+    assert result.steps == STEPS
 
 
-def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
-    train(tmp_path)
-    with pytest.raises(ConfigError, match=r"holds a run already: resume it with --ckpt_path last"):
+@pytest.mark.parametrize("arguments", [{"val_check_interval": 50}, {"limit_val_batches": 0}])
+def test_a_run_without_validation_leaves_its_last_checkpoint(tmp_path: Path, arguments: dict[str, int]) -> None:
+    _, result = train(tmp_path, steps=2, **arguments)
+    assert (result.best, result.steps) == (None, 2)
+    assert "no validation took place" in result.summary
+    assert load(tmp_path / "checkpoints/last.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
+
+
+def test_a_finished_run_says_so_and_a_raised_budget_continues_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, steps=2)
+    _, again = train(tmp_path, steps=2, ckpt_path="last")
+    assert again.already_finished
+    assert "was finished: 2 steps" in again.summary
+    capsys.readouterr()
+    task, longer = train(tmp_path, steps=4, ckpt_path="last")
+    assert (task.global_step, longer.steps) == (4, 4)
+    assert "a budget of 2 steps before" in capsys.readouterr().err
+
+
+def test_a_run_is_not_overwritten(finished: tuple[Task, TrainingResult]) -> None:
+    with pytest.raises(ConfigError, match="holds a run already; resume it"):
+        train(finished[1].folder)
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "train.lock"), pytest.raises(ConfigError, match="Another process trains in"):
         train(tmp_path)
 
 
@@ -92,23 +165,74 @@ def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
         train(tmp_path, ckpt_path="last")
 
 
-def test_the_first_lines_say_what_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(tmp_path)
-    told = capsys.readouterr().err
-    for expected in (
-        "EncoderForecaster: ",
-        " parameters, ",
-        "GMACs a clip",
-        "Moving digits",
-        "11 steps",
-        "best.ckpt",
-        "took",
-    ):
-        assert expected in told
+class Malicious:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch executed",)
 
 
-def test_the_last_line_says_what_the_run_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(tmp_path)
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("took ")
-    assert "11 steps" in last
+@pytest.mark.parametrize("content", ["empty", "cut off", "damaged", "foreign", "malicious"])
+def test_unusable_checkpoints_are_one_sentence(
+    tmp_path: Path, finished: tuple[Task, TrainingResult], content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = bytearray((finished[1].folder / "checkpoints/last.ckpt").read_bytes())
+    path = tmp_path / "given.ckpt"
+    if content in ("foreign", "malicious"):
+        torch.save({"state_dict": {}} if content == "foreign" else Malicious(), path)
+    else:
+        whole[len(whole) // 2] ^= content == "damaged"
+        path.write_bytes(whole[: {"empty": 0, "cut off": len(whole) // 2}.get(content)])
+    for use in (lambda: train(tmp_path / "run", ckpt_path=str(path)), lambda: load(path)):
+        with pytest.raises(WeightsError, match=r"^\S+given.ckpt is not a checkpoint of framepred train \(.*\); take"):
+            use()
+    assert not Path("executed").exists()
+    assert not Path("run").exists()
+
+
+def test_every_byte_of_a_checkpoint_is_hashed(tmp_path: Path, finished: tuple[Task, TrainingResult]) -> None:
+    whole = (finished[1].folder / "checkpoints/last.ckpt").read_bytes()
+    path = tmp_path / "flipped.ckpt"
+    for place in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(WeightsError):
+            read_checkpoint(path)
+
+
+def test_checkpoints_need_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nosuch"))
+    assert train(tmp_path / "run", steps=1)[1].steps == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs an unwritable path")
+def test_an_unwritable_checkpoint_folder_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/checkpoints").write_text("a file where the folder would be")
+    with pytest.raises(FramepredError):
+        train(tmp_path / "run", steps=1)
+
+
+def test_an_error_before_the_first_step_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be made"):
+        train(tmp_path / "runs/new", kind=WrongRate, logger=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+class WrongRate(ForecastTask):
+    def __init__(self, *arguments: object, **settings: object) -> None:
+        super().__init__(*arguments, **settings | {"optimizer": partial(torch.optim.SGD, lr=-1)})  # type: ignore
+
+
+def test_the_first_lines_say_what_is_trained_and_the_last_what_it_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, steps=1)
+    lines = capsys.readouterr().err.splitlines()
+    for expected in ("EncoderForecaster: ", " parameters, ", "GMACs per clip", "Moving digits", "0 to 1", "last.ckpt"):
+        assert any(expected in line for line in lines), expected
+    assert lines[-1].startswith("took ")
+    assert "1 steps" in lines[-1]
+
+
+def test_callbacks_can_be_pickled_for_spawned_processes(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, 1, accelerator="cpu", logger=False)
+    pickle.loads(pickle.dumps(trainer.callbacks))

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,7 @@ from torch import nn
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster, TrackingForecaster
-from framepred.training import Curriculum, ForecastTask, TeacherForcing
+from framepred.training import Curriculum, ForecastTask, TeacherForcing, WarmupCosine
 from framepred.training.rollout import Predicted
 
 
@@ -13,7 +15,7 @@ def make_task(net: EncoderForecaster, **arguments: object) -> ForecastTask:
     return ForecastTask(net, **{"budget": 10, "loss": nn.MSELoss(), **arguments})
 
 
-def test_bytes_train_as_the_floats_they_stand_for(small_net: EncoderForecaster) -> None:
+def test_uint8_and_float_clips_train_alike(small_net: EncoderForecaster) -> None:
     pixels = torch.randint(0, 256, (1, 4, 1, 8, 8), dtype=torch.uint8)
     task = make_task(small_net)
     task.log = task.log_dict = lambda *_, **__: None
@@ -22,7 +24,7 @@ def test_bytes_train_as_the_floats_they_stand_for(small_net: EncoderForecaster) 
 
 
 @pytest.mark.parametrize("tbptt_steps", [None, 3])
-def test_what_lies_beside_its_place_is_learned_beside_the_pixels(tbptt_steps: int | None) -> None:
+def test_the_auxiliary_loss_is_added_with_its_weight(tbptt_steps: int | None) -> None:
     torch.manual_seed(0)
     net = TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2)
     clips = torch.zeros(2, 6, 1, 24, 24)
@@ -43,7 +45,7 @@ def test_what_lies_beside_its_place_is_learned_beside_the_pixels(tbptt_steps: in
     torch.testing.assert_close(losses[1] - losses[0], 0.5 * torch.stack(misplaced).mean())
 
 
-def test_placement_cannot_count_less_than_nothing(small_net: EncoderForecaster) -> None:
+def test_a_negative_auxiliary_weight_is_refused(small_net: EncoderForecaster) -> None:
     with pytest.raises(ConfigError, match="auxiliary_weight must be at least 0"):
         make_task(small_net, auxiliary_weight=-0.1)
 
@@ -54,8 +56,6 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
     make_task(small_net).on_load_checkpoint(checkpoint)
     schedules = {"teacher_forcing": TeacherForcing(fade=0.4), "curriculum": Curriculum(grow=0.4)}
     for changed in (
-        {"budget": 11},
-        {"warmup": 1},
         {"seed": 1},
         {"tbptt_steps": 4},
         *({name: schedules[name]} for name in schedules),
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
 
 
 def test_a_budget_is_needed(small_net: EncoderForecaster) -> None:
-    with pytest.raises(ConfigError, match=r"--trainer.max_steps"):
+    with pytest.raises(ConfigError, match="set max_steps"):
         make_task(small_net, budget=-1)
 
 
@@ -75,14 +75,82 @@ def test_training_sees_the_beginning_of_each_clip(
 ) -> None:
     seen: list[tuple[torch.Tensor, int]] = []
 
-    def watch(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> Predicted:
+    def observe(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> Predicted:
         seen.append((clips, context))
         return Predicted(clips[:, 1:].clone().requires_grad_(), torch.zeros(()))
 
-    monkeypatch.setattr("framepred.training.task.predict_every_frame", watch)
+    monkeypatch.setattr("framepred.training.forecast_task.predict_every_frame", observe)
     task = make_task(small_net, curriculum=Curriculum(start=share, grow=1.0))
     task.log = task.log_dict = lambda *_, **__: None
     clips = torch.rand(2, 10, 1, 8, 8)
     task.training_step(ClipBatch.cut(clips, 6))
     assert torch.equal(seen[0][0], clips[:, :frames])
     assert seen[0][1] == context
+
+
+def test_the_optimizer_gets_its_schedule_and_the_schedule_its_budget(small_net: EncoderForecaster) -> None:
+    made = make_task(small_net, budget=110, lr_scheduler=partial(WarmupCosine, warmup=10)).configure_optimizers()
+    optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(110):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    factors = [rates[step] / 1e-3 for step in (0, 9, 10, 60)]
+    assert factors == pytest.approx([1 / 11, 10 / 11, 1, 0.5])
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_schedulers_of_pytorch_can_be_used(small_net: EncoderForecaster) -> None:
+    made = make_task(small_net, lr_scheduler=partial(torch.optim.lr_scheduler.StepLR, step_size=5))
+    assert isinstance(made.configure_optimizers()["lr_scheduler"]["scheduler"], torch.optim.lr_scheduler.StepLR)
+
+
+def test_a_resumed_schedule_keeps_its_warmup_and_takes_the_new_budget() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    schedules = [WarmupCosine(torch.optim.SGD([parameter], lr=1.0), warmup) for warmup in (3, 3, 4)]
+    schedules[0].budget, schedules[1].budget = 10, 20
+    state = schedules[0].state_dict()
+    schedules[1].load_state_dict(state)
+    assert schedules[1].budget == 20
+    with pytest.raises(ConfigError, match="warm-up of 3 steps and this run asks for 4"):
+        schedules[2].load_state_dict(state)
+
+
+@pytest.mark.parametrize("arguments", [{"lr": -1.0}, {"nosuch": 1}])
+def test_wrong_arguments_of_the_optimizer_are_one_sentence(
+    small_net: EncoderForecaster, arguments: dict[str, float]
+) -> None:
+    task = make_task(small_net, optimizer=partial(torch.optim.AdamW, **arguments))
+    with pytest.raises(ConfigError, match=r"The optimizer or its scheduler cannot be made: "):
+        task.configure_optimizers()
+
+
+def test_a_raised_budget_is_accepted_and_noted(small_net: EncoderForecaster) -> None:
+    checkpoint: dict[str, object] = {}
+    make_task(small_net).on_save_checkpoint(checkpoint)
+    longer = make_task(small_net, budget=20)
+    longer.on_load_checkpoint(checkpoint)
+    assert longer.previous_budget == 10
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_step_runs_in_the_precision_of_the_network(small_net: EncoderForecaster, dtype: torch.dtype) -> None:
+    clips = torch.randint(0, 256, (1, 6, 1, 8, 8), dtype=torch.uint8)
+    for tbptt_steps in (None, 2):
+        task = make_task(small_net, tbptt_steps=tbptt_steps).to(dtype)
+        task.log = task.log_dict = lambda *_, **__: None
+        assert task.training_step(ClipBatch.cut(clips, 3)).dtype == dtype
+    task.validation_step(ClipBatch.cut(clips, 3))
+    assert task.val_mse.compute() > 0
+
+
+def test_validation_is_the_mean_over_clips_of_any_batches(small_net: EncoderForecaster) -> None:
+    clips = torch.rand(5, 6, 1, 8, 8)
+    task = make_task(small_net.eval())
+    task.log = lambda *_, **__: None
+    for part in (clips[:3], clips[3:], clips[:0]):
+        task.validation_step(ClipBatch.cut(part, 3))
+    with torch.inference_mode():
+        expected = (small_net(clips[:, :3], 3) - clips[:, 3:]).square().sum(dim=(2, 3, 4)).mean()
+    torch.testing.assert_close(task.val_mse.compute(), expected)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from framepred.errors import ClipError
 from framepred.media.images import read_image
-from framepred.visualization.panels import ERROR_COLOURS, panel, write_panel, write_restored_panel
+from framepred.visualization.error_map import COLOURMAP
+from framepred.visualization.panels import panel, write_panel, write_restored_panel
 
-INFERNO = matplotlib.colormaps[ERROR_COLOURS]
+INFERNO = matplotlib.colormaps[COLOURMAP]
 
 
 def colours(picture: torch.Tensor) -> set[tuple[int, ...]]:

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framepred.errors import ClipError
-from framepred.visualization.side_by_side import AHEAD, PREDICTED, SEEN, WATCHABLE, side_by_side
+from framepred.visualization.pictures import EMPTY, MAX_SIDE, MIN_HEIGHT, OBSERVED, PREDICTED
+from framepred.visualization.side_by_side import side_by_side, side_by_side_pages
 
 
 def shown(page: Tensor, colour: tuple[int, int, int]) -> int:
@@ -38,8 +41,8 @@ def test_what_was_seen_is_told_from_what_was_predicted() -> None:
     orange = [shown(page, PREDICTED) for page in pages]
     assert orange[:3] == [0, 0, 0]
     assert 0 < orange[3] < orange[4]
-    assert shown(pages[0], SEEN) > shown(pages[3], SEEN)
-    assert [shown(page, AHEAD) for page in pages] == sorted((shown(page, AHEAD) for page in pages), reverse=True)
+    assert shown(pages[0], OBSERVED) > shown(pages[3], OBSERVED)
+    assert [shown(page, EMPTY) for page in pages] == sorted((shown(page, EMPTY) for page in pages), reverse=True)
 
 
 def test_floats_and_integers_look_alike() -> None:
@@ -55,7 +58,7 @@ def test_any_size_is_watchable(height: int, width: int, seen: int, ahead: int) -
     pages = side_by_side(torch.zeros(seen, 1, height, width), future, future)
     assert pages.shape[:2] == (seen + ahead, 3)
     assert pages.shape[2] % 2 == pages.shape[3] % 2 == 0
-    assert pages.shape[2] > WATCHABLE or width * (WATCHABLE // height) > 500
+    assert pages.shape[2] > MIN_HEIGHT or width * (MIN_HEIGHT // height) > 500
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,25 @@ def test_any_size_is_watchable(height: int, width: int, seen: int, ahead: int) -
 def test_shapes_are_checked(context: tuple[int, ...], target: tuple[int, ...], prediction: tuple[int, ...]) -> None:
     with pytest.raises(ClipError, match="need frames of one shape"):
         side_by_side(torch.zeros(context), torch.zeros(target), torch.zeros(prediction))
+
+
+def test_large_frames_are_averaged_to_a_bounded_size() -> None:
+    frame = torch.zeros(1, 1, 2160, 3840, dtype=torch.uint8)
+    frame[..., ::2] = 255
+    [first, _] = side_by_side(frame, frame, frame)
+    assert max(first.shape) < 2 * MAX_SIDE + 200
+    picture = torch.full((3, MAX_SIDE * 9 // 16, MAX_SIDE), 128, dtype=torch.uint8)
+    assert has_block(first, picture)
+
+
+def test_pages_come_as_soon_as_their_frames() -> None:
+    frames = torch.zeros(2, 1, 8, 8)
+
+    def predicted() -> Iterator[Tensor]:
+        yield frames[0]
+        raise ZeroDivisionError
+
+    pages = side_by_side_pages(frames, frames, predicted())
+    assert len([next(pages) for _ in range(3)]) == 3
+    with pytest.raises(ZeroDivisionError):
+        next(pages)

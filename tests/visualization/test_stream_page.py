@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from framepred.visualization.side_by_side import AHEAD, PREDICTED, SEEN
-from framepred.visualization.stream_page import WIDEST, StreamPage
+from framepred.visualization.pictures import EMPTY, OBSERVED, PREDICTED
+from framepred.visualization.stream_page import MAX_SIDE, StreamPage
 
 RED, GREEN = torch.tensor([250, 0, 0]), torch.tensor([0, 250, 0])
 
@@ -25,12 +25,12 @@ def test_seen_is_left_and_predicted_right_and_both_are_enlarged() -> None:
 
 def test_what_nobody_predicted_stays_empty() -> None:
     page = StreamPage(32, 40, lead=1).drawn(plain(RED), None, None, 0.0)
-    assert has(page[..., page.shape[2] // 2 :], AHEAD).sum() >= 8 * 32 * 8 * 40
+    assert has(page[..., page.shape[2] // 2 :], EMPTY).sum() >= 8 * 32 * 8 * 40
 
 
 def test_a_smaller_prediction_is_as_large_as_what_was_seen() -> None:
     page = StreamPage(720, 1280, lead=1).drawn(plain(RED, 720, 1280), plain(GREEN, 18, 32), 0.0, 0.0)
-    assert has(page, RED).sum() == has(page, GREEN).sum() == WIDEST * WIDEST * 720 // 1280
+    assert has(page, RED).sum() == has(page, GREEN).sum() == MAX_SIDE * MAX_SIDE * 720 // 1280
 
 
 def test_past_the_alarm_the_frame_seen_has_another_border() -> None:
@@ -38,7 +38,7 @@ def test_past_the_alarm_the_frame_seen_has_another_border() -> None:
     for surprise in (4.0, 4.1, None):
         page = StreamPage(32, 40, lead=1, alarm=4.0).drawn(plain(RED), plain(GREEN), surprise, 0.0)
         left = page[:, : page.shape[1] // 2, : page.shape[2] // 2]
-        borders.append((bool(has(left, SEEN)[:, 20].any()), bool(has(left, PREDICTED)[:, 20].any())))
+        borders.append((bool(has(left, OBSERVED)[:, 20].any()), bool(has(left, PREDICTED)[:, 20].any())))
     assert borders == [(True, False), (False, True), (True, False)]
 
 
@@ -49,7 +49,7 @@ def test_pages_have_one_size_whatever_comes(shape: tuple[int, int, int], dtype: 
     first = page.drawn(torch.zeros(shape, dtype=dtype), torch.zeros(shape), 1e9, 0.0)
     then = page.drawn(torch.zeros(3, 64, 64, dtype=dtype), torch.zeros(3, 4, 4), None, 1e6)
     assert first.shape == then.shape
-    assert max(first.shape) < 2 * WIDEST + 800
+    assert max(first.shape) < 2 * MAX_SIDE + 800
 
 
 def test_pixels_stay_pixels_but_what_was_scaled_for_the_network_is_smooth() -> None:

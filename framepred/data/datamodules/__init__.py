@@ -1,1 +1,1 @@
-"""LightningDataModules, one a file: which clips train, validate and test."""
+"""Lightning data modules, one per file."""

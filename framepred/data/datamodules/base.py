@@ -1,6 +1,7 @@
-"""What data modules share: loaders of three splits, training clips by position, nothing padded."""
+"""The base class of the data modules: loaders of three splits, training clips by position, no padding."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch.utils.data import Dataset
 
 from framepred.data.digits import Split
 from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, DataError
 
 SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "fit": ("train", "val"),
@@ -20,17 +21,19 @@ SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
 
 
 class ClipData(LightningDataModule, ABC):
-    """Loads ``ClipBatch``es of three splits.
+    """Loads three splits as ``ClipBatch``es.
 
-    Training goes on where it was killed with the clips it would have seen: the k-th batch of a run is the same
-    with and without interruption. With several processes leave the sharing of clips to this class:
-    ``use_distributed_sampler: false``.
+    The training clips form one endless stream. ``w`` processes train ``w · batch_size`` different clips a step, in
+    the order of the stream; see ``EpochBatches``. Checkpoints keep the number of clips trained, so a resumed run
+    continues at the next clip, also with another number of processes or another batch size. Validation and test
+    clips are shared out without repeats; see ``OrderedBatches``. Set ``use_distributed_sampler: false`` in the
+    trainer, because this class shares the clips out.
 
     Args:
-        context: frames that are seen.
-        horizon: frames to be predicted.
-        batch_size: clips a batch and process.
-        num_workers: processes that read ahead; 0 reads in this one.
+        context: number of observed frames.
+        horizon: number of frames to predict.
+        batch_size: clips per batch and process.
+        num_workers: processes that read ahead; 0 reads in this process.
 
     Raises:
         ConfigError: if an argument is outside its domain.
@@ -44,48 +47,68 @@ class ClipData(LightningDataModule, ABC):
         self.horizon = horizon
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self._resumed_clips = self._resumed_batches = 0
 
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[Tensor]:
-        """The clips of a split, by number; training's never end."""
+        """Return the clips of a split by index; the training stream has no end."""
 
     @abstractmethod
     def count(self, split: Split) -> int:
-        """Clips of a split; of training, those of an epoch."""
+        """Return the number of clips of a split; of training, those of one epoch."""
 
     def train_dataloader(self) -> ClipLoader:
-        """Batches of training clips, from where training stands."""
-        rank, world = self._place()
-        clips = self.dataset("train")
+        """Return the batches of training clips, from the current training position on."""
+        rank, world = self._rank_and_world()
         batches = EpochBatches(
-            self.count("train"), self.batch_size, rank=rank, world=world, position=self._batches_trained
+            self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
-        return ClipLoader(clips, batches, self.context, self.num_workers)
+        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers)
 
-    def val_dataloader(self) -> ClipLoader:
-        """The validation clips in order."""
-        return self._in_order("val")
+    def val_dataloader(self) -> ClipLoader | list[ClipLoader]:
+        """Return the validation clips in order; an empty list, which skips validation, where there are none."""
+        return self._in_order("val") if self.count("val") else []
 
     def test_dataloader(self) -> ClipLoader:
-        """The test clips in order."""
+        """Return the test clips in order."""
         return self._in_order("test")
 
     def predict_dataloader(self) -> ClipLoader:
-        """The test clips in order."""
+        """Return the test clips in order."""
         return self._in_order("test")
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of clips trained by all processes, and of batches trained by each."""
+        return {"clips": self._clips_trained(), "batches": self._batches_trained()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the training stream after the clips of a checkpoint.
+
+        Raises:
+            DataError: if the state does not come from ``state_dict``.
+        """
+        clips, batches = state_dict.get("clips"), state_dict.get("batches")
+        if not (isinstance(clips, int) and isinstance(batches, int) and min(clips, batches) >= 0):
+            raise DataError(f"The checkpoint counts {clips} clips and {batches} batches; resume from another one.")
+        self._resumed_clips, self._resumed_batches = clips, batches
+
     def _in_order(self, split: Split) -> ClipLoader:
-        rank, world = self._place()
+        rank, world = self._rank_and_world()
         clips = self.dataset(split)
         batches = OrderedBatches(self.count(split), self.batch_size, rank=rank, world=world)
         return ClipLoader(clips, batches, self.context, self.num_workers)
 
-    def _place(self) -> tuple[int, int]:
-        """Which process this is, of how many; alone without a trainer."""
+    def _rank_and_world(self) -> tuple[int, int]:
+        """Return the index of this process and the number of processes; without a trainer there is one."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
+    def _clips_trained(self) -> int:
+        """Return the number of clips trained since the first start, by all processes."""
+        _, world = self._rank_and_world()
+        return self._resumed_clips + (self._batches_trained() - self._resumed_batches) * self.batch_size * world
+
     def _batches_trained(self) -> int:
-        """Batches trained on since the very start: Lightning restores this count, also within an epoch."""
+        """Return the batches trained since the first start; Lightning restores this count, also within an epoch."""
         if self.trainer is None:
             return 0
         processed: int = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]

@@ -1,28 +1,31 @@
-"""Moving MNIST for training: endless training clips, fixed validation and test clips."""
+"""Lightning data module of Moving MNIST: an endless stream of training clips, fixed validation and test clips."""
 
+from framepred.data.clip_dataset import check_counts
 from framepred.data.datamodules.base import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.moving_mnist import MovingMNIST
+from framepred.errors import ConfigError, DataError
 
 
 class MovingMNISTData(ClipData):
     """Loads Moving MNIST as uint8 ``ClipBatch``es.
 
     Args:
-        context: frames that are seen.
-        horizon: frames to be predicted.
-        batch_size: clips a batch and process.
-        clips_per_epoch: training clips in an epoch; no clip ever comes twice.
-        val_clips: validation clips.
+        context: number of observed frames.
+        horizon: number of frames to predict.
+        batch_size: clips per batch and process.
+        clips_per_epoch: training clips per epoch; no clip is repeated in later epochs.
+        val_clips: validation clips; 0 trains without validation.
         test_clips: test clips.
-        seed: which stream of clips.
+        seed: seed of the streams of clips.
         frame_size: height and width in pixels, each at least 28.
-        digits_per_clip: how many digits fly.
+        digits_per_clip: number of digits in each clip.
         speed: fraction of the free canvas per frame.
         digits: ``mnist``, ``fashion-mnist``, or ``mnist-5k`` for the embedded digits alone.
-        root: the folder of the digits; else ``$FRAMEPRED_DATA``, the cache and the embedded digits are tried.
-        download: whether missing digits may be fetched.
-        num_workers: processes that render ahead; 0 is best where training is slower than thousands of clips a second.
+        root: folder of the digit files; else ``$FRAMEPRED_DATA``, the cache and the embedded digits are tried.
+        download: whether to download missing digits.
+        num_workers: processes that render ahead; 0, the fastest choice unless a training step takes less time than
+            rendering its batch (thousands of clips per second), renders in this process.
 
     Raises:
         ConfigError: if an argument is outside its domain.
@@ -46,6 +49,9 @@ class MovingMNISTData(ClipData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(context, horizon, batch_size, num_workers)
+        if val_clips < 0:
+            raise ConfigError(f"val_clips must be 0 or more, not {val_clips}.")
+        check_counts(clips_per_epoch=clips_per_epoch, test_clips=test_clips)
         self.clips: dict[Split, int] = {"train": clips_per_epoch, "val": val_clips, "test": test_clips}
         self.seed = seed
         self.frame_size = frame_size
@@ -57,18 +63,23 @@ class MovingMNISTData(ClipData):
         self._datasets: dict[Split, MovingMNIST] = {}
 
     def prepare_data(self) -> None:
-        """Fetch missing digits where that is allowed: once a machine."""
+        """Download missing digits where that is allowed, once per machine."""
         if self.download:
-            for split in SPLITS_OF_STAGE[None]:
-                self.dataset(split)
+            self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Find the digits, so that what is missing is said before training begins."""
-        for split in SPLITS_OF_STAGE[stage]:
+        """Find the digits, so that an error about missing ones appears before training begins."""
+        for split in self._used(stage):
             self.dataset(split)
 
     def dataset(self, split: Split) -> MovingMNIST:
-        """The clips of a split; made at the first call."""
+        """Return the clips of a split, created at the first call; the training stream has no end.
+
+        Raises:
+            DataError: if the split has no clips, or digits are missing or damaged.
+        """
+        if not self.count(split):
+            raise DataError(f"There are no {split} clips; set {split}_clips above 0.")
         if split not in self._datasets:
             self._datasets[split] = MovingMNIST(
                 split,
@@ -84,13 +95,16 @@ class MovingMNISTData(ClipData):
             )
         return self._datasets[split]
 
+    def count(self, split: Split) -> int:
+        """Return the number of clips of a split; of training, those of one epoch."""
+        return self.clips[split]
+
     def describe(self) -> str:
-        """One line on which digits are used for what."""
-        banks = {split: self.dataset(split).bank for split in SPLITS_OF_STAGE[None]}
+        """Return one line on the digits of each split."""
+        banks = {split: self.dataset(split).bank for split in self._used(None)}
         parts = [f"{split} {len(bank):,} digits of {bank.source}" for split, bank in banks.items()]
         note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
         return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
 
-    def count(self, split: Split) -> int:
-        """Clips of a split; of training, those of an epoch."""
-        return self.clips[split]
+    def _used(self, stage: str | None) -> list[Split]:
+        return [split for split in SPLITS_OF_STAGE[stage] if self.count(split)]

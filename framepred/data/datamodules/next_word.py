@@ -1,4 +1,4 @@
-"""Sentences as clips: every word a frame of one place, its channels the words that there are."""
+"""Lightning data module of a text: each word is a frame of one pixel, with one channel per word of the vocabulary."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,34 +8,36 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
 
 from framepred.clips import WHITE
+from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.errors import DataError
 
 TEXT = Path(__file__).with_name("next_word.txt")
+"""The text of the package, written by ``datasets/next_word/write.py``."""
+
 SHARES: dict[Split, tuple[float, float]] = {"train": (0.0, 0.8), "val": (0.8, 0.9), "test": (0.9, 1.0)}
-"""Which lines of a text belong to which split, in shares of the whole."""
+"""The lines of the text that belong to each split, as a range of shares of all lines."""
 
 Words = UInt8[Tensor, "t v 1 1"]
 
 
 class NextWordData(ClipData):
-    """Loads stretches of a text as uint8 ``ClipBatch``es, 255 in the channel of each word.
+    """Loads stretches of a text as uint8 ``ClipBatch``es: 255 in the channel of each word, 0 in the others.
 
-    The words of the whole text, sorted, are the vocabulary. Of the text's lines, one sentence each, the first eight
-    tenths train, one validates, the last tests.
+    The vocabulary is the sorted set of words of the whole text. Each line of the text is a sentence. The first eight
+    tenths of the lines train, the next tenth validates, the last tests.
 
     Args:
-        context: words that are seen.
-        horizon: words to be predicted.
-        batch_size: clips a batch and process.
-        clips_per_epoch: training clips in an epoch.
-        seed: which stretches training sees, and in which order.
-        text: a text file, words and marks parted by blanks; None is the text that ships with framepred.
-        num_workers: processes that read ahead; 0 reads in this one.
+        context: number of observed words.
+        horizon: number of words to predict.
+        batch_size: clips per batch and process.
+        clips_per_epoch: training clips per epoch.
+        seed: seed of the training clips.
+        text: a text file with words and punctuation marks separated by spaces; None for the text of the package.
+        num_workers: processes that read ahead; 0 reads in this process.
 
     Raises:
         ConfigError: if a size is outside its domain.
@@ -53,6 +55,7 @@ class NextWordData(ClipData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(context, horizon, batch_size, num_workers)
+        check_counts(clips_per_epoch=clips_per_epoch)
         self.clips_per_epoch = clips_per_epoch
         self.seed = seed
         self.file = TEXT if text is None else Path(text)
@@ -62,50 +65,58 @@ class NextWordData(ClipData):
             if len(self.words(split)) <= context + horizon:
                 raise DataError(
                     f"The {split} split of {self.file} has {len(self.words(split))} words, too few for clips of "
-                    f"{context} + {horizon}; give a longer text, or lower context."
+                    f"{context} + {horizon}; use a longer text, or lower context or horizon."
                 )
 
     def words(self, split: Split) -> Words:
-        """A split of the text from its first word to its last, ``(t, v, 1, 1)``."""
+        """Return all words of a split in order, ``(t, v, 1, 1)``, with ``v`` words in the vocabulary."""
         begin, end = (round(share * len(self.sentences)) for share in SHARES[split])
-        number = {word: place for place, word in enumerate(self.vocabulary)}
-        numbers = torch.tensor([number[word] for sentence in self.sentences[begin:end] for word in sentence])
-        frames = functional.one_hot(numbers, len(self.vocabulary)) * WHITE[torch.uint8]
+        index = {word: number for number, word in enumerate(self.vocabulary)}
+        indices = torch.tensor([index[word] for sentence in self.sentences[begin:end] for word in sentence])
+        frames = functional.one_hot(indices, len(self.vocabulary)) * WHITE[torch.uint8]
         return frames.to(torch.uint8)[:, :, None, None]
 
-    def dataset(self, split: Split) -> Dataset[Tensor]:
-        """The clips of a split; training's begin anywhere, the others follow one another."""
+    def dataset(self, split: Split) -> ClipDataset:
+        """Return the clips of a split: of training random stretches without end, of the others consecutive ones."""
         length, words = self.context + self.horizon, self.words(split)
-        return _Anywhere(words, length, self.seed) if split == "train" else _InARow(words, length)
+        if split == "train":
+            return _RandomStretches(words, length, self.seed, self.clips_per_epoch)
+        return _ConsecutiveStretches(words, length)
 
     def count(self, split: Split) -> int:
-        """Clips of a split; of training, those of an epoch."""
+        """Return the number of clips of a split; of training, those of one epoch."""
         return self.clips_per_epoch if split == "train" else len(self.words(split)) // (self.context + self.horizon)
 
     def describe(self) -> str:
-        """What is trained on, in one line."""
-        return f"{self.file.name}: {len(self.sentences):,} sentences of {len(self.vocabulary)} words."
+        """Return one line on the text."""
+        return f"{self.file.name}: {len(self.sentences):,} sentences of {len(self.vocabulary)} different words."
 
 
-class _InARow(Dataset[Tensor]):
-    """Stretches of a text, one after the other."""
+class _ConsecutiveStretches(ClipDataset):
+    """Stretches of a text that follow one another."""
 
     def __init__(self, words: Words, length: int) -> None:
         self.words, self.length = words, length
 
-    def __getitems__(self, indices: Sequence[int]) -> Tensor:
-        return torch.stack([self.words[first : first + self.length] for first in map(self._first, indices)])
+    def __len__(self) -> int:
+        return len(self.words) // self.length
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
+        return [self.words[first : first + self.length] for first in map(self._first, indices)]
 
     def _first(self, index: int) -> int:
         return index * self.length
 
 
-class _Anywhere(_InARow):
-    """Stretches that begin at any word, by (seed, index) alone, without end."""
+class _RandomStretches(_ConsecutiveStretches):
+    """An endless stream of stretches; the first word of each is a function of (seed, index) alone."""
 
-    def __init__(self, words: Words, length: int, seed: int) -> None:
+    def __init__(self, words: Words, length: int, seed: int, clips: int) -> None:
         super().__init__(words, length)
-        self.seed = seed
+        self.seed, self.clips = seed, clips
+
+    def __len__(self) -> int:
+        return self.clips
 
     def _first(self, index: int) -> int:
         return int(np.random.default_rng([self.seed, index]).integers(len(self.words) - self.length + 1))
@@ -115,5 +126,5 @@ def _sentences(file: Path) -> list[list[str]]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The text {file} cannot be read ({error}); give a file of words in UTF-8.") from error
+        raise DataError(f"The text {file} cannot be read ({error}); give a text file in UTF-8.") from error
     return [line.split() for line in lines if line.strip()]

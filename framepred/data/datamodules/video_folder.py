@@ -1,4 +1,4 @@
-"""A folder of videos for training: split by file, shuffled, and told about before training begins."""
+"""Lightning data module of a folder of videos: files divided among the splits, training clips shuffled."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -6,45 +6,46 @@ from functools import cached_property
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
+from framepred.data.clip_dataset import ShuffledClips, check_counts
 from framepred.data.datamodules.base import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.frame_format import Fit
-from framepred.data.splitting import FRACTION, Choice, split_files
-from framepred.data.video_folder import Shuffled, VideoFolder, check_counts, evenly_spread
-from framepred.errors import ConfigError
+from framepred.data.splitting import FRACTION, Choice, split_folder
+from framepred.data.video_folder import VideoFolder, evenly_spread
+from framepred.errors import ConfigError, DataError
 
 
 class VideoFolderData(ClipData):
-    """Loads the clips of a folder of videos, folders of pictures and arrays.
+    """Loads the clips of a folder of videos, picture sequences and arrays.
 
-    Files are split, never the windows of one file: by lists or patterns where they are given, the rest by the hash
-    of their names. An epoch brings all training clips once, in an order of its own.
+    Whole files are divided among the splits: first by lists or patterns, the others by the hash of their names. Where
+    there are fewer files than splits, each file is divided along time, with a gap of one clip. An epoch holds every
+    training clip once, in its own order.
 
     Args:
-        root: the folder, with whatever is below it.
-        context: frames that are seen.
-        horizon: frames to be predicted.
-        batch_size: clips a batch and process.
-        stride: frames from the beginning of a training clip to that of the next; validation and test clips lie end
-            to end.
-        every: take every so manieth frame.
+        root: the folder.
+        context: number of observed frames.
+        horizon: number of frames to predict.
+        batch_size: clips per batch and process.
+        stride: frames between the starts of consecutive training clips; validation and test clips lie end to end.
+        frame_step: keep one frame in ``frame_step``.
         size: height and width in pixels, with ``fit`` resize or crop.
-        fit: ``keep`` the size, which all files must have in common; ``resize`` to ``size``, whatever the aspect; or
-            ``crop`` the middle out.
-        channels: 1 for gray, 3 for RGB, or as many as the arrays have; None for what the files have.
-        layout: order of the axes of arrays, such as ``thwc``, where their shapes do not tell.
+        fit: ``keep`` the frame size, which all files must share; ``resize`` to ``size``, ignoring the aspect ratio;
+            or ``crop`` the centre.
+        channels: 1 for gray, 3 for RGB, or the number of channels of the arrays; None for those of the files.
+        layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
         train: the training files: a pattern such as ``train/*``, a list of patterns, or a list file (.txt, one name
-            a line); None takes what val and test leave.
-        val: the validation files, likewise; None takes ``val_fraction`` of those that no pattern or list names.
+            per line); None for the files that val and test leave.
+        val: the validation files, likewise; None for ``val_fraction`` of the files that no pattern or list names.
         test: the test files, likewise.
-        val_fraction: share of the files.
-        test_fraction: share of the files.
-        clips_per_epoch: training clips in an epoch; None for all.
-        val_clips: validation clips at most, evenly spread.
-        test_clips: test clips at most, evenly spread.
-        seed: which order the training clips come in.
-        skip_broken: leave out files that cannot be used, and say which, instead of stopping.
-        num_workers: processes that decode ahead; 0 decodes in this one.
+        val_fraction: share of the files; 0 trains without validation.
+        test_fraction: share of the files; 0 for no test files.
+        clips_per_epoch: training clips per epoch; None for all.
+        val_clips: maximum number of validation clips, evenly spread; 0 trains without validation.
+        test_clips: maximum number of test clips, evenly spread.
+        seed: seed of the order of the training clips.
+        skip_broken: leave out unusable files, and name them, instead of stopping.
+        num_workers: processes that decode ahead; 0 decodes in this process.
 
     Raises:
         ConfigError: if an argument is outside its domain.
@@ -57,7 +58,7 @@ class VideoFolderData(ClipData):
         horizon: int = 10,
         batch_size: int = 16,
         stride: int = 1,
-        every: int = 1,
+        frame_step: int = 1,
         size: tuple[int, int] | None = None,
         fit: Fit = "keep",
         channels: int | None = None,
@@ -77,10 +78,12 @@ class VideoFolderData(ClipData):
         super().__init__(context, horizon, batch_size, num_workers)
         if seed < 0:
             raise ConfigError(f"seed must be 0 or more, not {seed}.")
-        check_counts(clips_per_epoch=clips_per_epoch, val_clips=val_clips, test_clips=test_clips, stride=stride)
+        if val_clips < 0:
+            raise ConfigError(f"val_clips must be 0 or more, not {val_clips}.")
+        check_counts(clips_per_epoch=clips_per_epoch, test_clips=test_clips, stride=stride)
         self.root = root
         self.stride = stride
-        self.every = every
+        self.frame_step = frame_step
         self.size = size
         self.fit = fit
         self.channels = channels
@@ -93,22 +96,22 @@ class VideoFolderData(ClipData):
         self.skip_broken = skip_broken
 
     def prepare_data(self) -> None:
-        """Look into the files: once a machine, as what was found is kept in the user's cache."""
+        """Read the properties of all files, once per machine; they are kept in the user's cache."""
         self.part("train")
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
-        """Find the files, so that what is wrong with them is said before training begins."""
+        """Find the files, so that errors in them appear before training begins."""
         self.part("train")
 
     @cached_property
     def whole(self) -> VideoFolder:
         """The clips of all files, end to end."""
         if self.root is None:
-            raise ConfigError("Name the folder that holds the videos with --data.init_args.root FOLDER.")
+            raise ConfigError("root is not set; set it to the folder that holds the videos.")
         return VideoFolder(
             self.root,
             self.context + self.horizon,
-            every=self.every,
+            frame_step=self.frame_step,
             size=self.size,
             fit=self.fit,
             channels=self.channels,
@@ -117,49 +120,74 @@ class VideoFolderData(ClipData):
         )
 
     def part(self, split: Split) -> VideoFolder:
-        """All clips of the files of a split."""
+        """Return all clips of a split; it may have none."""
         return self._parts[split]
 
     def dataset(self, split: Split) -> Dataset[Tensor]:
-        """The clips of a split, by number; training's never end."""
+        """Return the clips of a split by index; the training stream has no end.
+
+        Raises:
+            DataError: if the split has no clips.
+        """
+        if not self.count(split):
+            raise DataError(
+                f"There are no {split} clips in {self.root}; set {split} or {split}_fraction to some files."
+            )
         part = self.part(split)
         if split == "train":
-            return Shuffled(part, self.seed)
+            return ShuffledClips(part, self.seed)
         return Subset(part, evenly_spread(len(part), self.clips[split]))
 
     def count(self, split: Split) -> int:
-        """Clips of a split; of training, those of an epoch."""
+        """Return the number of clips of a split; of training, those of one epoch."""
         clips = len(self.part(split))
         return self.clips_per_epoch or clips if split == "train" else min(clips, self.clips[split])
 
     def describe(self) -> str:
-        """How many files and clips train, validate and test, and what is left out and why, in a line each."""
+        """Return lines on the files and clips of each split, and on what is left out and why."""
         parts = {split: self.part(split) for split in SPLITS_OF_STAGE[None]}
-        files = sum(len(part.sources) for part in parts.values())
-        counts = [f"{split} {len(part.sources):,} files, {self._clips_said(split)}" for split, part in parts.items()]
-        lines = [f"{files:,} files in {self.root}: {'; '.join(counts)}", *_left_out(self.whole, [*parts.values()])]
-        return "\n         ".join(lines + _copied(parts))
+        files = {source.name for part in parts.values() for source in part.sources}
+        counts = [f"{split} {len(part.sources):,} files, {self._clip_counts(split)}" for split, part in parts.items()]
+        lines = [
+            f"{len(files):,} files in {self.root}: {'; '.join(counts)}",
+            *_divided_files(parts),
+            *_left_out(self.whole, [*parts.values()], len(files)),
+            *_copies(parts),
+        ]
+        return "\n         ".join(lines)
 
-    def _clips_said(self, split: Split) -> str:
+    def _clip_counts(self, split: Split) -> str:
         clips, used = len(self.part(split)), self.count(split)
         return f"{clips:,} clips" if used == clips else f"{used:,} of {clips:,} clips"
 
     @cached_property
     def _parts(self) -> dict[Split, VideoFolder]:
-        names = split_files(
-            [source.name for source in self.whole.sources], self.whole.root, self.wanted, self.fractions
-        )
-        strides: dict[Split, int | None] = {"train": self.stride, "val": None, "test": None}
-        return {split: self.whole.only(names[split], strides[split]) for split in names}
+        return split_folder(self.whole, self.wanted, self.fractions, self.stride)
 
 
-def _left_out(whole: VideoFolder, parts: Sequence[VideoFolder]) -> list[str]:
-    """A line for each reason why something is left out."""
+def _divided_files(parts: Mapping[Split, VideoFolder]) -> list[str]:
+    """Return a line for each file that is divided among splits."""
+    divided: dict[str, list[str]] = {}
+    for split, part in parts.items():
+        for section in part.sections:
+            if section.clips != range(section.source.clips):
+                divided.setdefault(section.source.name, []).append(f"{split} clips {_range(section.clips)}")
+            elif section.frames != range(section.source.frames):
+                divided.setdefault(section.source.name, []).append(f"{split} frames {_range(section.frames)}")
+    return [f"divided  {name}, as files are few: {', '.join(ranges)}" for name, ranges in divided.items()]
+
+
+def _range(indices: range) -> str:
+    return f"{indices.start:,} to {indices.stop - 1:,}"
+
+
+def _left_out(whole: VideoFolder, parts: Sequence[VideoFolder], files: int) -> list[str]:
+    """Return a line for each reason why something is left out."""
     lines = []
-    unused, frames = (sum(getattr(part, kind) for part in parts) for kind in ("unused_frames", "frames"))
+    unused, frames = sum(part.unused_frames for part in parts), sum(part.frames for part in parts)
     if unused:
         lines.append(f"left out {unused:,} of {frames:,} frames, at ends of files: they fill no clip of {whole.span}")
-    unnamed = len(whole.sources) - sum(len(part.sources) for part in parts)
+    unnamed = len(whole.sources) - files
     if unnamed:
         lines.append(f"left out {unnamed:,} files that no list or pattern names")
     if whole.left_out:
@@ -167,8 +195,11 @@ def _left_out(whole: VideoFolder, parts: Sequence[VideoFolder]) -> list[str]:
     return lines + [f"  {sentence}" for sentence in whole.left_out]
 
 
-def _copied(parts: Mapping[Split, VideoFolder]) -> list[str]:
-    """A line on files that are scored and were trained on under another name."""
-    trained = {source.content for source in parts["train"].sources}
-    copies = sum(source.content in trained for split in ("val", "test") for source in parts[split].sources)
-    return [f"beware   {copies:,} files of val and test are copies of training files: scores flatter"] if copies else []
+def _copies(parts: Mapping[Split, VideoFolder]) -> list[str]:
+    """Return a warning about validation and test files with the content of a training file of another name."""
+    trained = {source.content: source.name for source in parts["train"].sources}
+    scored = [source for split in ("val", "test") for source in parts[split].sources]
+    copies = sum(trained.get(source.content, source.name) != source.name for source in scored)
+    if not copies:
+        return []
+    return [f"warning  {copies:,} files of val and test are copies of training files: their scores are too good"]

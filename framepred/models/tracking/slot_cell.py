@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from framepred.models.tracking.tracker import Tracks
-from framepred.warping import full, unmixed
+from framepred.warping import at_least_float32, no_autocast
 
 PACE = 4.0
 """Pixels a frame: the unit in which the network gives velocities."""
@@ -97,7 +97,7 @@ class SlotCell(nn.Module):
 
     def start(self, like: Float[Tensor, "n k *_"]) -> Flight:
         """At rest, with empty memories."""
-        still = full(like).new_zeros(*like.shape[:2], 2)
+        still = at_least_float32(like).new_zeros(*like.shape[:2], 2)
         empty = still.new_zeros(*still.shape, self.width)
         return Flight(still, still, still, empty, empty)
 
@@ -116,7 +116,7 @@ class SlotCell(nn.Module):
             flight: from the frame before.
             found: where they were found in this frame; None if it is only predicted.
         """
-        with unmixed(seen.device):  # in half precision places would be pixels off
+        with no_autocast(seen.device):  # in half precision places would be pixels off
             if found is None:
                 ahead = flight.place
                 off, score = torch.zeros_like(ahead), torch.zeros_like(ahead[..., :1])
@@ -128,7 +128,7 @@ class SlotCell(nn.Module):
             alike = (each.expand_as(off) for each in (score, room.size, self.axis))
             observed = torch.full_like(off, float(found is not None))
             told = torch.stack([flight.velocity / PACE, off / PACE, *alike, observed], dim=-1)
-            about = full(seen)[:, :, None].expand(-1, -1, 2, -1)
+            about = at_least_float32(seen)[:, :, None].expand(-1, -1, 2, -1)
             given = torch.cat([about, *self._in_waves(distances), told], dim=-1)
             memory = flight.hidden.flatten(0, 2), flight.cell.flatten(0, 2)
             hidden, cell = (part.view_as(flight.hidden) for part in self.lstm(given.flatten(0, 2), memory))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.warping import full, local_mean, shift
+from framepred.warping import at_least_float32, local_mean, shift
 
 BACKGROUND = 17
 """Side of the window, in pixels, whose mean is taken from a picture before it is looked for."""
@@ -56,8 +56,11 @@ def track(
         expected: ``(b, k, 2)``, how far right and down of there they should be, pixels.
         reach: farthest along an axis that a layer may be off the whole pixel next to where it is expected.
     """
-    seen, pictures = full(frame.detach()).mean(dim=1), full(layers.detach()).mean(dim=2, keepdim=True)
-    expected = full(expected.detach())
+    seen, pictures = (
+        at_least_float32(frame.detach()).mean(dim=1),
+        at_least_float32(layers.detach()).mean(dim=2, keepdim=True),
+    )
+    expected = at_least_float32(expected.detach())
     whole = expected.round()
     details = torch.cat([seen[:, None], shift(pictures, whole)[:, :, 0]], dim=1)
     details = details - local_mean(details, BACKGROUND)
@@ -75,7 +78,7 @@ def track(
         place, score = _peak(correlation[:, : 2 * reach + 1, : 2 * reach + 1], off)
         travel = here + place * (40 * (score - SURE)).sigmoid()[:, None]
         aligned = shift(layer, travel)
-        there = full(aligned.detach()).mean(dim=1)
+        there = at_least_float32(aligned.detach()).mean(dim=1)
         energy, wrong = local_mean(torch.stack([there, seen - there]).square(), PATCH)
         agreement = (wrong / (brightness + energy) * (-2 / TOLERANCE)).exp()
         unexplained = unexplained * (1 - agreement)
@@ -85,8 +88,8 @@ def track(
 
 def nowhere(layers: Float[Tensor, "b k c h w"]) -> Tracks:
     """Layers that nothing was looked for in: none has moved."""
-    still = full(layers).new_zeros(*layers.shape[:2], 2)
-    return Tracks(still, still[..., :1], layers, full(layers).new_zeros(layers[:, :, 0].shape))
+    still = at_least_float32(layers).new_zeros(*layers.shape[:2], 2)
+    return Tracks(still, still[..., :1], layers, at_least_float32(layers).new_zeros(layers[:, :, 0].shape))
 
 
 def _peak(scores: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:

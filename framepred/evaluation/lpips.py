@@ -1,0 +1,86 @@
+"""LPIPS (Zhang et al. 2018, arXiv:1801.03924) with AlexNet, through torchmetrics; needs AlexNet's ImageNet weights."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models import AlexNet_Weights
+
+from framepred.clips import Clip, PerFrame
+from framepred.errors import ClipError, WeightsError
+from framepred.evaluation.formulas import Truth
+from framepred.evaluation.protocols import Measure
+
+MIN_SIDE = 32  # pixels: AlexNet's three poolings leave nothing of smaller frames
+
+
+def alexnet_path() -> Path:
+    """Where torchvision keeps AlexNet's weights, whether or not they are there."""
+    return Path(torch.hub.get_dir(), "checkpoints", AlexNet_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[-1])
+
+
+class Lpips:
+    """LPIPS of each frame, ``(b, t)``; gray frames are repeated in three channels, predictions clipped to [0, 1].
+
+    Args:
+        path: the weights of torchvision's AlexNet (``alexnet-owt-7be5be79.pth``); None looks in torch's cache. Nothing
+            is downloaded. The linear layers on top come with torchmetrics.
+
+    Raises:
+        WeightsError: if the weights are missing or are not AlexNet's.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        from torchmetrics.functional.image.lpips import _NoTrainLpips
+
+        self.net = _NoTrainLpips(net="alex", pnet_rand=True)  # random features, replaced below: fetches nothing
+        features = self.net.net
+        loaded = _read_features(path or alexnet_path())
+        own = {name: name.split(".", 1)[1] for name in features.state_dict()}  # slice2.3.weight holds features.3.weight
+        try:
+            features.load_state_dict({name: loaded[f"features.{layer}"] for name, layer in own.items()})
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError(
+                f"{path or alexnet_path()} does not hold the weights of torchvision's AlexNet; download "
+                f"{AlexNet_Weights.IMAGENET1K_V1.url}."
+            ) from error
+
+    def __call__(self, pred: Clip, target: Truth) -> PerFrame:
+        """LPIPS of each frame.
+
+        Raises:
+            ClipError: if the shapes differ, frames are smaller than 32 pixels, or have neither 1 nor 3 channels.
+        """
+        if pred.shape != target.shape or pred.shape[2] not in (1, 3) or min(pred.shape[-2:]) < MIN_SIDE:
+            raise ClipError(
+                f"LPIPS compares clips (b, t, c, h, w) of one shape with 1 or 3 channels and at least {MIN_SIDE} × "
+                f"{MIN_SIDE} pixels, not {tuple(pred.shape)} and {tuple(target.shape)}."
+            )
+        values = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
+        return values.reshape(pred.shape[:2]).double()
+
+
+def lpips_measure(path: Path | None = None) -> Measure:
+    """The metric ``lpips``, to add to the measures of a protocol.
+
+    Raises:
+        WeightsError: if AlexNet's weights are missing.
+    """
+    return Measure(Lpips(path), higher_is_better=False)
+
+
+def _as_rgb(clip: Clip) -> Tensor:
+    return clip.float().clamp(0, 1).flatten(0, 1).expand(-1, 3, -1, -1)
+
+
+def _read_features(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(
+            f"LPIPS needs AlexNet's weights, and {path} does not exist; download {AlexNet_Weights.IMAGENET1K_V1.url} "
+            "to that place, or give the path of a copy."
+        )
+    try:
+        loaded: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(loaded)
+    except Exception as error:  # torch.load raises errors of many types on a damaged file
+        raise WeightsError(f"{path} cannot be read as PyTorch weights; download it again.") from error

@@ -1,0 +1,165 @@
+"""Scores one predictor while clips pass: metrics, per-clip errors, statistics of pixels, a map of the error."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from framepred.clips import Clip, Future, RawClip, to_unit
+from framepred.errors import DataError, WeightsError
+from framepred.evaluation.collapse import PixelStatistics
+from framepred.evaluation.metrics import ClipMetric, Score
+from framepred.evaluation.protocols import Measures
+from framepred.forecaster import Predictor
+
+MAP_SIDE = 96  # pixels: longer sides of an error map are averaged over blocks
+LOWEST, HIGHEST = -1.0, 2.0  # saved predictions beyond are on another scale than [0, 1]
+
+
+@runtime_checkable
+class ClipSource(Protocol):
+    """Clips by number, such as a data set that returns batches."""
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """The clips of these numbers: a tensor ``(b, t, c, h, w)`` or a list of ``(t, c, h, w)``."""
+
+
+class SavedPredictions:
+    """Predictions that another program made, scored like a network's.
+
+    Args:
+        clips: the predicted frames of each clip, in the order of the true clips.
+    """
+
+    def __init__(self, clips: ClipSource) -> None:
+        self.clips = clips
+
+    def read(self, numbers: Sequence[int]) -> Future:
+        """The predictions of these clips as floats.
+
+        Raises:
+            DataError: if there are fewer predictions than clips, or floats are not on the scale [0, 1].
+        """
+        if numbers and max(numbers) >= len(self.clips):
+            raise DataError(
+                f"There are predictions for {len(self.clips)} clips but truth for at least {max(numbers) + 1}; save "
+                "both from the same clips."
+            )
+        found = self.clips.__getitems__(numbers)
+        frames = to_unit(found if isinstance(found, Tensor) else torch.stack(list(found)))
+        low, high = (edge.item() for edge in frames.aminmax())
+        if low < LOWEST or high > HIGHEST:
+            raise DataError(
+                f"The predictions hold pixels from {low:.4g} to {high:.4g} but white must be 1; divide them by their "
+                "white level, or save them as uint8."
+            )
+        return frames
+
+
+AnyPredictor: TypeAlias = Predictor | SavedPredictions
+
+
+class Scorer:
+    """One predictor with its running metrics.
+
+    Args:
+        title: what errors call the predictor.
+        predictor: a callable ``(context, horizon) -> frames``, or saved predictions.
+        measures: the metrics by name.
+        device: where to predict and score.
+    """
+
+    def __init__(self, title: str, predictor: AnyPredictor, measures: Measures, device: torch.device) -> None:
+        self.title, self.measures, self.device = title, measures, device
+        self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
+        self.metrics = {
+            # Sums are added up by ``gather``: a callback may evaluate in one process of many.
+            name: ClipMetric(measure.formula, sync_on_compute=False).to(device)
+            for name, measure in measures.items()
+        }
+        self.statistics = PixelStatistics()
+        self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
+        self.error_sum: Float[Tensor, "t h w"] | None = None
+
+    def add(self, context: Clip, target: Future, numbers: Sequence[int]) -> None:
+        """Predict the clips of these numbers, ``(b, t, c, h, w)``, and score them.
+
+        Raises:
+            WeightsError: if a prediction is not finite.
+            ClipError: if predictions have another shape than the target.
+        """
+        pred = self.predict(context, target.shape[1], numbers)
+        self._check_finite(pred, numbers)
+        for name, metric in self.metrics.items():
+            metric.update(pred, target, numbers)
+            self.per_clip[name].update(zip(numbers, metric.latest.float().tolist(), strict=True))
+        self.statistics.add(pred, target)
+        error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
+        self.error_sum = error if self.error_sum is None else self.error_sum + error
+
+    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Future:
+        """The predictions of these clips, ``(b, horizon, c, h, w)``."""
+        if isinstance(self.predictor, SavedPredictions):
+            return self.predictor.read(numbers).to(self.device, torch.float32)
+        return self.predictor(context, horizon)
+
+    def gather(self) -> None:
+        """Add up what all processes scored; every process must call this."""
+        states: list[Any] = [None] * torch.distributed.get_world_size()
+        sums = {name: dict(metric.metric_state, per_frame=metric.per_frame) for name, metric in self.metrics.items()}
+        torch.distributed.all_gather_object(states, (sums, self.per_clip, self.statistics, self.error_sum))
+        busy = [state for state in states if state[3] is not None]  # the others got no clip
+        for name, metric in self.metrics.items():
+            for key in metric.metric_state:
+                setattr(metric, key, sum(sums[name][key].to(self.device) for sums, *_ in busy))
+            metric.per_frame = busy[0][0][name]["per_frame"]
+            self.per_clip[name] = {number: value for state in busy for number, value in state[1][name].items()}
+        self.statistics = PixelStatistics()
+        for state in busy:
+            self.statistics.merge(state[2])
+        self.error_sum = torch.stack([state[3].to(self.device) for state in busy]).sum(dim=0)
+
+    def scores(self) -> dict[str, Score]:
+        """Every metric over all clips."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a process that scored no clip has the sums of the others
+            return {name: metric.compute() for name, metric in self.metrics.items()}
+
+    def clip_values(self) -> dict[str, tuple[float, ...]]:
+        """Every metric of each clip, in the order of the clips, rounded to float32."""
+        return {name: tuple(values[number] for number in sorted(values)) for name, values in self.per_clip.items()}
+
+    def error_map(self) -> Float[Tensor, "t h w"]:
+        """Squared error of a pixel, averaged over clips and channels."""
+        assert self.error_sum is not None
+        clips = len(next(iter(self.per_clip.values())))
+        return (self.error_sum / clips).float().cpu()
+
+    def _check_finite(self, pred: Clip, numbers: Sequence[int]) -> None:
+        finite = pred.isfinite().flatten(1).all(dim=1)  # (b,)
+        if not finite.all():
+            raise WeightsError(
+                f"{self.title} predicted NaN or infinite pixels for clip {numbers[int(finite.int().argmin())]} "
+                "(the first is 0); the weights are damaged or their training diverged: use an earlier checkpoint."
+            )
+
+
+def _blocks(error: Float[Tensor, "b t h w"]) -> Float[Tensor, "b t _h _w"]:
+    """The map with its longer side at most ``MAP_SIDE``, by means over blocks."""
+    height, width = error.shape[-2:]
+    ratio = min(1.0, MAP_SIDE / max(height, width))
+    if ratio == 1:
+        return error
+    return functional.adaptive_avg_pool2d(error, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+
+
+def read_batch(part: RawClip, device: torch.device) -> Clip:
+    """Frames of the data as float32 in [0, 1] on the device."""
+    return to_unit(part.to(device)).float()

@@ -1,0 +1,84 @@
+"""Checkpoints of a run: ``best.ckpt`` by validation, ``last.ckpt`` at every validation, at the end and on a stop."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from typing_extensions import override
+
+from framepred.models.checkpoints import read_checkpoint, write_checkpoint
+from framepred.training.stopping import TrainingStopped
+from framepred.training.task import MONITOR
+
+CHECKPOINTS, BEST, LAST = "checkpoints", "best", "last"
+
+
+def best_path(folder: Path) -> Path:
+    """Return the path of a run's best checkpoint by validation."""
+    return folder / CHECKPOINTS / f"{BEST}.ckpt"
+
+
+def last_path(folder: Path) -> Path:
+    """Return the path of a run's last checkpoint."""
+    return folder / CHECKPOINTS / f"{LAST}.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints atomically with a content hash, and checks the hash when it reads them."""
+
+    @override
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        write_checkpoint(checkpoint, Path(path))
+
+    @override
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
+
+class LastCheckpoint(Checkpoint):
+    """Saves ``last.ckpt`` after every validation, at the end of training, and when training is asked to stop.
+
+    ``ModelCheckpoint(save_last=True)`` would write it only when the best checkpoint improves. This callback comes after
+    the one of the best checkpoint, so that it saves its score.
+
+    Args:
+        folder: the run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = last_path(folder)
+        self._saved_step: int | None = None
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._save(trainer)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer)
+
+    @override
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save when training was stopped between two steps; after other errors the state may be incomplete."""
+        if isinstance(exception, TrainingStopped):
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        if trainer.fast_dev_run or trainer.global_step == self._saved_step:  # type: ignore[attr-defined]
+            return
+        trainer.save_checkpoint(self.path)
+        self._saved_step = trainer.global_step
+
+
+def best_checkpoint(folder: Path) -> ModelCheckpoint:
+    """Return the callback that saves ``best.ckpt`` when the validation score improves."""
+    return ModelCheckpoint(
+        folder / CHECKPOINTS,
+        filename=BEST,
+        monitor=MONITOR,
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )

@@ -1,0 +1,49 @@
+"""Config files by path or by name. Needs no torch, so that a wrong name is refused at once."""
+
+from pathlib import Path
+
+from framepred.errors import ConfigError
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def configs() -> dict[str, Path]:
+    """Return the configs that ship with framepred, by name."""
+    return _yaml_files(".")
+
+
+def recipes() -> dict[str, Path]:
+    """Return the recipes of the bundled weights, by name."""
+    return _yaml_files("recipes")
+
+
+def find_config(name: str | Path) -> Path:
+    """Return the config file of a path or of a shipped name.
+
+    Raises:
+        ConfigError: if there is neither.
+    """
+    return _find(name, "config", configs())
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Return the recipe file of a path or of the name of bundled weights.
+
+    Raises:
+        ConfigError: if there is neither.
+    """
+    return _find(name, "recipe", recipes())
+
+
+def _find(name: str | Path, kind: str, shipped: dict[str, Path]) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    if str(name) not in shipped:
+        raise ConfigError(f"There is no {kind} {name}: give a YAML file, or one of {', '.join(shipped)}.")
+    return shipped[str(name)]
+
+
+def _yaml_files(subfolder: str) -> dict[str, Path]:
+    """Return the YAML files in the wheel's folder of configs, or in that of a clone."""
+    root = next(folder for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if folder.is_dir())
+    return {path.stem: path for path in sorted((root / subfolder).glob("*.yaml"))}

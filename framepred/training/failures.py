@@ -1,0 +1,111 @@
+"""Errors of training as one sentence: what Lightning, PyTorch and the operating system raise, for users."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import torch
+import torch.distributed
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from framepred import errors
+from framepred.errors import ConfigError, DataError, FramepredError, MediaError
+
+CHECKING_LIBRARIES = ("lightning", "torch.optim", "torchmetrics", "jsonargparse")
+"""Libraries whose errors about arguments are shown to the user as they are."""
+# Lines of the parser's message that repeat what was given, or say that an option may be left out.
+REDUNDANT_LINES = ("Does not validate against", "Subtypes", "Errors", "Expected a <class 'NoneType'>", "Given value")
+MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+LOST_PROCESS = re.compile(r"connection closed by peer|connection reset by peer|timed out waiting", re.IGNORECASE)
+
+
+@contextmanager
+def one_sentence_errors() -> Iterator[None]:
+    """Turn errors that a user can correct into FramepredErrors; other exceptions pass unchanged.
+
+    Lightning exits the interpreter on Ctrl-C; here it becomes the ``KeyboardInterrupt`` again.
+    """
+    former = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, former)  # Lightning ignores the signal from then on
+        raise end.__context__ from None
+    except Exception as error:
+        explained = explain(error)
+        if explained is None or explained is error:
+            raise
+        raise explained from error
+
+
+def explain(error: Exception) -> FramepredError | None:
+    """Return the FramepredError that says what the user can correct; None for what is a bug."""
+    if isinstance(error, FramepredError):
+        return _without_worker_traceback(error)
+    if isinstance(error.__cause__, FramepredError):  # jsonargparse wraps the errors of constructors
+        return error.__cause__
+    text = " ".join(str(error).split())
+    if isinstance(error, (ArgumentError, MisconfigurationException)):
+        return ConfigError(_parser_sentence(str(error)))
+    if isinstance(error, ProcessRaisedException):
+        return _of_spawned_process(str(error))
+    if isinstance(error, OSError):
+        return MediaError(f"{error.filename or 'A file'} cannot be read or written ({error.strerror or text}).")
+    if MEMORY.search(text):
+        return ConfigError("The memory of the device is exhausted; lower batch_size, the frame size or the horizon.")
+    if text.startswith("DataLoader worker"):
+        return DataError(f"A process that reads clips ended ({text.split(' is killed')[0]}); lower num_workers.")
+    if LOST_PROCESS.search(text):
+        return ConfigError("Another process of this training ended, so this one cannot continue.")
+    if _raised_in(error.__traceback__).startswith(CHECKING_LIBRARIES):
+        return ConfigError(f"{type(error).__name__}: {text.rstrip('.')}; correct the arguments of the trainer.")
+    return None
+
+
+def reports_errors() -> bool:
+    """Return whether this process of a distributed training shows the error: the first one that asks does."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        try:
+            return bool(torch.distributed.distributed_c10d._get_default_store().add("framepred/errors", 1) == 1)
+        except RuntimeError:  # the main process, which holds the store, has ended with its own message
+            return False
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def _parser_sentence(message: str) -> str:
+    """Join the lines of a parser's message that say what was parsed and what is wrong with it."""
+    lines = [line.strip(" -").rstrip(".:") for line in message.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(REDUNDANT_LINES)]
+    return f"{': '.join(dict.fromkeys(kept))}."
+
+
+def _without_worker_traceback(error: FramepredError) -> FramepredError:
+    """Return an error of a DataLoader worker with its last line only; PyTorch adds the worker's traceback."""
+    text = str(error)
+    if not text.startswith("Caught "):
+        return error
+    return type(error)(text.strip().splitlines()[-1].partition(": ")[2])
+
+
+def _of_spawned_process(text: str) -> FramepredError | None:
+    """Return the FramepredError that ended a spawned process."""
+    kind, _, sentence = text.strip().splitlines()[-1].partition(": ")
+    module, _, name = kind.rpartition(".")
+    found = getattr(errors, name, None)
+    return found(sentence) if module == errors.__name__ and found else None
+
+
+def _raised_in(traceback: TracebackType | None) -> str:
+    """Return the name of the module whose statement raised an error."""
+    module = ""
+    while traceback is not None:
+        module = traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
+    return module

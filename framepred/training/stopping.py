@@ -1,0 +1,85 @@
+"""Stopping a training by a signal: between two optimizer steps, with a checkpoint that can be resumed exactly."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from typing_extensions import override
+
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class TrainingStopped(Exception):  # noqa: N818 (not an error)
+    """Training ended between two steps because a signal asked for it.
+
+    Attributes:
+        number: the signal, such as ``signal.SIGINT``.
+        step: optimizer steps done.
+        budget: optimizer steps of the whole training.
+    """
+
+    def __init__(self, number: int, step: int, budget: int) -> None:
+        super().__init__(f"Training stopped by {signal.Signals(number).name} after step {step:,} of {budget:,}.")
+        self.number = number
+        self.step = step
+        self.budget = budget
+
+
+class StopOnSignal(Callback):
+    """Ends training before the next step after a stop signal; a second signal interrupts at once.
+
+    All processes of a distributed training stop at the same step, also when only one of them gets the signal.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._former: dict[int, Any] = {}
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the signal handlers; signals that are ignored, as under nohup, stay ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in STOP_SIGNALS:
+            former = signal.getsignal(number)
+            if former is not signal.SIG_IGN:
+                self._former[number] = former
+                signal.signal(number, self._receive)
+
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Stop if a signal came and no gradients are accumulated."""
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        if trainer.received_sigterm and self.number is None:  # before this callback handled signals
+            self.number = signal.SIGTERM
+        stop = self.number is not None
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop:
+            raise TrainingStopped(self.number or signal.SIGTERM, trainer.global_step, trainer.max_steps)
+
+    @override
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Restore the former signal handlers."""
+        self._restore()
+
+    @override
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Restore the former signal handlers."""
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, former if former is not None else signal.SIG_DFL)
+        self._former = {}
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if self.number is not None:
+            raise KeyboardInterrupt
+        self.number = number
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"number": None, "_former": {}}

@@ -1,0 +1,57 @@
+"""Frames as pictures of a size that people can watch, and the colours that all pages share."""
+
+import math
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import Image
+from torch import Tensor
+
+from framepred.media.frames import to_8_bits
+from framepred.media.resizing import resized
+
+Colour = tuple[int, int, int]
+
+BACKGROUND: Colour = (20, 22, 27)
+TEXT: Colour = (226, 229, 235)
+OBSERVED: Colour = (128, 136, 150)
+PREDICTED: Colour = (255, 140, 50)
+EMPTY: Colour = (54, 58, 67)
+
+MIN_HEIGHT = 256  # pixels: smaller frames are enlarged by a whole factor until they are as high
+MAX_SIDE = 960  # pixels: larger pictures cost seconds a frame to encode and do not fit side by side on a screen
+
+
+def picture_size(height: int, width: int, max_side: int = MAX_SIDE) -> tuple[int, int]:
+    """Width and height in which a frame is shown, in pixels.
+
+    Small frames are enlarged by a whole factor up to ``MIN_HEIGHT``; large ones are reduced to ``max_side``.
+
+    Example:
+        >>> picture_size(64, 64), picture_size(2160, 3840)
+        ((256, 256), (960, 540))
+    """
+    longer = max(height, width)
+    factor = max(1, min(math.ceil(MIN_HEIGHT / height), max_side // longer))
+    scale = factor * min(1, max_side / longer)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def to_picture(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int], smooth: bool = False) -> Image.Image:
+    """An RGB image of a frame with 1 or 3 channels: uint8, uint16, or floats in [0, 1].
+
+    Args:
+        frame: the pixels.
+        size: width and height of the image. Reduced frames are averaged over areas.
+        smooth: whether enlarged frames are interpolated; otherwise pixels are repeated.
+
+    Raises:
+        ClipError: if values are not finite.
+    """
+    pixels = to_8_bits(frame)
+    if pixels.shape[1] > size[1] and pixels.shape[2] > size[0]:
+        pixels = resized(pixels, (size[1], size[0]))
+    image = Image.fromarray(np.ascontiguousarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()))
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)

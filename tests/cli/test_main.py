@@ -1,0 +1,197 @@
+"""The entry point: exit codes, signals, and standard streams that cannot take what is printed."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred import __version__
+from framepred.cli import main as entry
+from framepred.errors import ConfigError
+from framepred.media.atomic import DRAFT_PREFIX, atomic_write
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Let the verb ``weights`` do something else."""
+
+    def replace(action: Callable[[], None]) -> None:
+        [command] = [command for command in entry.app.registered_commands if command.callback is entry.weights]
+        action.__name__ = "weights"
+        monkeypatch.setattr(command, "callback", action)
+
+    return replace
+
+
+def test_errors_of_the_user_are_a_sentence_and_bugs_a_traceback(framepred: Run, verb: Callable[..., None]) -> None:
+    errors = iter([ConfigError("One sentence."), ZeroDivisionError("a bug")])
+
+    def action() -> None:
+        raise next(errors)
+
+    verb(action)
+    assert framepred("weights") == (2, "", "One sentence.\n")
+    with pytest.raises(ZeroDivisionError):
+        entry.main()
+    assert framepred("nosuch") == (2, "", "No such command 'nosuch'. See framepred --help.\n")
+    assert framepred("--version") == (0, f"framepred {__version__}\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_removes_the_draft_and_gives_its_code(framepred: Run, verb: Callable[..., None], number: int) -> None:
+    def action() -> None:
+        with atomic_write("out") as draft:
+            draft.write_text("half")
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    verb(action)
+    before = signal.getsignal(number)
+    assert framepred("weights") == (128 + number, "", "Stopped; nothing half-written is left.\n")
+    assert list(Path.cwd().iterdir()) == []
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), RuntimeError("lost")])
+def test_a_library_cannot_hide_a_signal(framepred: Run, verb: Callable[..., None], error: BaseException) -> None:
+    def action() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise error from None
+
+    verb(action)
+    assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
+
+
+def test_an_ignored_signal_stays_ignored(framepred: Run, verb: Callable[..., None]) -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        verb(lambda: os.kill(os.getpid(), signal.SIGHUP))
+        assert framepred("weights") == (0, "", "")
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+@pytest.mark.parametrize("argument", ["weights", "--help"])
+def test_any_encoding_can_be_printed(argument: str, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["framepred", argument])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    with pytest.raises(SystemExit) as end:
+        entry.main()
+    assert end.value.code == 0
+    printed = sys.stdout.buffer.getvalue()
+    assert b"?" in printed or encoding == "cp1252"
+
+
+def test_names_that_are_not_unicode_are_printed(framepred: Run, verb: Callable[..., None]) -> None:
+    verb(lambda: print(os.fsdecode(b"caf\xe9.mp4")))
+    assert framepred("weights") == (0, "caf?.mp4\n", "")
+
+
+class Refusing(io.StringIO):
+    """A stream that takes nothing."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("arguments", [("weights",), ("weights", "--json"), ("--help",), ("--version",)])
+def test_a_full_standard_output_is_a_sentence(
+    framepred: Run, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Refusing())
+    code, _, err = framepred(*arguments)
+    assert (code, err) == (
+        2, "Standard output cannot be written (No space left on device); redirect it to another place.\n",
+    )  # fmt: skip
+
+
+def test_a_full_standard_error_ends_nothing(
+    framepred: Run, verb: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def action() -> None:
+        print("progress", file=sys.stderr)
+        print("result")
+
+    verb(action)
+    monkeypatch.setattr(sys, "stderr", Refusing())
+    assert framepred("weights")[:2] == (0, "result\n")
+
+
+def run_python(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
+    )
+
+
+def test_real_streams_that_are_full_or_closed() -> None:
+    code = "import os, sys; {}; from framepred.cli.main import main; sys.argv[1:] = ['--help']; main()"
+    full = run_python("-c", code.format("os.dup2(os.open('/dev/full', os.O_WRONLY), 1)"))
+    assert (full.returncode, full.stderr.count("\n")) == (2, 1)
+    closed = run_python("-c", code.format("os.close(1); sys.stdout = sys.__stdout__ = None"))
+    assert (closed.returncode, closed.stderr) == (0, "")
+    pipe = run_python("-c", code.format("r, w = os.pipe(); os.dup2(w, 1); os.close(w); os.close(r)"))
+    assert (pipe.returncode, pipe.stderr) == (
+        2, "Standard output cannot be written (Broken pipe); redirect it to another place.\n",
+    )  # fmt: skip
+
+
+def test_the_environment_is_no_trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "clip.npy", np.zeros((6, 16, 16), np.uint8))
+    for name in ("numpy", "torch", "typer", "json", "select"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the current folder was imported')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME", raising=False)
+    told = run_python(
+        "-m", "framepred.cli", "predict", "clip.npy", "--context", 4, "--frames", 2, "--view", "side-by-side",
+        MPLBACKEND="nosuch", PYTHONWARNINGS="error", XDG_CACHE_HOME="/proc/nosuch", MPLCONFIGDIR="/proc/nosuch",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "Traceback" not in told.stderr
+    assert (tmp_path / "clip-predicted.mp4").exists()
+
+
+def test_warnings_never_end_the_command(
+    framepred: Run, verb: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verb(lambda: warnings.warn("old", DeprecationWarning, stacklevel=1))
+    monkeypatch.setattr(sys, "warnoptions", ["error"])
+    assert framepred("weights")[:2] == (0, "")
+    monkeypatch.setattr(sys, "warnoptions", [])
+    assert framepred("weights") == (0, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("name", ["out.mp4", "out.npz", "out"])
+def test_predict_leaves_nothing_half_written(tmp_path: Path, number: int, name: str) -> None:
+    np.save(tmp_path / "clip.npy", np.random.default_rng(0).integers(0, 256, (4, 128, 128), dtype=np.uint8))
+    arguments = ["predict", "clip.npy", "--context", "4", "--weights", "moving-mnist-convlstm", "--output", name]
+    command = [sys.executable, "-m", "framepred.cli", *arguments]
+    for delay in (1.5, 2.5, 3.5):
+        process = subprocess.Popen([*command, "--frames", "400"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        time.sleep(delay)
+        process.send_signal(number)
+        told = process.communicate()[1]
+        left = {path.name for path in tmp_path.iterdir()} - {"clip.npy"}
+        if number == signal.SIGKILL:
+            assert all(path.startswith(DRAFT_PREFIX) for path in left)
+        else:
+            assert (process.returncode, left) == (128 + number, set()), told
+            assert told == "Stopped; nothing half-written is left.\n"
+    assert subprocess.run([*command, "--frames", "2"], cwd=tmp_path, check=False).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.npy", name}
