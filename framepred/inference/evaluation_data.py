@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, Subset
 from framepred.clips import ClipBatch
 from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
 from framepred.data.datamodules.base import ClipData
-from framepred.data.splitting import default_split
+from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import DataRecord
@@ -164,7 +164,7 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
     clips = VideoFolder(root, choice.length, skip_broken=choice.skip_broken, layout=choice.layout)
     total = len(clips.sources)
     if choice.split != "all":
-        clips = clips.only(default_split([source.name for source in clips.sources], root)[choice.split])
+        clips = {str(split): part for split, part in split_folder(clips).items()}[choice.split]
     notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
     record = DataRecord(root.resolve().name, split=choice.split)

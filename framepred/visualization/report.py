@@ -12,7 +12,6 @@ from typing import NamedTuple
 import jinja2
 import torch
 from jaxtyping import Float, Shaped, UInt8
-from matplotlib import colormaps
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,8 +20,7 @@ from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter
 from framepred.media.frames import to_8_bits
 from framepred.media.images import encode_png
-from framepred.visualization.error_map import error_view
-from framepred.visualization.panels import ERROR_COLOURS
+from framepred.visualization.error_map import colour_error, error_view
 
 FPS = 5  # of the players: slow enough to follow digits
 PANEL = 192  # pixels: smaller frames are enlarged by a whole factor to about this, larger ones reduced to it
@@ -166,8 +164,7 @@ def png_uri(picture: UInt8[Tensor, "3 _h _w"]) -> str:
 
 
 def _coloured(values: Float[Tensor, "_h _w"]) -> UInt8[Tensor, "3 _H _W"]:
-    colours = torch.from_numpy(colormaps[ERROR_COLOURS](values.clamp(0, 1).numpy(), bytes=True))  # (h, w, 4)
-    return _fitted(colours[..., :3].permute(2, 0, 1)[None])[0]
+    return _fitted(colour_error(values)[None])[0]
 
 
 def _as_rgb(frames: UInt8[Tensor, "_t _c _h _w"]) -> UInt8[Tensor, "_t 3 _h _w"]:
