@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framepred.inference.evaluate import evaluate
     from framepred.inference.predict import predict
     from framepred.inference.restore import restore
     from framepred.inference.stream import stream
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "diagnose",
+    "evaluate",
     "load",
     "load_restorer",
     "predict",
@@ -26,6 +28,7 @@ __all__ = [
 
 _MODULES = {
     "diagnose": "framepred.training.train",
+    "evaluate": "framepred.inference.evaluate",
     "load": "framepred.models.pretrained",
     "load_restorer": "framepred.models.pretrained",
     "predict": "framepred.inference.predict",

@@ -1,4 +1,4 @@
-"""Fixtures for all rooms: seeded chance, small clips, small networks."""
+"""Shared fixtures: seeded random numbers, a small clip, a small network."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import settings
 
 from framepred.models import EncoderForecaster
 
-settings.register_profile("framepred", deadline=None)  # a busy machine is no failure
+settings.register_profile("framepred", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("framepred")
 
 

@@ -37,6 +37,7 @@ def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [f"--config={configs()[name]}", "--trainer.fast_dev_run=1", "--trainer.accelerator=cpu"]
+    arguments += ["--data.init_args.context=3", "--data.init_args.horizon=2", "--data.init_args.batch_size=1"]
     if "fashion" in name:
         arguments.append(f"--data.init_args.root={fashion}")
     if name == "natural_small":
@@ -47,7 +48,7 @@ def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, mon
     if "video_folder" in name:
         arguments.append(f"--data.init_args.root={videos}")
     if (dataset := name.removesuffix("_convlstm")) in LAYOUTS:
-        arguments += [f"--data.init_args.root={ready_folder(dataset, tmp_path)}", "--data.init_args.batch_size=1"]
+        arguments.append(f"--data.init_args.root={ready_folder(dataset, tmp_path)}")
     cli = TrainCLI(arguments)
     cli.start()
     assert cli.trainer.global_step == 1

@@ -89,6 +89,8 @@ _LONG = {"frames": 150}  # long enough that the last frames are found by seeking
 _VARIABLE = {"times": np.cumsum(np.random.default_rng(0).integers(15, 90, 120)).tolist()}
 _HEVC = {"x265-params": "log-level=none:keyint=24"}
 
+_BT2020 = {"color_primaries": 9, "colorspace": 9}
+
 ZOO = [
     Sample("h264-b-frames.mp4", "libx264", options=_B_FRAMES, more=_LONG),
     Sample("h264-open-gop.mkv", "libx264", options=_B_FRAMES | {"x264-params": "open-gop=1:b-adapt=0"}, more=_LONG),
@@ -102,10 +104,8 @@ ZOO = [
     Sample("h264-without-times.avi", "libx264", options=_B_FRAMES),
     Sample("h264.flv", "libx264", options={"bf": "2", "g": "12"}, more=_LONG),
     Sample("h264.3gp", "libx264", options={"g": "12"}),
-    Sample(
-        "hevc-hdr-pq.mp4", "libx265", "yuv420p10le", _HEVC, {"color_trc": 16, "color_primaries": 9, "colorspace": 9}
-    ),
-    Sample("h264-hdr-hlg.mp4", "libx264", "yuv420p10le", more={"color_trc": 18, "color_primaries": 9, "colorspace": 9}),
+    Sample("hevc-hdr-pq.mp4", "libx265", "yuv420p10le", _HEVC, {"color_trc": 16} | _BT2020),
+    Sample("h264-hdr-hlg.mp4", "libx264", "yuv420p10le", more={"color_trc": 18} | _BT2020),
     Sample("av1.mp4", "libsvtav1", options={"g": "24", "preset": "12"}),
     Sample("vp9.webm", "libvpx-vp9", options={"g": "24", "cpu-used": "8"}, more=_LONG),
     Sample("vp8-hidden-frames.webm", "libvpx", options={"g": "20", "auto-alt-ref": "1", "lag-in-frames": "10"}),

@@ -39,7 +39,7 @@ def data(
     root: RootOption = None,
     download: DownloadOption = False,
 ) -> None:
-    """Write generated clips: arrays hold all of them, .mp4 and .gif show them as a grid, or each --apart."""
+    """Write generated clips: all in one array, or as a grid in .mp4 and .gif; --apart writes one file per clip."""
     bank = check_digits(name)
     output = check_output(output)
     at_once = 1 if apart else clips

@@ -1,4 +1,4 @@
-"""``framepred evaluate``: a score that says how it was measured."""
+"""``framepred evaluate``: score weights, or another program's saved predictions."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,27 +11,26 @@ from framepred.cli.options import (
     MAX_SIDE,
     BatchOption,
     ClipsOption,
-    ContextOption,
     Device,
     DeviceOption,
     DownloadOption,
     HorizonOption,
     JsonOption,
+    LayoutOption,
     MaxSideOption,
     Protocol,
     RootOption,
     SeedOption,
-    WeightsOption,
-    pick_device,
 )
+from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips
 from framepred.media.memory import check_memory
 from framepred.media.outputs import check_results_folder
 
 if TYPE_CHECKING:
-    from framepred.cli.scoring import Selection, TestClips
+    from framepred.evaluation import Card
 
-CONFIG = ".yaml"
+CONFIGS = (".yaml", ".yml")
 SIDE = 64  # pixels: height and width of generated frames
 BYTES_PER_PIXEL = 64  # of a clip while it is scored: the clip and six predictions as floats, and what metrics take
 
@@ -46,71 +45,117 @@ class Part(StrEnum):
 
 
 def evaluate(
-    weights: WeightsOption = "moving-mnist",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            help="Bundled name (default moving-mnist), folder, .ckpt, baseline:NAME, or owner/name on the Hugging Face "
+            "Hub. Repeat it to score several in one pass.",
+        ),
+    ] = None,
     data: Annotated[
         str,
         typer.Option(
             "--data",
-            help="moving-mnist, moving-fashion-mnist, mnist_test_seq.npy, clips of yours, a folder of them, or the "
+            help="moving-mnist, moving-fashion-mnist, mnist_test_seq.npy, a file or a folder of clips, or the "
             "config.yaml of a run, for its test split.",
         ),
     ] = "moving-mnist",
     protocol: Annotated[Protocol, typer.Option("--protocol", help="Which formulas.")] = Protocol.OPENSTL,
     clips: ClipsOption = 1000,
     seed: SeedOption = 0,
-    context: ContextOption = 10,
+    context: Annotated[
+        str, typer.Option("--context", help="Observed frames; with --predictions, a file of the frames before --truth.")
+    ] = "10",
     horizon: HorizonOption = 10,
-    output: Annotated[Path | None, typer.Option("--output", help="Folder for card.json.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Another program's predicted frames: file or folder of clips.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option("--truth", help="The true frames of --predictions.")] = None,
+    context_frames: Annotated[
+        Path | None, typer.Option("--context-frames", help="The frames before --truth, which the baselines need.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder for card.json and report.html.")] = None,
     root: RootOption = None,
     download: DownloadOption = False,
+    layout: LayoutOption = None,
     split: Annotated[
         Part, typer.Option("--split", help="Of a folder: the files that training by default leaves for it, or all.")
     ] = Part.TEST,
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Of a folder: leave out files that cannot be used, and say which.")
     ] = False,
+    lpips: Annotated[
+        bool, typer.Option("--lpips", help="Also measure LPIPS, with AlexNet from torch's cache.")
+    ] = False,
+    lpips_weights: Annotated[Path | None, typer.Option("--lpips-weights", help="AlexNet's weights for LPIPS.")] = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,
     as_json: JsonOption = False,
 ) -> None:
-    """Score weights, or baseline:NAME, beside the baselines, on test clips that training never saw."""
-    if data not in DIGITS and not is_folder_of_clips(Path(data)) and Path(data).suffix != CONFIG:
-        check_input(data)
+    """Score weights, or another program's predictions, beside the baselines, on clips that training never used."""
+    observed, context_path = _read_context(context)
+    saved = (predictions, truth, context_frames or context_path)
+    chosen = list(dict.fromkeys(weights or ["moving-mnist"]))
+    if any(saved) and weights:
+        raise ConfigError("Saved predictions are scored without weights; leave out --weights, or --predictions.")
+    for path in saved if any(saved) else [data]:
+        _check_source(path)
     output = output and check_results_folder(output)
     if data in DIGITS:
         at_once = min(batch_size, clips)
         check_memory(
-            at_once * (context + horizon) * SIDE**2 * BYTES_PER_PIXEL,
-            f"{at_once:,} clips at a time, of {context:,} + {horizon:,} frames,",
+            at_once * (observed + horizon) * SIDE**2 * BYTES_PER_PIXEL,
+            f"{at_once:,} clips at a time, of {observed:,} + {horizon:,} frames,",
             "lower --batch-size, --context or --horizon",
         )
 
+    from framepred.cli.evaluation_progress import show_progress
+    from framepred.inference.evaluate import ScoreOptions, evaluate_predictions, evaluate_several
+    from framepred.inference.evaluation_data import ClipChoice
+
+    choice = ClipChoice(clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout)
+    options = ScoreOptions(protocol.value, device.value, lpips_weights or lpips, max_side, show_progress)
+    if any(saved):
+        cards = [evaluate_predictions(*saved, choice, options)]
+    else:
+        cards = evaluate_several(chosen, data, choice, options)
+    _deliver(cards, output, as_json)
+
+
+def _read_context(context: str) -> tuple[int, Path | None]:
+    """A number of frames, or the path of frames."""
+    if not context.lstrip("-").isdecimal():
+        return 10, Path(context)
+    if int(context) < 1:
+        raise ConfigError(f"--context must be at least 1 frame, not {context}.")
+    return int(context), None
+
+
+def _check_source(source: str | Path | None) -> None:
+    """Refuse a missing file before torch is imported."""
+    if source is None or str(source) in DIGITS or Path(source).suffix.lower() in CONFIGS:
+        return
+    if not is_folder_of_clips(Path(source).expanduser()):
+        check_input(source)
+
+
+def _deliver(cards: "list[Card]", output: Path | None, as_json: bool) -> None:
+    """Print the cards and write them with their reports; one process does it for all."""
     from rich.console import Console
 
-    from framepred.cli.scoring import Selection, open_forecaster, score
     from framepred.evaluation.tables import score_table
+    from framepred.inference.evaluate import write_results
+    from framepred.inference.processes import process_is_first
 
-    chosen = Selection(clips, seed, context, horizon, batch_size, root, download)
-    test = _open_clips(data, chosen, split.value, skip_broken)
-    net, record = open_forecaster(weights, next(iter(test.batches)))
-    card = score(net, record, test, protocol.value, pick_device(device), max_side)
-    if output is not None:
-        card.write(output / "card.json")
-    if as_json:
-        print(card.to_json())
+    if not process_is_first():
         return
-    Console().print(score_table(card))
-    if output is not None:
-        print(output / "card.json")
-
-
-def _open_clips(data: str, chosen: "Selection", split: str, skip_broken: bool) -> "TestClips":
-    from framepred.cli.folder_clips import open_folder, open_run_data
-    from framepred.cli.scoring import open_test_clips
-
-    if data not in DIGITS and Path(data).suffix == CONFIG:
-        return open_run_data(Path(data), chosen)
-    if data not in DIGITS and is_folder_of_clips(Path(data)):
-        return open_folder(Path(data), chosen, split, skip_broken)
-    return open_test_clips(data, chosen)
+    written = write_results(cards, output) if output is not None else []
+    if as_json:
+        print(cards[0].to_json() if len(cards) == 1 else f"[{', '.join(card.to_json() for card in cards)}]")
+        return
+    for card in cards:
+        Console().print(score_table(card))
+    for path, description in written:
+        print(f"{path}  {description}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from framepred import __version__
+from framepred.cli.compare import compare
 from framepred.cli.data import data
 from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
@@ -38,6 +39,7 @@ app.command()(demo)
 app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(stream)
 app.command()(restore)
 app.command(context_settings={"ignore_unknown_options": True})(diagnose)

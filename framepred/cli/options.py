@@ -24,6 +24,7 @@ class Protocol(StrEnum):
     """Evaluation protocols by name."""
 
     OPENSTL = "openstl"
+    PREDRNN = "predrnn"
     WANG2004 = "wang2004"
 
 

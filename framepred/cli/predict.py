@@ -19,7 +19,7 @@ from framepred.cli.options import (
     WeightsOption,
 )
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.formats import check_input, is_folder_of_clips
+from framepred.media.formats import check_input, input_stem, is_folder_of_clips
 from framepred.media.outputs import check_new_folder, check_output
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def predict(
         output = check_new_folder(output or Path(f"{source.resolve().name}-predicted"), inputs=[source])
     else:
         source = check_input(source)
-        output = check_output(output or Path(f"{source.stem}-predicted.mp4"), inputs=[source])
+        output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
 
     from framepred.cli.progress import shown_progress
 

@@ -54,7 +54,7 @@ def resolve_configs(arguments: list[str]) -> list[str]:
         if equals:
             resolved[index] = f"{option}={find_config(value)}"
         elif index + 1 < len(arguments):
-            resolved[index + 1] = str(find_config(arguments[index + 1]))
+            resolved[index : index + 2] = ["", f"--config={find_config(arguments[index + 1])}"]
     if not given:
         raise ConfigError(f"Give a config with --config: a YAML file, or one of {', '.join(configs())}.")
-    return resolved
+    return [argument for argument in resolved if argument]

@@ -119,7 +119,19 @@ class ClipLoader(DataLoader[Any]):
         Raises:
             FramepredError: if clips cannot be read, or a worker process was killed.
         """
-        return _raised(super().__iter__()) if self.num_workers else super().__iter__()
+        return self._raised(super().__iter__()) if self.num_workers else super().__iter__()
+
+    def _raised(self, batches: Any) -> Iterator[ClipBatch]:
+        """Raise the errors that workers returned, and a killed worker as one sentence."""
+        try:
+            for batch in batches:
+                if isinstance(batch, FramepredError):
+                    raise batch
+                yield batch
+        except Exception as error:
+            batches._shutdown_workers()  # now: the garbage collector would wait five seconds for each worker
+            self._iterator = None
+            raise (killed_worker(error) if isinstance(error, RuntimeError) else None) or error from None
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: the data module keeps the position, and the sampler asks for it.
@@ -157,7 +169,7 @@ class _ReturnedErrors(Dataset[Tensor]):
         try:
             return _fetched(self.dataset, indices)
         except FramepredError as error:
-            return error
+            return error.with_traceback(None)
 
 
 def _fetched(dataset: Dataset[Tensor], indices: list[int]) -> Sequence[Tensor] | Tensor:
@@ -167,17 +179,6 @@ def _fetched(dataset: Dataset[Tensor], indices: list[int]) -> Sequence[Tensor] |
 
 def _stacked(clips: Sequence[Tensor] | Tensor) -> Tensor:
     return clips if isinstance(clips, Tensor) else torch.stack(list(clips))
-
-
-def _raised(batches: Iterator[Any]) -> Iterator[ClipBatch]:
-    """Raise the errors that workers returned, and a killed worker as one sentence."""
-    try:
-        for batch in batches:
-            if isinstance(batch, FramepredError):
-                raise batch
-            yield batch
-    except RuntimeError as error:
-        raise killed_worker(error) or error from error
 
 
 def killed_worker(error: RuntimeError) -> DataError | None:

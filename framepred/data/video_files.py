@@ -1,15 +1,12 @@
 """Search of a folder and its subfolders for videos, picture sequences and array files."""
 
 import os
-import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 from framepred.errors import MediaError
-from framepred.media.formats import IMAGES, INPUTS, ZARR, frame_files, natural_key
-
-_DATE = 10_000_000  # numbers as large as this in file names are dates, not counts
+from framepred.media.formats import ZARR, frame_files, is_clip_file, natural_key
+from framepred.media.sequences import missing_numbers
 
 
 def find_sources(root: Path) -> tuple[list[Path], list[str]]:
@@ -29,22 +26,26 @@ def find_sources(root: Path) -> tuple[list[Path], list[str]]:
 
 def _walk(root: Path) -> Iterator[Path | str]:
     unreadable: list[OSError] = []
-    for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
-        here = Path(folder)
-        if any(Path(name).suffix.lower() in IMAGES for name in _visible(names)):
-            yield here
-        for name in _visible(names):
-            if (here / name).is_symlink() and not (here / name).exists():
-                yield f"{here / name} is a symbolic link to a missing file; correct or remove it."
-            elif Path(name).suffix.lower() in INPUTS:
-                yield here / name
-        stores = [name for name in _visible(below) if Path(name).suffix.lower() == ZARR]
-        yield from (here / name for name in stores)
-        cycles = [name for name in _visible(below) if _is_cycle(here / name)]
-        yield from (f"{here / name} is a symbolic link to a folder above it; remove it."
-                    for name in cycles)  # fmt: skip
-        below[:] = sorted(set(_visible(below)) - {*stores, *cycles})
+    for name, subfolders, names in os.walk(root, onerror=unreadable.append, followlinks=True):
+        folder = Path(name)
+        yield from _sources_in(folder, _visible(names))
+        stores = [name for name in _visible(subfolders) if Path(name).suffix.lower() == ZARR]
+        yield from (folder / name for name in stores)
+        cycles = [name for name in _visible(subfolders) if _is_cycle(folder / name)]
+        yield from (f"{folder / name} is a symbolic link to a folder above it; remove it." for name in cycles)
+        subfolders[:] = sorted(set(_visible(subfolders)) - {*stores, *cycles})
     yield from (f"{error.filename} cannot be read; check its permissions." for error in unreadable)
+
+
+def _sources_in(folder: Path, names: list[str]) -> Iterator[Path | str]:
+    """Yield the sources among a folder's files: single pictures are one, each picture of several frames is one."""
+    if frame_files(folder):
+        yield folder
+    for name in names:
+        if (folder / name).is_symlink() and not (folder / name).exists():
+            yield f"{folder / name} is a symbolic link to a missing file; correct or remove it."
+        elif is_clip_file(folder / name):
+            yield folder / name
 
 
 def _visible(names: list[str]) -> list[str]:
@@ -59,31 +60,15 @@ def _is_cycle(folder: Path) -> bool:
 
 
 def check_sequence(folder: Path) -> None:
-    """Check that no number is missing in a folder of numbered pictures.
-
-    Pictures are numbered if exactly one number in their names changes; any constant step is accepted.
+    """Check that no number is missing in the names of a folder's pictures.
 
     Raises:
-        MediaError: if a number is missing.
+        MediaError: if one is; see ``missing_numbers``.
     """
-    files = frame_files(folder)
-    numbers = _counts([file.stem for file in files])
-    step = min((after - before for before, after in pairwise(numbers)), default=0)
-    for index, (before, after) in enumerate(pairwise(numbers)):
-        if after - before > step > 0:
-            raise MediaError(
-                f"{folder} lacks the picture between {files[index].name} and {files[index + 1].name}: "
-                f"number {before + step} is missing; restore it, or move the pictures after it to another folder."
-            )
-
-
-def _counts(stems: list[str]) -> list[int]:
-    """Return the number that changes, of each name; an empty list where the names are not numbered."""
-    parts = [re.split(r"(\d+)", stem) for stem in stems]
-    if len({len(part) for part in parts}) != 1:
-        return []
-    changing = [column for column in zip(*parts, strict=True) if len(set(column)) > 1]
-    if len(changing) != 1 or not changing[0][0].isdecimal():
-        return []
-    numbers = [int(number) for number in changing[0]]
-    return numbers if max(numbers) < _DATE else []
+    gaps = missing_numbers(frame_files(folder))
+    if gaps:
+        missing = "is missing" if len(gaps) == 1 else f"and {len(gaps) - 1} more are missing"
+        raise MediaError(
+            f"{folder} lacks the picture between {gaps[0].before} and {gaps[0].after}: number {gaps[0].number} "
+            f"{missing}; restore it, or move the pictures after it to another folder."
+        )

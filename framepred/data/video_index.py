@@ -7,27 +7,31 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import track
 
 from framepred.data.cache import cache_folder, write_array
 from framepred.data.video_files import check_sequence, find_sources
-from framepred.errors import DataError, FramepredError, MediaError
+from framepred.errors import ClipError, DataError, FramepredError, MediaError
 from framepred.media.arrays import CHANNELS
 from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
+from framepred.media.values import RangeChoice, ValueRange
 
-_VERSION = 1  # of the cache's format
+_VERSION = 2  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
+_BYTES, _FLOATS = "uint8", "float32"
+_TYPE_RANGES = {"uint16": (0.0, 65535.0), _FLOATS: (0.0, 1.0)}
 _MIN_FOR_BAR = 50  # sources; fewer are read before a progress bar helps
 
 
@@ -43,6 +47,9 @@ class Source:
         height: pixels.
         width: pixels.
         dtype: ``uint8``, ``uint16`` or ``float32``.
+        low: lowest value of the range that the values suggest; None for bytes, and where a range is given.
+        high: highest value of that range, likewise.
+        notes: one sentence for each property that a user should know, such as several series in one folder.
         stamp: a hash of the name, size, modification time and reading options: it changes when the file does.
         content: a hash of the size, the first and the last bytes: equal for copies.
     """
@@ -54,6 +61,9 @@ class Source:
     height: int
     width: int
     dtype: str
+    low: float | None
+    high: float | None
+    notes: tuple[str, ...]
     stamp: str
     content: str
 
@@ -66,8 +76,11 @@ class VideoIndex:
         layout: axis order of arrays, such as ``thwc``; None where their shapes are unambiguous.
         channels: number of channels of arrays that are neither gray nor RGB.
         thorough: decode every frame once, to detect damage inside files.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for the
+            range that the values of all files together suggest, None for the one that their types state.
 
     Attributes:
+        value_range: the range in use; None for the one that the types state.
         sources: the usable sources, in natural order of their names.
         problems: one sentence for each unusable source.
 
@@ -76,7 +89,13 @@ class VideoIndex:
     """
 
     def __init__(
-        self, root: Path, *, layout: str | None = None, channels: int | None = None, thorough: bool = False
+        self,
+        root: Path,
+        *,
+        layout: str | None = None,
+        channels: int | None = None,
+        thorough: bool = False,
+        value_range: RangeChoice = None,
     ) -> None:
         if not root.is_dir():
             raise DataError(f"{root} is not a folder; set root to the folder that holds the videos.")
@@ -84,12 +103,15 @@ class VideoIndex:
         self.layout = layout
         self.channels = CHANNELS if channels in (None, 1, 3) else (channels,)
         self.thorough = thorough
+        self.choice = value_range
         self.cache = cache_folder() / "video-folders" / _hash(str(root.resolve()))
         paths, problems = find_sources(root)
         if not paths and not problems:
             raise DataError(f"{root} holds no videos; put {', '.join((*INPUTS, *IMAGES))} files in it.")
         found = self._read_properties(paths)
-        self.sources = tuple(source for source in found if isinstance(source, Source))
+        sources = [source for source in found if isinstance(source, Source)]
+        self.value_range = _common_range(sources) if self.choice == "auto" else self.choice
+        self.sources = tuple(map(self._scaled, sources))
         self.problems = (*problems, *(sentence for sentence in found if isinstance(sentence, str)))
 
     def path(self, source: Source) -> Path:
@@ -100,10 +122,18 @@ class VideoIndex:
         """Open a source for random access."""
         path = self.path(source)
         video_map = _cached_map(self._map_file(source.stamp)) if _is_video(path) else None
-        return self._open(path, video_map)
+        by_type = self.choice == "auto" and source.dtype == _BYTES
+        return self._open(path, video_map, None if by_type else self.value_range)
 
-    def _open(self, path: Path, video_map: VideoMap | None) -> FrameReader:
-        return open_reader(path, video_map=video_map, layout=self.layout, channels=self.channels)
+    def _open(self, path: Path, video_map: VideoMap | None, value_range: RangeChoice) -> FrameReader:
+        return open_reader(
+            path, video_map=video_map, layout=self.layout, channels=self.channels, value_range=value_range
+        )
+
+    def _scaled(self, source: Source) -> Source:
+        """Return a source with the type of its frames after scaling to the common range."""
+        scaled = self.value_range is not None and source.low is not None
+        return replace(source, dtype=_FLOATS) if scaled else source
 
     def _read_properties(self, paths: list[Path]) -> list[Source | str]:
         known = _cached_sources(self.cache)
@@ -127,12 +157,15 @@ class VideoIndex:
         video_map = self._map(path, stamp) if _is_video(path) else None
         if path.is_dir() and not is_array(path):
             check_sequence(path)
-        with contextlib.closing(self._open(path, video_map)) as reader:
+        dtype = self._stored_type(path) if self.choice == "auto" and video_map is None else _BYTES
+        choice = self.choice if self.choice != "auto" or dtype != _BYTES else None
+        with contextlib.closing(self._open(path, video_map, choice)) as reader:
             first = next(iter(reader.read(range(1))), None)
             if first is None:
                 raise MediaError(f"{path} holds no frames; record it again, or leave it out.")
             if self.thorough and video_map is None:
                 _read_all(reader)
+        found = (reader.value_range or ValueRange(0, 1)) if choice == "auto" else None
         channels, height, width = first.shape
         if path.is_dir() and not is_array(path):
             channels = survey_pictures(path)
@@ -143,10 +176,25 @@ class VideoIndex:
             channels=channels,
             height=height,
             width=width,
-            dtype=str(first.dtype).removeprefix("torch."),
+            dtype=dtype if choice == "auto" else _name(first.dtype),
+            low=found.low if found else None,
+            high=found.high if found else None,
+            notes=reader.notes,
             stamp=stamp,
             content=_content(path),
         )
+
+    def _stored_type(self, path: Path) -> str:
+        """Return the type of a source's frames without scaling; floats where its values are outside its type's range.
+
+        All values are read to find the range of wider types, but not to find that of bytes, which is fixed.
+        """
+        try:
+            with contextlib.closing(self._open(path, None, None)) as reader:
+                first = next(iter(reader.read(range(1))), None)
+        except ClipError:
+            return _FLOATS
+        return _BYTES if first is None else _name(first.dtype)
 
     def _map(self, path: Path, stamp: str) -> VideoMap:
         video_map = map_video(path, self.thorough)
@@ -161,7 +209,19 @@ class VideoIndex:
         """Return a hash that changes with the file and with the reading options."""
         files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path)]
         name = path.relative_to(self.root).as_posix()
-        return _hash(repr((_VERSION, name, files, self.layout, self.channels, self.thorough)))
+        return _hash(repr((_VERSION, name, files, self.layout, self.channels, self.thorough, self.choice)))
+
+
+def _common_range(sources: Sequence[Source]) -> ValueRange | None:
+    """Return the range that holds those of all sources; None where each is the range of its type."""
+    ranges = [(source.low, source.high) for source in sources if source.low is not None and source.high is not None]
+    if all(source.low is None or (source.low, source.high) == _TYPE_RANGES[source.dtype] for source in sources):
+        return None
+    return ValueRange(min(low for low, _ in ranges), max(high for _, high in ranges))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _is_video(path: Path) -> bool:
@@ -207,7 +267,7 @@ def _cached_map(file: Path) -> VideoMap | None:
 def _cached_sources(cache: Path) -> dict[str, Source]:
     try:
         entries: list[dict[str, Any]] = json.loads((cache / "index.json").read_text())
-        return {entry["stamp"]: Source(**entry) for entry in entries}
+        return {entry["stamp"]: Source(**entry | {"notes": tuple(entry["notes"])}) for entry in entries}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 

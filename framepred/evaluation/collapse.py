@@ -44,7 +44,8 @@ class PixelStatistics:
         predicted = [low.min(), high.max(), (high - low).max()]
         true = [truth_low.min(), truth_high.max(), (truth_high - truth_low).max()]
         few = torch.stack([*predicted, *true, white.to(low), black.to(low)]).tolist()  # one transfer from the device
-        self.merge(PixelStatistics(*few, pixels=pred.numel()))
+        self.merge(PixelStatistics(*few))
+        self.pixels += pred.numel()
 
     def merge(self, other: "PixelStatistics") -> None:
         """Add the statistics of other clips."""

@@ -56,7 +56,7 @@ class Lpips:
                 f"LPIPS compares clips (b, t, c, h, w) of one shape with 1 or 3 channels and at least {MIN_SIDE} × "
                 f"{MIN_SIDE} pixels, not {tuple(pred.shape)} and {tuple(target.shape)}."
             )
-        values = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
+        values: Tensor = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
         return values.reshape(pred.shape[:2]).double()
 
 
@@ -70,7 +70,8 @@ def lpips_measure(path: Path | None = None) -> Measure:
 
 
 def _as_rgb(clip: Clip) -> Tensor:
-    return clip.float().clamp(0, 1).flatten(0, 1).expand(-1, 3, -1, -1)
+    frames: Tensor = clip.float().clamp(0, 1).flatten(0, 1)  # (b·t, c, h, w)
+    return torch.cat([frames] * 3, dim=1) if clip.shape[2] == 1 else frames
 
 
 def _read_features(path: Path) -> dict[str, Tensor]:

@@ -10,9 +10,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.clips import RawClip
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ConfigError
 from framepred.evaluation import Card
-from framepred.media.formats import ARRAYS
+from framepred.inference.sources import to_source_values
 from framepred.media.values import ValueRange
 from framepred.media.writing import write_video
 
@@ -60,14 +60,8 @@ class Prediction:
             ClipError: if a picture of frames that are neither gray nor RGB is wanted.
             MediaError: if the file cannot be written.
         """
-        as_array = Path(path).suffix.lower() in ARRAYS
-        frames = self.values if as_array and view == "predicted" else self.rendered(view)
-        if frames.shape[-3] not in (1, 3) and not as_array:
-            raise ClipError(
-                f"Frames of {frames.shape[-3]} channels cannot be shown as pictures, which have 1 or 3; "
-                f"choose {' or '.join(ARRAYS)} instead of {path}."
-            )
-        write_video(path, frames, self.fps)
+        to_file = to_source_values(path, self.value_range) if view == "predicted" else None
+        write_video(path, self.rendered(view), self.fps, to_file=to_file)
 
     def side_by_side(self, path: str | Path) -> None:
         """Write a video with the truth on the left and the prediction on the right; see :meth:`save`."""

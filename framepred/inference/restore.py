@@ -20,12 +20,11 @@ from framepred.inference.devices import pick_device
 from framepred.inference.missing import check_factor, check_missing, one_sided, parse_missing
 from framepred.inference.networks import channels_of
 from framepred.inference.scaling import resize, shrink
-from framepred.inference.sources import Source, SourceForm, open_source, source_name
+from framepred.inference.sources import Source, SourceForm, open_source, source_name, to_source_values
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
-from framepred.media.encoding import VideoWriter
-from framepred.media.formats import ARRAYS, GIF
+from framepred.media.formats import ARRAYS
 from framepred.media.values import RangeChoice, ValueRange
-from framepred.media.writing import tile_clips, write_video
+from framepred.media.writing import tile_clips, write_pictures, write_video
 from framepred.models import load_restorer
 from framepred.restorer import Missing, Restorer
 
@@ -336,16 +335,13 @@ def _mean(errors: Sequence[tuple[float, float]]) -> RestorationScore:
 
 
 def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:
-    """Write clips that arrive as ``(n, c, h, w)``, frame by frame where the kind of file allows it."""
-    if path.suffix.lower() not in (".mp4", GIF):
+    """Write clips that arrive as ``(n, c, h, w)``, frame by frame unless the file is an array."""
+    to_file = to_source_values(path, value_range)
+    if path.suffix.lower() in ARRAYS:
         clips = torch.stack(list(frames), dim=1)
-        if value_range is not None and path.suffix.lower() in ARRAYS:
-            clips = value_range.from_unit(clips)
-        write_video(path, clips if len(clips) > 1 else clips[0], fps)
-        return
-    with VideoWriter(path, fps) as writer:
-        for frame in frames:
-            writer.write(tile_clips(frame[:, None])[0])
+        write_video(path, clips if len(clips) > 1 else clips[0], fps, to_file=to_file)
+    else:
+        write_pictures(path, (tile_clips(frame[:, None])[0] for frame in frames), fps, to_file=to_file)
 
 
 class ScaledRestorer(Restorer):

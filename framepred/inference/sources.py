@@ -1,7 +1,7 @@
 """Sources of clips: files, folders, arrays and tensors; each is decoded once for one prediction."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -12,10 +12,10 @@ from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framepred.clips import RawFrame
+from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.media.arrays import AXES, CHANNELS, to_frames
-from framepred.media.formats import is_array
+from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
@@ -218,3 +218,18 @@ def _stack(frames: Iterable[Tensor], gray: bool) -> Shaped[Tensor, "t c h w"]:
     found = [to_gray(frame) if gray and len(frame) > 1 else frame for frame in frames]
     channels = max(len(frame) for frame in found)
     return torch.stack([frame.expand(channels, -1, -1) for frame in found])
+
+
+def to_source_values(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
+    """What turns frames in [0, 1] back into the values of the source for a file; None where nothing does.
+
+    Arrays get the values themselves as float32, png files get them as 16-bit integers, if these can hold them.
+    """
+    suffix = Path(path).suffix.lower()
+    if value_range is None or (suffix and suffix not in ARRAYS):
+        return None
+    if suffix:
+        return value_range.from_unit
+    if value_range.low < 0 or value_range.high > WHITE[torch.uint16]:
+        return None
+    return lambda frames: value_range.from_unit(frames).round().int().to(torch.uint16)

@@ -4,64 +4,31 @@ Frames are uint8 RGB, upright as the display matrix asks, with transparency laid
 follow the file's tags; HDR values are taken as they are stored. The fields of interlaced video stay woven together.
 """
 
-import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from io import BufferedIOBase
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import IO, cast
 
 import av
-import numpy as np
-import torch
-from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
-from jaxtyping import UInt8
-from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.formats import VIDEOS
-from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
-from framepred.media.limits import MAX_PIXELS, check_pixels
+from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.video_file import VideoFile, not_a_video
 
 GRAY_WITHIN = 3
 """Levels by which the channels of a gray picture may differ: MJPEG and MPEG-4 round them apart, H.264 does not."""
-
-# Demuxers of single files. Playlists (HLS, DASH, concat scripts) are left out: they name other files and addresses.
-_FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpipe"
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-_BUFFER_BYTES = 1 << 18  # fewer calls from FFmpeg into Python than with PyAV's 32 KiB
-
-# Decoders that hide damage unless they are told to stop at it. Others flag damaged frames, or fail.
-_STRICT_CODECS = (
-    "mjpeg",
-    "mpeg1video",
-    "mpeg2video",
-    "mpeg4",
-    "h263",
-    "flv1",
-    "wmv1",
-    "wmv2",
-    "msmpeg4v2",
-    "msmpeg4v3",
-)
 
 _WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
 _PROBED_PACKETS = 1000
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
+_COUNTED_CONTAINERS = ("avi",)  # FFmpeg shortens the duration of a cut-off AVI, but not its number of frames
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
-
-# AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
-_VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
-_INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
-_SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # can be told at any time to skip unreferenced frames
-_MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
-_EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
 
 
 @dataclass(frozen=True)
@@ -72,7 +39,7 @@ class Header:
         fps: mean frames per second.
         steady: whether all frames last equally long.
         seconds: stated duration; None where there is none.
-        frames: stated number of frames; 0 where there is none.
+        frames: stated number of frames; 0 where there is none, or where an edit list may leave some of them out.
         notes: one sentence for each property of the file that a viewer should know.
     """
 
@@ -81,177 +48,6 @@ class Header:
     seconds: float | None = None
     frames: int = 0
     notes: tuple[str, ...] = ()
-
-
-class VideoFile:
-    """An open video file, or a stream of bytes such as standard input.
-
-    Args:
-        path: the file, or the name of the stream in messages.
-        stream: open bytes to read instead of the file; need not be seekable.
-
-    Raises:
-        MediaError: if it holds no video that can be decoded.
-    """
-
-    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
-        self.path = path
-        self._bytes = stream or _open_bytes(path)
-        weakref.finalize(self, self._bytes.close)  # readers are not always closed by their users
-        try:
-            # By file object: FFmpeg takes no names that are not UTF-8, and cannot reach other files from here.
-            self.container = av.open(
-                self._bytes, options=_OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES
-            )
-        except Exception as error:
-            self._bytes.close()
-            raise not_a_video(path) from error
-        try:
-            self.stream = _main_stream(self.container, path)
-            self._configure()
-        except BaseException:
-            self.close()
-            raise
-        self._reformatter = VideoReformatter()
-        self._last_end = 0.0
-        self.wanted: int | None = None
-        """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""
-
-    def _configure(self) -> None:
-        codec = self.stream.codec_context
-        codec.thread_count = 1  # threads decode ahead: memory and time for frames that may not be wanted
-        options = {"max_pixels": str(MAX_PIXELS)}
-        if codec.name in _STRICT_CODECS:
-            options["err_detect"] = "explode"
-        codec.options = options
-        check_pixels(self.path, codec.width, codec.height)
-
-    def close(self) -> None:
-        """Close the file and its decoder."""
-        self.container.close()
-        self._bytes.close()
-
-    @property
-    def vague(self) -> bool:
-        """Whether packets cannot be taken for frames, so that frames are known only by decoding."""
-        intra_only = bool(self.stream.codec.intra_only)
-        container = self.container.format.name in _VAGUE_CONTAINERS and not intra_only
-        return container or self.stream.codec_context.name in _VAGUE_CODECS
-
-    @property
-    def exact(self) -> bool:
-        """Whether decoding can begin within the file and give the same frames as from its start."""
-        return self.container.format.name not in _INEXACT_CONTAINERS
-
-    def seek(self, pts: int) -> None:
-        """Move to the key frame at or before a time stamp."""
-        self.container.seek(pts, stream=self.stream)
-
-    def packets(self) -> Iterator["av.Packet[av.VideoStream]"]:
-        """Packets of the video stream from here on; notes where the packets of all streams end."""
-        for packet in self.container.demux():
-            if packet.pts is not None and packet.time_base is not None:
-                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                self._last_end = max(self._last_end, end)
-            if packet.stream.index == self.stream.index:
-                yield cast("av.Packet[av.VideoStream]", packet)
-
-    def frames(self, from_start: bool = True) -> Iterator[av.VideoFrame]:
-        """Decoded frames from here on.
-
-        Args:
-            from_start: whether decoding begins at the start of the file. Elsewhere, frames before the first key frame
-                are left out: they refer to frames that were not decoded.
-
-        Raises:
-            MediaError: if a frame is damaged.
-        """
-        anchored, count = False, 0
-        try:
-            for packet in self.packets():
-                self._skip_unreferenced(packet)
-                for frame in packet.decode():
-                    anchored = anchored or bool(frame.key_frame)
-                    damaged = frame.is_corrupt or packet.is_corrupt
-                    if not anchored and (damaged or not from_start):
-                        continue
-                    if damaged:
-                        raise self._damaged(count)
-                    count += 1
-                    yield frame
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise (self._damaged(count) if count else not_a_video(self.path)) from error
-
-    def _skip_unreferenced(self, packet: "av.Packet[av.VideoStream]") -> None:
-        """Do not decode frames before the wanted one that no other frame refers to."""
-        if self.stream.codec_context.name in _SKIPPING_CODECS:
-            early = self.wanted is not None and packet.pts is not None and packet.pts < self.wanted
-            self.stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
-
-    def rgb(self, frame: av.VideoFrame) -> UInt8[Tensor, "3 h w"]:
-        """The pixels of a frame: RGB, upright, transparency laid on black."""
-        check_pixels(self.path, frame.width, frame.height)
-        alpha = any(component.is_alpha for component in frame.format.components)
-        converted = self._reformatter.reformat(
-            frame, format="rgba" if alpha else "rgb24", interpolation="BICUBIC", threads=1
-        )
-        pixels = np.asarray(converted.to_ndarray(), np.uint8)
-        if alpha:
-            pixels = on_black(pixels, axis=-1)
-        upright = _upright(pixels, frame)
-        return torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
-
-    def stated_seconds(self) -> float | None:
-        """Stated duration of the video, or of the whole file where the stream has none."""
-        if self.stream.duration is not None and self.stream.time_base is not None:
-            return float(self.stream.duration * self.stream.time_base)
-        return self.container.duration / av.time_base if self.container.duration else None
-
-    def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
-        """Where what was read ends, in seconds from the start of the video."""
-        start = float((self.stream.start_time or 0) * (self.stream.time_base or 0))
-        shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
-        # Where only the file states a duration, its other streams may be longer than the video.
-        return max(shown, 0.0 if self.stream.duration is not None else self._last_end) - start
-
-    def start_of_last(self, count: int, fps: float) -> int | None:
-        """The time stamp of the frame that ``count - 1`` others follow; None where it is known only by decoding."""
-        seconds = self.stated_seconds()
-        base = self.stream.time_base
-        if self.vague or not self.exact or seconds is None or not base:
-            return None
-        reach = count / fps + _MARGIN_SECONDS
-        while reach < seconds:
-            self.seek(int((self.stream.start_time or 0) + (seconds - reach) / base))
-            stamps = [(p.pts, p.is_keyframe) for p in self.packets() if p.size and not p.is_discard]
-            times = [pts for pts, _ in stamps if pts is not None]
-            key = next((pts for pts, is_key in stamps if is_key and pts is not None), None)
-            if len(times) < len(stamps) or len(set(times)) < len(times):
-                return None
-            known = sorted(pts for pts in times if key is not None and pts >= key)
-            if len(known) >= count:
-                return known[-count]
-            reach *= 4
-        return None
-
-    def frames_from(self, pts: int) -> Iterator[av.VideoFrame] | None:
-        """Frames from the one with this time stamp on; None where seeking does not find it."""
-        for earlier in _EARLIER_SECONDS:
-            self.seek(int(pts - earlier / (self.stream.time_base or 1)))
-            self.stream.codec_context.flush_buffers()
-            frames = self.frames(from_start=False)
-            for frame in frames:
-                if frame.pts is None or frame.pts > pts:
-                    break
-                if frame.pts == pts:
-                    return chain([frame], frames)
-        return None
-
-    def _damaged(self, count: int) -> MediaError:
-        return MediaError(
-            f"{self.path} is damaged after {count} decoded frame{'s' * (count != 1)}; "
-            "copy it again, or cut it there with ffmpeg."
-        )
 
 
 def read_header(path: Path) -> Header:
@@ -273,7 +69,9 @@ def read_header(path: Path) -> Header:
         if first is None:
             raise not_a_video(path)
         fps, steady = _rate(video.stream, times, video.exact)
-        return Header(fps, steady, video.stated_seconds(), video.stream.frames, _notes(video, first))
+        counted = video.container.format.name in _COUNTED_CONTAINERS
+        frames = video.stream.frames if counted else 0
+        return Header(fps, steady, video.stated_seconds(), frames, _notes(video, first))
 
 
 def file_frames(path: Path, last: int | None = None) -> FrameStream:
@@ -291,7 +89,7 @@ def file_frames(path: Path, last: int | None = None) -> FrameStream:
     return FrameStream(_alike(frames, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
 
 
-def stream_frames(name: str, stream: IO[bytes]) -> FrameStream:
+def stream_frames(name: str, stream: BufferedIOBase) -> FrameStream:
     """The frames of a video that is read as its bytes arrive, such as standard input or a named pipe.
 
     Args:
@@ -329,44 +127,6 @@ def check_whole(path: Path, seconds: float, header: Header, frames: int | None =
         raise cut
     if frames is not None and frames < _WHOLE * header.frames:
         raise cut
-
-
-def not_a_video(path: Path) -> MediaError:
-    """The error about a file in which no video can be decoded."""
-    kinds = ", ".join(VIDEOS)
-    return MediaError(f"{path} holds no video that can be decoded; copy it again or convert it to one of {kinds}.")
-
-
-def _open_bytes(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except PermissionError as error:
-        raise MediaError(f"{path} may not be read; check its permissions.") from error
-    except OSError as error:
-        raise MediaError(f"{path} cannot be opened ({error.strerror}); check the path.") from error
-
-
-def _main_stream(container: "av.container.InputContainer", path: Path) -> av.VideoStream:
-    """The stream of the film itself: no cover picture, no stream of a single picture beside a longer one."""
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
-    if not streams:
-        raise MediaError(f"{path} holds no moving pictures, only other streams; give a file with video.")
-    decodable = [stream for stream in streams if cast("object | None", stream.codec_context) is not None]
-    if not decodable:
-        raise MediaError(f"{path} is coded in a way that FFmpeg does not know; convert it, for instance to .mp4.")
-    moving = [stream for stream in decodable if not _is_still(container, stream)] if len(decodable) > 1 else []
-    best = container.streams.best("video")
-    candidates = moving or decodable
-    same = [stream for stream in candidates if best is not None and stream.index == best.index]
-    return (same or candidates)[0]
-
-
-def _is_still(container: "av.container.InputContainer", stream: av.VideoStream) -> bool:
-    """Whether a stream has a single packet."""
-    count = sum(1 for packet in islice(container.demux(stream), 2) if packet.size)
-    container.seek(0)
-    return count < 2
 
 
 def _whole(path: Path, header: Header) -> Iterator[Tensor]:
@@ -432,15 +192,3 @@ def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
     if transfer:
         notes.append(f"{video.path} is HDR ({transfer}): its values are taken as they are, without tone mapping.")
     return tuple(notes)
-
-
-def _upright(pixels: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """Turn and mirror by the display matrix: x' = a·x + c·y and y' = b·x + d·y (ISO/IEC 14496-12, 8.3.2)."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return pixels
-    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
-    turned = abs(b) > abs(a)
-    horizontal, vertical = (c, b) if turned else (a, d)
-    upright = pixels.transpose(1, 0, 2) if turned else pixels
-    return upright[:: -1 if vertical < 0 else 1, :: -1 if horizontal < 0 else 1]

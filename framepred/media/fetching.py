@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import cast
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -68,9 +69,9 @@ def _file_name(name: str) -> str:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def _opened(name: str) -> Iterator[BufferedIOBase]:
     if name == "standard input":
-        yield sys.stdin.buffer
+        yield cast(BufferedIOBase, sys.stdin.buffer)
     elif is_url(name):
         with closing(_response(name)) as response:
             yield response
@@ -79,17 +80,17 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
             yield pipe
 
 
-def _response(url: str) -> IO[bytes]:
+def _response(url: str) -> BufferedIOBase:
     try:
         # urllib follows redirects to http, https and ftp only.
-        response: IO[bytes] = urlopen(Request(url, headers={"User-Agent": "framepred"}), timeout=_SILENCE_SECONDS)
+        response: BufferedIOBase = urlopen(Request(url, headers={"User-Agent": "framepred"}), timeout=_SILENCE_SECONDS)
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise MediaError(f"{url} cannot be opened ({reason}); check the address and the network.") from error
     return response
 
 
-def _copy(name: str, stream: IO[bytes], file: IO[bytes]) -> None:
+def _copy(name: str, stream: BufferedIOBase, file: BufferedIOBase) -> None:
     count, end = 0, time.monotonic() + MAX_FETCH_SECONDS
     while chunk := _read(name, stream):
         count += len(chunk)
@@ -101,7 +102,7 @@ def _copy(name: str, stream: IO[bytes], file: IO[bytes]) -> None:
         file.write(chunk)
 
 
-def _read(name: str, stream: IO[bytes]) -> bytes:
+def _read(name: str, stream: BufferedIOBase) -> bytes:
     try:
         return stream.read(_CHUNK_BYTES)
     except OSError as error:

@@ -40,6 +40,12 @@ _ADVICE = {  # for kinds that other programs convert
 }
 
 
+_KNOWN = (
+    "give a video such as .mp4, .mov, .mkv, .avi or .webm, a .gif or .tif of several frames, an array in .npy, "
+    ".npz, .h5, .nc or .zarr, or a folder of pictures"
+)
+
+
 def is_live(source: str) -> bool:
     """Whether a source is a camera number or a URL; an existing path is a path, also ``0``."""
     return not _exists(source) and (source.isdecimal() or is_url(source))
@@ -66,6 +72,14 @@ def file_of_url(url: str) -> Path | None:
 def is_standard_input(source: str | Path) -> bool:
     """Whether a source is ``-``, which stands for standard input; a file of that name is ``./-``."""
     return str(source) == STANDARD_INPUT
+
+
+def input_stem(source: str | Path) -> str:
+    """A name for what is made of a source: its file name without the suffix; ``stdin`` for ``-``."""
+    if is_standard_input(source):
+        return "stdin"
+    name = urlsplit(url_of(source)).path if is_url(source) else str(source)
+    return Path(name).stem or "video"
 
 
 def is_pipe(path: str | Path) -> bool:
@@ -140,7 +154,7 @@ def check_input(source: str | Path) -> Path:
         return Path(source)
     if is_url(source):
         return _checked_url(source)
-    path = Path(source).expanduser()
+    path = _expanded(source)
     if not _exists(path):
         raise MediaError(f"{path} does not exist; check the path.{_camera_hint(str(source))}")
     if not os.access(path, os.R_OK):
@@ -153,9 +167,16 @@ def check_input(source: str | Path) -> Path:
 
 def _exists(source: str | Path) -> bool:
     try:
-        return Path(source).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # a name too long, a null byte, an unknown user
+        return _expanded(source).exists()
+    except (OSError, ValueError):  # a name too long, a null byte
         return False
+
+
+def _expanded(source: str | Path) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # ``~name`` of nobody
+        return Path(source)
 
 
 def _checked_url(source: str | Path) -> Path:
@@ -197,7 +218,7 @@ def _check_file(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in (*INPUTS, *IMAGES):
         found = f"{path.suffix} is not known" if path.suffix else "it has no suffix"
-        advice = _ADVICE.get(suffix, f"give {_listed(INPUTS)}, or a folder of frames")
+        advice = _ADVICE.get(suffix, _KNOWN)
         raise MediaError(f"{path} cannot be read as video because {found}; {advice}.")
     if path.is_file() and path.stat().st_size == 0:
         raise MediaError(f"{path} is an empty file of 0 bytes; copy or record it again.")

@@ -1,6 +1,8 @@
 """Single pictures, and folders of them as clips: 8 and 16 bit, gray or RGB."""
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,29 @@ def read_pixels(path: Path) -> NDArray[Any]:
     Raises:
         MediaError: if the file is damaged or too large.
     """
-    with reading(path, kind_of(path)), Image.open(path) as image:
+    with open_picture(path) as image:
         return page_pixels(image, path)
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """A picture file, open within the block, in which whatever Pillow raises becomes one sentence.
+
+    Raises:
+        MediaError: if the file is damaged or too large.
+    """
+    with reading(path, kind_of(path)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is lower
+            try:
+                image = Image.open(path)
+            except Image.DecompressionBombError as error:
+                raise MediaError(
+                    f"{path} has too many pixels ({error}); scale it down or cut it into tiles."
+                ) from error
+        with image:
+            check_pixels(path, *image.size)
+            yield image
 
 
 def page_pixels(image: Image.Image, path: Path, page: int = 0) -> NDArray[Any]:
@@ -130,12 +153,12 @@ def survey_pictures(folder: Path) -> int:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    with reading(path, kind_of(path)), Image.open(path) as image:
+    with open_picture(path) as image:
         return image.size
 
 
 def _is_gray(path: Path) -> bool:
-    with reading(path, kind_of(path)), Image.open(path) as image:
+    with open_picture(path) as image:
         return image.mode in _GRAY_MODES
 
 

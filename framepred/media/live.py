@@ -4,10 +4,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from io import BufferedIOBase
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Thread, main_thread
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from torch import Tensor
 
@@ -51,7 +52,7 @@ def play(source: str | Path, layout: str | None = None) -> FrameStream:
         MediaError: if it cannot be opened.
     """
     if is_standard_input(source):
-        return stream_frames("standard input", sys.stdin.buffer)
+        return stream_frames("standard input", cast(BufferedIOBase, sys.stdin.buffer))
     if is_live(str(source)):
         return live_frames(str(source))
     if is_pipe(source):

@@ -15,7 +15,7 @@ from framepred.errors import MediaError
 from framepred.media.failures import reading
 from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
 from framepred.media.headers import tiff_pages
-from framepred.media.images import kind_of, page_pixels
+from framepred.media.images import kind_of, open_picture, page_pixels
 from framepred.media.limits import check_pixels
 from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
 
@@ -73,7 +73,7 @@ def read_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
         MediaError: if a frame is damaged.
     """
     path = pages.path
-    with reading(path, kind_of(path)), Image.open(path) as image:
+    with open_picture(path) as image:
         for number in frames:
             channels = []
             for page in pages.groups[number]:
@@ -121,13 +121,13 @@ def _alike(pages: Pages, frames: range, value_range: ValueRange | None) -> Itera
 
 
 def _survey_animation(path: Path) -> Pages:
-    with Image.open(path) as image:
-        check_pixels(path, *image.size)
+    with open_picture(path) as image:
         first = 1 if image.info.get("default_image") else 0  # of an animated PNG: a picture for other readers
         numbers = range(first, getattr(image, "n_frames", 1))
         durations = []
         for number in numbers:
             image.seek(number)
+            image.load()  # WebP states the duration only then
             duration = float(image.info.get("duration", 0) or 0)
             durations.append(duration if duration > GIF_TICK_MS else _BROWSER_MS)
     steady = max(durations) - min(durations) <= GIF_TICK_MS
@@ -141,8 +141,7 @@ def _composed(image: Image.Image, path: Path) -> NDArray[np.uint8]:
 
 def _survey_tiff(path: Path) -> Pages:
     pages = tiff_pages(path)
-    with Image.open(path) as image:
-        check_pixels(path, *image.size)
+    with open_picture(path) as image:
         tags: Any = getattr(image, "tag_v2", {})
         description = str(tags.get(_DESCRIPTION, ""))
     order, sizes = _stated_axes(description)

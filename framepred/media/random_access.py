@@ -18,7 +18,7 @@ from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.arrays import CHANNELS, open_array
-from framepred.media.decoding import VideoFile, check_whole, file_frames, not_a_video, read_header
+from framepred.media.decoding import check_whole, file_frames, read_header
 from framepred.media.fetching import local_path
 from framepred.media.formats import GIF, IMAGES, frame_files, is_array
 from framepred.media.frames import FrameStream
@@ -26,6 +26,7 @@ from framepred.media.images import read_image, read_pixels
 from framepred.media.pages import page_frames, read_pages, survey_pages
 from framepred.media.sequences import sequence_notes
 from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
+from framepred.media.video_file import VideoFile, not_a_video
 
 VideoMap: TypeAlias = Int64[np.ndarray, "2 n"]
 """Time stamps of a video's frames, in order; below them 1 for key frames, where decoding can begin."""

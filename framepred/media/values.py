@@ -58,7 +58,7 @@ class ValueRange:
         return {"low": self.low, "high": self.high}
 
     @classmethod
-    def from_json(cls, entry: dict[str, float]) -> "ValueRange":
+    def from_json(cls, entry: Any) -> "ValueRange":
         """The range that :meth:`to_json` wrote.
 
         Raises:

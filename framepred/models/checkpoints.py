@@ -36,23 +36,38 @@ def write_checkpoint(contents: dict[str, Any], path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU; only tensors and plain Python values are unpickled.
-
-    Files of plain ``torch.save`` have no hash; of them, the zip checksums are checked.
+    """Read a checkpoint of a training task, as :func:`load_verified`.
 
     Raises:
-        WeightsError: if the file is missing, damaged, or not a checkpoint of this project.
+        WeightsError: if the file is missing or damaged, or holds no network with its description.
+    """
+    contents = load_verified(path)
+    if not {"net", "state_dict"} <= contents.keys():
+        raise _unusable(path, "it has no network")
+    return contents
+
+
+def load_verified(path: Path) -> dict[str, Any]:
+    """Load a file of ``torch.save`` to the CPU; only tensors and plain Python values are unpickled.
+
+    Files that :func:`write_checkpoint` did not write have no hash; of them, the zip checksums are checked.
+
+    Raises:
+        WeightsError: if the file is missing or damaged, or holds no dictionary.
     """
     try:
         damage = _damage(path)
         contents: Any = None if damage else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds of errors on damaged files
         damage, contents = _reason(error), None
-    if isinstance(contents, dict) and {"net", "state_dict"} <= contents.keys():
+    if isinstance(contents, dict):
         return contents
-    raise WeightsError(
-        f"{path} is not a checkpoint of framepred train ({damage or 'it has no network'}); "
-        "take best.ckpt or last.ckpt of a run folder."
+    raise _unusable(path, damage or "it holds no dictionary")
+
+
+def _unusable(path: Path, reason: str) -> WeightsError:
+    return WeightsError(
+        f"{path} is not a checkpoint of framepred train ({reason}); take best.ckpt or last.ckpt of a run folder."
     )
 
 

@@ -194,7 +194,7 @@ def _download(name: str) -> Path:
         ) from error
 
 
-def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read_folder(folder: Path) -> tuple[object, dict[str, Tensor]]:
     try:
         _refuse_large_config(folder / CONFIG)
         return json.loads((folder / CONFIG).read_text(encoding="utf-8")), load_file(folder / MODEL)

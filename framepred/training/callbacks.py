@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -73,6 +74,25 @@ class RunReport(Callback):
         if trainer.is_global_zero and not trainer.sanity_checking and MONITOR in trainer.callback_metrics:
             mse = float(trainer.callback_metrics[MONITOR])
             _console().print(f"step {trainer.global_step:>7,}   {MONITOR} {mse:.2f} (protocol openstl)")
+
+
+class RunConfig(Callback):
+    """Writes the config of a run to ``config.yaml`` in its folder when training starts.
+
+    Args:
+        folder: the run's folder.
+        text: the whole config as YAML.
+    """
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self.file = folder / "config.yaml"
+        self.text = text
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            with atomic_write(self.file) as draft:
+                draft.write_text(self.text, encoding="utf-8")
 
 
 class EpochBar(RichProgressBar):
@@ -288,8 +308,9 @@ def _console() -> Console:
 
 
 def _gmacs(task: Task, context: int, horizon: int, size: tuple[int, int, int]) -> str:
-    """Return the billions of multiply-accumulates per clip."""
-    return f"{macs_per_clip(task.predictor, context, horizon, size) / 1e9:.2f}"  # type: ignore[arg-type]
+    """Return the billions of multiply-accumulates per clip, counted in float32."""
+    predictor = task.predictor if task.dtype == torch.float32 else deepcopy(task.predictor).float()
+    return f"{macs_per_clip(predictor, context, horizon, size) / 1e9:.2f}"
 
 
 def _outputs(trainer: Trainer) -> str:

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from typing_extensions import override
 
-from framepred.models.checkpoints import read_checkpoint, write_checkpoint
+from framepred.models.checkpoints import load_verified, write_checkpoint
 from framepred.training.stopping import TrainingStopped
 from framepred.training.task import MONITOR
 
@@ -34,7 +34,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     @override
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
-        return read_checkpoint(Path(path))
+        return load_verified(Path(path))
 
 
 class LastCheckpoint(Checkpoint):

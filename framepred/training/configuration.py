@@ -25,6 +25,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
 from framepred.models.pretrained import Network, describe, load_weights
 from framepred.restorer import Restorer
+from framepred.training.callbacks import RunConfig
 from framepred.training.checkpointing import AtomicCheckpointIO
 from framepred.training.failures import one_sentence_errors
 from framepred.training.forecast_task import ForecastTask
@@ -111,7 +112,8 @@ def open_config(arguments: Sequence[str]) -> "TrainCLI":
         with one_sentence_errors():
             return TrainCLI(list(arguments))
     except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-        raise ConfigError(f"The config is not a readable YAML file ({str(error).splitlines()[0]}).") from error
+        files = ", ".join(part.removeprefix("--config=") for part in arguments if part.startswith("--config="))
+        raise ConfigError(f"The config {files} is not a readable YAML file ({str(error).splitlines()[0]}).") from error
 
 
 def to_arguments(settings: Mapping[str, Any]) -> list[str]:
@@ -133,7 +135,7 @@ class TrainCLI(LightningCLI):
             make_task,
             LightningDataModule,
             subclass_mode_data=True,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,
             trainer_defaults=DEFAULTS,
             seed_everything_default=0,
             parser_kwargs={"exit_on_error": False, "prog": "framepred train"},
@@ -170,6 +172,7 @@ class TrainCLI(LightningCLI):
         folder = check_results_folder(config.default_root_dir)
         arguments["callbacks"] = [
             *(config.callbacks or []),
+            RunConfig(folder, self.parser.dump(self.config, skip_none=False)),
             *standard_callbacks(
                 folder,
                 progress=config.enable_progress_bar is not False,

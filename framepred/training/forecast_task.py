@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from framepred.clips import Clip, ClipBatch, FrameMask, RawClip
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Forecaster, Predictor
+from framepred.forecaster import Forecaster
 from framepred.training.rollout import Predicted, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -39,6 +39,7 @@ class ForecastTask(Task):
     """
 
     net: Forecaster
+    metrics = (*Task.metrics, "train/teacher")
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class ForecastTask(Task):
         self.auxiliary_weight = auxiliary_weight
 
     @property
-    def predictor(self) -> Predictor:
+    def predictor(self) -> nn.Module:
         """The forecaster itself."""
         return self.net
 

@@ -178,8 +178,12 @@ def _score(recipe: Recipe, net: Network, sha256: str, common: dict[str, Any]) ->
     batches = [task.validation_batch(batch) for batch in getattr(data, f"{recipe.scoring.split}_dataloader")()]
     first: ClipBatch = batches[0]
     context, horizon, size = first.context.shape[1], first.target.shape[1], first.context.shape[2:]
+    channels, height, width = size
     record = WeightsRecord(
-        recipe.name, sha256, count_parameters(net), macs_per_clip(task.predictor, context, horizon, tuple(size))
+        recipe.name,
+        sha256,
+        count_parameters(net),
+        macs_per_clip(task.predictor, context, horizon, (channels, height, width)),
     )
     seed = int(getattr(data, "seed", 0))
     digits = getattr(getattr(data.dataset(recipe.scoring.split), "bank", None), "name", None)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Predictor
 from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -93,7 +92,7 @@ class RestoreTask(Task):
         self.gaps = gaps
 
     @property
-    def predictor(self) -> Predictor:
+    def predictor(self) -> nn.Module:
         """Restores a gap in the middle of a context."""
         return MiddleGap(self.net)
 

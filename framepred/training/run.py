@@ -140,11 +140,23 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
     checkpoint = _resume_from(folder, ckpt_path)
     if checkpoint is not None and _steps(checkpoint) >= task.budget:
         return training_result(folder, already_finished=True)
+    _check_monitors(trainer, task)
     trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     with _unused_folder_removed(trainer, folder), _locked(folder, trainer.is_global_zero and not trial):
         with one_sentence_errors():
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         return training_result(folder)
+
+
+def _check_monitors(trainer: Trainer, task: Task) -> None:
+    """Refuse callbacks that monitor what is never logged; Lightning refuses them only after training has begun."""
+    known = (*task.metrics, "epoch", "step")
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor not in known:
+            raise ConfigError(
+                f"{type(callback).__name__} monitors {monitor}, which is not logged; choose one of {', '.join(known)}."
+            )
 
 
 def training_result(folder: Path, *, already_finished: bool = False) -> TrainingResult:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from torchmetrics import MeanMetric
 from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.forecaster import Predictor
 from framepred.models.pretrained import Network, describe
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 
@@ -49,6 +48,9 @@ class Task(LightningModule, ABC):
             other schedules.
     """
 
+    metrics: ClassVar[tuple[str, ...]] = (MONITOR, "train/loss", "train/mse")
+    """Names that the task logs; callbacks may monitor them."""
+
     def __init__(
         self,
         net: Network,
@@ -76,8 +78,8 @@ class Task(LightningModule, ABC):
 
     @property
     @abstractmethod
-    def predictor(self) -> Predictor:
-        """What predicts the target of a validation batch from its context."""
+    def predictor(self) -> nn.Module:
+        """Module ``(context, horizon) -> frames`` that predicts the target of a validation batch."""
 
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Return the context and target that validation uses; by default those of the data."""

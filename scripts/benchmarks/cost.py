@@ -1,4 +1,4 @@
-"""What each network costs on this machine, all in one run."""
+"""Parameters, operations, throughput, latency and memory of each network on this machine, in one run."""
 
 import operator
 import resource
@@ -23,9 +23,9 @@ from framepred.training.rollout import predict_every_frame
 CONTEXT = HORIZON = 10
 SIZE = (1, 64, 64)
 TURNS = 5
-"""Latencies measured a run."""
+"""Latency measurements per run."""
 PASSES = 3
-"""A training step costs about three forward passes: one forward, two backward."""
+"""A training step costs about as much as three forward passes: one forward, two backward."""
 
 
 P = ParamSpec("P")
@@ -33,31 +33,31 @@ T = TypeVar("T")
 
 
 class Cost(NamedTuple):
-    """What one network costs; rates are of clips of 10 → 10 frames of 64×64."""
+    """Cost of one network on clips of 10 → 10 frames of 64×64."""
 
     parameters: int
     macs: int
     training: float
-    """Clips a second."""
+    """Clips per second."""
     inference: float
-    """Clips a second."""
+    """Clips per second."""
     memory: float
-    """MiB that training and inference of one batch added to the process."""
+    """MiB that the process gained by training and inference on one batch."""
     peak: float
-    """Operations of training over what matrix products of this machine reach, in [0, 1]."""
+    """Training operations per second divided by those of a large matrix product, in [0, 1]."""
 
 
 class Latencies(NamedTuple):
-    """Seconds that one network took, of one clip at a time, once in each turn."""
+    """Seconds per call of one network with one clip, one measurement per turn."""
 
     clip: list[float]
     """10 → 10 frames."""
     frame: list[float]
-    """One streamed frame: observed, and the next one drawn."""
+    """One streamed frame: observe it and predict the next one."""
 
 
 def print_costs(batch_size: int, runs: int, threads: int) -> None:
-    """Measure every network, each in a process of its own, their latencies in turn in one, and print a table."""
+    """Measure each network in its own process, all latencies in turn in one process, and print a table."""
     costs = {name: _in_a_process(measure, name, batch_size, runs, threads) for name in NETWORKS}
     latencies = _in_a_process(measure_latencies, TURNS * runs, threads)
     first = next(iter(NETWORKS))
@@ -89,7 +89,7 @@ ROWS: dict[str, Callable[[Cost], str]] = {
 
 
 def measure(name: str, batch_size: int, runs: int, threads: int) -> Cost:
-    """The cost of one network, in a fresh process, so that memory is its own."""
+    """Measure one network; run it in a fresh process, so that the memory is only this network's."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     net = NETWORKS[name]()
@@ -107,7 +107,7 @@ def measure(name: str, batch_size: int, runs: int, threads: int) -> Cost:
 
 @torch.inference_mode()
 def measure_latencies(turns: int, threads: int) -> dict[str, Latencies]:
-    """Of all networks in turn, one call of each: what slows a noisy machine down slows all of them down."""
+    """Measure all networks in turn, one call each, so that load on the machine affects all of them alike."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     context = torch.rand(1, CONTEXT, *SIZE)
@@ -118,7 +118,7 @@ def measure_latencies(turns: int, threads: int) -> dict[str, Latencies]:
         for name, net in nets.items():
             found[name].clip.append(_seconds(partial(net, context, HORIZON)))
             found[name].frame.append(_seconds(partial(_stream, net, context[:, 1], states[name])))
-    return {name: Latencies(*(times[1:] for times in both)) for name, both in found.items()}  # the first warms up
+    return {name: Latencies(*(times[1:] for times in both)) for name, both in found.items()}  # the first turn warms up
 
 
 def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:
@@ -126,27 +126,27 @@ def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:
 
 
 def _train(net: Forecaster, clips: torch.Tensor) -> None:
-    """One step without its optimizer, on the network's own predictions beyond the context."""
-    untaught = torch.zeros(clips.shape[:2], dtype=torch.bool)
+    """Run one training step without optimizer; beyond the context the network reads its own predictions."""
+    no_teacher = torch.zeros(clips.shape[:2], dtype=torch.bool)
     net.zero_grad()
-    predicted = predict_every_frame(net, clips, CONTEXT, untaught)
+    predicted = predict_every_frame(net, clips, CONTEXT, no_teacher)
     ((predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary).backward()
 
 
 def _peak(runs: int) -> float:
-    """Operations a second of a large matrix product."""
+    """Operations per second of a large matrix product."""
     side = 2048
     matrix = torch.rand(side, side)
     return 2 * side**3 / median_seconds(lambda: matrix @ matrix, runs)
 
 
 def _resident() -> float:
-    """The most memory this process ever held, MiB."""
+    """Peak resident memory of this process, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def median_seconds(work: Callable[[], object], runs: int) -> float:
-    """The median of several timings, after one run that warms up."""
+    """Median of several timings after one warm-up run."""
     work()
     return statistics.median(_seconds(work) for _ in range(runs))
 

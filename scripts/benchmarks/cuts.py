@@ -116,12 +116,8 @@ def _pan(random: Random, count: int = SHOT) -> Clip:
 
 def _zoom(random: Random, count: int = SHOT) -> Clip:
     picture, rate = _texture(random), random.uniform(1.005, 1.03)
-    centre = (WIDTH / 2, HEIGHT / 2)
-    frames = [
-        cv2.warpAffine(picture, cv2.getRotationMatrix2D(centre, 0, rate**time), (WIDTH, HEIGHT))
-        for time in range(count)
-    ]
-    return np.stack(frames)
+    zooms = [cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 0, rate**time) for time in range(count)]
+    return np.stack([cv2.warpAffine(picture, zoom, (WIDTH, HEIGHT)) for zoom in zooms])
 
 
 def _shake(random: Random, count: int = SHOT) -> Clip:

@@ -1,4 +1,4 @@
-"""What is compared with what: framepred's forecaster, and the ConvLSTM of the published size."""
+"""The networks of the cost benchmark: framepred's forecaster, and ConvLSTMs of published sizes."""
 
 from collections.abc import Callable
 
@@ -10,5 +10,5 @@ NETWORKS: dict[str, Callable[[], Forecaster]] = {
     "convlstm-s": lambda: EncoderForecaster(hidden_channels=[128] * 4, kernel_size=5, stride=4, motion=False),
     "convlstm 2×64": lambda: EncoderForecaster(hidden_channels=[64] * 2, kernel_size=5, stride=4, motion=False),
 }
-"""``convlstm-s`` has the layers of OpenSTL's (4 of 128 channels, 5×5, patches of 4; it feeds its predictions back),
-built from our own cells; ``2×64`` is its best small setting."""
+"""``convlstm-s`` has the layer sizes of OpenSTL's ConvLSTM-S: 4 layers of 128 channels, 5×5 kernels, patches of 4.
+It reads its own predictions and is built from framepred's cells. ``2×64`` is a small variant."""

@@ -1,4 +1,4 @@
-"""What a restorer makes of a gap in the middle of a clip, beside what needs no network."""
+"""Score and picture of a restorer on a gap in the middle of a clip, beside baselines."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from framepred.visualization.panels import write_restored_panel
 
 LENGTH, MISSING, BATCH = 20, 3, 20
 SHOWN, AROUND = 3, 3
-"""Clips in the picture, and seen frames on each side of their gap."""
+"""Clips in the picture, and observed frames on each side of the gap."""
 
-BASELINES = ("last-frame", "linear")
+BASELINES = ("last-frame", "linear", "motion-compensated")
 
 
 def write_score(weights: str, clips: int, root: str | None, folder: Path) -> Path:
-    """Score on generated test clips, print the table, write ``card.json``; its path."""
+    """Score on generated test clips, print the table and write ``card.json``; return its path."""
     net, name, sha256 = load_weights(weights)
     gap = MiddleGap(load_restorer(weights))
     dataset = MovingMNIST("test", clips=clips, length=LENGTH, digits="mnist", root=root)
@@ -48,13 +48,13 @@ def write_score(weights: str, clips: int, root: str | None, folder: Path) -> Pat
 
 @torch.inference_mode()
 def write_picture(weights: str, root: str | None, folder: Path) -> Path:
-    """A panel of test clips around their gap; its path."""
+    """Write a panel of test clips around their gap; return its path."""
     clips = to_unit(MovingMNIST("test", clips=SHOWN, length=LENGTH, digits="mnist", root=root).render(range(SHOWN)))
-    place = middle(LENGTH - MISSING, MISSING)
+    gap = middle(LENGTH - MISSING, MISSING)
     missing = torch.zeros(LENGTH, dtype=torch.bool)
-    missing[place] = True
+    missing[gap] = True
     nets = {"linear": RESTORERS["linear"]().eval(), "bidirectional": load_restorer(weights)}
-    around = slice(place.start - AROUND, place.stop + AROUND)
+    around = slice(gap.start - AROUND, gap.stop + AROUND)
     restored = {name: net.restore(clips, missing)[:, around] for name, net in nets.items()}
     write_restored_panel(folder / "restored.png", clips[:, around], missing[around], restored, around.start)
     return folder / "restored.png"

@@ -1,4 +1,4 @@
-"""What weights predict, to be looked at: near and far, and far beyond what they were trained for."""
+"""Panels of predictions at the trained horizon and at four times that horizon."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CLIPS, CONTEXT, HORIZON, FAR = 8, 10, 10, 40
 
 @torch.inference_mode()
 def write_pictures(weights: str, digits: str, objects: int, side: int, root: str | None, folder: Path) -> list[Path]:
-    """A panel of eight test clips, and one of two of them predicted four times as far; their paths."""
+    """Write a panel of eight test clips and a panel of two of them at the far horizon; return both paths."""
     net = load(weights)
     dataset = MovingMNIST(
         "test",

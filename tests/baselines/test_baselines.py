@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -17,6 +17,7 @@ def random_clip(size: tuple[int, ...]) -> Tensor:
 
 
 @pytest.mark.parametrize("name", BASELINES)
+@settings(max_examples=25)
 @given(size=sizes, horizon=st.integers(1, 6))
 def test_streaming_equals_batch(name: str, size: tuple[int, ...], horizon: int) -> None:
     net, clip, state = load_baseline(name), random_clip(size), None

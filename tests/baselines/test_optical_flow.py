@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.baselines import LastFrame, OpticalFlow
+from framepred.baselines import LastFrame, LinearInterpolation, MotionCompensated, OpticalFlow
 
 
 def texture(channels: int = 1) -> Tensor:
@@ -48,3 +48,31 @@ def test_clips_of_a_batch_move_on_their_own() -> None:
     together = OpticalFlow().eval()(clips, 3)
     apart = torch.cat([OpticalFlow().eval()(clip[None], 3) for clip in clips])
     torch.testing.assert_close(together, apart, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("x", "y"), [(2, 0), (-2, 1)])
+def test_a_gap_in_a_pan_is_filled_along_the_motion(x: int, y: int, channels: int) -> None:
+    clip = panning(x, y, 5, channels)
+    missing = torch.tensor([False, True, True, True, False])
+    inner = (..., slice(12, -12), slice(12, -12))
+    ours, linear = (
+        (restorer.eval().restore(clip, missing) - clip)[inner].abs().mean()
+        for restorer in (MotionCompensated(), LinearInterpolation())
+    )
+    assert ours < linear / 5
+
+
+def test_the_blend_follows_the_time_between_both_frames() -> None:
+    clip = texture()[None].repeat(1, 5, 1, 1, 1) * torch.tensor([0.8, 0, 0, 0, 1.0]).view(1, 5, 1, 1, 1)
+    missing = torch.tensor([False, True, True, True, False])
+    restored = MotionCompensated().eval().restore(clip, missing)
+    brightness = restored[..., 12:-12, 12:-12].mean(dim=(0, 2, 3, 4)) / texture()[..., 12:-12, 12:-12].mean()
+    torch.testing.assert_close(brightness, torch.linspace(0.8, 1.0, 5), rtol=0, atol=0.02)
+
+
+def test_ends_of_a_clip_repeat_the_nearest_frame() -> None:
+    clip = panning(2, 0, 4)
+    restored = MotionCompensated().eval().restore(clip, torch.tensor([True, False, False, True]))
+    assert torch.equal(restored[:, 0], clip[:, 1])
+    assert torch.equal(restored[:, 3], clip[:, 2])

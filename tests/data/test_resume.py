@@ -93,7 +93,7 @@ def test_no_clip_comes_twice(whole: list[str]) -> None:
     [{}, {"max_steps": 13}, {"val_check_interval": 2}, {"limit_val_batches": 0}],
     ids=["epochs", "steps", "val-within-epoch", "no-val"],
 )
-@pytest.mark.parametrize("dies_at", [1, 2, 4, 5, 6, 10, 12])
+@pytest.mark.parametrize("dies_at", [2, 5, 11])
 def test_a_killed_run_sees_what_it_would_have_seen(
     tmp_path: Path, whole: list[str], dies_at: int, trainer: dict[str, Any]
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_killed_run_sees_what_it_would_have_seen(
     assert dying.seen + rest == whole[: trainer.get("max_steps")]
 
 
-@pytest.mark.parametrize("dies_at", [3, 5, 7])
+@pytest.mark.parametrize("dies_at", [7])
 def test_workers_that_read_ahead_change_nothing(tmp_path: Path, whole: list[str], dies_at: int) -> None:
     dying = Witness(dies_at)
     with pytest.raises(PowerCutError):

@@ -156,7 +156,7 @@ def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
 def test_channels_that_do_not_fit_are_named(folder: Path) -> None:
     np.save(folder / "two.npy", noise(4, 2, 16, 20))
     with pytest.raises(
-        DataError, match=r"2 of the 3 files in .*, a\.mp4 \(3\), deep/deeper \(1\), cannot become frames"
+        DataError, match=r"3 of the 4 files in .*, a\.mp4 \(3\), b\.npy \(1\), deep/deeper \(1\), cannot become frames"
     ):
         VideoFolder(folder, 4, channels=2, skip_broken=True)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from framepred.data import VideoFolder
 from framepred.data import video_index as indexing
 from framepred.data.video_index import VideoIndex
-from framepred.errors import DataError
+from framepred.errors import ConfigError, DataError
 from framepred.media.writing import write_video
 
 
@@ -64,7 +64,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "empty": ("e.mp4", Path.touch, r"e\.mp4 is an empty file of 0 bytes; copy or record it again"),
     "text": ("t.mp4", lambda path: path.write_text("words"), r"t\.mp4 holds no video that can be decoded; copy"),
     "cut header": ("c.mp4", truncated_at_its_header, r"c\.mp4 holds no video that can be decoded; copy it again"),
-    "cut frames": ("c.mp4", truncated_in_its_frames, r"c\.mp4 (breaks off after|is damaged after frame) "),
+    "cut frames": ("c.mp4", truncated_in_its_frames, r"c\.mp4 (breaks off|is damaged) after "),
     "one frame": ("o.mp4", lambda path: write_video(path, clip(1)), r"o\.mp4 has 1 frame but one clip spans 4; use"),
     "unreadable": ("u.mp4", unreadable, r"u\.mp4 may not be read; check its permissions"),
     "circle": ("loop", lambda path: path.symlink_to(path.parent), r"loop is a symbolic link to a folder above it"),
@@ -83,15 +83,15 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda path: pictures(path, [1, 2, 3, 5, 6]),
         r"seq lacks the picture between 0003\.tif and 0005\.tif: number 4 is missing; restore it",
     ),
-    "damaged picture": ("seq", damaged_picture, r"0000\.tif is damaged or is no \.tif picture"),
+    "damaged picture": ("seq", damaged_picture, r"0000\.tif is damaged or is not a \.tif picture"),
     "two sizes": ("seq", of_two_sizes, r"0003\.tif is 9×9 but 0000\.tif is 24×16; make all frames of the folder alike"),
-    "damaged array": ("a.npy", lambda path: path.write_bytes(b"x"), r"a\.npy is not an array of numbers"),
+    "damaged array": ("a.npy", lambda path: path.write_bytes(b"x"), r"a\.npy is damaged or is not an array of numbers"),
     "no numbers": (
         "a.npy",
         lambda path: np.save(path, np.full((5, 16, 24), np.nan)),
         r"a\.npy holds values that are n",
     ),
-    "damaged hdf5": ("a.h5", lambda path: path.write_bytes(b"x"), r"a\.h5 is not an array of numbers"),
+    "damaged hdf5": ("a.h5", lambda path: path.write_bytes(b"x"), r"a\.h5 is damaged or is not an HDF5 file"),
 }
 
 
@@ -157,7 +157,7 @@ def test_skipping_finds_damage_in_the_midst(folder: Path) -> None:
     damaged_in_its_midst(folder / "m.mp4")
     clips = VideoFolder(folder, 4, skip_broken=True)
     assert len(clips.left_out) == 1
-    assert "m.mp4 is damaged after frame" in clips.left_out[0]
+    assert "m.mp4 is damaged after" in clips.left_out[0]
 
 
 @pytest.mark.parametrize(
@@ -220,3 +220,75 @@ def test_a_cache_that_cannot_be_written_is_no_harm(
     (tmp_path / "file").touch()
     monkeypatch.setattr(indexing, "cache_folder", lambda: tmp_path / "file")
     assert len(list(VideoFolder(folder, 4))) == 9
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".webp"])
+def test_pictures_of_several_frames_are_clips(tmp_path: Path, suffix: str) -> None:
+    """Two files of five frames each, in a folder, beside a sequence of single pictures in another one."""
+    for name in ("one", "two"):
+        frames = [Image.fromarray(frame) for frame in clip(5, seed=len(name)).permute(0, 2, 3, 1).numpy()]
+        frames[0].save(tmp_path / f"{name}{suffix}", save_all=True, append_images=frames[1:], lossless=True)
+    pictures(tmp_path / "seq", [1, 2, 3, 4])
+    clips = VideoFolder(tmp_path, 4, fit="crop", size=(16, 24), channels=1)
+    found = [(source.name, source.clips, source.frames) for source in clips.sources]
+    assert found == [(f"one{suffix}", 1, 5), ("seq", 1, 4), (f"two{suffix}", 1, 5)]
+    assert clips[0].float().std(dim=0).min() > 0 or clips[0].float().std(dim=0).mean() > 10  # other pixels each frame
+
+
+def test_single_pictures_beside_one_of_several_frames_are_a_source_too(tmp_path: Path) -> None:
+    pictures(tmp_path / "mixed", [1, 2, 3])
+    pages = [Image.fromarray(np.full((16, 24), page, np.uint16)) for page in range(4)]
+    pages[0].save(tmp_path / "mixed" / "stack.tif", save_all=True, append_images=pages[1:])
+    found = [(source.name, source.frames) for source in VideoIndex(tmp_path).sources]
+    assert found == [("mixed", 3), ("mixed/stack.tif", 4)]
+
+
+def test_several_series_in_a_folder_are_said(tmp_path: Path) -> None:
+    pictures(tmp_path / "cams", [1, 2, 3], "cam1_{:04}.tif")
+    for file in list((tmp_path / "cams").iterdir()):
+        file.with_name(file.name.replace("cam1", "cam2")).write_bytes(file.read_bytes())
+    for _ in range(2):  # the second time from the cache
+        (source,) = VideoIndex(tmp_path).sources
+        assert len(source.notes) == 1
+        assert "2 numbered series, cam1_# (3 files), cam2_# (3 files)" in source.notes[0]
+
+
+def saved(folder: Path, **arrays: np.ndarray) -> Path:
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+KELVIN = np.linspace(200, 300, 6 * 4 * 5, dtype=np.float32).reshape(6, 4, 5)
+TWELVE_BITS = np.linspace(0, 4000, 6 * 4 * 5).astype(np.uint16).reshape(6, 4, 5)
+
+
+def test_one_range_scales_the_values_of_all_files(tmp_path: Path) -> None:
+    clips = VideoFolder(saved(tmp_path / "a", one=KELVIN, two=KELVIN + 100), 6)
+    assert clips.value_range is not None
+    assert (clips.value_range.low, clips.value_range.high) == (200, 400)
+    torch.testing.assert_close(clips[0][:, 0], torch.from_numpy((KELVIN - 200) / 200))
+    torch.testing.assert_close(clips[1][:, 0], torch.from_numpy((KELVIN - 100) / 200))
+    torch.testing.assert_close(VideoFolder(tmp_path / "a", 6)[1], clips[1])  # from the cache
+
+
+def test_twelve_bits_in_sixteen_are_not_black(tmp_path: Path) -> None:
+    clips = VideoFolder(saved(tmp_path / "a", one=TWELVE_BITS, two=TWELVE_BITS // 100), 6)
+    torch.testing.assert_close(clips[0][:, 0], torch.from_numpy(TWELVE_BITS / 4095).float())
+    torch.testing.assert_close(clips[1][:, 0], torch.from_numpy(TWELVE_BITS // 100 / 4095).float())
+
+
+def test_a_range_can_be_given(tmp_path: Path) -> None:
+    clips = VideoFolder(saved(tmp_path / "a", one=KELVIN), 6, value_range="150,350")
+    torch.testing.assert_close(clips[0][:, 0], torch.from_numpy((KELVIN - 150) / 200))
+    with pytest.raises(ConfigError, match="range of values is auto or two numbers"):
+        VideoFolder(tmp_path / "a", 6, value_range="low,high")
+
+
+def test_values_within_the_range_of_their_type_are_kept(tmp_path: Path) -> None:
+    sixteen = TWELVE_BITS * 16
+    root = saved(tmp_path / "a", one=sixteen, two=KELVIN / 400, three=(TWELVE_BITS // 16).astype(np.uint8))
+    clips = VideoFolder(root, 6)
+    assert clips.value_range is None
+    torch.testing.assert_close(clips[0][:, 0], torch.from_numpy(sixteen / 65535).float())

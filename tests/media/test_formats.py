@@ -1,11 +1,24 @@
+import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+import torch
 
 from framepred.errors import MediaError
-from framepred.media.formats import check_input, frame_files, is_live, natural_key
+from framepred.media.formats import (
+    check_input,
+    frame_files,
+    input_stem,
+    is_live,
+    is_url,
+    natural_key,
+    url_of,
+)
+from framepred.media.images import encode_png
+from framepred.media.reading import read_video
 
 
 def test_natural_order() -> None:
@@ -33,6 +46,66 @@ def test_cameras_and_urls_are_live(source: str, live: bool) -> None:
     assert is_live(source) is live
 
 
+@pytest.mark.parametrize("name", ["0", "01", "http:"])
+def test_an_existing_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_live("01")
+    (tmp_path / name / "host").mkdir(parents=True)
+    encoded = encode_png(torch.zeros(1, 8, 8, dtype=torch.uint8))
+    (tmp_path / name / "0.png").write_bytes(encoded)
+    (tmp_path / name / "host" / "0.png").write_bytes(encoded)
+    source = "http://host" if name == "http:" else name
+    assert not is_live(source)
+    assert not is_url(source)
+    assert check_input(source) == Path(source)
+    assert read_video(source).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("source", "url"),
+    [
+        ("http://host/a//b.mp4?x=1", "http://host/a//b.mp4?x=1"),
+        (Path("https://host/a.mp4"), "https://host/a.mp4"),
+        (Path("file:///tmp/a.mp4"), "file:///tmp/a.mp4"),
+    ],
+)
+def test_addresses_survive_a_path(source: str | Path, url: str) -> None:
+    assert is_url(source)
+    assert url_of(source) == url
+    assert input_stem(source) in ("a", "b")
+
+
+def test_what_is_no_file_is_refused_by_its_right_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("a.mp4")
+        for source, sentence in {
+            "rtsp://host/1": "rtsp://host/1 is a live stream, which has no end; follow it with stream",
+            "s3://bucket/a.mp4": "s3 is not known; give an http or https address",
+            "0": "0 does not exist; check the path. Only stream and watch read cameras by number",
+            "/dev/zero": "/dev/zero is a device, not a file",
+            "a.mp4": "a.mp4 is a socket, not a file",
+            "x" * 5000: "does not exist",
+            "a\0b.mp4": "does not exist",
+            "~nobody-of-this-name/a.mp4": "does not exist",
+        }.items():
+            with pytest.raises(MediaError, match=sentence):
+                check_input(source)
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ".mat", ".m3u8", ".pt"])
+def test_known_foreign_kinds_get_advice(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").write_text("x")
+    with pytest.raises(MediaError, match=rf"because \{suffix} is not known; (save|name) .*\.$"):
+        check_input(tmp_path / f"a{suffix}")
+
+
+def test_a_terminal_is_no_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(MediaError, match="Standard input is a terminal, not a video; pipe a video"):
+        check_input("-")
+
+
 def test_input_is_checked(tmp_path: Path) -> None:
     text, empty, video, bare = (tmp_path / name for name in ("notes.txt", "empty.mp4", "CLIP.MP4", "bare"))
     for file in (text, video, bare):
@@ -42,10 +115,10 @@ def test_input_is_checked(tmp_path: Path) -> None:
     assert check_input(str(video)) == video
     for path, sentence in {
         tmp_path / "gone.mp4": "gone.mp4 does not exist; check the path.",
-        text: "because .txt is not known; give .mp4, .avi, .mov, .mkv, .webm, .gif, .npy, .npz, .h5, .hdf5 or .zarr",
-        bare: "because it has no suffix",
+        text: r"because .txt is not known; give a video such as .mp4, .* or a folder of pictures\.$",
+        bare: "because it has no suffix; give a video",
         empty: "is an empty file of 0 bytes",
-        tmp_path / "folder": "holds no frames; put .png, .jpg, .jpeg, .tif or .tiff files in it",
+        tmp_path / "folder": "holds no pictures that make a clip; put .png, .jpg",
     }.items():
         with pytest.raises(MediaError, match=sentence):
             check_input(path)

@@ -1,3 +1,4 @@
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from framepred.errors import MediaError
+from framepred.errors import ClipError, MediaError
 from framepred.media.images import encode_png, folder_frames, read_image
+from framepred.media.values import ValueRange
 
 
 def random_frame(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:
@@ -25,12 +27,14 @@ def test_png_is_exact(tmp_path: Path, dtype: torch.dtype, channels: int) -> None
     assert torch.equal(again, frame)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF", ".bmp", ".webp"])
 @pytest.mark.parametrize("mode", ["L", "RGB", "1", "P"])
 def test_pillow_modes(tmp_path: Path, suffix: str, mode: str) -> None:
     image = Image.fromarray(random_frame(9, 11, 3).numpy()).convert(mode)
-    image.save(tmp_path / f"a{suffix}")
-    expected = np.asarray(image.convert("L" if mode in "L1" else "RGB")).reshape(9, 11, -1)
+    image.save(tmp_path / f"a{suffix}", **({"lossless": True} if suffix == ".webp" else {}))
+    if suffix == ".webp":
+        image = Image.open(tmp_path / "a.webp")  # WebP has no gray
+    expected = np.asarray(image.convert("L" if image.mode in "L1" else "RGB")).reshape(9, 11, -1)
     np.testing.assert_array_equal(read_image(tmp_path / f"a{suffix}").permute(1, 2, 0), expected)
 
 
@@ -54,8 +58,9 @@ def test_a_float_tiff_keeps_its_values(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 0.3, 1]], np.float32)).save(tmp_path / "a.tif")
     assert torch.equal(read_image(tmp_path / "a.tif"), torch.tensor([[[0, 0.3, 1]]]))
     Image.fromarray(np.array([[0, 7]], np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(MediaError, match="values from 0 to 7; save it with 8 or 16 bits or as floats"):
+    with pytest.raises(ClipError, match=r"floats from 0 to 7 but without a stated range they must lie in"):
         read_image(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif", ValueRange(0, 14)).flatten().tolist() == [0, 0.5]
 
 
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
@@ -76,7 +81,7 @@ def test_damaged_pictures_are_named(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(random_frame(32, 32, 3).numpy()).save(path)
     for content in (path.read_bytes()[: path.stat().st_size // 2], b"hello", b""):
         path.write_bytes(content)
-        with pytest.raises(MediaError, match=rf"a\{suffix} is damaged or is no \{suffix} picture"):
+        with pytest.raises(MediaError, match=rf"a\{suffix} is damaged or is not a \{suffix} picture"):
             read_image(path)
 
 
@@ -109,3 +114,21 @@ def test_a_picture_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, mo
     monkeypatch.setattr(Image, "open", refuse)  # to the superuser no file is closed
     with pytest.raises(MediaError, match=r"a\.png may not be read; check its permissions\.$"):
         read_image(tmp_path / "a.png")
+
+
+def test_a_picture_of_false_size_takes_no_memory(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[16:24] = (9000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(MediaError, match=r"frames of 9000×9000 pixels but at most 67 million are read"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_range_is_scaled_over_a_folder(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(np.full((4, 5), 220 + 30 * number, np.float32)).save(tmp_path / f"{number}.tif")
+    stream = folder_frames(tmp_path, value_range="auto")
+    assert stream.value_range == ValueRange(220, 280)
+    assert [float(frame.mean()) for frame in stream.frames] == pytest.approx([0, 0.5, 1])

@@ -181,7 +181,7 @@ def test_damage_in_the_midst_is_found_by_a_thorough_look_or_when_it_is_read(tmp_
     reader = open_reader(path)
     with pytest.raises(MediaError, match=r"f\.mp4 is damaged: its frame \d+ of 40 cannot be decoded"):
         list(reader.read(range(40)))
-    with pytest.raises(MediaError, match=r"f\.mp4 is damaged after frame \d+"):
+    with pytest.raises(MediaError, match=r"f\.mp4 is damaged after \d+ decoded frames"):
         map_video(path, thorough=True)
 
 
@@ -218,7 +218,7 @@ def test_arrays_of_any_number_of_channels(tmp_path: Path, suffix: str, channels:
     reader = open_reader(tmp_path / f"a{suffix}", channels=(channels,))
     assert np.array_equal(torch.stack(list(reader.read(range(2, 5), clip=1))).numpy(), clips[1, 2:5])
     if channels != 4:
-        with pytest.raises(ClipError, match="several ways"):
+        with pytest.raises(ClipError, match="layout is not certain"):
             open_reader(tmp_path / f"a{suffix}")
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.frames import DEFAULT_FPS
+from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.reading import open_frames, read_clips, read_video
+from framepred.media.resizing import to_gray
 from framepred.media.writing import write_video
 
 
@@ -74,8 +75,20 @@ def test_layout_is_for_arrays(tmp_path: Path, gray: Tensor) -> None:
     np.save(tmp_path / "a.npy", gray[:, 0].numpy().transpose(1, 2, 0))
     assert torch.equal(read_video(tmp_path / "a.npy", layout="hwt"), gray)
     write_video(tmp_path / "a.gif", gray)
-    with pytest.raises(ConfigError, match=r"layout thw is for arrays but .*gif is none; leave --layout out"):
+    with pytest.raises(ConfigError, match=r"layout thw is for arrays but .*gif is none; leave it out"):
         read_video(tmp_path / "a.gif", layout="thw")
+
+
+def test_gray_is_luma_everywhere(tmp_path: Path) -> None:
+    """A video whose channels differ by no more than the codec's rounding becomes BT.601 luma."""
+    tinted = torch.tensor([121, 120, 118], dtype=torch.uint8).view(1, 3, 1, 1).expand(3, 3, 8, 8)
+    stream = FrameStream(iter(tinted), gray_within=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("framepred.media.reading.file_frames", lambda path, last=None: stream)
+        (tmp_path / "a.mp4").write_bytes(b"x")
+        clip = read_video(tmp_path / "a.mp4")
+    assert torch.equal(clip, torch.stack([to_gray(frame) for frame in tinted]))
+    assert clip.unique().tolist() == [round(0.299 * 121 + 0.587 * 120 + 0.114 * 118)]
 
 
 def test_at_least_one_frame_is_asked_for(tmp_path: Path, gray: Tensor) -> None:

@@ -1,3 +1,7 @@
+"""HDF5 files and zarr stores: arrays are found by name, and nothing in a file reaches out of it or runs code."""
+
+import json
+import pickle
 from pathlib import Path
 
 import h5py
@@ -7,8 +11,10 @@ import zarr
 
 from framepred.errors import MediaError
 from framepred.media.arrays import open_array
+from framepred.media.reading import read_clips, read_video
 
 CLIPS = np.arange(2 * 6 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5, 6)  # (n, h, w, t), as SEVIR has it
+CLIP = CLIPS[0].transpose(2, 0, 1)
 
 
 def write(path: Path, **arrays: np.ndarray) -> Path:
@@ -32,7 +38,106 @@ def test_frames_are_found_beside_lists_of_dates(tmp_path: Path, suffix: str) -> 
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".zarr"])
-def test_several_arrays_of_frames_are_named(tmp_path: Path, suffix: str) -> None:
-    path = write(tmp_path / f"events{suffix}", id=np.array([7, 8]), ir=CLIPS, vil=CLIPS)
-    with pytest.raises(MediaError, match=r"its arrays are: ir, vil\."):
+def test_one_of_several_arrays_is_named(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"events{suffix}", id=np.array([7, 8]), ir=CLIP, vil=CLIP[::-1])
+    with pytest.raises(MediaError, match=r"name one of its arrays: ir \(6, 4, 5\), vil \(6, 4, 5\)\.$"):
         open_array(path)
+    assert np.array_equal(read_video(path, array_name="vil")[:, 0].numpy(), CLIP[::-1])
+
+
+def test_arrays_in_groups_are_found(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data/images/vil"] = CLIP
+    assert np.array_equal(read_video(tmp_path / "a.h5")[:, 0].numpy(), CLIP)
+
+
+def test_packed_netcdf_is_unpacked(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        data = file.create_dataset("reflectivity", data=np.array([[[0, 50]], [[100, 184]]], np.int16))
+        data.attrs["scale_factor"], data.attrs["add_offset"], data.attrs["_FillValue"] = 0.5, -32.0, np.int16(-9)
+    video = read_clips(tmp_path / "a.nc", value_range="auto")
+    assert video.value_range is not None
+    np.testing.assert_allclose(video.value_range.from_unit(video.clips).flatten(), [-32, -7, 18, 60], atol=1e-4)
+
+
+def test_a_null_data_set_is_passed_over(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["nothing"] = h5py.Empty("f4")
+    with pytest.raises(MediaError, match="must hold one array of frames"):
+        open_array(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["frames"] = CLIP
+    assert open_array(tmp_path / "a.h5").shape == (1, 6, 1, 4, 5)
+
+
+def test_hdf5_does_not_reach_other_files(tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret.h5", frames=CLIP)
+    (tmp_path / "secret.bin").write_bytes(bytes(120))
+    for kind in ("link", "storage", "virtual", "soft"):
+        path = tmp_path / f"{kind}.h5"
+        with h5py.File(path, "w") as file:
+            if kind == "link":
+                file["frames"] = h5py.ExternalLink(str(secret), "/frames")
+            elif kind == "storage":
+                file.create_dataset("frames", (6, 4, 5), np.uint8, external=[(str(tmp_path / "secret.bin"), 0, 120)])
+            elif kind == "virtual":
+                layout = h5py.VirtualLayout((6, 4, 5), np.uint8)
+                layout[:] = h5py.VirtualSource(str(secret), "frames", (6, 4, 5))
+                file.create_virtual_dataset("frames", layout)
+            else:
+                file["other"] = h5py.ExternalLink(str(secret), "/")
+                file["frames"] = h5py.SoftLink("/other/frames")
+        with pytest.raises(MediaError, match=r"refers to another file for .*; copy the values into the file itself"):
+            read_video(path)
+
+
+def test_a_zarr_store_does_not_reach_out_of_its_folder(tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret.zarr", frames=CLIP)
+    path = write(tmp_path / "a.zarr", frames=CLIP)
+    chunk = next(file for file in sorted((path / "frames").rglob("*")) if file.is_file() and "json" not in file.name)
+    twin = secret / chunk.relative_to(path)
+    chunk.unlink()
+    chunk.symlink_to(twin)
+    with pytest.raises(MediaError, match="refers to another file for frames"):
+        read_video(path)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("exploded"),)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("place", ["filters", "compressor"])
+def test_a_zarr_store_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.zarr"
+    store = zarr.open_group(path, mode="w", zarr_format=2)
+    store.create_array("frames", data=CLIP, chunks=CLIP.shape, filters=None, compressors=None)
+    metadata = json.loads((path / "frames" / ".zarray").read_text())
+    codec = {"id": "pickle", "protocol": 5}
+    metadata[place] = [codec] if place == "filters" else codec
+    (path / "frames" / ".zarray").write_text(json.dumps(metadata))
+    (path / "frames" / "0.0.0").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(MediaError):
+        read_video(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".zarr"])
+def test_false_sizes_take_no_memory(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    shape = (4, 60_000, 60_000)
+    if suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("frames", shape, np.uint8, chunks=(1, 100, 100))
+    else:
+        zarr.open_group(path, mode="w").create_array("frames", shape=shape, dtype="u1", chunks=(1, 100, 100))
+    with pytest.raises(MediaError, match="frames of 60000×60000 pixels but at most 67 million are read"):
+        read_video(path)
+
+
+def test_a_chunk_of_false_size_takes_no_memory(tmp_path: Path) -> None:
+    store = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    store.create_array("frames", shape=(4, 9, 9), dtype="u1", chunks=(9999, 999, 999))
+    with pytest.raises(MediaError, match="GiB of memory but at most"):
+        read_video(tmp_path / "a.zarr")

@@ -115,6 +115,7 @@ def test_every_part_learns(net: BidirectionalForecaster) -> None:
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
 
 
+@pytest.mark.slow
 def test_it_learns_a_motion_that_fading_cannot_show() -> None:
     """A bright square crosses the picture at a steady pace: a few steps suffice to beat linear interpolation."""
     torch.manual_seed(0)

@@ -1,16 +1,38 @@
 import json
+import pickle
+import resource
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from framepred.baselines import HeldFrame, LinearInterpolation
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
 from framepred.errors import WeightsError
-from framepred.models import EncoderForecaster, load
-from framepred.models.pretrained import BUNDLED, bundled_names, load_restorer, load_weights
+from framepred.models import BidirectionalForecaster, EncoderForecaster, FrameStack, LayeredForecaster, load
+from framepred.models.pretrained import BUNDLED, Pretrained, bundled_names, load_restorer, load_weights
 from framepred.restorer import MiddleGap, Restorer, cut_middle
+
+NETWORKS = [EncoderForecaster, FrameStack, LayeredForecaster, BidirectionalForecaster]
+EXAMPLE: dict[str, object] = {
+    "class": "EncoderForecaster",
+    "channels": 1,
+    "hidden_channels": [4, 3],
+    "kernel_size": 3,
+    "stride": 4,
+    "norm": True,
+    "motion": True,
+    "share_weights": True,
+    "cell": {"class_path": "framepred.models.ConvLSTMCell", "init_args": {}},
+    "head": "pixels",
+}
+"""The config of ``small_net``."""
 
 
 @pytest.fixture
@@ -35,7 +57,7 @@ def test_from_pretrained_is_strict(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "share_weights": False}))
     with pytest.raises(RuntimeError, match="forecaster"):
         EncoderForecaster.from_pretrained(folder)
-    with pytest.raises(WeightsError, match="does not fit the network"):
+    with pytest.raises(WeightsError, match=r"more values than model\.safetensors"):
         load(folder)
 
 
@@ -52,7 +74,7 @@ def test_moving_mnist_is_bundled() -> None:
 
 def test_bundled_weights_restore_better_than_interpolation() -> None:
     """On digits that training never saw, three frames missing in the middle."""
-    batch = cut_middle(MovingMNIST("test", digits="mnist-5k").render(range(10)), 3)
+    batch = cut_middle(MovingMNIST("test", digits="mnist-5k").render(range(4)), 3)
     context, truth = to_unit(batch.context), to_unit(batch.target)
     nets: list[Restorer] = [load_restorer("moving-mnist-restore"), LinearInterpolation(), HeldFrame()]
     with torch.inference_mode():
@@ -69,7 +91,10 @@ def test_hash_is_of_the_file(folder: Path) -> None:
     assert load_weights(folder).sha256 != first
 
 
-@pytest.mark.parametrize("name", ["nosuch", "no/such/place", "../nosuch", "/nosuch"])
+IMPOSSIBLE = ["nosuch", "no/such/place", "../nosuch", "/nosuch", "a/..", "-x/y", "a--b/c", "a/b--c", "a/b.git"]
+
+
+@pytest.mark.parametrize("name", [*IMPOSSIBLE, "a/b\n", "\0/x", "a/" + "b" * 200, "é/x", "a" * 5000])
 def test_unknown_weights_never_ask_the_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framepred.models.pretrained.snapshot_download", lambda *_, **__: pytest.fail("asked"))
     with pytest.raises(WeightsError, match="There are no weights"):
@@ -100,20 +125,150 @@ def test_damaged_files_are_refused(folder: Path) -> None:
         load(folder)
 
 
-def test_a_pickle_that_runs_code_is_not_run(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (Path(tmp_path / "sprung").touch, ())
+class Trap:
+    """Creates a file when it is unpickled."""
 
-    torch.save({"net": Trap(), "state_dict": {}}, tmp_path / "trap.ckpt")
-    with pytest.raises(WeightsError, match="not a checkpoint"):
-        load(tmp_path / "trap.ckpt")
-    assert not (tmp_path / "sprung").exists()
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (self.file.touch, ())
 
 
-@pytest.mark.parametrize("name", ["os", "load", "Forecaster", "NoSuch", None])
-def test_only_framepreds_own_classes_are_built(folder: Path, name: str | None) -> None:
+def zipped_checkpoint(trap: Trap, path: Path) -> None:
+    torch.save({"net": trap, "state_dict": {}}, path)
+
+
+def old_checkpoint(trap: Trap, path: Path) -> None:
+    torch.save({"net": {}, "state_dict": {"net.x": trap}}, path, _use_new_zipfile_serialization=False)
+
+
+def plain_pickle(trap: Trap, path: Path) -> None:
+    path.write_bytes(pickle.dumps({"net": {"class": trap}, "state_dict": {}}))
+
+
+@pytest.mark.parametrize("write", [zipped_checkpoint, old_checkpoint, plain_pickle])
+@pytest.mark.parametrize("name", ["trap.ckpt", "model.safetensors", "config.json"])
+def test_pickles_are_not_run(write: Callable[[Trap, Path], None], name: str, folder: Path) -> None:
+    write(Trap(folder / "sprung"), folder / name)
+    with pytest.raises(WeightsError):
+        load(folder / name if name.endswith(".ckpt") else folder)
+    assert not (folder / "sprung").exists()
+
+
+CLASSES = ["os", "os.system", "load", "Forecaster", "PretrainedForecaster", "RecurrentCell", "ConvLSTMCell", "NoSuch"]
+
+
+@pytest.mark.parametrize("name", [*CLASSES, "__loader__", None, 1, ["EncoderForecaster"], {}])
+def test_only_framepreds_own_networks_are_built(folder: Path, name: object) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "class": name}))
     with pytest.raises(WeightsError, match=r"framepred.models does not have"):
         load(folder)
+
+
+NO_CONFIGS = [
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "[]",
+    "null",
+    "7",
+    '"text"',
+    "{}",
+    "",
+    "\ud800",
+    "NaN",
+    " " * 10_000_000,
+]
+
+
+@pytest.mark.parametrize("config", NO_CONFIGS, ids=range(len(NO_CONFIGS)))
+def test_a_config_that_is_no_mapping_is_refused(folder: Path, config: str) -> None:
+    (folder / "config.json").write_text(config, errors="surrogatepass")
+    with pytest.raises(WeightsError):
+        load(folder)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([2**31, 2**62, 10**9, 10**30, 1, 3])
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["framepred.models.ConvLSTMCell", "framepred.models.ConvGRUCell", "os.system", "softmax"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["class_path", "init_args", "hidden_channels", "peephole"]), inner, max_size=2
+        )
+    ),
+    max_leaves=4,
+)
+SETTINGS = {"max_examples": 30, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+def refusal(folder: Path) -> str:
+    """The sentence with which weights are refused; empty if they load. Any other error fails the test."""
+    try:
+        load(folder)
+    except WeightsError as error:
+        return str(error)
+    return ""
+
+
+@settings(**SETTINGS)
+@given(changed=st.dictionaries(st.sampled_from([*EXAMPLE, "unknown"]), VALUES, min_size=1, max_size=3))
+def test_any_config_is_loaded_or_refused_in_bounded_memory(folder: Path, changed: dict[str, object]) -> None:
+    (folder / "config.json").write_text(json.dumps(EXAMPLE | changed))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "\n" not in refusal(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+@settings(**SETTINGS)
+@given(start=st.integers(0, 3000), junk=st.binary(max_size=12), cut=st.booleans())
+def test_any_damage_is_loaded_or_refused(folder: Path, start: int, junk: bytes, cut: bool) -> None:
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + junk + (b"" if cut else content[start + len(junk) :]))
+    assert "\n" not in refusal(folder)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("size", [10**5, 10**9, 2**62])
+def test_sizes_beyond_the_file_are_refused_before_memory_is_used(
+    kind: type[Pretrained], size: int, tmp_path: Path
+) -> None:
+    net = kind()
+    net.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name, value in config.items():
+        if isinstance(value, list) or (isinstance(value, int) and not isinstance(value, bool)):
+            changed = [size] * len(value) if isinstance(value, list) else size
+            (tmp_path / "config.json").write_text(json.dumps(config | {name: changed}))
+            with pytest.raises(WeightsError, match=r"config.json"):
+                load_weights(tmp_path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_weights_of_the_first_version_are_converted(
+    folder: Path, small_net: EncoderForecaster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As framepred 0.1 named arguments and tensors."""
+    config = json.loads((folder / "config.json").read_text())
+    config["widths"], config["kernel"] = config.pop("hidden_channels"), config.pop("kernel_size")
+    (folder / "config.json").write_text(json.dumps(config))
+    old = {name.replace("readout", "draw"): value for name, value in small_net.state_dict().items()}
+    save_file(old, folder / "model.safetensors")
+    with pytest.raises(WeightsError, match="convert_weights"):
+        load(folder)
+    main = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "convert_weights.py"))["main"]
+    for answer in ("converted", "has the new names already"):
+        assert main([str(folder)]) == 0
+        assert answer in capsys.readouterr().out
+    clip = torch.rand(1, 4, 1, 8, 8)
+    assert torch.equal(load(folder)(clip, 3), small_net.eval()(clip, 3))
+    assert {file.suffix for file in folder.iterdir()} <= {".json", ".safetensors", ".md"}

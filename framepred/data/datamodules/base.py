@@ -57,6 +57,13 @@ class ClipData(LightningDataModule, ABC):
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
 
+    def setup(self, stage: str | None = None) -> None:
+        """Find the data, so that errors in them appear before training begins; skip validation without clips."""
+        for split in self._used_splits(stage):
+            self.dataset(split)
+        if self.trainer and not self.count("val"):
+            self.trainer.limit_val_batches = 0
+
     def train_dataloader(self) -> ClipLoader:
         """Return the batches of training clips, from the current training position on."""
         rank, world = self._rank_and_world()
@@ -91,6 +98,9 @@ class ClipData(LightningDataModule, ABC):
         if not (isinstance(clips, int) and isinstance(batches, int) and min(clips, batches) >= 0):
             raise DataError(f"The checkpoint counts {clips} clips and {batches} batches; resume from another one.")
         self._resumed_clips, self._resumed_batches = clips, batches
+
+    def _used_splits(self, stage: str | None) -> list[Split]:
+        return [split for split in SPLITS_OF_STAGE[stage] if self.count(split)]
 
     def _in_order(self, split: Split) -> ClipLoader:
         rank, world = self._rank_and_world()

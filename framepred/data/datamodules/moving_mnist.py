@@ -1,7 +1,7 @@
 """Lightning data module of Moving MNIST: an endless stream of training clips, fixed validation and test clips."""
 
 from framepred.data.clip_dataset import check_counts
-from framepred.data.datamodules.base import SPLITS_OF_STAGE, ClipData
+from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.data.moving_mnist import MovingMNIST
 from framepred.errors import ConfigError, DataError
@@ -67,11 +67,6 @@ class MovingMNISTData(ClipData):
         if self.download:
             self.setup()
 
-    def setup(self, stage: str | None = None) -> None:
-        """Find the digits, so that an error about missing ones appears before training begins."""
-        for split in self._used(stage):
-            self.dataset(split)
-
     def dataset(self, split: Split) -> MovingMNIST:
         """Return the clips of a split, created at the first call; the training stream has no end.
 
@@ -101,10 +96,7 @@ class MovingMNISTData(ClipData):
 
     def describe(self) -> str:
         """Return one line on the digits of each split."""
-        banks = {split: self.dataset(split).bank for split in self._used(None)}
+        banks = {split: self.dataset(split).bank for split in self._used_splits(None)}
         parts = [f"{split} {len(bank):,} digits of {bank.source}" for split, bank in banks.items()]
         note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
         return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
-
-    def _used(self, stage: str | None) -> list[Split]:
-        return [split for split in SPLITS_OF_STAGE[stage] if self.count(split)]

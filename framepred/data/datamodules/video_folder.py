@@ -34,6 +34,8 @@ class VideoFolderData(ClipData):
             or ``crop`` the centre.
         channels: 1 for gray, 3 for RGB, or the number of channels of the arrays; None for those of the files.
         layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1: two numbers such as
+            ``0,4095``, or ``auto`` for the range that the values of all files together suggest.
         train: the training files: a pattern such as ``train/*``, a list of patterns, or a list file (.txt, one name
             per line); None for the files that val and test leave.
         val: the validation files, likewise; None for ``val_fraction`` of the files that no pattern or list names.
@@ -63,6 +65,7 @@ class VideoFolderData(ClipData):
         fit: Fit = "keep",
         channels: int | None = None,
         layout: str | None = None,
+        value_range: str = "auto",
         train: Choice = None,
         val: Choice = None,
         test: Choice = None,
@@ -88,6 +91,7 @@ class VideoFolderData(ClipData):
         self.fit = fit
         self.channels = channels
         self.layout = layout
+        self.value_range = value_range
         self.wanted: dict[Split, Choice] = {"train": train, "val": val, "test": test}
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.clips_per_epoch = clips_per_epoch
@@ -97,10 +101,6 @@ class VideoFolderData(ClipData):
 
     def prepare_data(self) -> None:
         """Read the properties of all files, once per machine; they are kept in the user's cache."""
-        self.part("train")
-
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
-        """Find the files, so that errors in them appear before training begins."""
         self.part("train")
 
     @cached_property
@@ -116,6 +116,7 @@ class VideoFolderData(ClipData):
             fit=self.fit,
             channels=self.channels,
             layout=self.layout,
+            value_range=self.value_range,
             skip_broken=self.skip_broken,
         )
 
@@ -150,6 +151,7 @@ class VideoFolderData(ClipData):
         counts = [f"{split} {len(part.sources):,} files, {self._clip_counts(split)}" for split, part in parts.items()]
         lines = [
             f"{len(files):,} files in {self.root}: {'; '.join(counts)}",
+            *_values(self.whole),
             *_divided_files(parts),
             *_left_out(self.whole, [*parts.values()], len(files)),
             *_copies(parts),
@@ -163,6 +165,14 @@ class VideoFolderData(ClipData):
     @cached_property
     def _parts(self) -> dict[Split, VideoFolder]:
         return split_folder(self.whole, self.wanted, self.fractions, self.stride)
+
+
+def _values(whole: VideoFolder) -> list[str]:
+    """Return a line on the range of values, and one for each note on a file."""
+    notes = [f"note     {note}" for source in whole.sources for note in source.notes]
+    if whole.value_range is None:
+        return notes
+    return [f"values   {whole.value_range.low:g} to {whole.value_range.high:g} are scaled to 0 to 1", *notes]
 
 
 def _divided_files(parts: Mapping[Split, VideoFolder]) -> list[str]:

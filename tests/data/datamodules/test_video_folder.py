@@ -3,6 +3,7 @@
 import hashlib
 import os
 import typing
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def fit(root: Path, to: Path, witness: Witness, *, workers: int = 0, resume: boo
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        max_epochs=3,
+        max_epochs=2,
     ).fit(
         witness,
         small(root, num_workers=workers, clips_per_epoch=20),
@@ -153,15 +154,15 @@ def fit(root: Path, to: Path, witness: Witness, *, workers: int = 0, resume: boo
     return witness.seen
 
 
-@pytest.mark.parametrize(("dies_at", "workers"), [(2, 0), (5, 1), (7, 2), (12, 0)])
-def test_a_killed_run_sees_what_it_would_have_seen(folder: Path, tmp_path: Path, dies_at: int, workers: int) -> None:
+def test_a_killed_run_sees_what_it_would_have_seen(folder: Path, tmp_path: Path) -> None:
+    """In the middle of the second epoch, with another number of workers; test_resume.py has the other cases."""
     whole = fit(folder, tmp_path / "whole", Witness())
-    assert len(whole) == 15
-    assert len({clip for batch in whole for clip in batch}) > 20  # epochs go on in the stream, not from its beginning
-    dying = Witness(dies_at)
+    assert len(whole) == 10
+    assert len({clip for batch in whole for clip in batch}) > 20  # epochs continue the stream
+    dying = Witness(7)
     with pytest.raises(PowerCutError):
-        fit(folder, tmp_path, dying, workers=workers)
-    assert dying.seen + fit(folder, tmp_path, Witness(), workers=workers, resume=True) == whole
+        fit(folder, tmp_path, dying, workers=1)
+    assert dying.seen + fit(folder, tmp_path, Witness(), resume=True) == whole
 
 
 def test_the_description_says_how_much_is_used_and_what_is_left_out(folder: Path, tmp_path: Path) -> None:
@@ -189,6 +190,67 @@ def test_copies_among_the_splits_are_said(folder: Path, tmp_path: Path) -> None:
         (tmp_path / f"{number}.mp4").write_bytes((folder / "01.mp4").read_bytes())
     assert "warning  2 files of val and test are copies of training files" in small(tmp_path).describe()
     assert "warning" not in small(folder).describe()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_files_are_divided_along_time(tmp_path: Path, count: int) -> None:
+    """Each frame's pixels hold its number: no frame of one split is within a clip of another's."""
+    for number in range(count):
+        frames = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None], (100, 6, 8)) + np.uint8(100 * number)
+        np.save(tmp_path / f"{number}.npy", frames)
+    data = small(tmp_path, stride=1)
+    seen = {
+        split: {frame for clip in data.part(split) for frame in clip[:, 0, 0, 0].tolist()}  # type: ignore[attr-defined]
+        for split in ("train", "val", "test")
+    }
+    assert all(seen.values())
+    for one, other in combinations(seen.values(), 2):
+        assert min(abs(a - b) for a in one for b in other if a // 100 == b // 100) > data.context + data.horizon
+    if count == 1:
+        assert (
+            "divided  0.npy, as files are few: train frames 0 to 65, val frames 71 to 82, test frames 88"
+            in data.describe()
+        )
+        assert "warning" not in data.describe()
+        assert data.describe().splitlines()[0].startswith("1 files in")
+    longer = small(tmp_path, stride=1, test_fraction=0)
+    assert longer.count("test") == 0
+    with pytest.raises(DataError, match="There are no test clips"):
+        longer.test_dataloader()
+
+
+def test_a_file_of_several_clips_is_divided_between_clips(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (20, 5, 1, 6, 8), dtype=np.uint8))
+    data = small(tmp_path)
+    assert [len(data.part(split)) for split in ("train", "val", "test")] == [16, 2, 2]
+    assert "divided  a.npy, as files are few: train clips 0 to 15, val clips 16 to 17, test clips 18 to 19" in (
+        data.describe()
+    )
+
+
+def test_a_video_too_short_to_be_divided_is_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((24, 6, 8), np.uint8))
+    with pytest.raises(DataError, match=r"has 24 frames but .* takes 25; .* set val_fraction or test_fraction to 0"):
+        small(tmp_path).setup("fit")
+    small(tmp_path, test_fraction=0).setup("fit")
+
+
+@pytest.mark.parametrize("arguments", [{"val_fraction": 0}, {"val_clips": 0}])
+def test_training_without_validation(folder: Path, tmp_path: Path, arguments: dict[str, float]) -> None:
+    witness = Witness()
+    data = small(folder, clips_per_epoch=8, **arguments)
+    data.describe()
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=2, use_distributed_sampler=False, default_root_dir=tmp_path, **quiet
+    )
+    trainer.fit(witness, data)
+    assert len(witness.seen) == 4
 
 
 def test_broken_files_are_said_at_setup(folder: Path, tmp_path: Path) -> None:

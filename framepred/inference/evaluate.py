@@ -1,0 +1,313 @@
+"""``framepred.evaluate``: one call that scores weights, any callable, or another program's saved predictions."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import nn
+
+from framepred.baselines import BASELINES, load_baseline
+from framepred.clips import ClipBatch
+from framepred.errors import ConfigError, DataError
+from framepred.evaluation import (
+    Card,
+    DataRecord,
+    Measure,
+    SavedPredictions,
+    WeightsRecord,
+    evaluate_together,
+)
+from framepred.evaluation.lpips import lpips_measure
+from framepred.forecaster import Forecaster, Predictor
+from framepred.inference.devices import pick_device
+from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
+from framepred.inference.networks import open_forecaster
+from framepred.inference.processes import joined_processes, process_is_alone
+from framepred.inference.saved_clips import ClipSource, SavedClips
+from framepred.inference.scaling import ScaledForecaster
+from framepred.models.cost import count_parameters, macs_per_clip
+
+Weights: TypeAlias = str | Path | Forecaster | Predictor
+"""A bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, a forecaster, or any callable."""
+
+MAX_SIDE = 512  # pixels
+Progress: TypeAlias = Callable[[EvaluationData], AbstractContextManager[Callable[[int], object]]]
+"""Called with the opened data; gives what is called after each batch with its number of clips."""
+
+
+def evaluate(
+    weights: Weights = "moving-mnist",
+    data: ClipSource = "moving-mnist",
+    *,
+    protocol: str = "openstl",
+    clips: int = 1000,
+    context: int = 10,
+    horizon: int = 10,
+    seed: int = 0,
+    predictions: ClipSource | None = None,
+    truth: ClipSource | None = None,
+    context_frames: ClipSource | None = None,
+    layout: str | None = None,
+    split: str = "test",
+    skip_broken: bool = False,
+    root: str | Path | None = None,
+    download: bool = False,
+    lpips: bool | str | Path = False,
+    max_side: int = MAX_SIDE,
+    batch_size: int = 16,
+    device: str | torch.device = "auto",
+    progress: Progress | None = None,
+) -> Card:
+    """Score weights, or saved predictions, beside the baselines.
+
+    Under torchrun, or where ``torch.distributed`` is initialized, every process must call this; the clips are shared
+    among them, and every process returns the same card.
+
+    Args:
+        weights: a bundled name, a path, ``baseline:NAME``, a forecaster, or any callable ``(context, horizon) ->
+            frames`` on ``(b, t, c, h, w)`` floats in [0, 1].
+        data: ``moving-mnist``, ``moving-fashion-mnist``, the path of a file, of a folder or of the config of a run, or
+            an array or tensor ``(n, t, c, h, w)``: uint8, uint16, or floats in [0, 1].
+        protocol: ``openstl``, ``predrnn`` or ``wang2004``.
+        clips: how many clips at most.
+        context: observed frames.
+        horizon: frames to predict.
+        seed: stream of generated clips.
+        predictions: predicted frames ``(n, t, c, h, w)`` of another program, as an array, a file or a folder of clips;
+            ``weights`` and ``data`` are then not used.
+        truth: the frames that ``predictions`` predict, of the same shape.
+        context_frames: the frames before ``truth``, which the baselines need.
+        layout: order of the axes of arrays, such as ``nthwc``, where their shape is ambiguous.
+        split: of a folder of videos: test, val, train or all.
+        skip_broken: leave out the files of a folder that cannot be used.
+        root: folder of the digits of generated clips.
+        download: whether missing digits may be downloaded.
+        lpips: also measure LPIPS; a path names AlexNet's weights, True looks for them in torch's cache.
+        max_side: frames with a longer side are scaled to it, in pixels, for the network.
+        batch_size: clips per batch.
+        device: ``auto``, ``cpu``, ``cuda``, or a torch device.
+        progress: called with the opened data; a context manager that gives what is called after each batch.
+
+    Returns:
+        The results card, with ``.metrics``, ``.write(path)`` and ``.report(path)``.
+
+    Raises:
+        FramepredError: if weights, data or arguments cannot be used; see its subclasses.
+
+    Example:
+        >>> card = evaluate("baseline:last-frame", clips=2)
+        >>> sorted(card.metrics)
+        ['mae', 'mse', 'psnr', 'ssim']
+    """
+    choice = ClipChoice(
+        clips, context, horizon, seed, batch_size, Path(root) if root else None, download, split, skip_broken, layout
+    )
+    options = ScoreOptions(protocol, device, lpips, max_side, progress)
+    if any(source is not None for source in (predictions, truth, context_frames)):
+        return evaluate_predictions(predictions, truth, context_frames, choice, options)
+    (card,) = evaluate_several([weights], data, choice, options)
+    return card
+
+
+def evaluate_predictions(
+    predictions: ClipSource | None,
+    truth: ClipSource | None,
+    context_frames: ClipSource | None,
+    choice: ClipChoice | None = None,
+    options: "ScoreOptions | None" = None,
+) -> Card:
+    """Score another program's saved predictions; arguments as for :func:`evaluate`.
+
+    Raises:
+        ConfigError: if predictions or truth are missing.
+        DataError: if predictions, truth and context hold different numbers of clips or of frames.
+    """
+    saved = open_saved(predictions, truth, context_frames, choice or ClipChoice())
+    (card,) = score([saved.named], saved.data, options)
+    return card
+
+
+def evaluate_several(
+    weights: Sequence[Weights],
+    data: ClipSource = "moving-mnist",
+    choice: ClipChoice | None = None,
+    options: "ScoreOptions | None" = None,
+) -> list[Card]:
+    """Score several weights in one pass over the data; arguments as for :func:`evaluate`.
+
+    Returns:
+        One card for each of the weights, in their order.
+    """
+    options = options or ScoreOptions()
+    named = [open_weights(name, options.max_side) for name in weights]
+    return score(named, open_data(data, choice or ClipChoice()), options)
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How predictions are scored.
+
+    Attributes:
+        protocol: name of the protocol.
+        device: ``auto``, ``cpu``, ``cuda``, or a torch device.
+        lpips: whether to measure LPIPS too; a path names AlexNet's weights.
+        max_side: frames with a longer side are scaled to it, in pixels, for the network.
+        progress: reports how many clips are scored.
+    """
+
+    protocol: str = "openstl"
+    device: str | torch.device = "auto"
+    lpips: bool | str | Path = False
+    max_side: int = MAX_SIDE
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class NamedPredictor:
+    """A predictor, what the card says of its weights, and the network whose cost is counted, if there is one."""
+
+    predictor: Predictor | SavedPredictions
+    record: WeightsRecord
+    net: nn.Module | None = None
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """Saved predictions with the clips that they predict."""
+
+    named: NamedPredictor
+    data: EvaluationData
+
+
+def open_weights(weights: Weights, max_side: int = MAX_SIDE) -> NamedPredictor:
+    """The predictor that ``weights`` names or is.
+
+    Raises:
+        WeightsError: if there are no such weights, or they cannot forecast.
+        ConfigError: if there is no such baseline.
+    """
+    if not isinstance(weights, str | Path | Forecaster):
+        return NamedPredictor(weights, WeightsRecord(getattr(weights, "__name__", type(weights).__name__)))
+    net, record = open_forecaster(weights)
+    counted = None if record.name.startswith("baseline:") else net
+    return NamedPredictor(ScaledForecaster(net, max_side), record, counted)
+
+
+def open_saved(
+    predictions: ClipSource | None, truth: ClipSource | None, context_frames: ClipSource | None, choice: ClipChoice
+) -> SavedRun:
+    """Open another program's predictions with the true clips.
+
+    Raises:
+        ConfigError: if predictions come without truth or the other way round.
+        DataError: if predictions, truth and context hold different numbers of clips or of frames.
+    """
+    if predictions is None or truth is None:
+        raise ConfigError("Saved predictions are scored against the true frames; give both predictions and truth.")
+    predicted, true = SavedClips(predictions, choice.layout), SavedClips(truth, choice.layout)
+    before = None if context_frames is None else SavedClips(context_frames, choice.layout)
+    for name, other in (("truth", true), ("context", before)):
+        if other is not None and len(other) != len(predicted):
+            raise DataError(
+                f"There are predictions for {len(predicted)} clips but {name} for {len(other)}; save all from the "
+                "same clips in the same order."
+            )
+    if predicted.frames != true.frames:
+        raise DataError(
+            f"Predictions have {predicted.frames} frames per clip but the truth has {true.frames}; save both from the "
+            "first predicted frame on."
+        )
+    record = WeightsRecord(_stem(predictions, "predictions"))
+    count = min(len(true), choice.clips)
+    batches = _SavedBatches(true, before, count, choice.batch_size)
+    data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")))
+    return SavedRun(NamedPredictor(SavedPredictions(predicted), record), data)
+
+
+def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreOptions | None = None) -> list[Card]:
+    """Score predictors beside all baselines in one pass over the clips."""
+    options = options or ScoreOptions()
+    extra: Mapping[str, Measure] = {} if options.lpips is False else {"lpips": lpips_measure(_path(options.lpips))}
+    has_context = not isinstance(data.batches, _SavedBatches) or data.batches.context is not None
+    showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
+    with joined_processes(), showing as on_batch:
+        return evaluate_together(
+            {_title(one, number, named): one.predictor for number, one in enumerate(named, start=1)},
+            data.batches,
+            protocol=options.protocol,
+            data=data.record,
+            weights=[_counted(one, data) for one in named],
+            baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
+            device=pick_device(options.device),
+            on_batch=on_batch,
+            extra_measures=extra,
+            distributed=not process_is_alone(),
+        )
+
+
+def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]:
+    """Write the card and the report of each forecaster; several get a folder each.
+
+    Returns:
+        The paths of the files, each with a description.
+
+    Raises:
+        MediaError: if a file cannot be written.
+    """
+    written: list[tuple[Path, str]] = []
+    for card in cards:
+        place = folder if len(cards) == 1 else folder / re.sub(r"[^\w.-]+", "-", card.name)
+        card.write(place / "card.json")
+        card.report(place / "report.html", others=[other for other in cards if other is not card])
+        written += [
+            (place / "card.json", "the scores and how they were measured"),
+            (place / "report.html", "the same to look at: open it in a browser"),
+        ]
+    return written
+
+
+class _SavedBatches(Iterable[ClipBatch]):
+    """Batches of true clips, with their context or with none."""
+
+    def __init__(self, truth: SavedClips, context: SavedClips | None, count: int, batch_size: int) -> None:
+        self.truth, self.context, self.count, self.batch_size = truth, context, count, batch_size
+
+    def __iter__(self) -> Iterator[ClipBatch]:
+        for first in range(0, self.count, self.batch_size):
+            numbers = range(first, min(first + self.batch_size, self.count))
+            target = self.truth.__getitems__(numbers)
+            yield ClipBatch(target[:, :0] if self.context is None else self.context.__getitems__(numbers), target)
+
+
+def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:
+    """The record with the size of the network and its cost for a clip of the data."""
+    if one.net is None:
+        return one.record
+    _, frames, *size = next(iter(data.batches)).context.shape
+    channels, height, width = size
+    horizon = next(iter(data.batches)).target.shape[1]
+    macs = macs_per_clip(one.net, frames, horizon, (channels, height, width))
+    return replace(one.record, parameters=count_parameters(one.net), macs_per_clip=macs)
+
+
+def _title(one: NamedPredictor, number: int, named: Sequence[NamedPredictor]) -> str:
+    """What errors call a predictor; no two are called the same."""
+    if isinstance(one.predictor, SavedPredictions):
+        return "The program that saved the predictions"
+    return "The network" if len(named) == 1 else f"Forecaster {number} ({one.record.name})"
+
+
+def _path(lpips: bool | str | Path) -> Path | None:
+    return None if isinstance(lpips, bool) else Path(lpips).expanduser()
+
+
+def _ignore(_clips: int) -> None:
+    """Report nothing."""
+
+
+def _stem(source: ClipSource, otherwise: str) -> str:
+    return Path(source).name if isinstance(source, str | Path) else otherwise

@@ -1,0 +1,218 @@
+"""The clips of an evaluation by name or path: the one place that decides what a name or a path of data is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+from torch import Tensor
+from torch.utils.data import Dataset, Subset
+
+from framepred.clips import ClipBatch
+from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
+from framepred.data.datamodules.base import ClipData
+from framepred.data.splitting import split_folder
+from framepred.data.video_folder import evenly_spread
+from framepred.errors import ClipError, ConfigError
+from framepred.evaluation import DataRecord
+from framepred.inference.saved_clips import ClipSource, SavedClips
+from framepred.media.formats import check_input, is_array, is_folder_of_clips
+
+GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
+"""The generated data sets, each with the digits it is made of."""
+
+CONFIGS = (".yaml", ".yml")
+SPLITS = ("test", "val", "train", "all")
+
+
+@dataclass(frozen=True)
+class ClipChoice:
+    """Which clips of some data are evaluated, and how they are read.
+
+    Attributes:
+        clips: how many at most.
+        context: observed frames.
+        horizon: frames to predict.
+        seed: stream of generated clips.
+        batch_size: clips per batch.
+        root: folder of the digits; None looks in the usual places.
+        download: whether missing digits may be downloaded.
+        split: of a folder of videos: test, val, train or all.
+        skip_broken: leave out the files of a folder that cannot be used.
+        layout: order of the axes of arrays, such as ``nthwc``, where their shape is ambiguous.
+    """
+
+    clips: int = 1000
+    context: int = 10
+    horizon: int = 10
+    seed: int = 0
+    batch_size: int = 16
+    root: Path | None = None
+    download: bool = False
+    split: str = "test"
+    skip_broken: bool = False
+    layout: str | None = None
+
+    def __post_init__(self) -> None:
+        counts = {name: getattr(self, name) for name in ("clips", "context", "horizon", "batch_size")}
+        for name, count in counts.items():
+            if not 1 <= count < MAX_COUNT:
+                raise ConfigError(f"{name} must be between 1 and {MAX_COUNT:,}, not {count:,}.")
+        if self.seed < 0 or self.split not in SPLITS:
+            raise ConfigError(
+                f"The seed must be 0 or more and the split one of {', '.join(SPLITS)}, not {self.seed} and "
+                f"{self.split!r}."
+            )
+
+    @property
+    def length(self) -> int:
+        """Frames of a clip."""
+        return self.context + self.horizon
+
+
+MAX_COUNT = 10_000_000
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """Clips to evaluate on.
+
+    Attributes:
+        batches: the clips in order, readable more than once.
+        count: how many clips there are; None where only reading tells.
+        record: what the card says of them.
+        notes: sentences for the user, such as which digits were found.
+    """
+
+    batches: Iterable[ClipBatch]
+    count: int | None
+    record: DataRecord
+    notes: list[str] = field(default_factory=list)
+
+
+def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
+    """Open the clips of a generated data set, file, folder, run config, array or tensor.
+
+    Args:
+        data: ``moving-mnist`` or ``moving-fashion-mnist``; the path of a video, of an array file such as
+            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for its test split; or an
+            array or tensor ``(n, t, c, h, w)``.
+        choice: which clips, and how they are read.
+
+    Raises:
+        MediaError: if a file is missing or cannot be read.
+        ClipError: if clips are too short.
+        DataError: if a folder cannot be used.
+        ConfigError: if a config names no data.
+    """
+    if isinstance(data, np.ndarray | Tensor):
+        return _open_array(data, choice)
+    if str(data) in GENERATED:
+        return _open_generated(str(data), choice)
+    path = Path(data).expanduser()
+    if path.suffix.lower() in CONFIGS:
+        return _open_run(path, choice)
+    if is_folder_of_clips(path):
+        return _open_folder(path, choice)
+    return _open_file(check_input(path), choice)
+
+
+def _open_generated(name: str, choice: ClipChoice, digits: str | None = None) -> EvaluationData:
+    clips = MovingMNIST(
+        "test",
+        clips=choice.clips,
+        seed=choice.seed,
+        length=choice.length,
+        digits=digits or GENERATED[name],
+        root=choice.root,
+        download=choice.download,
+    )
+    record = DataRecord(name, split="test", seed=choice.seed, digits=clips.bank.name)
+    notes = [clips.bank.note] if clips.bank.note else []
+    return _in_order(clips, choice.clips, choice, choice.context, record, notes)
+
+
+def open_embedded_digits(choice: ClipChoice) -> EvaluationData:
+    """Moving MNIST of the digits that ship with a dependency, which every machine has."""
+    return _open_generated("moving-mnist", choice, digits="mnist-5k")
+
+
+def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData:
+    clips = SavedClips(data, choice.layout)
+    if clips.frames < choice.length:
+        raise ClipError(
+            f"The array has clips of {clips.frames} frames but {choice.length} are needed; lower the context or the "
+            "horizon."
+        )
+    return _in_order(_First(clips, choice.length), len(clips), choice, choice.context, DataRecord("array"))
+
+
+def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
+    record = DataRecord(path.name)
+    if not is_array(path):
+        return EvaluationData(VideoWindows(path, choice.context, choice.horizon, choice.clips), None, record)
+    clips = ClipArray(path, choice.length, choice.layout)
+    kept = range(min(choice.clips, len(clips)))
+    return _in_order(clips, len(kept), choice, choice.context, record)
+
+
+def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
+    """The files that training by default leaves for the split, or all of them; clips evenly spread, end to end."""
+    clips = VideoFolder(root, choice.length, skip_broken=choice.skip_broken, layout=choice.layout)
+    total = len(clips.sources)
+    if choice.split != "all":
+        clips = {str(split): part for split, part in split_folder(clips).items()}[choice.split]
+    notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
+    notes += [f"left out: {sentence}" for sentence in clips.left_out]
+    record = DataRecord(root.resolve().name, split=choice.split)
+    return _in_order(clips, len(clips), choice, choice.context, record, notes)
+
+
+def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
+    """The test clips of the data that the config of a run names, with its context and horizon."""
+    data = _data_of(config)
+    name = Path(getattr(data, "root", None) or config.stem).name
+    record = DataRecord(name, split="test", seed=getattr(data, "seed", None))
+    return _in_order(data.dataset("test"), data.count("test"), choice, data.context, record)
+
+
+def _data_of(config: Path) -> ClipData:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(ClipData, "data")
+    try:
+        data = parser.parse_object({"data": yaml.safe_load(config.read_text())["data"]})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError, ArgumentError) as error:
+        raise ConfigError(
+            f"{config} names no data to test on; give the config.yaml that lies in the folder of a run."
+        ) from error
+    found: ClipData = parser.instantiate(data).data
+    return found
+
+
+def _in_order(
+    clips: Dataset[Tensor],
+    count: int,
+    choice: ClipChoice,
+    context: int,
+    record: DataRecord,
+    notes: list[str] | None = None,
+) -> EvaluationData:
+    kept = evenly_spread(count, choice.clips)
+    loader = ClipLoader(Subset(clips, kept), OrderedBatches(len(kept), choice.batch_size), context)
+    return EvaluationData(loader, len(kept), record, notes or [])
+
+
+class _First(Dataset[Tensor]):
+    """The first frames of each clip."""
+
+    def __init__(self, clips: SavedClips, length: int) -> None:
+        self.clips, self.length = clips, length
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        return self.clips.__getitems__(indices)[:, : self.length]

@@ -1,0 +1,293 @@
+"""All ways of reading a video file give the same frames, and a failed decode is never a picture."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from video_zoo import ZOO, Sample, set_display_matrix, stacked, write_codec
+
+from framepred.errors import MediaError
+from framepred.media.decoding import file_frames, read_header, stream_frames
+from framepred.media.encoding import VideoWriter
+from framepred.media.random_access import open_reader
+from framepred.media.reading import open_frames, read_clips
+
+INTERLACED = ("h264-interlaced.mts", "mpeg2-interlaced.mpg", "dv-interlaced.dv", "dv-interlaced.mov")
+UNSTEADY = ("h264-variable.mp4", "h264-variable.mkv")
+EQUAL_RGB = ("ffv1-gray.mkv",)
+
+
+@pytest.fixture(scope="module")
+def zoo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("zoo")
+
+
+@pytest.mark.parametrize("sample", ZOO, ids=lambda sample: sample.name)
+def test_all_reading_paths_give_the_same_frames(zoo_folder: Path, sample: Sample) -> None:
+    path = sample.write(zoo_folder)
+    stream = open_frames(path)
+    truth = stacked(stream.frames)
+    written = len(sample.more.get("times", ())) or sample.more.get("frames", 40)
+    assert len(truth) == written
+    assert len(truth.flatten(1).unique(dim=0)) == written  # the frames differ, so that their order is tested
+    for last in (1, 7, written):
+        assert torch.equal(stacked(open_frames(path, last=last).frames), truth[-last:]), last
+    clips = read_clips(path).clips[0]
+    assert torch.equal(clips if sample.name not in EQUAL_RGB else clips.expand(-1, 3, -1, -1), truth)
+    with closing(open_reader(path)) as reader:
+        assert reader.frames == written
+        order = np.random.default_rng(1).permutation(written)[:20].tolist()
+        for number in [*order, 0, written - 1, *range(3)]:
+            assert torch.equal(stacked(reader.read(range(number, number + 1)))[0], truth[number]), number
+        assert torch.equal(stacked(reader.read(range(1, written, 3))), truth[1::3])
+    with path.open("rb") as file:
+        if not path.suffix.endswith(("mov", "dv", "mxf")):
+            assert torch.equal(stacked(stream_frames("pipe", file).frames), truth)
+    assert any("interlaced" in note for note in stream.notes) == (sample.name in INTERLACED)
+    assert any("HDR" in note for note in stream.notes) == ("hdr" in sample.name)
+    assert stream.steady == (sample.name not in UNSTEADY)
+    assert stream.fps == pytest.approx(25 if stream.steady else 1000 / np.diff(sample.more["times"]).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels"),
+    [("libx264", "yuv420p"), ("libx264", "yuvj420p"), ("mjpeg", "yuvj420p"), ("prores_ks", "yuv422p10le")],
+)
+def test_full_and_limited_range_have_the_same_colors(tmp_path: Path, codec: str, pixels: str) -> None:
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = pixels
+        stream.codec_context.color_range = 2 if pixels == "yuvj420p" else 1
+        picture = np.zeros((64, 64, 3), np.uint8)
+        picture[:32], picture[32:] = (200, 50, 30), (10, 128, 255)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    (found,) = file_frames(path).frames
+    assert (found[:, 8, 8].int() - torch.tensor([200, 50, 30])).abs().max() <= 6
+    assert (found[:, 56, 8].int() - torch.tensor([10, 128, 255])).abs().max() <= 6
+
+
+def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
+    for codec, pixels in (("prores_ks", "yuva444p10le"), ("qtrle", "argb")):
+        frames = stacked(file_frames(write_codec(tmp_path / "a.mov", codec, pixels, frames=2)).frames)
+        assert frames[..., :28].max() <= 2
+        assert frames[..., 36:].float().mean() > 80
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)],
+)
+def test_the_display_matrix_turns_and_mirrors(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
+    path = write_codec(tmp_path / "a.mp4", frames=12, options={"g": "4"})
+    stored = stacked(file_frames(path).frames)
+    set_display_matrix(path, matrix)
+    shown = stacked(file_frames(path).frames)
+    a, b, c, d = matrix
+    _, _, height, width = stored.shape
+    row, column = 5, 9  # by the definition x' = a·x + c·y, y' = b·x + d·y, moved into the frame
+    x, y = a * column + c * row, b * column + d * row
+    x, y = x % (width if a else height), y % (height if d else width)
+    if -1 in (a, c):
+        x = (x - 1) % (width if a else height)
+    if -1 in (b, d):
+        y = (y - 1) % (height if d else width)
+    assert torch.equal(shown[..., y, x], stored[..., row, column])
+    with closing(open_reader(path)) as reader:
+        assert torch.equal(stacked(reader.read(range(3, 12, 4))), shown[3::4])
+    assert torch.equal(read_clips(path, last=2).clips[0], shown[-2:])
+
+
+@pytest.mark.parametrize("name", ["cover.mkv", "cover.mp4"])
+def test_a_cover_picture_is_not_the_video(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        cover, film = container.add_stream("mjpeg", rate=1), container.add_stream("mpeg4", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 256, 256, "yuvj420p"
+        film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
+        container.mux(cover.encode(av.VideoFrame(256, 256, "yuvj420p")))
+        container.mux(cover.encode())
+        for level in range(30):
+            pixels = np.full((48, 64, 3), 8 * level, np.uint8)
+            container.mux(film.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(film.encode())
+    assert stacked(open_frames(path).frames).shape == (30, 3, 48, 64)
+    assert read_clips(path, last=5).clips.shape[1:] == (5, 1, 48, 64)
+    with closing(open_reader(path)) as reader:
+        assert reader.frames == 30
+
+
+def test_an_edit_list_leaves_frames_out_in_all_paths(tmp_path: Path) -> None:
+    whole = write_codec(tmp_path / "whole.mp4", frames=50, options={"g": "10", "bf": "2"})
+    path = tmp_path / "cut.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.pts -= 15 * 512  # the first 15 frames get negative times, which the muxer hides by an edit list
+                packet.dts -= 15 * 512
+                packet.stream = stream
+                target.mux(packet)
+    truth = stacked(file_frames(whole).frames)
+    shown = stacked(file_frames(path).frames)
+    assert 30 <= len(shown) <= 50
+    assert torch.equal(shown, truth[-len(shown) :])
+    assert torch.equal(read_clips(path, last=4).clips[0], truth[-4:])
+    with closing(open_reader(path)) as reader:
+        assert torch.equal(stacked(reader.read(range(0, reader.frames, 7))), shown[::7])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.mkv", "libx264", "yuv420p"),
+        ("a.webm", "libvpx-vp9", "yuv420p"),
+        ("a.flv", "flv", "yuv420p"),
+        ("a.avi", "huffyuv", "yuv422p"),
+        ("a.mp4", "libx264", "yuv420p"),
+    ],
+)
+@pytest.mark.parametrize("kept", [0.4, 0.5, 0.7])
+def test_a_file_that_breaks_off_is_refused(tmp_path: Path, name: str, codec: str, pixels: str, kept: float) -> None:
+    path = write_codec(tmp_path / name, codec, pixels, frames=100)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    for read in (lambda: list(open_frames(path).frames), lambda: read_clips(path, last=5), lambda: open_reader(path)):
+        with pytest.raises(MediaError, match=r"(breaks off after|is damaged after|holds no video)"):
+            read()
+
+
+def collect(frames: Iterator[Tensor], given: list[Tensor]) -> None:
+    """Keep the frames that come before an error."""
+    for frame in frames:
+        given.append(frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.mpg", "mpeg2video", "yuv420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.mov", "png", "rgb24"),
+    ],
+)
+def test_damage_in_the_middle_is_no_picture(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
+    """Each frame that is given is the one that was written, until the damage is named."""
+    path = write_codec(tmp_path / name, codec, pixels, frames=60)
+    truth = stacked(file_frames(path).frames)
+    content = bytearray(path.read_bytes())
+    middle = len(content) * 2 // 5
+    content[middle : middle + 400] = bytes(400)
+    path.write_bytes(content)
+    given: list[Tensor] = []
+    with pytest.raises(
+        MediaError, match=r"(is damaged after \d+ decoded frames|holds no video that can be decoded); copy it again"
+    ):
+        collect(file_frames(path).frames, given)
+    assert all(torch.equal(frame, truth[number]) for number, frame in enumerate(given))
+
+
+def test_titles_and_names_that_are_not_utf8_are_read(tmp_path: Path) -> None:
+    for suffix in (".mp4", ".avi", ".mkv"):
+        path = write_codec(tmp_path / f"a{suffix}", "mpeg4", frames=5)
+        titled = tmp_path / f"titled{suffix}"
+        with av.open(str(path)) as source, av.open(str(titled), "w") as target:
+            target.metadata["title"] = "TITLETITLE"
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+        content = titled.read_bytes()
+        assert b"TITLETITLE" in content
+        titled.write_bytes(content.replace(b"TITLETITLE", b"T\xe9\xff\xfeTLETITL"[:10]))
+        odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xe9" + suffix.encode()))
+        titled.rename(odd)
+        assert len(list(open_frames(odd).frames)) == 5
+        assert len(read_clips(odd, last=2).clips[0]) == 2
+        with closing(open_reader(odd)) as reader:
+            assert reader.frames == 5
+
+
+def test_a_script_or_playlist_under_the_name_of_a_video_reaches_no_other_file(tmp_path: Path) -> None:
+    secret = write_codec(tmp_path / "secret.ts", frames=5)
+    scripts = [
+        f"ffconcat version 1.0\nfile '{secret}'\n",
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{secret}\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    ]
+    for text in scripts:
+        (tmp_path / "a.mp4").write_text(text)
+        for read in (open_frames, read_clips, open_reader):
+            with pytest.raises(MediaError, match="holds no video that can be decoded"):
+                read(tmp_path / "a.mp4")
+
+
+def test_a_frame_of_false_size_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_codec(tmp_path / "a.mp4", frames=3)
+    monkeypatch.setattr("framepred.media.limits.MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(MediaError, match=r"frames of 64×48 pixels but at most .* are read; scale it down"):
+        list(open_frames(path).frames)
+
+
+def write_mp4(path: Path, clip: Tensor, fps: float = 10) -> Path:
+    with VideoWriter(path, fps) as writer:
+        for frame in clip:
+            writer.write(frame)
+    return path
+
+
+def test_channels_are_red_green_and_blue(tmp_path: Path) -> None:
+    clip = torch.zeros(6, 3, 32, 32, dtype=torch.uint8)
+    clip[:, 0] = torch.arange(6, dtype=torch.uint8).view(-1, 1, 1) * 40
+    frames = stacked(file_frames(write_mp4(tmp_path / "a.mp4", clip)).frames)
+    assert frames.shape == clip.shape
+    assert (frames.int() - clip).abs().max() <= 4
+
+
+@pytest.mark.parametrize("fps", [30000 / 1001, 0.5, 12.5, 120])
+def test_rates_survive(tmp_path: Path, gray: Tensor, fps: float) -> None:
+    assert read_header(write_mp4(tmp_path / "a.mp4", gray[:4], fps)).fps == pytest.approx(fps, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_an_unsteady_rate_is_stated_by_its_mean(tmp_path: Path, name: str) -> None:
+    header = read_header(write_codec(tmp_path / name, times=[0, 40, 80, 200, 240, 500]))
+    assert not header.steady
+    assert header.fps == pytest.approx(10, abs=0.01)
+
+
+def test_text_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("I am a text.")
+    with pytest.raises(MediaError, match=r"a\.mp4 holds no video that can be decoded; copy it again or convert it"):
+        file_frames(tmp_path / "a.mp4")
+
+
+def test_sound_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(MediaError, match="holds no moving pictures, only other streams"):
+        file_frames(path)
+
+
+def test_the_size_of_frames_may_not_change(tmp_path: Path) -> None:
+    parts = [write_codec(tmp_path / f"{width}.ts", frames=12, size=(48, width)).read_bytes() for width in (64, 96)]
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    with pytest.raises(MediaError, match=r"(changes the size of its frames from 64×48 to 96×48|is damaged)"):
+        list(open_frames(tmp_path / "a.ts").frames)

@@ -1,0 +1,100 @@
+"""Two processes train as one with the doubled batch, validate every clip once, and resume on one process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from framepred.models.checkpoints import read_checkpoint
+
+TWO = ("--trainer.devices=2", "--trainer.strategy=ddp")
+SMOKE = (
+    "--config", "smoke", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.logger=false",
+    "--trainer.val_check_interval=2", "--trainer.max_steps=2", "--trainer.gradient_clip_val=null",
+    "--model.optimizer.class_path=torch.optim.SGD", "--model.optimizer.init_args.lr=0.1",
+)  # fmt: skip
+
+
+def train(folder: Path, *arguments: str, code: int = 0, launcher: tuple[str, ...] = ()) -> str:
+    """Run the command in a process of its own; return its standard error."""
+    command = [sys.executable, *launcher, "-m", "framepred.cli", "train", *SMOKE, *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    done = subprocess.run(
+        [*command, f"--trainer.default_root_dir={folder}"],
+        capture_output=True, text=True, env=environment, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def val_mse(log: str) -> float:
+    line = next(line for line in reversed(log.splitlines()) if "val/mse" in line and line.startswith("step"))
+    return float(line.split("val/mse ")[1].split()[0])
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = read_checkpoint(folder / "checkpoints/last.ckpt")["state_dict"]
+    return tensors
+
+
+def test_two_processes_equal_one_with_the_doubled_batch(tmp_path: Path) -> None:
+    """Five validation clips, in batches of 2 and of 4, are counted once; SGD's weights show the gradients."""
+    clips = "--data.init_args.val_clips=5"
+    logs = {
+        "two": train(tmp_path / "two", *TWO, clips, "--data.init_args.batch_size=2"),
+        "one": train(tmp_path / "one", clips, "--data.init_args.batch_size=4"),
+    }
+    torch.testing.assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=1e-6)
+    assert val_mse(logs["two"]) == pytest.approx(val_mse(logs["one"]), abs=0.01)
+    assert logs["two"].count("Trains ") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clips", [1, 13, 17])
+def test_validation_is_weighted_right_at_any_count(tmp_path: Path, clips: int) -> None:
+    count = f"--data.init_args.val_clips={clips}"
+    two = train(tmp_path / "two", *TWO, count, "--data.init_args.batch_size=2")
+    one = train(tmp_path / "one", count, "--data.init_args.batch_size=4")
+    assert val_mse(two) == pytest.approx(val_mse(one), abs=0.01)
+
+
+CONSTANT = (
+    "--model.lr_scheduler.class_path=torch.optim.lr_scheduler.ConstantLR", "--model.lr_scheduler.init_args.factor=1",
+    "--model.teacher_forcing.fade=0",
+)  # fmt: skip
+"""Schedules that do not depend on the budget."""
+ONE_PROCESS, TWO_PROCESSES = ("--data.init_args.batch_size=4",), (*TWO, "--data.init_args.batch_size=2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [(TWO_PROCESSES, ONE_PROCESS), (ONE_PROCESS, TWO_PROCESSES)])
+def test_a_run_resumes_on_another_number_of_processes(
+    tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    """No clip is trained twice or left out: the weights are those of an undisturbed run."""
+    train(tmp_path / "whole", *CONSTANT, *ONE_PROCESS, "--trainer.max_steps=4")
+    train(tmp_path / "moved", *CONSTANT, *first, "--trainer.max_steps=2")
+    train(tmp_path / "moved", *CONSTANT, *second, "--trainer.max_steps=4", "--ckpt_path=last")
+    torch.testing.assert_close(weights(tmp_path / "moved"), weights(tmp_path / "whole"), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [(), ("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517")])
+def test_an_error_of_the_user_is_one_sentence(tmp_path: Path, launcher: tuple[str, ...]) -> None:
+    extra = ("--model.optimizer.init_args.lr=-1",)
+    if launcher:
+        log = train(tmp_path / "run", *TWO, *extra, code=1, launcher=launcher)  # torchrun reports failures by code 1
+    else:
+        log = train(tmp_path / "run", *TWO, *extra, code=2)
+    assert log.count("The optimizer or its scheduler cannot be made") == 1
+    assert "Traceback" not in log.replace("traceback : To enable traceback", "")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_spawned_processes_train(tmp_path: Path) -> None:
+    train(tmp_path / "run", "--trainer.devices=2", "--trainer.strategy=ddp_spawn")
+    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["global_step"] == 2
