@@ -76,8 +76,9 @@ class CutDetector:
         return found
 
     def _is_cut(self, change: Change, thumbnail: Thumbnail) -> bool:
-        if not _stands_out(change, self._changes) or not _stands_out(change, list(self._changes)[-1:]):
-            return False
+        last = list(self._changes)[-1:]
+        if not last or not _stands_out(change, self._changes) or not _stands_out(change, last):
+            return False  # with one frame known, nothing says how much this clip changes
         return not any(_resembles(before, thumbnail, change) for before in list(self._thumbnails)[:-1])
 
 
