@@ -96,8 +96,8 @@ def test_arguments_are_checked(small_net: EncoderForecaster) -> None:
         StreamForecaster(small_net, 0)
     with pytest.raises(ConfigError, match="and 0 pixels"):
         StreamForecaster(small_net, max_side=0)
+    net = EncoderForecaster(channels=3, hidden_channels=[2], kernel_size=3)
     with pytest.raises(ClipError, match="2 channels"):
-        net = EncoderForecaster(channels=3, hidden_channels=[2], kernel_size=3)
         StreamForecaster(net, blend=False).step(torch.zeros(2, 8, 8))
 
 
