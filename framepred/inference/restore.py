@@ -40,7 +40,8 @@ MAX_SIDE = 512
 """Longer side, in pixels, of the frames that a network gets."""
 
 AnyClip: TypeAlias = Float[Tensor, "_b _t _c _h _w"]
-Restored: TypeAlias = tuple[MarkedFrame, list[RawFrame]]  # a frame, and its version by each method
+AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
+Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]  # a frame, and its version by each method
 
 
 @dataclass(frozen=True)
