@@ -33,7 +33,7 @@ def test_a_csv_file_is_complete_after_each_step(tmp_path: Path) -> None:
         assert len(lines) == step.index + 2
         last = lines[-1].split(",")
         assert (float(last[0]), float(last[1])) == (step.index, step.time)
-        for text, value in zip(last[2:], (step.mse, step.cut, step.surprise), strict=True):
+        for text, value in zip(last[2:], (step.mse, int(step.cut), step.surprise), strict=True):
             assert text == "" if value is None else float(text) == pytest.approx(value, abs=1e-3, rel=1e-5)
 
 
