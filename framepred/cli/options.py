@@ -84,6 +84,14 @@ MaxSideOption: TypeAlias = Annotated[
 LayoutOption: TypeAlias = Annotated[
     str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")
 ]
+RangeOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        metavar="auto|LOW,HIGH",
+        help="Values of arrays and 16-bit pictures that become black and white; auto takes those that they use.",
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

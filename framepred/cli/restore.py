@@ -12,6 +12,7 @@ from framepred.cli.options import (
     DeviceOption,
     LayoutOption,
     MaxSideOption,
+    RangeOption,
     WeightsOption,
 )
 from framepred.errors import ConfigError
@@ -61,6 +62,7 @@ def restore(
     ] = False,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Never blend across a scene cut.")] = True,
     layout: LayoutOption = None,
+    value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     device: DeviceOption = Device.AUTO,
 ) -> None:
@@ -80,6 +82,7 @@ def restore(
 
     import framepred
     from framepred.cli.progress import shown_count
+    from framepred.media.values import parse_range
 
     baselines = [Method.LINEAR, Method.LAST_FRAME] if holdout else []
     with shown_count("restoring") as on_frame:
@@ -94,6 +97,7 @@ def restore(
             holdout=holdout,
             device=device.value,
             layout=layout,
+            value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             cuts=cuts,
             on_frame=on_frame,

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TypeAlias, TypedDict
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
@@ -253,7 +254,7 @@ class _Job:
             return fit_blend(default_members(net), past, self.context, self.frames, cuts=self.cuts), []
         return net, []
 
-    def _predict(self, net: Forecaster, context: RawClip, lengths: list[int]) -> RawClip:
+    def _predict(self, net: Forecaster, context: RawClip, lengths: list[int]) -> Shaped[Tensor, "b k c h w"]:
         """Clips with the same number of context frames as batches, in the order of the clips."""
         futures: dict[int, Tensor] = {}
         for length in sorted(set(lengths)):
@@ -303,7 +304,7 @@ def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[
             yield from_unit(prediction, context.dtype).cpu()
 
 
-def score_frames(clips: ClipBatch, predicted: RawClip, record: WeightsRecord, name: str) -> Card:
+def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:

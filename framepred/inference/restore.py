@@ -40,7 +40,8 @@ MAX_SIDE = 512
 """Longer side, in pixels, of the frames that a network gets."""
 
 AnyClip: TypeAlias = Float[Tensor, "_b _t _c _h _w"]
-Restored: TypeAlias = tuple[MarkedFrame, list[RawFrame]]  # a frame, and its version by each method
+AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
+Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]  # a frame, and its version by each method
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,12 @@ def _clip_by_clip(frames: Iterable[RawFrame]) -> list[Iterator[RawFrame]]:
     if first is None:
         raise ClipError("There is no frame to restore; give at least one.")
     copies = tee(chain([first], rest), len(first))
-    return [(frame[number : number + 1] for frame in copy) for number, copy in enumerate(copies)]
+    return [_only_clip(copy, number) for number, copy in enumerate(copies)]
+
+
+def _only_clip(frames: Iterable[RawFrame], number: int) -> Iterator[RawFrame]:
+    for frame in frames:
+        yield frame[number : number + 1]
 
 
 def _restore_clip(
