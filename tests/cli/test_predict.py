@@ -65,15 +65,6 @@ def test_16_bits_stay_in_arrays_and_pictures(framepred: Run) -> None:
     assert cv2.imread("future/0000.png", cv2.IMREAD_UNCHANGED).dtype == np.uint16
 
 
-def test_transparency_is_laid_on_black(framepred: Run) -> None:
-    clear = np.full((12, 16, 16, 4), 255, np.uint8)
-    clear[..., 3] = 0
-    np.save("clear.npy", clear)
-    assert framepred("predict", "clear.npy", "--frames", 1, "--output", "future.npy")[0] == 0
-    assert np.load("future.npy").shape == (1, 3, 16, 16)
-    assert np.load("future.npy").mean() < 64
-
-
 def test_a_variable_rate_is_said(framepred: Run) -> None:
     with av.open("uneven.mp4", "w") as container:
         stream = container.add_stream("libx264", rate=30)
