@@ -1,6 +1,5 @@
 """Scores one predictor while clips pass: metrics, per-clip errors, statistics of pixels, a map of the error."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -128,9 +127,7 @@ class Scorer:
 
     def scores(self) -> dict[str, Score]:
         """Every metric over all clips."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a process that scored no clip has the sums of the others
-            return {name: metric.compute() for name, metric in self.metrics.items()}
+        return {name: metric.score() for name, metric in self.metrics.items()}
 
     def clip_values(self) -> dict[str, tuple[float, ...]]:
         """Every metric of each clip, in the order of the clips, rounded to float32."""
