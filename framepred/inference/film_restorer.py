@@ -1,6 +1,8 @@
 """Restore films: move the frames on both sides of a gap, and mix them by how well that rebuilds observed frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -41,6 +43,9 @@ TRIALS = 3
 DEFAULT = ((0.25, 0.25, 0.5, 0.0), (0.2, 0.2, 0.4, 0.2), (0.1, 0.1, 0.3, 0.5), (0.05, 0.05, 0.2, 0.7))
 """Weights of the candidates by agreement where nothing can be measured: the worse the two sides agree, the more linear
 interpolation."""
+
+NETWORK_SIDE = 128
+"""Longer side, in pixels, up to which gray frames are offered to the network: it is trained on digits."""
 
 Candidates = Float[Tensor, "m b c h w"]
 Shares = Float[Tensor, "b q h w"]
@@ -193,3 +198,50 @@ def _local_size(difference: Frame) -> Float[Tensor, "b h w"]:
 def _count_above(values: Float[Tensor, "b h w"], thresholds: Sequence[float]) -> Int64[Tensor, "b h w"]:
     """How many of the thresholds each value exceeds."""
     return torch.stack([values > threshold for threshold in thresholds]).sum(dim=0)
+
+
+class AutoRestorer(Restorer):
+    """Chooses between motion and a network for each gap, by which rebuilds hidden observed frames better.
+
+    Args:
+        load: returns the network; it is called only for frames that it may be good at: small and gray.
+    """
+
+    def __init__(self, load: Callable[[], Restorer]) -> None:
+        super().__init__()
+        self.motion = MotionRestorer()
+        self._load = cache(load)
+
+    def fill(self, clip: Clip, missing: Missing) -> Future:
+        """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
+        return self._choose(clip, missing).fill(clip, missing)
+
+    def _choose(self, clip: Clip, missing: Missing) -> Restorer:
+        hidden = hideable(missing)
+        if clip.shape[2] > 1 or max(clip.shape[-2:]) > NETWORK_SIDE or not hidden.any():
+            return self.motion
+        network = self._load().to(clip.device).eval()
+        errors = {net: _error_on(net, clip, missing, hidden) for net in (self.motion, network)}
+        return min(errors, key=errors.__getitem__)
+
+
+def hideable(missing: Missing) -> Missing:
+    """Observed frames to hide for a comparison: a run as long as the longest gap, or shorter, beside observed frames.
+
+    All False where no observed frame has observed neighbours on both sides.
+    """
+    marks = missing.tolist()
+    longest = max((len(list(run)) for gone, run in groupby(marks) if gone), default=0)
+    for length in range(longest, 0, -1):
+        for start in range(1, len(marks) - length):
+            if not any(marks[start - 1 : start + length + 1]):
+                hidden = torch.zeros_like(missing)
+                hidden[start : start + length] = True
+                return hidden
+    return torch.zeros_like(missing)
+
+
+def _error_on(net: Restorer, clip: Clip, missing: Missing, hidden: Missing) -> float:
+    """Mean squared error of a pixel of hidden frames."""
+    rebuilt = net.restore(clip.clamp(0, 1), missing | hidden)[:, hidden]
+    return float((rebuilt - clip[:, hidden]).square().mean())

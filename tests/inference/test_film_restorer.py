@@ -6,9 +6,9 @@ from torch import Tensor
 
 import framepred
 from framepred.baselines import LinearInterpolation
-from framepred.clips import Clip
-from framepred.inference.film_restorer import MotionRestorer, Trial, trials
-from framepred.restorer import Sides
+from framepred.clips import Clip, Future
+from framepred.inference.film_restorer import AutoRestorer, MotionRestorer, Trial, trials
+from framepred.restorer import Missing, Restorer, Sides
 
 
 def drifting(count: int) -> Clip:
@@ -68,3 +68,29 @@ def test_a_gap_is_never_blended_across_a_cut() -> None:
     restored = framepred.restore(clip, missing=[9, 10], method="motion").frames
     torch.testing.assert_close(restored[9], clip[8])
     torch.testing.assert_close(restored[10], clip[11])
+
+
+class Perfect(Restorer):
+    """Knows the true clip."""
+
+    def __init__(self, truth: Clip) -> None:
+        super().__init__()
+        self.truth = truth
+
+    def fill(self, clip: Clip, missing: Missing) -> Future:
+        return self.truth[:, missing]
+
+
+def test_a_network_is_chosen_for_small_gray_frames_where_it_rebuilds_observed_frames_better() -> None:
+    clip, missing = torch.rand(1, 12, 1, 16, 16), mask(12, 5, 6)
+    assert torch.equal(AutoRestorer(lambda: Perfect(clip)).eval().restore(clip, missing), clip)
+    worse = AutoRestorer(lambda: Perfect(1 - clip)).eval().restore(clip, missing)
+    torch.testing.assert_close(worse, MotionRestorer().eval().restore(clip, missing))
+
+
+def test_large_or_coloured_frames_never_load_the_network() -> None:
+    def refuse() -> Restorer:
+        raise AssertionError("The network is loaded.")
+
+    for shape in [(1, 6, 3, 16, 16), (1, 6, 1, 24, 140)]:
+        AutoRestorer(refuse).eval().restore(torch.rand(shape), mask(6, 3))
