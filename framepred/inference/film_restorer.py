@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby, islice, zip_longest
 from typing import NamedTuple
 
 import torch
@@ -37,8 +37,11 @@ SMOOTHING = 7
 REGION_SIDE = 352
 """Longer side, in pixels, at which regions are found and weights are measured."""
 
-TRIALS = 3
-"""Observed gaps that are hidden to measure the weights, at most: each costs about as much as one gap."""
+TRIALS = 4
+"""Observed frames that are hidden to measure the weights, at most: each costs about as much as one gap."""
+
+SHRINKAGE = 0.2
+"""Pull of a region's weights towards those of the whole frame: few trials measure a region badly."""
 
 DEFAULT = ((0.25, 0.25, 0.5, 0.0), (0.2, 0.2, 0.4, 0.2), (0.1, 0.1, 0.3, 0.5), (0.05, 0.05, 0.2, 0.7))
 """Weights of the candidates by agreement where nothing can be measured: the worse the two sides agree, the more linear
@@ -48,7 +51,7 @@ NETWORK_SIDE = 128
 """Longer side, in pixels, up to which gray frames are offered to the network: it is trained on digits."""
 
 Candidates = Float[Tensor, "m b c h w"]
-Shares = Float[Tensor, "b q h w"]
+Shares = Float[Tensor, "b q _h _w"]
 
 
 class Trial(NamedTuple):
@@ -115,7 +118,8 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
     """Observed frames that can be hidden, rebuilt from frames about as distant as those of a missing frame.
 
     Both outer frames and the hidden one are observed; what lies between does not matter. The distances are halved until
-    a trial fits, so that a long gap is measured on shorter ones. The trials nearest to the gap come first.
+    a trial fits, so that a long gap is measured on shorter ones. Those nearest to the gap are taken, from both sides of
+    it in turn.
 
     Args:
         missing: for each frame of the clip, whether it is missing.
@@ -130,16 +134,20 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
             if not (missing[first] or missing[first + before] or missing[first + before + after])
         ]
         if found:
-            return sorted(found, key=lambda trial: _distance(trial, near))[:TRIALS]
+            return _nearest(found, near)
         if before == after == 1:
             break
         before, after = max(1, before // 2), max(1, after // 2)
     return []
 
 
-def _distance(trial: Trial, near: Sides) -> float:
-    """Frames between the middles of a trial and of a gap."""
-    return abs(trial.before + trial.after - near.before - near.after) / 2
+def _nearest(found: Sequence[Trial], near: Sides) -> list[Trial]:
+    """The trials nearest to a gap, from both sides of it in turn."""
+    offsets = sorted((trial.before + trial.after - near.before - near.after, trial) for trial in found)
+    earlier = [trial for offset, trial in reversed(offsets) if offset < 0]
+    later = [trial for offset, trial in offsets if offset >= 0]
+    turns = chain.from_iterable(zip_longest(earlier, later))
+    return list(islice((trial for trial in turns if trial is not None), TRIALS))
 
 
 def _measure(clip: Clip, chosen: Sequence[Trial]) -> Float[Tensor, "q m"]:
@@ -154,7 +162,7 @@ def _measure(clip: Clip, chosen: Sequence[Trial]) -> Float[Tensor, "q m"]:
         shares = motion.regions(candidates)
         for number, truth in enumerate(hidden):
             products.add(0, candidates[:, number], truth, spread(shares, _size(truth))[number])
-    return products.best_weights()[0]
+    return products.best_weights(SHRINKAGE)[0]
 
 
 def _rebuild(motion: Motion, time: float, weights: Float[Tensor, "q m"]) -> Frame:
@@ -183,13 +191,13 @@ def _size(frame: Tensor) -> tuple[int, int]:
     return frame.shape[-2], frame.shape[-1]
 
 
-def _small(frame: Frame) -> Frame:
+def _small(frame: Frame) -> Float[Tensor, "b c _h _w"]:
     ratio = min(1.0, REGION_SIDE / max(frame.shape[-2:]))
     size = tuple(max(1, round(side * ratio)) for side in frame.shape[-2:])
     return frame if ratio == 1 else functional.interpolate(frame, size, mode="area")
 
 
-def _local_size(difference: Frame) -> Float[Tensor, "b h w"]:
+def _local_size(difference: Frame) -> Float[Tensor, "b _h _w"]:
     """Root mean square over channels and the window around each pixel, at most ``REGION_SIDE`` pixels wide."""
     energy = _small(difference.square().mean(dim=1, keepdim=True))
     return local_mean(energy[:, 0], WINDOW).clamp(min=0).sqrt()

@@ -72,11 +72,14 @@ class ErrorProducts:
         """Lead times with at least one product, from the first on."""
         return int((self._counts > 0).long().cumprod(0).sum())
 
-    def best_weights(self) -> Float[Tensor, "k q m"]:
+    def best_weights(self, shrinkage: float = SHRINKAGE) -> Float[Tensor, "k q m"]:
         """The weights with the least error at each measured lead time in each region; they add up to 1.
 
         Among near equals, the last member gets more. A region's weights are drawn to those of the whole frame, the more
         the less its own errors say.
+
+        Args:
+            shrinkage: strength of that, as a share of the members' mean squared error in the region.
         """
         sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
         simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
@@ -84,10 +87,10 @@ class ErrorProducts:
         whole = least_squares_weights(sums.sum(dim=1), simplest, PREFERENCE)
         if sums.shape[1] == 1:
             return whole[:, None].float()
-        return least_squares_weights(sums, whole[:, None], SHRINKAGE).float()
+        return least_squares_weights(sums, whole[:, None], shrinkage).float()
 
 
-def least_squares_weights(products: Products, prior: Weights, pull: float) -> Weights:
+def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float) -> Weights:
     """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · mean(diag P) · |w - prior|²``.
 
     With few members the exact solution is found by trying every set of members that get a weight.
