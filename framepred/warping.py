@@ -146,8 +146,8 @@ def local_mean(pictures: Planes, side: int) -> Planes:
 
 def _mean(pictures: Planes, side: int, every: int, beyond: bool) -> Float[Tensor, "*b h_coarse w_coarse"]:
     """Two products with banded matrices: for the sizes that networks see, faster than any sliding window."""
-    with unmixed(pictures.device):
-        pictures = full(pictures)
+    with no_autocast(pictures.device):
+        pictures = at_least_float32(pictures)
         rows, columns = (
             _windows(size, side, every, beyond, pictures.dtype, pictures.device) for size in pictures.shape[-2:]
         )
@@ -166,11 +166,11 @@ def _windows(
     return within / (side if beyond else within.sum(dim=1, keepdim=True))
 
 
-def unmixed(device: torch.device) -> AbstractContextManager[object]:
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Where mixed precision is on, turns it off; turning off what is off takes as long as two operations."""
     return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
-def full(picture: Tensor) -> Tensor:
+def at_least_float32(picture: Tensor) -> Tensor:
     """In single precision at least: what measures needs it."""
     return picture if picture.dtype == torch.float64 else picture.float()

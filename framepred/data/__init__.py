@@ -7,12 +7,14 @@ from framepred.data.arrays import ClipArray
 from framepred.data.digits import DigitBank, Split, find_digits
 from framepred.data.loading import ClipLoader
 from framepred.data.moving_mnist import MovingMNIST
+from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
 from framepred.data.sampling import EpochBatches, OrderedBatches
 from framepred.data.video_folder import VideoFolder
 from framepred.data.windows import VideoWindows
 
 if TYPE_CHECKING:
     from framepred.data.moving_mnist_data import MovingMNISTData
+    from framepred.data.moving_mnist_path_data import MovingMNISTPathData
     from framepred.data.next_word_data import NextWordData
     from framepred.data.video_folder_data import VideoFolderData
 
@@ -23,8 +25,11 @@ __all__ = [
     "EpochBatches",
     "MovingMNIST",
     "MovingMNISTData",
+    "MovingMNISTPathData",
+    "MovingMNISTPaths",
     "NextWordData",
     "OrderedBatches",
+    "PathBatch",
     "Split",
     "VideoFolder",
     "VideoFolderData",
@@ -34,6 +39,7 @@ __all__ = [
 
 _DATA_MODULES = {
     "MovingMNISTData": "framepred.data.moving_mnist_data",
+    "MovingMNISTPathData": "framepred.data.moving_mnist_path_data",
     "NextWordData": "framepred.data.next_word_data",
     "VideoFolderData": "framepred.data.video_folder_data",
 }

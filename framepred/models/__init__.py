@@ -10,7 +10,7 @@ from framepred.models.frame_stack import FrameStack
 from framepred.models.layered_forecaster import LayeredForecaster
 from framepred.models.pretrained import load
 from framepred.models.recurrent_cell import RecurrentCell
-from framepred.models.tracking_forecaster import TrackingForecaster
+from framepred.models.tracking.forecaster import TrackingForecaster
 
 __all__ = [
     "BidirectionalForecaster",

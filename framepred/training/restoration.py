@@ -12,6 +12,7 @@ from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.restorer import MiddleGap, Missing, Restorer, middle
+from framepred.training.path_task import PathNoise, PathTask
 from framepred.training.task import ForecastTask
 
 
@@ -110,17 +111,20 @@ def cut_middle(clips: Tensor, missing: int) -> ClipBatch:
     return ClipBatch(torch.cat([clips[:, : place.start], clips[:, place.stop :]], dim=1), clips[:, place])
 
 
-def make_task(net: Forecaster, gaps: Gaps | None = None, **settings: Any) -> ForecastTask:
-    """The task that a network learns by: restoring, if it restores, else forecasting.
+def make_task(net: Forecaster, gaps: Gaps | None = None, paths: PathNoise | None = None, **settings: Any) -> ForecastTask:
+    """The task that a network learns by: restoring, if it restores, its path network alone, or forecasting.
 
     Args:
         net: the network to train.
         gaps: which frames are taken away from a network that restores.
+        paths: what the simulated tracker gets wrong, if the path network of a tracking forecaster is trained alone.
         settings: as :class:`ForecastTask` takes them.
 
     Raises:
-        ConfigError: if gaps are given to a network that forecasts.
+        ConfigError: if gaps are given to a network that forecasts, or paths to one that has no path network.
     """
+    if paths is not None:
+        return PathTask(net, paths, **settings)
     if isinstance(net, Restorer) or gaps is not None:
         return RestoreTask(net, gaps or Gaps(), **settings)
     return ForecastTask(net, **settings)
