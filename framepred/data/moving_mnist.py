@@ -97,8 +97,8 @@ class MovingMNIST(Dataset[Tensor]):
         Raises:
             IndexError: if an index is negative.
         """
-        words = self._words(indices)
-        return self.bank.images[_scale(words[..., 0], len(self.bank))]
+        images: np.ndarray = self.bank.images[_scale(self._words(indices)[..., 0], len(self.bank))]
+        return images
 
     def corners(self, indices: Sequence[int]) -> Int64[Tensor, "b t d 2"]:
         """Row and column of the upper left corner of every digit's 28x28 square, in each frame of these clips.

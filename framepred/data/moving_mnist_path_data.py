@@ -1,5 +1,7 @@
 """Paths of single digits for training the path network; whole clips for validation and test."""
 
+from typing import Any
+
 from torch.utils.data import DataLoader
 
 from framepred.data.moving_mnist import MovingMNIST
@@ -29,7 +31,7 @@ class MovingMNISTPathData(MovingMNISTData):
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._batches_trained
         )
-        paths = MovingMNISTPaths([self._single_digits(tuple(size)) for size in self.path_frame_sizes])
+        paths = MovingMNISTPaths([self._single_digits((size[0], size[1])) for size in self.path_frame_sizes])
         return PathLoader(paths, batch_sampler=batches, collate_fn=_as_it_is, num_workers=self.num_workers)
 
     def _single_digits(self, frame_size: tuple[int, int]) -> MovingMNIST:
@@ -57,5 +59,6 @@ class PathLoader(DataLoader[PathBatch]):
         """Nothing to restore; see ``state_dict``."""
 
 
-def _as_it_is(batch: PathBatch) -> PathBatch:
+def _as_it_is(batch: Any) -> PathBatch:
+    assert isinstance(batch, PathBatch)
     return batch

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
@@ -39,14 +38,15 @@ class MovingMNISTPaths(Dataset[PathBatch]):
 
     def __getitems__(self, indices: Sequence[int]) -> PathBatch:
         """A batch at once, as a ``DataLoader`` asks for it; any index from 0 on."""
-        numbers = np.asarray(indices)
         length = self.variants[0].length
-        corners = torch.zeros(len(numbers), length, 2, dtype=torch.int64)
-        images = torch.zeros(len(numbers), SIDE, SIDE, dtype=torch.uint8)
-        sizes = torch.zeros(len(numbers), 2, dtype=torch.int64)
+        corners = torch.zeros(len(indices), length, 2, dtype=torch.int64)
+        images = torch.zeros(len(indices), SIDE, SIDE, dtype=torch.uint8)
+        sizes = torch.zeros(len(indices), 2, dtype=torch.int64)
         for which, data in enumerate(self.variants):
-            chosen = np.flatnonzero(numbers % len(self.variants) == which)
-            corners[chosen] = data.corners(numbers[chosen])[:, :, 0].flip(-1)
-            images[chosen] = torch.from_numpy(data.images(numbers[chosen])[:, 0])
-            sizes[chosen] = torch.tensor(data.frame_size).flip(0)
+            rows = [row for row, index in enumerate(indices) if index % len(self.variants) == which]
+            if rows:
+                paths = [indices[row] for row in rows]
+                corners[rows] = data.corners(paths)[:, :, 0].flip(-1)
+                images[rows] = torch.from_numpy(data.images(paths)[:, 0])
+                sizes[rows] = torch.tensor(data.frame_size).flip(0)
         return PathBatch(corners, images, sizes)

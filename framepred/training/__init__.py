@@ -2,6 +2,7 @@
 
 from framepred.training.losses import CrossEntropy
 from framepred.training.muon import Muon
+from framepred.training.path_task import PathNoise, PathTask
 from framepred.training.restoration import Gaps, RestoreTask
 from framepred.training.run import fit, make_trainer
 from framepred.training.schedules import Curriculum, TeacherForcing
@@ -13,6 +14,8 @@ __all__ = [
     "ForecastTask",
     "Gaps",
     "Muon",
+    "PathNoise",
+    "PathTask",
     "RestoreTask",
     "TeacherForcing",
     "fit",

@@ -69,7 +69,7 @@ class PathTask(ForecastTask):
         ConfigError: as :class:`ForecastTask`, or if the network is no :class:`TrackingForecaster`.
     """
 
-    def __init__(self, net: Forecaster, paths: PathNoise = PathNoise(), **settings: Any) -> None:  # noqa: B008 (frozen)
+    def __init__(self, net: Forecaster, paths: PathNoise = PathNoise(), **settings: Any) -> None:
         super().__init__(net, **settings)
         if not isinstance(net, TrackingForecaster):
             raise ConfigError(f"{type(net).__name__} has no path network; leave model.paths out.")
@@ -120,8 +120,8 @@ def simulate(batch: PathBatch, history: int, noise: PathNoise, generator: torch.
 def _distances(batch: PathBatch, corners: Tensor, noise: PathNoise, generator: torch.Generator) -> Tensor:
     """Distances of the light of each object to the frame edges as measured, ``(b, 2, 4)``, pixels."""
     light = to_unit(batch.images)[:, None]
-    square = torch.tensor(light.shape[-1], device=light.device)
-    inside = measure_bounds(light, light.shape[-2:])[:, 0]
+    square = light.shape[-1]
+    inside = measure_bounds(light, (square, square))[:, 0]
     outlier = torch.rand(len(light), 1, generator=generator) < noise.outlier_share
     deviation = torch.where(outlier, noise.outlier_px, noise.centre_px)
     centre = inside[..., 0] + corners + (deviation * torch.randn(len(light), 2, generator=generator)).to(corners.device)

@@ -111,7 +111,9 @@ def cut_middle(clips: Tensor, missing: int) -> ClipBatch:
     return ClipBatch(torch.cat([clips[:, : place.start], clips[:, place.stop :]], dim=1), clips[:, place])
 
 
-def make_task(net: Forecaster, gaps: Gaps | None = None, paths: PathNoise | None = None, **settings: Any) -> ForecastTask:
+def make_task(
+    net: Forecaster, gaps: Gaps | None = None, paths: PathNoise | None = None, **settings: Any
+) -> ForecastTask:
     """The task that a network learns by: restoring, if it restores, its path network alone, or forecasting.
 
     Args:

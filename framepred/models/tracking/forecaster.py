@@ -1,10 +1,12 @@
 """The tracking forecaster: layers of appearance are tracked and moved as wholes, so that predictions stay sharp."""
 
 import math
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,7 +14,7 @@ from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
 from framepred.models.conv_lstm import ConvLSTMCell
 from framepred.models.folding import check_frame, fold, unfold
-from framepred.models.pretrained import PretrainedForecaster
+from framepred.models.pretrained import MODEL, PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
 from framepred.models.tracking.refinement import search_nearby, second_smallest
@@ -39,7 +41,7 @@ _Memory: TypeAlias = tuple[Tensor, Tensor]
 """Hidden and cell state."""
 
 
-class _Scene(NamedTuple):
+class Scene(NamedTuple):
     """The state of a clip: n counts clips as the network runs them, k layers, c its channels; sides are padded."""
 
     frame: Tensor
@@ -95,9 +97,12 @@ class TrackingForecaster(PretrainedForecaster):
         path_reach: largest displacement that it predicts, pixels.
         path_features: width of its hidden layers.
         path_layers: how many hidden layers it has.
+        revealed_share: share of the layers that the last frames reveal in what is shown, in [0, 1]; the rest is as the
+            gates wrote them. Only with less than 1 do pixels train the gates.
 
     Raises:
-        ConfigError: if an argument is less than 1, ``history`` less than 2, or ``coarse_channels`` no multiple of 4.
+        ConfigError: if a count is less than 1, ``history`` less than 2, ``coarse_channels`` no multiple of 4, or
+            ``revealed_share`` outside [0, 1].
     """
 
     signs: Tensor
@@ -115,6 +120,7 @@ class TrackingForecaster(PretrainedForecaster):
         path_reach: int = 64,
         path_features: int = 384,
         path_layers: int = 3,
+        revealed_share: float = 1.0,
     ) -> None:
         super().__init__()
         counts = (channels, layers, coarse_channels, fine_channels, embedding_channels, reach)
@@ -127,19 +133,21 @@ class TrackingForecaster(PretrainedForecaster):
                 f"history {history}, lead_times {lead_times}, path_reach {path_reach}, path_features {path_features}, "
                 f"path_layers {path_layers}."
             )
+        if not 0 <= revealed_share <= 1:
+            raise ConfigError(f"revealed_share lies in [0, 1], not {revealed_share}.")
         self.channels = channels
         self.layers = layers
         self.reach = reach
         self.history = history
+        self.revealed_share = revealed_share
         patch, risen = FINE**2, coarse_channels // 4
         self.embed = nn.Conv2d(patch * channels * (2 + layers), embedding_channels, 1)
-        self.descend = nn.Conv2d(embedding_channels, coarse_channels, 4, stride=2, padding=1)
-        self.match = nn.Conv2d((2 * reach + 1) ** 2, coarse_channels, 1)
+        self.downsample = nn.Conv2d(embedding_channels, coarse_channels, 4, stride=2, padding=1)
+        self.embed_correlation = nn.Conv2d((2 * reach + 1) ** 2, coarse_channels, 1)
         self.coarse_cell = ConvLSTMCell(coarse_channels, coarse_channels, 3, norm=True)
         self.fine_cell = ConvLSTMCell(embedding_channels + risen, fine_channels, 3, norm=True)
         self.write_gate = nn.Conv2d(fine_channels + risen, 2 * patch * layers, 1)
         self.excess_logits = nn.Parameter(torch.tensor([SQUARED_EXCESS_LOGITS, EXCESS_LOGITS]))
-        self.revealed_share = nn.Parameter(torch.tensor(0.5))  # of the revealed layers in what is shown
         self.path = PathNetwork(history, lead_times, path_reach, path_features, path_layers)
         self.register_buffer("signs", torch.tensor(SIGNS), persistent=False)
         with torch.no_grad():  # a new network hardly adds anything of its own to what it tracks
@@ -160,15 +168,15 @@ class TrackingForecaster(PretrainedForecaster):
             scene = self._start(frame)
             found = nowhere(scene.written)
         else:
-            scene = _Scene(*state)
+            scene = Scene(*state)
             found = track(here, scene.written, self._most_probable(scene), 2 * self.reach)
-        coarse, fine, features = self._remember(here, found.aligned, scene)
+        coarse, fine, features = self._update_memory(here, found.aligned, scene)
         written = here[:, None].expand_as(scene.written) if state is None else self._write(features, here, found)
         return self._observed(frame, here, scene, found, written, (*coarse, *fine))
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Take in a frame of the future: the layers stay as they were last observed and move on as is most probable."""
-        frame, scene = frame.clamp(0, 1), _Scene(*state)
+        frame, scene = frame.clamp(0, 1), Scene(*state)
         displacement = self._most_probable(scene)
         step = displacement - scene.displacement
         positions = _appended(scene.positions, step)
@@ -191,14 +199,23 @@ class TrackingForecaster(PretrainedForecaster):
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, ``(b, c, h, w)``."""
-        scene = _Scene(*state)
-        shown = torch.lerp(scene.written, scene.revealed, self.revealed_share)
-        moved = expected_picture(shown, scene.probabilities[..., 0, :])
+        scene = Scene(*state)
+        moved = expected_picture(self.shown_layers(scene), scene.probabilities[..., 0, :])
         return unfold(moved.amax(dim=1), like=scene.frame)
+
+    def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
+        """The layers at the last observed frame as predictions show them."""
+        return torch.lerp(scene.written, scene.revealed, self.revealed_share)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Weights are stored in half precision, which halves the file."""
+        super()._save_pretrained(save_directory)
+        halves = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(halves, save_directory / MODEL, metadata={"format": "pt"})
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
         """The hidden and the cell state of the two cells."""
-        scene = _Scene(*state)
+        scene = Scene(*state)
         return {
             "coarse: hidden": scene.coarse_hidden,
             "coarse: cell": scene.coarse_cell_state,
@@ -219,7 +236,7 @@ class TrackingForecaster(PretrainedForecaster):
         search = 9 * self.history * self.layers * self.channels * math.prod(padded)
         return local_correlation_macs(self.reach, COARSE) * cells + transforms + search
 
-    def _start(self, frame: Frame) -> _Scene:
+    def _start(self, frame: Frame) -> Scene:
         """Empty layers and memory, and no frame observed."""
         here = fold(frame, self.channels, COARSE)
         count = len(here)
@@ -229,7 +246,7 @@ class TrackingForecaster(PretrainedForecaster):
         unknown = here.new_zeros(count, self.layers, 2, self.path.lead_times, 2 * self.path.reach + 1)
         coarse = self.coarse_cell.start(here[..., ::COARSE, ::COARSE])
         fine = self.fine_cell.start(here[..., ::FINE, ::FINE])
-        return _Scene(
+        return Scene(
             frame,
             here.new_zeros(count, self.history, *here.shape[1:]),
             nothing,
@@ -245,7 +262,7 @@ class TrackingForecaster(PretrainedForecaster):
         )
 
     def _observed(
-        self, frame: Frame, here: Tensor, scene: _Scene, found: Tracks, written: Tensor, memory: tuple[Tensor, ...]
+        self, frame: Frame, here: Tensor, scene: Scene, found: Tracks, written: Tensor, memory: tuple[Tensor, ...]
     ) -> State:
         """The scene at an observed frame: tracks corrected, layers estimated anew, paths predicted."""
         frames = torch.cat([scene.frames[:, 1:], here[:, None]], dim=1)
@@ -258,11 +275,11 @@ class TrackingForecaster(PretrainedForecaster):
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
         probabilities = self._path(positions, placed, distances)
         still = torch.zeros_like(found.displacement)
-        return _Scene(
+        return Scene(
             frame, frames, observed, positions, placed, distances, still, probabilities, written, revealed, *memory
         )
 
-    def _corrected(self, frames: Tensor, scene: _Scene, positions: Tensor, found: Tracks) -> Tensor:
+    def _corrected(self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks) -> Tensor:
         """Positions after a search around each, with the layers as they were written before."""
         offsets = positions + found.displacement[:, :, None]
         searched = search_nearby(frames, scene.written, offsets)
@@ -275,19 +292,19 @@ class TrackingForecaster(PretrainedForecaster):
             log_probabilities: Tensor = self.path(positions, placed, distances)
             return log_probabilities.exp()
 
-    def _most_probable(self, scene: _Scene) -> Tensor:
+    def _most_probable(self, scene: Scene) -> Tensor:
         """The most probable displacement from the last observed frame to the next one, ``(n, k, 2)``, whole pixels."""
         mode = scene.probabilities[..., 0, :].argmax(dim=-1) - self.path.reach
         return mode.to(scene.positions.dtype)
 
-    def _remember(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory, Tensor]:
+    def _update_memory(self, here: Tensor, aligned: Tensor, scene: Scene) -> tuple[_Memory, _Memory, Tensor]:
         """Both maps of memory, one frame later, and the features that gates read; ``aligned`` are the layers in it."""
         before = fold(scene.frame, self.channels, COARSE)
         pictures = torch.cat([here, before, aligned.flatten(1, 2)], dim=1)
         signal = self.embed(functional.pixel_unshuffle(pictures, FINE)).relu()
         matches = local_correlation(here.mean(1, keepdim=True), before.mean(1, keepdim=True), self.reach, COARSE)
         hidden, cell_state = self.coarse_cell(
-            self.descend(signal) + self.match(matches), (scene.coarse_hidden, scene.coarse_cell_state)
+            self.downsample(signal) + self.embed_correlation(matches), (scene.coarse_hidden, scene.coarse_cell_state)
         )
         risen = functional.pixel_shuffle(hidden, COARSE // FINE)
         fine = self.fine_cell(torch.cat([signal, risen], dim=1), (scene.fine_hidden, scene.fine_cell_state))

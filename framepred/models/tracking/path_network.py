@@ -1,6 +1,7 @@
 """The path network: where a rigid object that is seen in whole pixels will be, as a distribution."""
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,9 +38,10 @@ class PathNetwork(nn.Module):
     """Predicts the displacement of an object along each axis, a distribution over whole pixels for each lead time.
 
     A multilayer perceptron reads the recent positions along both axes; it runs once for each axis, which it reads
-    first. Axes are mirrored so that the object moves right and down, and the prediction is mirrored back. Beside the positions and their differences it reads the velocities that agree with them: a point that moves
-    steadily and is seen in whole pixels traces a digital straight line, so each pair of positions bounds its velocity
-    (see :mod:`framepred.models.tracking.straight`). Distances to the frame edges select embeddings.
+    first. Axes are mirrored so that the object moves right and down, and the prediction is mirrored back. Beside the
+    positions and their differences it reads the velocities that agree with them: a point that moves steadily and is
+    seen in whole pixels traces a digital straight line, so each pair of positions bounds its velocity (see
+    :mod:`framepred.models.tracking.straight`). Distances to the frame edges select embeddings.
 
     The score of a displacement is the sum of a Student-t prior around steady motion, a score of the displacement itself
     and one relative to steady motion. The latter two are products of features of the lead time with learned embeddings.
@@ -74,7 +76,7 @@ class PathNetwork(nn.Module):
         self.extent_edges = nn.Embedding(4 * EDGE_BINS, edge_features)
         per_axis = 9 * (history - 1) + 5 + 4 * edge_features
         widths = [2 * per_axis] + [hidden_features] * hidden_layers
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.scores = nn.Linear(hidden_features, lead_times * 2 * rank)
         self.absolute = nn.Parameter(torch.randn(rank, 2 * reach + 1) / math.sqrt(rank))
         self.relative = nn.Parameter(torch.randn(rank, 2 * NEAR_STEADY_PX + 1) / math.sqrt(rank))
@@ -112,9 +114,7 @@ class PathNetwork(nn.Module):
         logits = self._add_near_steady(logits, scores[..., 1, :] @ self.relative, velocity)
         return torch.where(direction[..., None, None] < 0, logits.flip(-1), logits).log_softmax(dim=-1)
 
-    def _inputs(
-        self, paths: Tensor, mask: Tensor, bounds: SpeedBounds, distances: Tensor, direction: Tensor
-    ) -> Tensor:
+    def _inputs(self, paths: Tensor, mask: Tensor, bounds: SpeedBounds, distances: Tensor, direction: Tensor) -> Tensor:
         known = mask[..., :-1]
         recent = torch.where(known, paths[..., :-1], 0.0)
         steps = torch.where(known, paths.diff(dim=-1), 0.0)

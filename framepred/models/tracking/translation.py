@@ -21,9 +21,8 @@ def translate(
     columns, inside_columns = _source(offset[..., 0], width)
     rows, inside_rows = _source(offset[..., 1], height)
     index = rows[..., None] * width + columns[..., None, :]
-    shape = torch.broadcast_shapes(picture.shape[:-2], index.shape[:-2])
-    picture, index = picture.expand(*shape, height, width), index.expand(*shape, height, width)
-    moved = picture.flatten(-2).gather(-1, index.flatten(-2)).unflatten(-1, (height, width))
+    picture, index = torch.broadcast_tensors(picture, index)
+    moved = picture.flatten(-2).gather(-1, index.flatten(-2)).view(index.shape)
     if beyond is None:
         return moved
     return torch.where(inside_rows[..., None] & inside_columns[..., None, :], moved, beyond)

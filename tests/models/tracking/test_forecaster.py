@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,14 +8,21 @@ from hypothesis import strategies as st
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
 from framepred.errors import ClipError, ConfigError
-from framepred.models import TrackingForecaster
+from framepred.models import TrackingForecaster, load
 from framepred.models.cost import macs_per_clip
 
 
 def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
     torch.manual_seed(0)
     return TrackingForecaster(
-        channels, layers, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2, path_features=16
+        channels,
+        layers,
+        coarse_channels=8,
+        fine_channels=4,
+        embedding_channels=6,
+        reach=2,
+        path_features=16,
+        revealed_share=0.5,
     )
 
 
@@ -176,3 +185,17 @@ def test_macs_of_padding_are_counted() -> None:
 def test_arguments_are_checked(argument: str) -> None:
     with pytest.raises(ConfigError, match="tracking forecaster needs"):
         TrackingForecaster(**{argument: 0})
+
+
+def test_revealed_share_is_checked() -> None:
+    with pytest.raises(ConfigError, match="revealed_share lies in"):
+        TrackingForecaster(revealed_share=1.5)
+
+
+def test_weights_are_stored_in_half_precision_and_come_back(tmp_path: Path) -> None:
+    net = small().eval()
+    net.save_pretrained(tmp_path)
+    stored = sum(parameter.numel() for parameter in net.parameters()) * 2
+    assert stored < (tmp_path / "model.safetensors").stat().st_size < 1.5 * stored
+    for name, value in load(tmp_path).state_dict().items():
+        torch.testing.assert_close(value, net.state_dict()[name], rtol=1e-3, atol=1e-6)

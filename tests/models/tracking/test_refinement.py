@@ -24,7 +24,9 @@ def test_layers_are_apart_once_they_have_moved_on() -> None:
 def test_one_wrong_position_does_not_harm_the_layers() -> None:
     frames, layers, positions = two_squares()
     positions[0, 0, 2] += 5
-    torch.testing.assert_close(second_smallest(frames, torch.ones(1, 8, dtype=torch.bool), positions)[:, 0], layers[:, 0])
+    torch.testing.assert_close(
+        second_smallest(frames, torch.ones(1, 8, dtype=torch.bool), positions)[:, 0], layers[:, 0]
+    )
 
 
 def test_frames_that_were_not_observed_do_not_count() -> None:

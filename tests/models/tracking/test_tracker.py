@@ -25,7 +25,9 @@ def patch(x: int, y: int, seed: int, size: int = 48) -> torch.Tensor:
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (3, -2), (-4, 4), (2.25, 0), (-1.25, 0.75)])
 def test_a_layer_is_found_where_it_went(x: float, y: float) -> None:
     found = track(blob(24 + x, 24 + y)[None, None], blob(24, 24)[None, None, None], STILL, reach=5)
-    torch.testing.assert_close(found.displacement[0, 0], torch.tensor([x, y], dtype=torch.float32).round(), rtol=0, atol=0)
+    torch.testing.assert_close(
+        found.displacement[0, 0], torch.tensor([x, y], dtype=torch.float32).round(), rtol=0, atol=0
+    )
     assert found.score[0, 0, 0] > 0.9
     assert found.agreement[0, 0, round(24 + y), round(24 + x)] > 0.8
 
@@ -65,7 +67,9 @@ def test_an_empty_layer_and_an_empty_frame_go_on_as_expected() -> None:
 def test_light_on_a_bright_ground_is_followed_too() -> None:
     ground = functional.interpolate(torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0)), size=(48, 48))
     frame, layer = ground * 0.5 + blob(27, 22) / 2, ground * 0.5 + blob(24, 24) / 2
-    assert track(frame, layer[:, None], STILL, reach=5).displacement.abs().max() < 0.5  # the ground is the dominant motion
+    assert (
+        track(frame, layer[:, None], STILL, reach=5).displacement.abs().max() < 0.5
+    )  # the ground is the dominant motion
 
 
 def test_gradient_passes_through_what_layers_show_and_not_through_where_they_are_found() -> None:
