@@ -34,6 +34,9 @@ KEEP_LOGITS = 3.0
 SQUARED_EXCESS_LOGITS, EXCESS_LOGITS = 20.0, 10.0
 """Initial logits that keeping loses for light of a layer that the frame does not show: a squared unit, and a unit."""
 
+OWN_SHARE = 0.65
+"""Projection of a written on a revealed layer, as a share of the latter, from which it is the layer's own object."""
+
 SIGNS = (1.0, -1.0, 1.0, -1.0)
 """How each distance to a frame edge changes as a layer moves right or down: see ``measure_bounds``."""
 
@@ -204,8 +207,14 @@ class TrackingForecaster(PretrainedForecaster):
         return unfold(moved.amax(dim=1), like=scene.frame)
 
     def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
-        """The layers at the last observed frame as predictions show them."""
-        return torch.lerp(scene.written, scene.revealed, self.revealed_share)
+        """The layers at the last observed frame as predictions show them.
+
+        Gates give each pixel to one layer. A layer of which they wrote less than ``OWN_SHARE`` follows an object of
+        another layer; what the last frames reveal of it is not shown.
+        """
+        overlap = (scene.written * scene.revealed).sum(dim=(-3, -2, -1), keepdim=True)
+        own = overlap.detach() > OWN_SHARE * scene.revealed.square().sum(dim=(-3, -2, -1), keepdim=True)
+        return torch.lerp(scene.written, scene.revealed * own, self.revealed_share)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Weights are stored in half precision, which halves the file."""
