@@ -141,6 +141,21 @@ def show(
 
 
 @app.command()
+def error_budget(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
+    digits: Annotated[str, typer.Option(help="mnist, fashion-mnist or mnist-5k.")] = "mnist",
+    root: Annotated[str | None, typer.Option(help="Folder of the digits' IDX files.")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    seed: Annotated[int, typer.Option(help="Of the clips.")] = 7,
+    clips: Annotated[int, typer.Option(help="Clips.")] = 200,
+) -> None:
+    """What the error of a tracking forecaster is made of: appearance, tracks, places, composition."""
+    from benchmarks.error_budget import print_budget
+
+    print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
+
+
+@app.command()
 def restore(
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-restore",
     clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,

@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from framepred.data import NextWordData
-from framepred.models import EncoderForecaster, TrackingForecaster
-from framepred.models.pretrained import load
+from framepred.models import EncoderForecaster
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -30,29 +28,6 @@ def test_train_then_evaluate(tmp_path: Path) -> None:
     told = run(tmp_path, "evaluate.py", "mine/checkpoints/best.ckpt", "--clips", 2)
     assert "protocol openstl" in told
     assert (tmp_path / "card.json").is_file()
-
-
-def test_train_paths_changes_the_cell_that_follows_layers_alone(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    before = TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2)
-    before.save_pretrained(tmp_path / "before")
-    options = ["--digits", "mnist-5k", "--clips", 20, "--steps", 40, "--rate", 0.01]
-    lines = run(tmp_path, "train_paths.py", "before", "after", *options)
-    first, last = (float(line.split("off by ")[1].split()[0]) for line in lines.splitlines())
-    assert last < 0.95 * first
-    after = load(tmp_path / "after").state_dict()
-    changed = {name for name, value in before.state_dict().items() if not torch.equal(value, after[name])}
-    assert changed == {name for name in after if name.startswith("slot.")}
-
-
-def test_train_paths_refuses_weights_that_follow_nothing(tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, str(SCRIPTS / "train_paths.py"), "moving-mnist-convlstm", str(tmp_path / "after")],
-        capture_output=True,
-        text=True,
-    )
-    assert told.returncode == 2
-    assert "no TrackingForecaster" in " ".join(told.stderr.split())
 
 
 def test_export_predictions(tmp_path: Path) -> None:

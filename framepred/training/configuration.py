@@ -29,6 +29,7 @@ from framepred.training.callbacks import RunConfig
 from framepred.training.checkpointing import AtomicCheckpointIO
 from framepred.training.failures import one_sentence_errors
 from framepred.training.forecast_task import ForecastTask
+from framepred.training.path_task import PathNoise, PathTask
 from framepred.training.restore_task import Gaps, RestoreTask
 from framepred.training.run import TrainingResult, default_logger, fit, standard_callbacks
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
@@ -61,8 +62,9 @@ def make_task(
     tbptt_steps: int | None = None,
     auxiliary_weight: float | None = None,
     gaps: Gaps | None = None,
+    paths: PathNoise | None = None,
 ) -> Task:
-    """Return the task that trains a network: RestoreTask for a restorer, ForecastTask for a forecaster.
+    """Return the task that trains a network: RestoreTask, ForecastTask, or PathTask for the path network alone.
 
     Args:
         net: the network to train.
@@ -76,6 +78,7 @@ def make_task(
         tbptt_steps: forecasters only: frames after which backpropagation through time is cut.
         auxiliary_weight: forecasters only: weight of the network's auxiliary loss.
         gaps: restorers only: distribution of the frames that a step removes.
+        paths: tracking forecasters only: errors of the simulated tracker; trains the path network alone.
 
     Raises:
         ConfigError: if an argument is outside its domain or does not fit the network.
@@ -86,6 +89,7 @@ def make_task(
     }  # fmt: skip
     of_forecaster = {
         "teacher_forcing": teacher_forcing, "tbptt_steps": tbptt_steps, "auxiliary_weight": auxiliary_weight,
+        "paths": paths,
     }  # fmt: skip
     given = {name: value for name, value in {**of_forecaster, "gaps": gaps}.items() if value is not None}
     allowed = set(of_forecaster) if isinstance(net, Forecaster) else {"gaps"}
@@ -94,7 +98,7 @@ def make_task(
         raise ConfigError(f"{type(net).__name__} {does}, so model.{unfit[0]} has no meaning; leave it out.")
     if isinstance(net, Restorer):
         return RestoreTask(net, **common, **given)  # type: ignore[arg-type]
-    return ForecastTask(net, **common, **given)  # type: ignore[arg-type]
+    return (PathTask if paths else ForecastTask)(net, **common, **given)  # type: ignore[arg-type]
 
 
 def open_config(arguments: Sequence[str]) -> "TrainCLI":

@@ -63,7 +63,7 @@ def test_saved_predictions_of_any_kind_score_alike(kind: str, expected: Card, fr
 
 def test_saved_predictions_give_the_card_of_the_program_that_made_them(expected: Card) -> None:
     def program(context: Tensor, horizon: int) -> Tensor:
-        matches = [(CONTEXT == np.uint8(clip * 255 + 0.5)).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()]
+        matches = [(np.uint8(clip * 255 + 0.5) == CONTEXT).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()]
         return torch.from_numpy(PREDICTIONS[matches])
 
     card = package.evaluate(program, data=CLIPS, context=2, horizon=3)

@@ -1,0 +1,91 @@
+"""Layers and tracks made exact from several frames: what is behind a moving thing shows when it has moved on."""
+
+from functools import reduce
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from framepred.models.tracking.translation import translate
+from framepred.warping import at_least_float32
+
+STEPS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+"""Where a position is searched for, pixels right and down of it; what is farther off is found in the next frames."""
+
+DISTANCE_COST = 1e-3
+"""Squared error that a pixel of distance costs: an empty layer fits everywhere and stays where it is."""
+
+
+@torch.no_grad()
+def second_smallest(
+    frames: Float[Tensor, "n t c h w"], observed: Bool[Tensor, "n t"], positions: Float[Tensor, "n k t 2"]
+) -> Float[Tensor, "n k c h w"]:
+    """Each layer at the last frame as the second smallest value of each pixel over the frames aligned with it.
+
+    Where frames are composed by maximum, what other layers add to a pixel is never negative, so small values are those
+    of the layer alone; the second smallest stands one frame whose position is wrong. Frames continue as their border.
+    Of a single frame, its values are taken.
+
+    Args:
+        frames: ``(n, t, c, h, w)``, the last one last.
+        observed: which of them hold a frame; the last one always does.
+        positions: of each layer in each frame relative to the last one, whole pixels, right and down.
+    """
+    frames = at_least_float32(frames)
+    frames = torch.where(observed[..., None, None, None], frames, torch.inf)
+    offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
+    aligned = translate(frames[:, None], offsets)
+    smallest = second = aligned[:, :, -1]
+    for index in range(aligned.shape[2] - 1):
+        value = aligned[:, :, index]
+        larger = torch.maximum(smallest, value)
+        second = larger if index == 0 else torch.minimum(second, larger)
+        smallest = torch.minimum(smallest, value)
+    return torch.where(second.isinf(), smallest, second)
+
+
+@torch.no_grad()
+def search_nearby(
+    frames: Float[Tensor, "n t c h w"], layers: Float[Tensor, "n k c h w"], positions: Float[Tensor, "n k t 2"]
+) -> Float[Tensor, "n k t 2"]:
+    """Positions that explain the frames best, each at most a pixel away, given the other layers.
+
+    One layer after the other moves, against the maximum of the others (coordinate descent).
+
+    Args:
+        frames: ``(n, t, c, h, w)``.
+        layers: ``(n, k, c, h, w)``.
+        positions: of each layer in each frame, whole pixels right and down of where ``layers`` shows it.
+    """
+    layers, frames = at_least_float32(layers), at_least_float32(frames)
+    offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
+    moved = list(translate(layers[:, :, None], offsets, beyond=0.0).unbind(dim=1))
+    steps = positions.new_tensor(STEPS)
+    found = []
+    for index, layer in enumerate(moved):
+        others = _maximum(moved[:index] + moved[index + 1 :], like=layer)
+        best = _best_step(frames, layer, others)
+        found.append(positions[:, index] + steps[best])
+        if index + 1 < len(moved):
+            offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
+            moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
+    return torch.stack(found, dim=1)
+
+
+def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
+    """Which of ``STEPS`` a layer ``(n, t, c, h, w)`` should take in each frame."""
+    height, width = frames.shape[-2:]
+    around = functional.pad(layer, (1, 1, 1, 1))
+    errors = []
+    for right, down in STEPS:
+        shifted = around[..., 1 - down : 1 - down + height, 1 - right : 1 - right + width]
+        difference = torch.maximum(shifted, others).sub_(frames).flatten(2)
+        squared = torch.linalg.vector_norm(difference, dim=-1).square()
+        errors.append(squared + DISTANCE_COST * (right**2 + down**2))
+    return torch.stack(errors, dim=-1).argmin(dim=-1)
+
+
+def _maximum(pictures: list[Tensor], like: Tensor) -> Tensor:
+    """The maximum of some pictures; 0 of none."""
+    return reduce(torch.maximum, pictures) if pictures else torch.zeros_like(like)
