@@ -26,7 +26,7 @@ def test_scripts_are_short(name: str) -> None:
 def test_train_then_evaluate(tmp_path: Path) -> None:
     run(tmp_path, "train.py", "mine", "--steps", 1, "--validate-every", 1)
     told = run(tmp_path, "evaluate.py", "mine/checkpoints/best.ckpt", "--clips", 2)
-    assert "protocol openstl" in told
+    assert "protocol openstl v1" in told
     assert (tmp_path / "card.json").is_file()
 
 
@@ -99,3 +99,9 @@ def test_another_pyproject_makes_every_environment_stale(clone: Path) -> None:
     installed(clone, "[dev]")
     (clone / "pyproject.toml").write_text("version = 2")
     assert installed(clone, "", "[dev]", "") == [".[dev]", ".", ".[dev]"]
+
+
+def test_compare_protocols_prints_each_prediction_by_each_protocol(tmp_path: Path) -> None:
+    lines = run(tmp_path, "compare_protocols.py", "--clips", 2, "--output", "protocols.png").splitlines()
+    assert len(lines) == 2 + 3 * 3
+    assert (tmp_path / "protocols.png").read_bytes().startswith(b"\x89PNG")

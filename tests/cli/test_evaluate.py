@@ -63,7 +63,9 @@ def test_saved_predictions_of_any_kind_score_alike(kind: str, expected: Card, fr
 
 def test_saved_predictions_give_the_card_of_the_program_that_made_them(expected: Card) -> None:
     def program(context: Tensor, horizon: int) -> Tensor:
-        matches = [(np.uint8(clip * 255 + 0.5) == CONTEXT).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()]
+        matches = [
+            np.equal(CONTEXT, np.uint8(clip * 255 + 0.5)).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()
+        ]
         return torch.from_numpy(PREDICTIONS[matches])
 
     card = package.evaluate(program, data=CLIPS, context=2, horizon=3)
@@ -199,10 +201,8 @@ def test_lpips_without_its_weights_is_one_sentence(framepred, monkeypatch: pytes
     assert code == 2
     assert "LPIPS needs AlexNet's weights, and empty/hub/checkpoints/alexnet-owt-7be5be79.pth does not exist" in err
     Path("wrong.pth").write_bytes(b"no weights")
-    assert (
-        "wrong.pth cannot be read as PyTorch weights"
-        in framepred("evaluate", *options, "--lpips-weights", "wrong.pth")[2]
-    )
+    _, _, err = framepred("evaluate", *options, "--lpips-weights", "wrong.pth")
+    assert "wrong.pth cannot be read as PyTorch weights" in err
 
 
 @pytest.mark.parametrize(
