@@ -16,6 +16,9 @@ from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.forecaster import TrackingForecaster
 from framepred.training.task import ForecastTask
 
+JITTER = 0.3
+"""Probability with which a position of a predicted history is a pixel off."""
+
 
 @dataclass(frozen=True)
 class PathNoise:
@@ -26,6 +29,8 @@ class PathNoise:
         outlier_share: share of objects whose layer still holds light of others, in [0, 1].
         outlier_px: standard deviation of their centre of light, and of the ends of their light, pixels.
         misplaced_share: share of positions that are a pixel off, in [0, 1].
+        jittered_share: share of paths of which each position is a pixel off with probability ``JITTER``, as in a
+            history that was predicted itself, in [0, 1].
         short_share: share of paths of which fewer positions were observed than the network reads, in [0, 1].
 
     Raises:
@@ -36,10 +41,11 @@ class PathNoise:
     outlier_share: float = 0.02
     outlier_px: float = 0.5
     misplaced_share: float = 0.001
+    jittered_share: float = 0.05
     short_share: float = 0.05
 
     def __post_init__(self) -> None:
-        shares = (self.outlier_share, self.misplaced_share, self.short_share)
+        shares = (self.outlier_share, self.misplaced_share, self.jittered_share, self.short_share)
         if min(self.centre_px, self.outlier_px) < 0 or not all(0 <= share <= 1 for share in shares):
             raise ConfigError(f"PathNoise needs deviations of at least 0 and shares in [0, 1], not {self}.")
 
@@ -110,7 +116,9 @@ def simulate(batch: PathBatch, history: int, noise: PathNoise, generator: torch.
         0,
     ).to(corners.device)
     observed = torch.arange(history, device=corners.device) >= first[:, None]
-    misplaced = torch.rand(count, history, 2, generator=generator) < noise.misplaced_share
+    jittered = torch.rand(count, 1, 1, generator=generator) < noise.jittered_share
+    share = torch.where(jittered, JITTER, noise.misplaced_share)
+    misplaced = torch.rand(count, history, 2, generator=generator) < share
     beside = torch.randint(0, 2, misplaced.shape, generator=generator) * 2.0 - 1
     positions = corners[:, :history] + (misplaced * beside).to(corners.device)
     positions = (positions - positions[:, now, None])[:, None]
