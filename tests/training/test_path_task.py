@@ -12,7 +12,7 @@ from framepred.training import PathNoise, PathTask, fit, make_trainer
 from framepred.training.path_task import simulate
 
 SIZES = [(64, 64), (48, 80)]
-EXACT = PathNoise(0, 0, 0, 0, 0, 0)
+EXACT = PathNoise(0, 0, 0, 0, 0, 0, 0)
 
 
 def paths() -> MovingMNISTPaths:
