@@ -21,7 +21,7 @@ def translate(
     columns, inside_columns = _source(offset[..., 0], width)
     rows, inside_rows = _source(offset[..., 1], height)
     index = rows[..., None] * width + columns[..., None, :]
-    picture, index = torch.broadcast_tensors(picture, index)
+    picture, index = torch.broadcast_tensors(picture, index)  # type: ignore[no-untyped-call]
     moved = picture.flatten(-2).gather(-1, index.flatten(-2)).view(index.shape)
     if beyond is None:
         return moved
