@@ -152,7 +152,12 @@ def error_budget(
     """What the error of a tracking forecaster is made of: appearance, tracks, places, composition."""
     from benchmarks.error_budget import print_budget
 
-    print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
+    from framepred.errors import FramepredError
+
+    try:
+        print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
+    except FramepredError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.command()

@@ -17,6 +17,12 @@ from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.forecaster import TrackingForecaster
 from framepred.training.forecast_task import ForecastTask
 
+WRONG_EXTENT_SHARE = 0.5
+"""Share of outliers of which the ends of the light are wrong too."""
+
+JITTER = 0.3
+"""Probability with which a position of a predicted history is a pixel off."""
+
 
 @dataclass(frozen=True)
 class PathNoise:
@@ -25,8 +31,11 @@ class PathNoise:
     Args:
         centre_px: standard deviation of the measured centre of light, pixels.
         outlier_share: share of objects whose layer still holds light of others, in [0, 1].
-        outlier_px: standard deviation of their centre of light, and of the ends of their light, pixels.
+        outlier_px: standard deviation of their centre of light, pixels.
+        extent_px: standard deviation of the ends of their light, pixels; of half of them the ends are right.
         misplaced_share: share of positions that are a pixel off, in [0, 1].
+        jittered_share: share of paths of which each position is a pixel off with probability ``JITTER``, as in a
+            history that was predicted itself, in [0, 1].
         short_share: share of paths of which fewer positions were observed than the network reads, in [0, 1].
 
     Raises:
@@ -36,12 +45,14 @@ class PathNoise:
     centre_px: float = 0.02
     outlier_share: float = 0.02
     outlier_px: float = 0.5
+    extent_px: float = 2.0
     misplaced_share: float = 0.001
+    jittered_share: float = 0.05
     short_share: float = 0.05
 
     def __post_init__(self) -> None:
-        shares = (self.outlier_share, self.misplaced_share, self.short_share)
-        if min(self.centre_px, self.outlier_px) < 0 or not all(0 <= share <= 1 for share in shares):
+        shares = (self.outlier_share, self.misplaced_share, self.jittered_share, self.short_share)
+        if min(self.centre_px, self.outlier_px, self.extent_px) < 0 or not all(0 <= share <= 1 for share in shares):
             raise ConfigError(f"PathNoise needs deviations of at least 0 and shares in [0, 1], not {self}.")
 
 
@@ -114,7 +125,9 @@ def simulate(batch: PathBatch, history: int, noise: PathNoise, generator: torch.
         0,
     ).to(corners.device)
     observed = torch.arange(history, device=corners.device) >= first[:, None]
-    misplaced = torch.rand(count, history, 2, generator=generator) < noise.misplaced_share
+    jittered = torch.rand(count, 1, 1, generator=generator) < noise.jittered_share
+    share = torch.where(jittered, JITTER, noise.misplaced_share)
+    misplaced = torch.rand(count, history, 2, generator=generator) < share
     beside = torch.randint(0, 2, misplaced.shape, generator=generator) * 2.0 - 1
     positions = corners[:, :history] + (misplaced * beside).to(corners.device)
     positions = (positions - positions[:, now, None])[:, None]
@@ -129,7 +142,8 @@ def _distances(batch: PathBatch, corners: Tensor, noise: PathNoise, generator: t
     outlier = torch.rand(len(light), 1, generator=generator) < noise.outlier_share
     deviation = torch.where(outlier, noise.outlier_px, noise.centre_px)
     centre = inside[..., 0] + corners + (deviation * torch.randn(len(light), 2, generator=generator)).to(corners.device)
-    ends = (outlier * noise.outlier_px)[..., None] * torch.randn(len(light), 2, 2, generator=generator)
+    wrong = outlier & (torch.rand(len(light), 1, generator=generator) < WRONG_EXTENT_SHARE)
+    ends = (wrong * noise.extent_px)[..., None] * torch.randn(len(light), 2, 2, generator=generator)
     ends = ends.round().to(corners.device)
     sizes = batch.sizes.float()
     first = inside[..., 2] + corners + ends[..., 0]

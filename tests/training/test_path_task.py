@@ -12,7 +12,7 @@ from framepred.training import PathNoise, PathTask, fit, make_trainer
 from framepred.training.path_task import simulate
 
 SIZES = [(64, 64), (48, 80)]
-EXACT = PathNoise(0, 0, 0, 0, 0)
+EXACT = PathNoise(0, 0, 0, 0, 0, 0, 0)
 
 
 def paths() -> MovingMNISTPaths:
@@ -102,7 +102,9 @@ def test_other_networks_have_no_paths() -> None:
         PathTask(EncoderForecaster(), budget=1, loss=nn.NLLLoss())
 
 
-@pytest.mark.parametrize("wrong", [{"centre_px": -1}, {"outlier_share": 1.5}, {"short_share": -0.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"centre_px": -1}, {"outlier_share": 1.5}, {"jittered_share": 2}, {"short_share": -0.1}]
+)
 def test_noise_is_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="PathNoise needs"):
         PathNoise(**wrong)

@@ -18,7 +18,7 @@ from framepred.models.patches import check_frame, fold, unfold
 from framepred.models.pretrained import MODEL, PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
-from framepred.models.tracking.refinement import search_nearby, second_smallest
+from framepred.models.tracking.refinement import has_own_light, search_nearby, second_smallest
 from framepred.models.tracking.tracker import Tracks, nowhere, track
 from framepred.models.tracking.translation import expected_picture
 from framepred.warping import no_autocast
@@ -279,8 +279,10 @@ class TrackingForecaster(PretrainedForecaster):
         observed = _with_last(scene.observed, True)
         placed = _with_last(scene.placed, True)
         positions = _appended(scene.positions, found.displacement - scene.displacement)
-        positions = self._corrected(frames, scene, positions, found)
-        revealed = second_smallest(frames, observed, positions).to(here.dtype)
+        positions, others = self._corrected(frames, scene, positions, found)
+        revealed = second_smallest(frames, observed, positions)
+        own = has_own_light(frames, observed, others, positions)
+        revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(here.dtype)
         light = revealed.mean(dim=2).relu()
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
         probabilities = self._path(positions, placed, distances)
@@ -289,13 +291,13 @@ class TrackingForecaster(PretrainedForecaster):
             frame, frames, observed, positions, placed, distances, still, probabilities, written, revealed, *memory
         )
 
-    def _corrected(self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks) -> Tensor:
-        """Positions after a search around each, with the layers as they were written before."""
+    def _corrected(self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks) -> tuple[Tensor, Tensor]:
+        """Positions after a search around each, with the layers as they were written before; see ``search_nearby``."""
         offsets = positions + found.displacement[:, :, None]
-        searched = search_nearby(frames, scene.written, offsets)
+        searched, others = search_nearby(frames, scene.written, offsets)
         known = (scene.observed.any(dim=1)[:, None] & _with_last(scene.observed, True))[:, None, :, None]
         corrected = torch.where(known, searched - found.displacement[:, :, None], positions)
-        return corrected - corrected[:, :, -1:]
+        return corrected - corrected[:, :, -1:], others
 
     def _path(self, positions: Tensor, placed: Tensor, distances: Tensor) -> Tensor:
         with no_autocast(positions.device):  # in half precision positions would be pixels off

@@ -13,6 +13,9 @@ from framepred.warping import at_least_float32
 STEPS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
 """Where a position is searched for, pixels right and down of it; what is farther off is found in the next frames."""
 
+LIGHT_MARGIN = 0.05
+"""Brightness by which a frame must exceed the layers that explain it."""
+
 DISTANCE_COST = 1e-3
 """Squared error that a pixel of distance costs: an empty layer fits everywhere and stays where it is."""
 
@@ -48,7 +51,7 @@ def second_smallest(
 @torch.no_grad()
 def search_nearby(
     frames: Float[Tensor, "n t c h w"], layers: Float[Tensor, "n k c h w"], positions: Float[Tensor, "n k t 2"]
-) -> Float[Tensor, "n k t 2"]:
+) -> tuple[Float[Tensor, "n k t 2"], Float[Tensor, "n k t c h w"]]:
     """Positions that explain the frames best, each at most a pixel away, given the other layers.
 
     One layer after the other moves, against the maximum of the others (coordinate descent).
@@ -57,6 +60,9 @@ def search_nearby(
         frames: ``(n, t, c, h, w)``.
         layers: ``(n, k, c, h, w)``.
         positions: of each layer in each frame, whole pixels right and down of where ``layers`` shows it.
+
+    Returns:
+        The new positions, and for each layer and frame the maximum of the other layers there.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
     offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
@@ -67,10 +73,32 @@ def search_nearby(
         others = _maximum(moved[:index] + moved[index + 1 :], like=layer)
         best = _best_step(frames, layer, others)
         found.append(positions[:, index] + steps[best])
-        if index + 1 < len(moved):
-            offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
-            moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
-    return torch.stack(found, dim=1)
+        offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
+        moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
+    rest = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
+    return torch.stack(found, dim=1), torch.stack(rest, dim=1)
+
+
+@torch.no_grad()
+def has_own_light(
+    frames: Float[Tensor, "n t c h w"],
+    observed: Bool[Tensor, "n t"],
+    others: Float[Tensor, "n k t c h w"],
+    positions: Float[Tensor, "n k t 2"],
+) -> Bool[Tensor, "n k c h w"]:
+    """Where at least two frames show light at a pixel of a layer that the other layers do not explain.
+
+    Where two layers move alike, the one always covers the same pixels of the other, and their light may be its own.
+
+    Args:
+        frames: ``(n, t, c, h, w)``.
+        observed: which of them hold a frame.
+        others: for each layer and frame the maximum of the other layers there.
+        positions: of each layer in each frame relative to the last one, whole pixels, right and down.
+    """
+    unexplained = (frames[:, None] > others + LIGHT_MARGIN) & observed[:, None, :, None, None, None]
+    offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
+    return translate(unexplained.to(frames.dtype), offsets, beyond=0.0).sum(dim=2) > 1
 
 
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
