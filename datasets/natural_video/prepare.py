@@ -16,7 +16,7 @@ import typer
 
 from framepred import write_video
 from framepred.clips import to_unit
-from framepred.inference.scenes import cuts
+from framepred.inference.scenes import find_scenes
 from framepred.media.opencv import cv2
 from framepred.media.reading import read_video
 

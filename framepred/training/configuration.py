@@ -176,7 +176,7 @@ class TrainCLI(LightningCLI):
         folder = check_results_folder(config.default_root_dir)
         arguments["callbacks"] = [
             *(config.callbacks or []),
-            RunConfig(folder, self.parser.dump(self.config, skip_none=False)),
+            RunConfig(folder, self.parser.dump(self.config, skip_unset=False)),
             *standard_callbacks(
                 folder,
                 progress=config.enable_progress_bar is not False,
