@@ -64,8 +64,8 @@ def search_nearby(
         positions: of each layer in each frame, whole pixels right and down of where ``layers`` shows it.
 
     Returns:
-        The new positions, for each layer and frame the maximum of the other layers there, and whether the layer fits the
-        frame at its position: a frame is at least as bright as each of its layers.
+        The new positions, for each layer and frame the maximum of the other layers there, and whether the layer fits
+        the frame at its position: a frame is at least as bright as each of its layers.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
     offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
