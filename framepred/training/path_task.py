@@ -60,7 +60,7 @@ class PathInputs(NamedTuple):
     """What the path network reads of b objects, and what it is to predict."""
 
     positions: Float[Tensor, "b 1 t 2"]
-    observed: Bool[Tensor, "b t"]
+    observed: Bool[Tensor, "b 1 t"]
     distances: Float[Tensor, "b 1 2 4"]
     displacements: Float[Tensor, "b 2 l"]
     """True displacements from the last observed position, along each axis and for each lead time, pixels."""
@@ -131,7 +131,9 @@ def simulate(batch: PathBatch, history: int, noise: PathNoise, generator: torch.
     beside = torch.randint(0, 2, misplaced.shape, generator=generator) * 2.0 - 1
     positions = corners[:, :history] + (misplaced * beside).to(corners.device)
     positions = (positions - positions[:, now, None])[:, None]
-    return PathInputs(positions, observed, _distances(batch, corners[:, now], noise, generator)[:, None], displacements)
+    return PathInputs(
+        positions, observed[:, None], _distances(batch, corners[:, now], noise, generator)[:, None], displacements
+    )
 
 
 def _distances(batch: PathBatch, corners: Tensor, noise: PathNoise, generator: torch.Generator) -> Tensor:

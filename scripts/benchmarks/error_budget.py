@@ -114,7 +114,7 @@ def _from_true_tracks(net: TrackingForecaster, truth: Truth) -> Tensor:
     objects = truth.objects[:, :, 0]
     distances = measure_bounds(objects, (objects.shape[-2], objects.shape[-1]))
     positions = truth.positions[:, :, CONTEXT - net.history : CONTEXT]
-    observed = torch.ones(len(positions), net.history, dtype=torch.bool)
+    observed = torch.ones(positions.shape[:-1], dtype=torch.bool)
     return net.path(positions, observed, distances).exp()[..., :HORIZON, :]
 
 

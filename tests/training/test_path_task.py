@@ -60,8 +60,8 @@ def test_noise_is_of_the_generator_alone_and_as_often_as_asked() -> None:
     noise = PathNoise(centre_px=0.5, misplaced_share=0.1, short_share=0.5)
     first, again = (simulate(batch, 10, noise, torch.Generator().manual_seed(3)) for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
-    assert (~first.observed).any(dim=1).float().mean() == pytest.approx(0.5, abs=0.1)
-    assert first.observed[:, -1].all()
+    assert (~first.observed).any(dim=-1).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert first.observed[..., -1].all()
     exact = simulate(batch, 10, EXACT, torch.Generator())
     assert (first.positions - exact.positions).abs().max() <= 2
     assert (first.distances - exact.distances)[..., 0].std() == pytest.approx(0.5, rel=0.2)

@@ -21,7 +21,7 @@ from framepred.models.tracking.path_network import PathNetwork
 from framepred.models.tracking.refinement import has_own_light, search_nearby, second_smallest
 from framepred.models.tracking.tracker import Tracks, nowhere, track
 from framepred.models.tracking.translation import expected_picture
-from framepred.warping import no_autocast
+from framepred.warping import at_least_float32, no_autocast
 
 FINE, COARSE = 4, 8
 """Pixels a cell of the two maps of memory: one reads out layers, one sees the whole scene."""
@@ -37,6 +37,12 @@ SQUARED_EXCESS_LOGITS, EXCESS_LOGITS = 20.0, 10.0
 
 OWN_SHARE = 0.65
 """Projection of a written on a revealed layer, as a share of the latter, from which it is the layer's own object."""
+
+LEAST_SHARE = 0.3
+"""The same share below which a layer shows nothing of its own."""
+
+SAME_SHARE = 0.5
+"""Projection of one revealed layer on another, as a share of the one's energy, from which both show one object."""
 
 SIGNS = (1.0, -1.0, 1.0, -1.0)
 """How each distance to a frame edge changes as a layer moves right or down: see ``measure_bounds``."""
@@ -58,6 +64,8 @@ class Scene(NamedTuple):
     """Where the layers were in them relative to the last one, whole pixels, right and down."""
     placed: Bool[Tensor, "n t"]
     """Which of these positions are known, observed or predicted."""
+    trusted: Bool[Tensor, "n k t"]
+    """Which of the positions are known and, if the frame was observed, explain it."""
     distances: Float[Tensor, "n k 2 4"]
     """Of the layers in the last frame to the frame edges, pixels: see ``measure_bounds``."""
     displacement: Float[Tensor, "n k 2"]
@@ -185,8 +193,8 @@ class TrackingForecaster(PretrainedForecaster):
         step = displacement - scene.displacement
         positions = _appended(scene.positions, step)
         distances = scene.distances + step[..., None] * self.signs
-        placed = _with_last(scene.placed, True)
-        farthest = self._path(positions, placed, distances)[..., -1:, :]
+        trusted = _with_last(scene.trusted, True)
+        farthest = self._path(positions, trusted, distances)[..., -1:, :]
         index = torch.arange(farthest.shape[-1], device=frame.device) - displacement[..., None, None].long()
         inside = index.clamp(0, farthest.shape[-1] - 1)
         farthest = torch.where(index == inside, farthest.gather(-1, inside), 0)
@@ -195,7 +203,8 @@ class TrackingForecaster(PretrainedForecaster):
             frames=torch.cat([scene.frames[:, 1:], fold(frame, self.channels, COARSE)[:, None]], dim=1),
             observed=_with_last(scene.observed, False),
             positions=positions,
-            placed=placed,
+            placed=_with_last(scene.placed, True),
+            trusted=trusted,
             distances=distances,
             displacement=displacement,
             probabilities=torch.cat([scene.probabilities[..., 1:, :], farthest], dim=-2),
@@ -208,14 +217,24 @@ class TrackingForecaster(PretrainedForecaster):
         return unfold(moved.amax(dim=1), like=scene.frame)
 
     def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
-        """The layers at the last observed frame as predictions show them.
+        """The layers at the last observed frame as predictions show them: of an object that two follow, only one."""
+        return torch.lerp(scene.written, scene.revealed * self._shown(scene), self.revealed_share)
 
-        Gates give each pixel to one layer. A layer of which they wrote less than ``OWN_SHARE`` follows an object of
-        another layer; what the last frames reveal of it is not shown.
+    @torch.no_grad()
+    def _shown(self, scene: Scene) -> Bool[Tensor, "n k 1 1 1"]:
+        """Which revealed layers are shown.
+
+        Gates give each pixel to one layer. A layer that owns at least ``OWN_SHARE`` of what it reveals is shown. One
+        that owns less follows another layer's object or shares one with it: it is shown if no other layer that reveals
+        mostly the same owns more of it, and if it owns at least ``LEAST_SHARE``.
         """
-        overlap = (scene.written * scene.revealed).sum(dim=(-3, -2, -1), keepdim=True)
-        own = overlap.detach() > OWN_SHARE * scene.revealed.square().sum(dim=(-3, -2, -1), keepdim=True)
-        return torch.lerp(scene.written, scene.revealed * own, self.revealed_share)
+        written, revealed = (at_least_float32(part.flatten(2)) for part in (scene.written, scene.revealed))
+        own = (written * revealed).sum(dim=-1)
+        common = revealed @ revealed.mT
+        energy = common.diagonal(dim1=-2, dim2=-1)
+        rival = (common > SAME_SHARE * energy[..., None]) & (own[:, None] > own[..., None])
+        alone = ~rival.any(dim=-1) & (own > LEAST_SHARE * energy)
+        return ((own > OWN_SHARE * energy) | alone)[..., None, None, None]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Weights are stored in half precision, which halves the file."""
@@ -262,6 +281,7 @@ class TrackingForecaster(PretrainedForecaster):
             nothing,
             still,
             nothing,
+            nothing[:, None].expand(-1, self.layers, -1),
             here.new_zeros(count, self.layers, 2, len(SIGNS)),
             still[:, :, 0],
             unknown,
@@ -279,29 +299,44 @@ class TrackingForecaster(PretrainedForecaster):
         observed = _with_last(scene.observed, True)
         placed = _with_last(scene.placed, True)
         positions = _appended(scene.positions, found.displacement - scene.displacement)
-        positions, others = self._corrected(frames, scene, positions, found)
-        revealed = second_smallest(frames, observed, positions)
+        positions, others, fits = self._corrected(frames, scene, positions, found)
+        trusted = placed[:, None] & (fits | ~observed[:, None])
+        revealed = second_smallest(frames, trusted & observed[:, None], positions)
         own = has_own_light(frames, observed, others, positions)
         revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(here.dtype)
         light = revealed.mean(dim=2).relu()
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
-        probabilities = self._path(positions, placed, distances)
+        probabilities = self._path(positions, trusted, distances)
         still = torch.zeros_like(found.displacement)
         return Scene(
-            frame, frames, observed, positions, placed, distances, still, probabilities, written, revealed, *memory
+            frame,
+            frames,
+            observed,
+            positions,
+            placed,
+            trusted,
+            distances,
+            still,
+            probabilities,
+            written,
+            revealed,
+            *memory,
         )
 
-    def _corrected(self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks) -> tuple[Tensor, Tensor]:
+    def _corrected(
+        self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Positions after a search around each, with the layers as they were written before; see ``search_nearby``."""
         offsets = positions + found.displacement[:, :, None]
-        searched, others = search_nearby(frames, scene.written, offsets)
+        searched, others, fits = search_nearby(frames, scene.written, offsets)
         known = (scene.observed.any(dim=1)[:, None] & _with_last(scene.observed, True))[:, None, :, None]
         corrected = torch.where(known, searched - found.displacement[:, :, None], positions)
-        return corrected - corrected[:, :, -1:], others
+        fits = torch.cat([fits[..., :-1] | ~known[..., :-1, 0], torch.ones_like(fits[..., -1:])], dim=-1)
+        return corrected - corrected[:, :, -1:], others, fits
 
-    def _path(self, positions: Tensor, placed: Tensor, distances: Tensor) -> Tensor:
+    def _path(self, positions: Tensor, trusted: Tensor, distances: Tensor) -> Tensor:
         with no_autocast(positions.device):  # in half precision positions would be pixels off
-            log_probabilities: Tensor = self.path(positions, placed, distances)
+            log_probabilities: Tensor = self.path(positions, trusted, distances)
             return log_probabilities.exp()
 
     def _most_probable(self, scene: Scene) -> Tensor:
@@ -332,9 +367,9 @@ class TrackingForecaster(PretrainedForecaster):
         return torch.lerp(kept, here[:, None], share)
 
 
-def _with_last(mask: Bool[Tensor, "n t"], value: bool) -> Bool[Tensor, "n t"]:
+def _with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
     """The mask one frame later."""
-    return torch.cat([mask[:, 1:], torch.full_like(mask[:, :1], value)], dim=1)
+    return torch.cat([mask[..., 1:], torch.full_like(mask[..., :1], value)], dim=-1)
 
 
 def _appended(positions: Float[Tensor, "n k t 2"], step: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k t 2"]:

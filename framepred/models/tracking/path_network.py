@@ -90,7 +90,7 @@ class PathNetwork(nn.Module):
     def forward(
         self,
         positions: Float[Tensor, "n k t 2"],
-        observed: Bool[Tensor, "n t"],
+        observed: Bool[Tensor, "n k t"],
         distances: Float[Tensor, "n k 2 4"],
     ) -> Float[Tensor, "n k 2 l d"]:
         """Log-probabilities of each displacement from the last position, along each axis and for each lead time.
@@ -102,7 +102,7 @@ class PathNetwork(nn.Module):
         """
         direction = _direction(positions.mT, observed)
         paths = positions.mT * direction[..., None]  # (n, k, 2, t)
-        mask = observed[:, None, None].expand(paths.shape)
+        mask = observed[:, :, None].expand(paths.shape)
         bounds = speed_bounds(paths, mask)
         velocity = steady_velocity(bounds)
         inputs = self._inputs(paths, mask, bounds, distances, direction)
@@ -152,8 +152,8 @@ class PathNetwork(nn.Module):
         return logits.scatter_add(-1, index, near)
 
 
-def _direction(paths: Float[Tensor, "n k 2 t"], observed: Bool[Tensor, "n t"]) -> Float[Tensor, "n k 2"]:
+def _direction(paths: Float[Tensor, "n k 2 t"], observed: Bool[Tensor, "n k t"]) -> Float[Tensor, "n k 2"]:
     """1 for motion right or down, and for none; -1 for motion left or up: that of the last observed steps."""
-    steps = paths.diff(dim=-1) * (observed[:, :-1] & observed[:, 1:])[:, None, None]
+    steps = paths.diff(dim=-1) * (observed[..., :-1] & observed[..., 1:])[:, :, None]
     recent = steps[..., -DIRECTION_STEPS:].sum(dim=-1)
     return torch.where(recent < 0, -1.0, 1.0).to(paths.dtype)

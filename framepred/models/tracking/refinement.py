@@ -13,6 +13,9 @@ from framepred.warping import at_least_float32
 STEPS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
 """Where a position is searched for, pixels right and down of it; what is farther off is found in the next frames."""
 
+MISFIT_SHARE = 0.2
+"""Energy by which a layer may exceed a frame, as a share of the layer's, where it still fits."""
+
 LIGHT_MARGIN = 0.05
 """Brightness by which a frame must exceed the layers that explain it."""
 
@@ -22,7 +25,7 @@ DISTANCE_COST = 1e-3
 
 @torch.no_grad()
 def second_smallest(
-    frames: Float[Tensor, "n t c h w"], observed: Bool[Tensor, "n t"], positions: Float[Tensor, "n k t 2"]
+    frames: Float[Tensor, "n t c h w"], usable: Bool[Tensor, "n k t"], positions: Float[Tensor, "n k t 2"]
 ) -> Float[Tensor, "n k c h w"]:
     """Each layer at the last frame as the second smallest value of each pixel over the frames aligned with it.
 
@@ -32,13 +35,12 @@ def second_smallest(
 
     Args:
         frames: ``(n, t, c, h, w)``, the last one last.
-        observed: which of them hold a frame; the last one always does.
+        usable: which of them show each layer at its position; the last one always does.
         positions: of each layer in each frame relative to the last one, whole pixels, right and down.
     """
     frames = at_least_float32(frames)
-    frames = torch.where(observed[..., None, None, None], frames, torch.inf)
     offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
-    aligned = translate(frames[:, None], offsets)
+    aligned = torch.where(usable[..., None, None, None], translate(frames[:, None], offsets), torch.inf)
     smallest = second = aligned[:, :, -1]
     for index in range(aligned.shape[2] - 1):
         value = aligned[:, :, index]
@@ -51,7 +53,7 @@ def second_smallest(
 @torch.no_grad()
 def search_nearby(
     frames: Float[Tensor, "n t c h w"], layers: Float[Tensor, "n k c h w"], positions: Float[Tensor, "n k t 2"]
-) -> tuple[Float[Tensor, "n k t 2"], Float[Tensor, "n k t c h w"]]:
+) -> tuple[Float[Tensor, "n k t 2"], Float[Tensor, "n k t c h w"], Bool[Tensor, "n k t"]]:
     """Positions that explain the frames best, each at most a pixel away, given the other layers.
 
     One layer after the other moves, against the maximum of the others (coordinate descent).
@@ -62,7 +64,8 @@ def search_nearby(
         positions: of each layer in each frame, whole pixels right and down of where ``layers`` shows it.
 
     Returns:
-        The new positions, and for each layer and frame the maximum of the other layers there.
+        The new positions, for each layer and frame the maximum of the other layers there, and whether the layer fits
+        the frame at its position: a frame is at least as bright as each of its layers.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
     offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
@@ -76,7 +79,10 @@ def search_nearby(
         offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
         moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
     rest = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
-    return torch.stack(found, dim=1), torch.stack(rest, dim=1)
+    stacked = torch.stack(moved, dim=1)
+    excess = (stacked - frames[:, None]).relu().square().sum(dim=(-3, -2, -1))
+    fits = excess <= MISFIT_SHARE * stacked.square().sum(dim=(-3, -2, -1))
+    return torch.stack(found, dim=1), torch.stack(rest, dim=1), fits
 
 
 @torch.no_grad()

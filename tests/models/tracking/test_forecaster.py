@@ -129,9 +129,9 @@ def test_an_object_that_may_turn_is_shown_at_both_places() -> None:
     net = plain(layers=1)
     with torch.no_grad():
         state = list(net.observe(clip[:, 0]))
-        state[7] = torch.zeros_like(state[7])
-        state[7][..., 1, 0, 64] = 1
-        state[7][..., 0, 0, 64 - 5] = state[7][..., 0, 0, 64 + 5] = 0.5
+        state[8] = torch.zeros_like(state[8])
+        state[8][..., 1, 0, 64] = 1
+        state[8][..., 0, 0, 64 - 5] = state[8][..., 0, 0, 64 + 5] = 0.5
         prediction = net.next_frame(tuple(state))
     expected = (clip[:, 0].roll(5, dims=-1) + clip[:, 0].roll(-5, dims=-1)) / 2
     torch.testing.assert_close(prediction, expected, atol=1e-6, rtol=0)
@@ -156,8 +156,8 @@ def test_the_future_leaves_the_layers_as_last_observed() -> None:
     net = small().eval()
     state = net.observe(torch.rand(1, 1, 8, 8))
     later = net.feedback(torch.rand(1, 1, 8, 8), state)
-    assert torch.equal(later[8], state[8])
-    assert not torch.equal(net.observe(torch.rand(1, 1, 8, 8), state)[8], state[8])
+    assert torch.equal(later[9], state[9])
+    assert not torch.equal(net.observe(torch.rand(1, 1, 8, 8), state)[9], state[9])
 
 
 def test_gradients_reach_every_parameter() -> None:

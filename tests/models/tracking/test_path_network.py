@@ -9,7 +9,7 @@ from framepred.models.tracking.straight import speed_bounds, steady_velocity
 def inputs(paths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of paths ``(n, t, 2)``, in the middle of a frame of 64 pixels."""
     positions = (paths - paths[:, -1:])[:, None]
-    observed = torch.ones(paths.shape[:2], dtype=torch.bool)
+    observed = torch.ones(len(paths), 1, paths.shape[1], dtype=torch.bool)
     distances = torch.tensor([32.0, 32.0, 22.0, 22.0]).expand(len(paths), 1, 2, 4)
     return positions, observed, distances
 
@@ -32,7 +32,7 @@ def test_positions_that_were_not_observed_do_not_count() -> None:
     torch.manual_seed(0)
     net = PathNetwork(hidden_features=16)
     positions, observed, distances = inputs(straight((2.0, -3.0)))
-    observed[:, :4] = False
+    observed[..., :4] = False
     other = positions.clone()
     other[:, :, :4] = 55
     torch.testing.assert_close(net(positions, observed, distances), net(other, observed, distances))
@@ -40,7 +40,7 @@ def test_positions_that_were_not_observed_do_not_count() -> None:
 
 def test_one_observed_position_is_enough() -> None:
     positions, observed, distances = inputs(straight((2.0, -3.0)))
-    observed[:, :-1] = False
+    observed[..., :-1] = False
     assert PathNetwork(hidden_features=16)(positions, observed, distances).isfinite().all()
 
 
