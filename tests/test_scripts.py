@@ -30,6 +30,7 @@ def test_train_then_evaluate(tmp_path: Path) -> None:
     assert (tmp_path / "card.json").is_file()
 
 
+@pytest.mark.slow
 def test_export_predictions(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "framepred.cli", "data", "moving-mnist", "--output", "clips.npy", "--clips", "2"],
@@ -40,6 +41,7 @@ def test_export_predictions(tmp_path: Path) -> None:
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 2
 
 
+@pytest.mark.slow
 def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) -> None:
     words = len(NextWordData().vocabulary)
     net = EncoderForecaster(
@@ -52,6 +54,7 @@ def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) 
     assert 0.8 * words < network < 1.5 * words  # it knows nothing: as if all were equally likely
 
 
+@pytest.mark.slow
 def test_compare_cells_goes_on_from_its_file(tmp_path: Path) -> None:
     """Rows that are there are not measured again, and rows of another comparison are refused."""
     row = {"mse": [1.0] * 9 + [11.0], "latency": 0.002}
@@ -101,6 +104,7 @@ def test_another_pyproject_makes_every_environment_stale(clone: Path) -> None:
     assert installed(clone, "", "[dev]", "") == [".[dev]", ".", ".[dev]"]
 
 
+@pytest.mark.slow
 def test_compare_protocols_prints_each_prediction_by_each_protocol(tmp_path: Path) -> None:
     lines = run(tmp_path, "compare_protocols.py", "--clips", 2, "--output", "protocols.png").splitlines()
     assert len(lines) == 2 + 3 * 3

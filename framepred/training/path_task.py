@@ -92,7 +92,16 @@ class PathTask(ForecastTask):
 
     @override
     def training_step(self, batch: PathBatch) -> Tensor:  # type: ignore[override]
-        """Loss over all lead times and both axes."""
+        """Loss over all lead times and both axes.
+
+        Raises:
+            ConfigError: if the paths are no longer than the history that the path network reads.
+        """
+        if batch.corners.shape[1] <= self.path.history:
+            raise ConfigError(
+                f"The path network reads {self.path.history} positions and predicts later ones, but the paths have "
+                f"{batch.corners.shape[1]} frames; raise the context or the horizon of the data."
+            )
         inputs = simulate(batch, self.path.history, self.paths, self._generator)
         log_probabilities = self.path(inputs.positions, inputs.observed, inputs.distances)[:, 0]
         lead_times = min(self.path.lead_times, inputs.displacements.shape[-1])

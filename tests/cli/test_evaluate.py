@@ -107,8 +107,9 @@ def test_the_verb_scores_saved_predictions_and_writes_card_and_report(expected: 
         (["--predictions", "nan.npy", "--truth", "t.npy"], "predicted NaN or infinite pixels for clip 4"),
         (["--predictions", "white.npy", "--truth", "t.npy"], "white must be 1"),
         (["--predictions", "p.npy", "--truth", "wide.npy"], "must have one shape"),
-        (["--context", "0"], "--context must be at least 1 frame, not 0"),
-        (["--context", "nosuch.npy"], "nosuch.npy does not exist"),
+        (["--context", "0"], "--context must be a number of frames from 1 to 10,000, not 0"),
+        (["--context", "nosuch.npy"], "--context must be a number of frames from 1 to 10,000, not nosuch.npy"),
+        (["--predictions", "p.npy", "--truth", "t.npy", "--context", "nosuch.npy"], "nosuch.npy does not exist"),
     ],
 )
 def test_what_cannot_be_scored_gets_one_sentence(arguments: list[str], sentence: str, framepred) -> None:
