@@ -178,14 +178,47 @@ def restore(
 def videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
-    adapt: Annotated[float, typer.Option(help="Seconds of adapting to each video.")] = 60,
+    side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 176,
+    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 512,
+    windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
+    adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
+    adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
+    lead_times: Annotated[bool, typer.Option("--lead-times", help="Also print errors by lead time.")] = False,
+    lpips: Annotated[Path | None, typer.Option(help="File of AlexNet's weights; adds LPIPS.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for a picture of each prediction.")] = Path("videos"),
 ) -> None:
-    """Films: weights as they are and adapted to the first two thirds, beside baselines, on the last third."""
-    from benchmarks.real_videos import print_real_videos
+    """Films: baselines, the network, the blend and the adapted blend, on the last third of each film."""
+    from benchmarks.real_videos import FilmOptions, print_films
 
     _use_one_core()
-    print_real_videos(folder, weights, adapt, output)
+    options = FilmOptions(weights, side, max_side, windows, adapt, adapt_steps, lead_times, lpips)
+    print_films(folder, options, output)
+
+
+@app.command()
+def restore_videos(
+    folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
+    side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 352,
+    gaps: Annotated[int, typer.Option(help="Gaps of each length in a film, at most.")] = 12,
+) -> None:
+    """Films: gaps of 1, 3 and 7 frames, and every second frame, rebuilt by each method, in the last third."""
+    from benchmarks.restoring_films import print_restored_films
+
+    _use_one_core()
+    print_restored_films(folder, side, gaps)
+
+
+@app.command()
+def default_blend(
+    folder: Annotated[Path, typer.Argument(help="Folder of video files; their first two thirds are used.")],
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
+    windows: Annotated[int, typer.Option(help="Windows of each film.")] = 6,
+) -> None:
+    """Measure the weights of a blend for clips that are too short to measure their own."""
+    from benchmarks.default_blend import write_default_blend
+
+    _use_one_core()
+    write_default_blend(folder, weights, windows)
 
 
 @app.command()

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """How missing frames are rebuilt: by a network, or by one of the baselines."""
+    """How missing frames are rebuilt: by motion, by a network, or by one of the baselines."""
 
+    AUTO = "auto"
+    MOTION = "motion"
     BIDIRECTIONAL = "bidirectional"
     LINEAR = "linear"
+    MOTION_COMPENSATED = "motion-compensated"
     LAST_FRAME = "last-frame"
     HOPFIELD = "hopfield"
 
@@ -48,8 +51,9 @@ def restore(
         int, typer.Option("--upsample", min=1, help="Factor of the frame rate: 2 puts a frame between each two.")
     ] = 1,
     method: Annotated[
-        Method, typer.Option("--method", help="The network is trained on digits; for films use linear.")
-    ] = Method.BIDIRECTIONAL,
+        Method,
+        typer.Option("--method", help="auto takes motion for films, and the network, bidirectional, for small digits."),
+    ] = Method.AUTO,
     weights: WeightsOption = "moving-mnist-restore",
     output: Annotated[
         Path | None, typer.Option("--output", help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-restored.mp4.")

@@ -17,10 +17,10 @@ from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt as adapt_to
 from framepred.inference.blend import PAST as BLEND_PAST
 from framepred.inference.blend import default_members, fit_blend
+from framepred.inference.detail import at_full_size
 from framepred.inference.devices import device_of, pick_device
 from framepred.inference.networks import NATURAL, NamedForecaster, Weights, channels_of, open_forecaster
 from framepred.inference.prediction import Prediction, single_or_all
-from framepred.inference.scaling import at_full_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory

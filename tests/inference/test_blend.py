@@ -4,7 +4,9 @@ from torch import Tensor
 
 from framepred.baselines import Blank, LastFrame, OpticalFlow
 from framepred.clips import Clip
-from framepred.inference.blend import Blend, ErrorProducts, default_members, fit_blend
+from framepred.inference.blend import Blend, default_members, fit_blend
+from framepred.inference.regions import REGIONS
+from framepred.inference.stacking import ErrorProducts
 from framepred.models import EncoderForecaster
 
 
@@ -39,34 +41,57 @@ def test_streaming_equals_batch(clip: Clip, small_net: EncoderForecaster) -> Non
 
 def test_a_state_holds_what_is_documented(clip: Clip) -> None:
     blend = Blend([OpticalFlow(), LastFrame()], torch.tensor([[0.5, 0.5]])).eval()
-    frame, lead, sizes, *states = blend.observe(clip[:, 1], blend.observe(clip[:, 0]))
+    frame, lead, shares, sizes, *states = blend.observe(clip[:, 1], blend.observe(clip[:, 0]))
     torch.testing.assert_close(frame, clip[:, 1])
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones_like(shares[:, 0]))
     assert (lead.item(), sizes.tolist(), len(states)) == (0, [4, 1], 5)
 
 
-def best(predictions: list[Tensor], truth: Tensor) -> list[list[float]]:
-    """The best weights for frames ``(k, c, h, w)`` that several forecasters predicted."""
+def best(predictions: list[Tensor], truth: Tensor) -> Tensor:
+    """The best weights for frames ``(k, c, h, w)`` that several forecasters predicted, ``(k, m)``."""
     products = ErrorProducts(len(truth), len(predictions))
     for lead, frame in enumerate(truth):
         products.add(lead, torch.stack([prediction[lead] for prediction in predictions]), frame)
-    return products.best_weights().tolist()
+    return products.best_weights()[:, 0]
 
 
 def test_an_exact_member_gets_the_whole_weight() -> None:
     truth, wrong = torch.rand(5, 3, 8, 8), torch.rand(5, 3, 8, 8)
-    assert best([wrong, truth, wrong], truth) == [[0, 1, 0]] * 5
+    torch.testing.assert_close(best([wrong, truth, wrong], truth), torch.tensor([[0.0, 1.0, 0.0]] * 5))
 
 
 def test_errors_that_cancel_get_equal_weights_and_a_third_of_the_error_three_times_the_weight() -> None:
     truth, error = torch.rand(5, 3, 8, 8), torch.rand(5, 3, 8, 8)
     halves, quarters = (best([truth + error, truth - scale * error], truth) for scale in (1, 1 / 3))
-    assert halves == [[0.5, 0.5]] * 5
-    torch.testing.assert_close(torch.tensor(quarters), torch.tensor([[0.25, 0.75]] * 5))
+    torch.testing.assert_close(halves, torch.tensor([[0.5, 0.5]] * 5), atol=0.01, rtol=0)
+    torch.testing.assert_close(quarters, torch.tensor([[0.25, 0.75]] * 5), atol=0.01, rtol=0)
 
 
-def test_among_equals_the_later_member_is_preferred() -> None:
+def test_among_equals_the_last_member_is_preferred() -> None:
     truth = torch.rand(3, 1, 8, 8)
-    assert best([truth + 0.1, truth + 0.1, truth + 0.1], truth) == [[0, 0, 1]] * 3
+    equal = best([truth + 0.1, truth + 0.1, truth + 0.1], truth)
+    torch.testing.assert_close(equal, torch.tensor([[0.0, 0.0, 1.0]] * 3))
+
+
+def test_weights_have_less_error_than_any_on_a_grid() -> None:
+    truth, errors = torch.zeros(1, 1, 16, 16), torch.randn(3, 1, 16, 16) + 0.5 * torch.randn(1, 1, 16, 16)
+    weights = best([error[None] for error in errors], truth)[0]
+    steps = torch.arange(11) / 10
+    grid = [(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1]
+    least = min(float(sum(w * e for w, e in zip(each, errors, strict=True)).square().mean()) for each in grid)
+    found = float(sum(w * e for w, e in zip(weights, errors, strict=True)).square().mean())
+    assert float(weights.min()) >= 0
+    assert found <= 1.01 * least
+
+
+def test_regions_get_weights_of_their_own() -> None:
+    left = torch.zeros(2, 8, 8)
+    left[0, :, :4] = left[1, :, 4:] = 1
+    truth = torch.rand(1, 8, 8)
+    predictions = torch.stack([truth + left[1], truth + left[0]])  # each is exact in one half
+    products = ErrorProducts(1, 2, regions=2)
+    products.add(0, predictions, truth, left)
+    torch.testing.assert_close(products.best_weights()[0], torch.eye(2), atol=0.03, rtol=0)
 
 
 def test_a_still_window_counts_like_one_that_moves() -> None:
@@ -75,7 +100,7 @@ def test_a_still_window_counts_like_one_that_moves() -> None:
         noise = scale * torch.randn(2, 1, 16, 16)
         noise[better] *= 0.3
         products.add(0, noise, torch.zeros(1, 16, 16))
-    [[weight, _]] = products.best_weights().tolist()
+    weight = float(products.best_weights()[0, 0, 0])
     assert 0.3 < weight < 0.7
 
 
@@ -88,10 +113,11 @@ def drifting(count: int, channels: int = 1) -> Tensor:
 
 def test_what_served_best_in_the_past_gets_the_weight(small_net: EncoderForecaster) -> None:
     blend = fit_blend(default_members(small_net), drifting(30), context=4, horizon=4)
-    share = {type(member).__name__: weight for member, weight in zip(blend.members, blend.weights[0], strict=True)}
-    assert share["OpticalFlow"] > 0.7
-    assert len(blend.weights) == 4
-    torch.testing.assert_close(blend.weights.sum(dim=1), torch.ones(4))
+    clip, last = drifting(5), LastFrame()
+    error, still = ((net(clip[:, :4], 1)[:, 0] - clip[:, 4] / 255).square().mean() for net in (blend, last))
+    assert float(error) < 0.2 * float(still)
+    assert blend.weights.shape[:2] == (4, REGIONS)
+    torch.testing.assert_close(blend.weights.sum(dim=-1), torch.ones(4, REGIONS))
 
 
 @pytest.mark.parametrize("count", [4, 9, 30])
@@ -101,9 +127,33 @@ def test_a_still_clip_is_predicted_exactly(small_net: EncoderForecaster, count: 
     torch.testing.assert_close(blend(still, 12), (still[:, :1] / 255).expand(-1, 12, -1, -1, -1), rtol=0, atol=0)
 
 
-def test_too_short_a_past_gives_equal_weights(small_net: EncoderForecaster) -> None:
+def test_too_short_a_past_gets_weights_of_films_in_general(small_net: EncoderForecaster) -> None:
     blend = fit_blend(default_members(small_net), drifting(2), context=10, horizon=10)
-    torch.testing.assert_close(blend.weights, torch.full((1, 3), 1 / 3))
+    assert blend.weights.shape[1:] == (REGIONS, 3)
+    torch.testing.assert_close(blend.weights.sum(dim=-1), torch.ones(blend.weights.shape[:2]))
+    other = fit_blend([small_net, LastFrame()], drifting(2), context=10, horizon=10)
+    torch.testing.assert_close(other.weights, torch.full((1, 1, 2), 0.5))
+
+
+def halves(count: int) -> Tensor:
+    """A texture of which the left half stands still and the right half drifts by two pixels per frame."""
+    texture = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 48, 64 + 2 * count), 5, stride=1, padding=2)[0]
+    texture = (texture - texture.min()) / (texture.max() - texture.min())
+    frames = [
+        torch.cat([texture[..., :32], texture[..., 32 + 2 * time : 64 + 2 * time]], dim=-1) for time in range(count)
+    ]
+    return (255 * torch.stack(frames)).to(torch.uint8)[None]
+
+
+def test_half_still_half_moving_is_predicted_better_than_by_any_member(small_net: EncoderForecaster) -> None:
+    clip = halves(40)
+    past, context, truth = clip[:, :35], clip[:, 30:35], clip[:, 35:] / 255
+    members = default_members(small_net.eval())
+    blend = fit_blend(members, past, context=5, horizon=5)
+    error, *others = (float((net(context, 5) - truth).square().mean()) for net in (blend, *members))
+    assert error < min(others)
+    still = blend(context, 5)[..., :20]
+    assert torch.equal(still, (context[:, -1:, ..., :20] / 255).expand_as(still))
 
 
 def test_only_the_last_scene_counts(small_net: EncoderForecaster) -> None:
