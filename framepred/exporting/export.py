@@ -12,6 +12,7 @@ from typing import TypeAlias
 import torch
 from torch.export import ExportedProgram
 
+from framepred.clips import State
 from framepred.errors import ConfigError, WeightsError
 from framepred.exporting.graphs import frame_multiple, has_dynamic_size, trace
 from framepred.exporting.parity import rollout_differences
@@ -19,10 +20,12 @@ from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
 from framepred.models.exported import (
+    GRAPH_KEY,
     INSTALL_HINT,
     METADATA_KEY,
     ExportedForecaster,
     ExportInfo,
+    Graph,
     GraphName,
     graph_path,
     load_onnx,
@@ -96,8 +99,9 @@ def _files_of(weights: str | Path | Forecaster) -> list[str | Path]:
 
 def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Forecaster, ExportInfo]:
     """Load the network, and describe its export."""
+    sha256: str | None = None
     if isinstance(weights, Forecaster):
-        net, name, sha256 = weights, type(weights).__name__, None
+        net, name = weights, type(weights).__name__
     else:
         loaded, name, sha256 = load_weights(weights)
         if not isinstance(loaded, Forecaster):
@@ -162,14 +166,14 @@ def _write_onnx(programs: Programs, info: ExportInfo, draft: Path) -> ExportedFo
                 output_names=["next_frame", *(f"new_state_{index}" for index in states)],
             )
         assert converted is not None
-        converted.model.metadata_props[METADATA_KEY] = info.to_json()
+        converted.model.metadata_props.update({METADATA_KEY: info.to_json(), GRAPH_KEY: name})
         converted.save(graph_path(draft, name))
     return load_onnx(draft)
 
 
 def _write_pt2(programs: Programs, info: ExportInfo, draft: Path) -> ExportedForecaster:
     """Save the graphs, and load them with ``torch.export``."""
-    graphs = {}
+    graphs: dict[GraphName, Graph] = {}
     for name, program in programs.items():
         file = graph_path(draft, name)
         torch.export.save(program, file, extra_files={f"{METADATA_KEY}.json": info.to_json()})
@@ -177,7 +181,8 @@ def _write_pt2(programs: Programs, info: ExportInfo, draft: Path) -> ExportedFor
     return ExportedForecaster(graphs, info).eval()
 
 
-def _spread(module: Callable[..., tuple[torch.Tensor, ...]]) -> Callable[..., tuple[torch.Tensor, ...]]:
+def _spread(module: Callable[..., State]) -> Graph:
+    """Return a module of several arguments as a function of one sequence."""
     return lambda inputs: module(*inputs)
 
 

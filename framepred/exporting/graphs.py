@@ -76,7 +76,8 @@ def trace(net: Forecaster, size: tuple[int, int]) -> dict[GraphName, ExportedPro
     # A tensor that is given twice is traced as one input, so the state must not hold the frame itself.
     state = tuple(tensor.clone() for tensor in net.observe(frame))
     names: list[GraphName] = ["start", "observe"]
-    names += ["feedback"] if _feedback_differs(net, frame, state) else []
+    if _feedback_differs(net, frame, state):
+        names.append("feedback")
     return {name: _trace_graph(net, name, (frame, *(() if name == "start" else state))) for name in names}
 
 

@@ -27,6 +27,8 @@ Graph: TypeAlias = Callable[[Sequence[Tensor]], State]
 
 METADATA_KEY = "framepred"
 """Key of the JSON text in a file's metadata."""
+GRAPH_KEY = "framepred_graph"
+"""Key of the graph's name in a file's metadata."""
 INSTALL_HINT = "install it by pip install 'framepred[onnx]'"
 
 
@@ -154,21 +156,25 @@ def load_onnx(path: str | Path) -> ExportedForecaster:
         WeightsError: if a file is missing or is no such export, or ONNX Runtime is not installed.
     """
     path = Path(path).resolve()
-    observe = _OnnxGraph(path)
-    if graph_path(path, "observe") != path or not observe.info.graphs:
-        raise WeightsError(f"{path} does not hold the graph of a step; name the file that export was given.")
+    observe = _OnnxGraph(path, "observe")
     graphs: dict[GraphName, Graph] = {"observe": observe}
     for name in observe.info.graphs:
-        graph = graphs.setdefault(name, _OnnxGraph(graph_path(path, name)))
-        if isinstance(graph, _OnnxGraph) and graph.info.id != observe.info.id:
-            raise WeightsError(f"{graph.path} and {path} are of different exports; export the weights again.")
+        if name != "observe":
+            graphs[name] = graph = _OnnxGraph(graph_path(path, name), name)
+            if graph.info.id != observe.info.id:
+                raise WeightsError(f"{graph.path} and {path} are of different exports; export the weights again.")
     return ExportedForecaster(graphs, observe.info).eval()
 
 
 class _OnnxGraph:
-    """A graph that ONNX Runtime runs."""
+    """A graph that ONNX Runtime runs.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the ONNX file.
+        name: the graph that it must hold.
+    """
+
+    def __init__(self, path: Path, name: GraphName) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -179,12 +185,15 @@ class _OnnxGraph:
         self.path = path
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            self.info = ExportInfo.from_json(self._session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self.info, found = ExportInfo.from_json(metadata[METADATA_KEY]), metadata[GRAPH_KEY]
         except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
             reason = "the file is missing" if not path.is_file() else _first_line(error)
             raise WeightsError(
                 f"{path} is no file that framepred export wrote ({reason}); export the weights again."
             ) from error
+        if found != name:
+            raise WeightsError(f"{path} holds the graph {found}, not {name}; name the file that export was given.")
         self._inputs = [entry.name for entry in self._session.get_inputs()]
 
     def __call__(self, inputs: Sequence[Tensor]) -> State:

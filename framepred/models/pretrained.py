@@ -144,7 +144,7 @@ def load_restorer(name: str | Path) -> Restorer:
 def load_weights(name: str | Path) -> Weights:
     """Load a network as :func:`load` does, with the name and the hash that a results card records."""
     path = locate(name)
-    if path.suffix == ONNX:
+    if path.suffix.lower() == ONNX:
         return Weights(load_onnx(path), str(name), _sha256(path))
     config, tensors = _read_checkpoint(path) if path.is_file() else _read_folder(path)
     net = _rebuild(config, tensors, path)
@@ -161,7 +161,7 @@ def locate(name: str | Path) -> Path:
     if str(name) in bundled_names():
         return BUNDLED / str(name)
     try:
-        if path.is_dir() or (path.suffix in (".ckpt", ONNX) and path.is_file()):
+        if path.is_dir() or (path.suffix.lower() in (".ckpt", ONNX) and path.is_file()):
             return path
         if path.name == MODEL and path.is_file():
             return path.parent

@@ -129,7 +129,7 @@ def copy(exported: Export, tmp_path: Path) -> Path:
 
 def test_damaged_exports_are_refused(copy: Path) -> None:
     start = copy.with_name("small.start.onnx")
-    with pytest.raises(WeightsError, match="does not hold the graph of a step"):
+    with pytest.raises(WeightsError, match="holds the graph start, not observe"):
         framepred.load(start)
     whole = start.read_bytes()
     start.write_bytes(whole[: len(whole) // 2])
