@@ -1,7 +1,7 @@
 """The GPU benchmark runs on the CPU at a toy size."""
 
+import importlib
 import json
-import runpy
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 @pytest.mark.slow
 def test_the_card_holds_every_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    gpu = runpy.run_path(str(SCRIPTS / "benchmarks/gpu.py"))
-    monkeypatch.setitem(gpu["write_gpu_card"].__globals__, "CONTEXT", 2)
-    monkeypatch.setitem(gpu["write_gpu_card"].__globals__, "HORIZON", 1)
-    gpu["write_gpu_card"]("cpu", 0.0, 1, 16, tmp_path / "gpu.json")
+    gpu = importlib.import_module("benchmarks.gpu")
+    monkeypatch.setattr(gpu, "CONTEXT", 2)
+    monkeypatch.setattr(gpu, "HORIZON", 1)
+    gpu.write_gpu_card("cpu", 0.0, 1, 16, tmp_path / "gpu.json")
     card = json.loads((tmp_path / "gpu.json").read_text())
     assert card["device"].startswith("CPU")
     assert "convlstm-s" in card["networks"]

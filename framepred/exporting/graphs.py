@@ -87,13 +87,13 @@ def _feedback_differs(net: Forecaster, frame: Tensor, state: State) -> bool:
 
 
 def _trace_graph(net: Forecaster, name: GraphName, inputs: State) -> ExportedProgram:
-    first, *others = _dynamic_axes(net, inputs)
-    axes = (first, tuple(others)) if others else (first,)
     try:
+        first, *others = _dynamic_axes(net, inputs)
+        axes = (first, tuple(others)) if others else (first,)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.export.export(StepGraph(net, name), inputs, dynamic_shapes=axes)
-    except Exception as error:  # the tracer raises many classes
+    except Exception as error:  # the tracer raises many classes; a state of unknown shape is a KeyError
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise ConfigError(
             f"{type(net).__name__} cannot be exported because torch.export cannot trace its {name} graph "
