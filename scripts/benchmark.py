@@ -232,6 +232,35 @@ def cuts(
     print_cuts(clips, seed)
 
 
+@app.command()
+def latency(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-convlstm",
+    turns: Annotated[int, typer.Option(help="Measurements of each runtime, of which the median counts.")] = 9,
+    threads: Annotated[int, typer.Option(help="Threads of each runtime.")] = 2,
+    compiled: Annotated[
+        bool, typer.Option("--compiled/--no-compiled", help="Measure torch.compile too; it compiles for minutes.")
+    ] = True,
+) -> None:
+    """One network in PyTorch eager, torch.compile and ONNX Runtime: latency, start-up and memory."""
+    from benchmarks.latency import print_latencies
+
+    print_latencies(weights, turns, threads, compiled)
+
+
+@app.command()
+def gpu(
+    device: Annotated[str, typer.Option(help="cuda, or cpu for a trial.")] = "cuda",
+    minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 6,
+    batch_size: Annotated[int, typer.Option(help="Clips per batch.")] = 16,
+    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
+    output: Annotated[Path, typer.Option(help="JSON file of the results.")] = Path("gpu.json"),
+) -> None:
+    """Training and inference throughput of all networks on a GPU, and agreement with the CPU."""
+    from benchmarks.gpu import write_gpu_card
+
+    write_gpu_card(device, minutes, batch_size, side, output)
+
+
 def _use_one_core() -> None:
     import torch
 

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
+from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import Network, describe, load_weights
 from framepred.restorer import Restorer
 from framepred.training.callbacks import RunConfig
@@ -164,6 +165,8 @@ class TrainCLI(LightningCLI):
         self.config = parser.parse_args(args)
         if self.config.weights:
             self.pretrained = load_weights(self.config.weights).net
+            if isinstance(self.pretrained, ExportedForecaster):
+                raise ConfigError(f"The export {self.config.weights} cannot be trained; start from its weights.")
             self.config = parser.parse_args([*args, f"--model.net={_network_spec(self.pretrained)}"])
         check_classes(self.config)
         seed = self.config.seed_everything
