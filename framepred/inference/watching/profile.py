@@ -34,7 +34,7 @@ from framepred.media.resizing import resized
 FORMAT = "framepred-watch-profile-1"
 """Name and version of the file format."""
 
-LEARNED_SHARE = 0.5
+LEARNED_SHARE = 1 / 3
 """Share of the normal footage that is only learned; the rest is scored before it is learned, and so calibrates."""
 
 LEAST_SECONDS = 8.0
@@ -50,6 +50,7 @@ class FrameScore:
 
     Attributes:
         score: mean rareness of its features over a short time, in nats, from 0 to 8.
+        current: the same without what the score remembers of the last seconds; an event ends when it falls.
         deviations: of each map and cell from its mean, in spreads, ``(maps, rows, columns)``; empty where unknown.
         low: nats by which each feature lies below what is usual; empty where unknown.
         high: the same above.
@@ -57,6 +58,7 @@ class FrameScore:
     """
 
     score: float
+    current: float
     deviations: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
     low: Vector = field(default_factory=lambda: np.zeros(0))
     high: Vector = field(default_factory=lambda: np.zeros(0))
@@ -180,14 +182,14 @@ class Profile:
         """Score the next frame of a stream, of any size; the profile slowly follows what it gets."""
         observed = self._reader.observe(frame)
         if observed is None:
-            return FrameScore(self._trace.add(np.zeros(len(FEATURES))))
+            return FrameScore(self._trace.add(np.zeros(len(FEATURES))), self._trace.current)
         deviations = self._live_usual.deviations(observed.maps)
         vector = feature_vector(observed, deviations)
         low, high = self._live_tails.sides(vector)
         score = self._trace.add(self._live_tails.rareness(vector))
         self._live_tails.drift(vector)
         self._live_usual.learn(observed.maps, self.fps)
-        return FrameScore(score, deviations, low, high, self._reader.expected)
+        return FrameScore(score, self._trace.current, deviations, low, high, self._reader.expected)
 
     def save(self, path: str | Path) -> None:
         """Write the profile as safetensors with JSON metadata.
@@ -239,8 +241,8 @@ class Profile:
 class ProfileBuilder:
     """Learns a profile frame by frame, in bounded memory.
 
-    Every frame is measured against what was learned from the frames before it, then learned. The second half of the
-    footage calibrates: the tails of the features are fitted on one part of it, and scores taken on the other.
+    Every frame is measured against what was learned from the frames before it, then learned. The last two thirds of the
+    footage calibrate: the tails of the features are fitted on one part of it, and scores taken on the other.
 
     Args:
         fps: frames per second.

@@ -24,10 +24,11 @@ LEAST_SCALE = 0.125
 BLOCK_SECONDS = 1.0
 """Seconds of which only the largest score counts, because neighbouring frames resemble each other."""
 
-CONFIDENCE = 0.8
-"""Probability that the scale of the scores' tail is not larger than what the threshold assumes."""
+CERTAINTY = 0.9
+"""Probability of the interval in which the rate of false alarms is expected."""
 
 HOUR = 3600.0  # seconds
+_BLOCKS_ABOVE = HOUR / BLOCK_SECONDS / 2  # blocks of an hour whose peak is above the median
 
 Vector = NDArray[np.float64]
 
@@ -97,29 +98,27 @@ class Calibration:
     def threshold(self, false_alarms: float) -> float:
         """The score that usual footage exceeds ``false_alarms`` times an hour.
 
-        The peaks above their median follow an exponential distribution; where they are few, its scale is taken as large
-        as it may well be.
+        The peaks above their median follow an exponential distribution, whose scale is their mean distance from it.
 
         Raises:
             ConfigError: if the rate is not positive.
         """
         if not 0 < false_alarms < math.inf:
             raise ConfigError(f"The rate of false alarms must be a positive number an hour, not {false_alarms:g}.")
-        edge, scale, count = self._tail()
-        blocks = HOUR / BLOCK_SECONDS / 2  # an hour's blocks above the median
-        return edge + scale * _scale_factor(count, CONFIDENCE) * max(0.0, math.log(blocks / false_alarms))
+        edge, scale, _ = self._tail()
+        return edge + scale * max(0.0, math.log(_BLOCKS_ABOVE / false_alarms))
 
     def summary(self, false_alarms: float) -> str:
         """One sentence on how sure the threshold is."""
         edge, scale, count = self._tail()
         beyond = self.threshold(false_alarms) - edge
-        blocks = HOUR / BLOCK_SECONDS / 2
         low, high = (
-            blocks * math.exp(-beyond / (scale * _scale_factor(count, share))) for share in (0.05, 0.95)
+            _BLOCKS_ABOVE * math.exp(-beyond / (scale * _scale_factor(count, share)))
+            for share in ((1 - CERTAINTY) / 2, (1 + CERTAINTY) / 2)
         )
         sentence = (
             f"Calibrated on {self.seconds:.0f} s of normal footage: asked for {false_alarms:g} false alarms an hour, "
-            f"expected between {low:.2g} and {high:.2g}"
+            f"expected between {_shown(low)} and {_shown(high)}"
         )
         if self.seconds * false_alarms < HOUR:
             return f"{sentence}; the footage is shorter than the time between two of them, so this is extrapolated."
@@ -146,3 +145,7 @@ def _scale_factor(count: int, confidence: float) -> float:
     normal = NormalDist().inv_cdf(1 - confidence)
     quantile = count * (1 - 1 / (9 * count) + normal / (3 * math.sqrt(count))) ** 3
     return count / max(quantile, 1e-3)
+
+
+def _shown(rate: float) -> str:
+    return "0" if rate < 0.01 else f"{rate:.2g}" if rate < 100 else f"{rate:.0f}"

@@ -102,6 +102,11 @@ class ScoreTrace:
         """Start at zero."""
         self._mean = self._held = 0.0
 
+    @property
+    def current(self) -> float:
+        """The mean over the last frames alone, which falls at once."""
+        return self._mean
+
     def add(self, rareness: Vector) -> float:
         """The score, from 0 to ``MOST`` nats, after a frame with these rarenesses."""
         self._mean += self._share * (float(rareness.mean()) - self._mean)
