@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from framepred.inference.live_page import LivePage
     from framepred.inference.watch import Watch
-    from framepred.inference.watching.events import Event
     from framepred.inference.watching.recording import Recorder
 
 NORMAL_SECONDS = "60"
@@ -91,10 +90,12 @@ def watch(
     from rich.console import Console
 
     import framepred
+    from framepred.inference.watching.events import Event
     from framepred.inference.watching.labels import Evaluation, read_labels
     from framepred.inference.watching.recording import recorded
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    found = frames = 0
     truth = None if labels is None else read_labels(labels)
     with stop_when_ready() as stop:
         watching = framepred.watch(
@@ -112,19 +113,22 @@ def watch(
         )
         if profile and not profile.is_file():
             watching.profile.save(profile)
-        measured = Evaluation(watching.fps)
+        measured = None if truth is None else Evaluation(watching.fps)
         with _live_page(serve, events, watching, console) as page:
-            recorders = _recorders(watching, csv, output, events, keep, webhook, page, console)
-            with closing(recorded(watching, [*recorders, measured])) as playing:
+            recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console)]
+            with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
                 for item in playing:
                     if page is not None:
                         page.apply(watching)
-                    _print_event(item, as_json)
+                    if isinstance(item, Event):
+                        found += 1
+                        _print_event(item, as_json)
+                    else:
+                        frames += 1
             _wait_for_viewers(page, stop, console)
-    count = measured.events
-    if truth is not None:
+    if measured is not None and truth is not None:
         print(measured.result(truth).to_text(as_json))
-    _print_end(source, count, measured.frames, [path for path in (csv, output, events) if path], as_json)
+    _print_end(source, found, frames, [path for path in (csv, output, events) if path], as_json)
     stop.raise_if_set("Stopped; the files are complete up to the last frame.")
 
 
@@ -191,11 +195,8 @@ def _wait_for_viewers(page: "LivePage | None", stop: StopRequest, console: "Cons
             pass
 
 
-def _print_event(item: object, as_json: bool) -> None:
-    from framepred.inference.watching.events import Event
-
-    if isinstance(item, Event):
-        print(json.dumps({"event": "event", **item.to_dict()}) if as_json else item.sentence, flush=True)
+def _print_event(event: "Event", as_json: bool) -> None:
+    print(json.dumps({"event": "event", **event.to_dict()}) if as_json else event.sentence, flush=True)
 
 
 def _print_end(source: str, events: int, frames: int, files: list[Path], as_json: bool) -> None:

@@ -264,12 +264,10 @@ class _Taken:
             yield moment
 
 
-def _learned(
-    moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster | None, adapt: float | None
-) -> Profile:
+def _learned(moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster | None, adapt: float | None) -> Profile:
     builder = ProfileBuilder(fps, net)
     if net is not None and adapt is not None:
-        kept = [moment for moment in moments]
+        kept = list(moments)
         frames = torch.stack([shrink_raw(moment.frame, SIDE) for moment in kept[-ADAPT_FRAMES:]])
         builder = ProfileBuilder(fps, adapt_network(net, frames, seconds=adapt, cuts=False).network)
         moments = iter(kept)

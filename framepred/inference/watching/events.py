@@ -113,7 +113,7 @@ class EventFinder:
             return None
         if above:
             self._open.add(index, time, frame)
-            return self._reported(time) if time - self._open.start >= MOST_SECONDS else None
+            return self._reported() if time - self._open.start >= MOST_SECONDS else None
         return self.finish() if time - self._open.end > JOIN_SECONDS else None
 
     def finish(self) -> Event | None:
@@ -121,7 +121,7 @@ class EventFinder:
         event, self._open = self._open, None
         return None if event is None or event.reported else event.closed(ended=True)
 
-    def _reported(self, time: float) -> Event | None:
+    def _reported(self) -> Event | None:
         if self._open is None or self._open.reported:
             return None
         self._open.reported = True
@@ -166,7 +166,7 @@ def describe(frame: FrameScore) -> tuple[str, tuple[float, float, float, float] 
 
 
 def heat_map(frame: FrameScore) -> NDArray[np.float32]:
-    """How far each cell is from its mean, in spreads: the largest of error, brightness and texture, ``(rows, columns)``."""
+    """How far each cell is from its mean, in spreads, ``(rows, columns)``: the largest of errors, brightness, texture."""
     shown = [MAPS.index(name) for name in ("error", "flow error", "brightness", "texture")]
     return np.asarray(np.abs(frame.deviations[shown]).max(axis=0))
 

@@ -96,7 +96,7 @@ def inject(rest: Film, kind: str, fps: float, seed: int) -> InjectedFilm:
     frames, pixels = rest.copy(), None
     events = tuple((start, start + length) for start in _starts(len(rest), length, fps, random))
     for start, stop in events:
-        changed, where = KINDS[kind](rest, start, stop, fps, random)
+        changed, where = KINDS[kind](_Span(rest, start, stop, fps, random))
         frames[start:stop] = changed
         if where is not None:
             pixels = np.zeros(rest.shape[:3], dtype=np.bool_) if pixels is None else pixels
@@ -116,47 +116,65 @@ def _starts(count: int, length: int, fps: float, random: Random) -> list[int]:
     return [gap + int(offset) + number * (length + gap) for number, offset in enumerate(offsets)]
 
 
+@dataclass(frozen=True)
+class _Span:
+    """The frames of an event, in the film that they are taken from."""
+
+    rest: Film
+    start: int
+    stop: int
+    fps: float
+    random: Random
+
+    @property
+    def frames(self) -> Film:
+        """A copy of the frames as they are."""
+        return self.rest[self.start : self.stop].copy()
+
+
 Injected = tuple[Film, NDArray[np.bool_] | None]
 
 
-def _freeze(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    return np.repeat(rest[start - 1 : start], stop - start, axis=0), None
+def _freeze(span: _Span) -> Injected:
+    return np.repeat(span.rest[span.start - 1 : span.start], span.stop - span.start, axis=0), None
 
 
-def _reverse(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    return rest[start:stop][::-1], None
+def _reverse(span: _Span) -> Injected:
+    return span.rest[span.start : span.stop][::-1], None
 
 
-def _speed(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    return rest[start : start + SPEED * (stop - start) : SPEED], None
+def _speed(span: _Span) -> Injected:
+    return span.rest[span.start : span.start + SPEED * (span.stop - span.start) : SPEED], None
 
 
-def _drop(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    ahead = round(DROP_SECONDS * fps)
-    return rest[start + ahead : stop + ahead], None
+def _drop(span: _Span) -> Injected:
+    ahead = round(DROP_SECONDS * span.fps)
+    return span.rest[span.start + ahead : span.stop + ahead], None
 
 
-def _object(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
+def _object(span: _Span) -> Injected:
     """A patch of blurred noise, opaque, crosses the picture from one side to the other."""
-    height, width = rest.shape[1:3]
+    height, width = span.rest.shape[1:3]
     side = max(4, min(round(PATCH_SHARE * width), height // 2))
-    noise = cv2.GaussianBlur(random.standard_normal((side, side, rest.shape[3])).astype(np.float32), (0, 0), side / 12)
+    noise = cv2.GaussianBlur(
+        span.random.standard_normal((side, side, span.rest.shape[3])).astype(np.float32), (0, 0), side / 12
+    )
     noise = noise.reshape(side, side, -1)
     patch = (128 + 60 * noise / noise.std()).clip(0, 255).astype(np.uint8)
-    top = int(random.integers(0, height - side + 1))
-    lefts = np.linspace(0, width - side, stop - start).round().astype(int)
-    frames, where = rest[start:stop].copy(), np.zeros((stop - start, height, width), dtype=np.bool_)
-    for number, left in enumerate(lefts if random.random() < 0.5 else lefts[::-1]):
+    top = int(span.random.integers(0, height - side + 1))
+    lefts = np.linspace(0, width - side, span.stop - span.start).round().astype(int)
+    frames, where = span.frames, np.zeros((span.stop - span.start, height, width), dtype=np.bool_)
+    for number, left in enumerate(lefts if span.random.random() < 0.5 else lefts[::-1]):
         frames[number, top : top + side, left : left + side] = patch
         where[number, top : top + side, left : left + side] = True
     return frames, where
 
 
-def _shake(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    height, width = rest.shape[1:3]
+def _shake(span: _Span) -> Injected:
+    height, width = span.rest.shape[1:3]
     most = max(1, round(SHAKE_SHARE * width))
-    frames = np.pad(rest[start:stop], ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
-    shifts = random.integers(0, 2 * most + 1, (stop - start, 2))
+    frames = np.pad(span.rest[span.start : span.stop], ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+    shifts = span.random.integers(0, 2 * most + 1, (span.stop - span.start, 2))
     return np.stack(
         [
             frame[down : down + height, right : right + width]
@@ -165,29 +183,31 @@ def _shake(rest: Film, start: int, stop: int, fps: float, random: Random) -> Inj
     ), None
 
 
-def _flash(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    times = np.arange(stop - start) / fps
-    gains = 1 + FLASH_SWING * np.sin(2 * np.pi * times / FLASH_PERIOD_SECONDS + random.uniform(0, 2 * np.pi))
-    return (rest[start:stop] * gains[:, None, None, None]).clip(0, 255).astype(np.uint8), None
+def _flash(span: _Span) -> Injected:
+    times = np.arange(span.stop - span.start) / span.fps
+    gains = 1 + FLASH_SWING * np.sin(2 * np.pi * times / FLASH_PERIOD_SECONDS + span.random.uniform(0, 2 * np.pi))
+    return (span.rest[span.start : span.stop] * gains[:, None, None, None]).clip(0, 255).astype(np.uint8), None
 
 
-def _blur(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    sigma = BLUR_SHARE * rest.shape[2]
-    blurred = [cv2.GaussianBlur(frame, (0, 0), sigma).reshape(frame.shape) for frame in rest[start:stop]]
+def _blur(span: _Span) -> Injected:
+    sigma = BLUR_SHARE * span.rest.shape[2]
+    blurred = [
+        cv2.GaussianBlur(frame, (0, 0), sigma).reshape(frame.shape) for frame in span.rest[span.start : span.stop]
+    ]
     return np.stack(blurred).astype(np.uint8), None
 
 
-def _cover(rest: Film, start: int, stop: int, fps: float, random: Random) -> Injected:
-    width = rest.shape[2]
+def _cover(span: _Span) -> Injected:
+    width = span.rest.shape[2]
     side = width // 3
-    left = int(random.integers(0, width - side + 1))
-    frames, where = rest[start:stop].copy(), np.zeros(rest[start:stop].shape[:3], dtype=np.bool_)
+    left = int(span.random.integers(0, width - side + 1))
+    frames, where = span.frames, np.zeros(span.frames.shape[:3], dtype=np.bool_)
     frames[:, :, left : left + side] = (frames[:, :, left : left + side] * DARK).astype(np.uint8)
     where[:, :, left : left + side] = True
     return frames, where
 
 
-KINDS: dict[str, Callable[[Film, int, int, float, Random], Injected]] = {
+KINDS: dict[str, Callable[[_Span], Injected]] = {
     "freeze": _freeze,
     "reverse": _reverse,
     "speed": _speed,

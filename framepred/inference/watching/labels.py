@@ -108,16 +108,6 @@ class Evaluation:
         self._rows: list[tuple[int, float, float, bool]] = []
         self._events: list[Event] = []
 
-    @property
-    def frames(self) -> int:
-        """Number of frames that were watched."""
-        return len(self._rows)
-
-    @property
-    def events(self) -> int:
-        """Number of events."""
-        return len(self._events)
-
     def write(self, step: "WatchStep") -> None:
         """Take one frame."""
         self._rows.append((step.index, step.time, step.scored.score, step.scored.current > step.threshold))

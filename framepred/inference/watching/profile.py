@@ -146,7 +146,7 @@ class Profile:
         self.fps = fps
         self.size = size
         self.calibration = calibration
-        self._usual, self._tails = usual, tails
+        self._usual, self._tails, self._net = usual, tails, net
         self._live_usual, self._live_tails = usual.copy(), tails.copy()
         self._reader = FrameReader(fps, size, net)
         self._trace = ScoreTrace(fps)
@@ -169,6 +169,10 @@ class Profile:
         for frame in frames:
             builder.add(frame)
         return builder.build()
+
+    def fresh(self) -> "Profile":
+        """The same profile as it was learned, without what it followed since."""
+        return Profile(self.fps, self.size, self._usual, self._tails, self.calibration, self._net)
 
     def threshold(self, false_alarms: float) -> float:
         """The score above which an alarm is raised, for a rate of false alarms an hour."""
@@ -285,7 +289,8 @@ class ProfileBuilder:
         seconds = len(self._vectors) / self.fps
         if seconds < LEAST_SECONDS - 1:
             raise ClipError(
-                f"The normal footage lasts {seconds:.1f} s but at least {LEAST_SECONDS:g} s are needed; give more of it."
+                f"The normal footage lasts {seconds:.1f} s but at least {LEAST_SECONDS:g} s are needed; "
+                "give more of it."
             )
         held_out = np.stack(self._vectors[int(LEARNED_SHARE * len(self._vectors)) :])
         half = len(held_out) // 2

@@ -4,7 +4,6 @@ import json
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import numpy as np

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framepred.inference.watching.features import GLOBALS, MAP_FLOORS, MAPS, Observation
-from framepred.inference.watching.rareness import MOST, Tails, Vector
+from framepred.inference.watching.rareness import Tails, Vector
 
 MEMORY_SECONDS = 120.0
 """Seconds after which what is usual in a cell is forgotten, so that daylight is followed."""
@@ -30,7 +30,10 @@ SMOOTHING_SECONDS = 0.083
 HOLD_DECAY = 0.6
 """Nats a second by which a score falls at most: a jump of a single frame keeps its trace for a second or two."""
 
-POOLED = (*(f"{name}, all cells" for name in MAPS), "error, top cells", "flow error, top cells", "brightness, top cells")
+TOP_MAPS = ("error", "flow error", "brightness")
+"""Maps of which the most unusual cells count on their own."""
+
+POOLED = (*(f"{name}, all cells" for name in MAPS), *(f"{name}, top cells" for name in TOP_MAPS))
 FEATURES = (*GLOBALS, *POOLED)
 """Features whose rareness is averaged."""
 
@@ -82,7 +85,8 @@ class UsualCells:
 def feature_vector(observed: Observation, deviations: Cells) -> Vector:
     """All features of a frame, in the order of ``FEATURES``."""
     everywhere = np.abs(deviations).mean(axis=(1, 2))
-    top = np.sort(deviations[:3].reshape(3, -1), axis=1)[:, -TOP_CELLS:].mean(axis=1)
+    shown = deviations[[MAPS.index(name) for name in TOP_MAPS]]
+    top = np.sort(shown.reshape(len(TOP_MAPS), -1), axis=1)[:, -TOP_CELLS:].mean(axis=1)
     return np.concatenate([observed.values, everywhere, top]).astype(np.float64)
 
 
@@ -122,7 +126,3 @@ def scores_of(vectors: Vector, tails: Tails, fps: float) -> Vector:
         scores.append(trace.add(tails.rareness(vector)))
         tails.drift(vector)
     return np.array(scores)
-
-
-FULL_SCORE = MOST
-"""The largest score."""
