@@ -24,8 +24,8 @@ HOT = 4.0
 GLOBAL_SHARE = 0.35
 """Share of hot cells from which a change is global."""
 
-FROZEN_SHARE = 0.95
-"""Share of exactly repeated pixels from which a picture stands still."""
+FROZEN = 4.0
+"""Nats by which the error lies below what is usual from which a picture stands still."""
 
 FREEZE, GLOBAL, LOCAL, OTHER = "freeze", "global change", "local", "other"
 KINDS = (FREEZE, GLOBAL, LOCAL, OTHER)
@@ -153,8 +153,7 @@ def describe(frame: FrameScore) -> tuple[str, tuple[float, float, float, float] 
     """The kind of what a frame shows, and the place of what is local."""
     if frame.deviations.size == 0:
         return OTHER, None
-    error, repeated = FEATURES.index("error"), FEATURES.index("repeated")
-    if frame.low[error] > 0 and frame.high[repeated] > frame.high[error]:
+    if frame.low[FEATURES.index("error")] > FROZEN:
         return FREEZE, None
     heat = heat_map(frame)
     hot = heat > HOT
@@ -166,7 +165,7 @@ def describe(frame: FrameScore) -> tuple[str, tuple[float, float, float, float] 
 
 
 def heat_map(frame: FrameScore) -> NDArray[np.float32]:
-    """How far each cell is from its mean, in spreads, ``(rows, columns)``: the largest of errors, brightness, texture."""
+    """Spreads of each cell from its mean, ``(rows, columns)``: the largest of errors, brightness and texture."""
     shown = [MAPS.index(name) for name in ("error", "flow error", "brightness", "texture")]
     return np.asarray(np.abs(frame.deviations[shown]).max(axis=0))
 
