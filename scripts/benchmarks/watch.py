@@ -1,7 +1,9 @@
 """Protocol injected-1: events of nine kinds are injected into one film, and found by ``watch`` and by baselines."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,8 @@ def print_watch(video: Path, seeds: Sequence[int], false_alarms: float, output: 
                     drawn.setdefault(kind, (injected, run))
                     if injected.pixels is not None and run.heat is not None:
                         places.setdefault(kind, []).append(_pixel_auroc(run.heat, injected.pixels))
+            found = ", ".join(f"{name} {results[name][kind][-1].auroc:.3f}" for name in methods)
+            print(f"{kind}, seed {seed}: {found}", file=sys.stderr, flush=True)
     _print_table(console, results, f"AUROC of frames, {video.name}, seeds {', '.join(map(str, seeds))}")
     untouched = {name: len(_events(method(rest), fps)) * 3600 * fps / len(rest) for name, method in methods.items()}
     for name, kinds in results.items():
@@ -95,36 +99,54 @@ def baselines(normal: Film, fps: float, false_alarms: float) -> dict[str, Callab
         peaks = [block_peaks(scores_of(b, Tails.fit(a), fps), fps) for a, b in (parts, parts[::-1])]
         threshold = Calibration(np.concatenate(peaks)).threshold(false_alarms)
 
-        def run(
-            film: Film, extract: _Extract = extract, tails: Tails = Tails.fit(held_out), u: float = threshold
-        ) -> Run:
-            return Run(scores_of(extract(film, fps), tails, fps), u)
-
-        found[name] = run
+        found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out), threshold)
     return found
+
+
+def _baseline_run(extract: "_Extract", fps: float, tails: Tails, threshold: float, film: Film) -> Run:
+    return Run(scores_of(extract(film, fps), tails, fps), threshold)
 
 
 _Extract = Callable[[Film, float], Scores]
 
 
-def _frame_difference(film: Film, fps: float) -> Scores:
+def _frame_difference(film: Film, _: float) -> Scores:
     """Logarithm of the mean absolute difference of neighbouring frames at full size, ``(t, 1)``."""
     differences = [float(cv2.absdiff(a, b).mean()) for a, b in zip(film[1:], film[:-1], strict=True)]
     return np.log(np.array([differences[0], *differences]) + 0.01)[:, None]
 
 
-def _foreground(film: Film, fps: float) -> Scores:
+def _foreground(film: Film, _: float) -> Scores:
     """Logarithm of the share of foreground by OpenCV's MOG2."""
     model = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
     shares = [float((model.apply(np.ascontiguousarray(frame)) > 0).mean()) for frame in film]
     return np.log(np.array(shares) + 1e-4)[:, None]
 
 
+class _ById:
+    """A film that is compared by identity, so that its features are measured once for all baselines."""
+
+    def __init__(self, film: Film) -> None:
+        self.film = film
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.film is self.film
+
+    def __hash__(self) -> int:
+        return id(self.film)
+
+
+@lru_cache(maxsize=1)
+def _observed(kept: _ById, fps: float) -> Scores:
+    """The global features of the frames of a film, ``(t, n)``."""
+    reader = FrameReader(fps, reduced_size(*kept.film.shape[1:3]))
+    observed = [reader.observe(_tensor(frame)) for frame in kept.film]
+    return np.stack([found.values for found in observed if found is not None])
+
+
 def _feature(name: str) -> _Extract:
     def extract(film: Film, fps: float) -> Scores:
-        reader = FrameReader(fps, reduced_size(*film.shape[1:3]))
-        observed = [reader.observe(_tensor(frame)) for frame in film]
-        values = [float(found.values[GLOBALS.index(name)]) for found in observed if found is not None]
+        values = _observed(_ById(film), fps)[:, GLOBALS.index(name)].tolist()
         return np.array([values[0]] * (len(film) - len(values)) + values)[:, None]
 
     return extract
