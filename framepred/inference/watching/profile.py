@@ -37,6 +37,9 @@ FORMAT = "framepred-watch-profile-1"
 LEARNED_SHARE = 1 / 3
 """Share of the normal footage that is only learned; the rest is scored before it is learned, and so calibrates."""
 
+UNUSUAL_SHARE = 0.1
+"""How much of its time a frame counts for in what is usual, if it is more unusual than all normal footage was."""
+
 LEAST_SECONDS = 8.0
 """Seconds of normal footage, at least."""
 
@@ -191,8 +194,11 @@ class Profile:
         vector = feature_vector(observed, deviations)
         low, high = self._live_tails.sides(vector)
         score = self._trace.add(self._live_tails.rareness(vector))
-        self._live_tails.drift(vector)
-        self._live_usual.learn(observed.maps, self.fps)
+        seconds = 1 / self.fps
+        if self._trace.current > self.calibration.largest:
+            seconds *= UNUSUAL_SHARE
+        self._live_tails.drift(vector, seconds)
+        self._live_usual.learn(observed.maps, seconds)
         return FrameScore(score, self._trace.current, deviations, low, high, self._reader.expected)
 
     def save(self, path: str | Path) -> None:
@@ -276,7 +282,7 @@ class ProfileBuilder:
         if observed is None:
             return
         self._vectors.append(feature_vector(observed, self._usual.deviations(observed.maps)))
-        self._usual.learn(observed.maps, self.fps)
+        self._usual.learn(observed.maps, 1 / self.fps)
         if len(self._vectors) > MOST_FRAMES:
             del self._vectors[: MOST_FRAMES // 2]
 

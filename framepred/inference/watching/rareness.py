@@ -15,8 +15,8 @@ TAIL = 0.1
 MOST = 8.0
 """Rareness in nats at which one feature counts in full, so that none speaks for all."""
 
-DRIFT_RATE = 0.01
-"""How fast the edges of the tails follow the values, in tail scales a frame: an event of seconds moves them little."""
+DRIFT_RATE = 0.1
+"""How fast the edges of the tails follow the values, in tail scales a second: an event of seconds moves them little."""
 
 LEAST_SCALE = 0.125
 """Scale of a tail, at least, in units of the distance between the edges: few values may happen to lie close."""
@@ -70,10 +70,16 @@ class Tails:
         """Nats beyond the nearer edge, from 0 to ``MOST``."""
         return np.maximum(*self.sides(values)).clip(0, MOST)
 
-    def drift(self, values: Vector) -> None:
-        """Let the edges follow: each keeps its share of the values beyond it, by steps of bounded size."""
-        self.upper += DRIFT_RATE * self.upper_scale * ((values > self.upper) / TAIL - 1)
-        self.lower -= DRIFT_RATE * self.lower_scale * ((values < self.lower) / TAIL - 1)
+    def drift(self, values: Vector, seconds: float) -> None:
+        """Let the edges follow: each keeps its share of the values beyond it, by steps of bounded size.
+
+        Args:
+            values: of the next frame.
+            seconds: that the frame counts for.
+        """
+        rate = DRIFT_RATE * seconds
+        self.upper += rate * self.upper_scale * ((values > self.upper) / TAIL - 1)
+        self.lower -= rate * self.lower_scale * ((values < self.lower) / TAIL - 1)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,11 @@ class Calibration:
     def __post_init__(self) -> None:
         if len(self.peaks) < 2:
             raise ClipError("The normal footage is too short to calibrate alarms; give at least eight seconds.")
+
+    @property
+    def largest(self) -> float:
+        """The largest score of the normal footage."""
+        return float(self.peaks.max())
 
     @property
     def seconds(self) -> float:

@@ -60,12 +60,12 @@ class UsualCells:
             return np.zeros_like(maps)
         return np.asarray((maps - self.mean) / self._spread())
 
-    def learn(self, maps: Cells, fps: float) -> None:
-        """Take one frame into the means, robustly."""
+    def learn(self, maps: Cells, seconds: float) -> None:
+        """Take one frame, which counts for ``seconds``, into the means, robustly."""
         if self.count == 0:
             self.mean, self.variance = maps.copy(), np.full_like(maps, FIRST_VARIANCE)
         self.count += 1
-        rate = max(1 / (self.count + 1), 1 / (MEMORY_SECONDS * fps))
+        rate = max(1 / (self.count + 1), seconds / MEMORY_SECONDS)
         change = maps - self.mean
         if self.count > LEARNING_FRAMES:
             most = CLIP * self._spread()
@@ -124,5 +124,5 @@ def scores_of(vectors: Vector, tails: Tails, fps: float) -> Vector:
     scores = []
     for vector in vectors:
         scores.append(trace.add(tails.rareness(vector)))
-        tails.drift(vector)
+        tails.drift(vector, 1 / fps)
     return np.array(scores)
