@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from framepred.inference.predict import predict
     from framepred.inference.restore import restore
     from framepred.inference.stream import stream
+    from framepred.inference.watch import watch
     from framepred.media.reading import read_video
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load, load_restorer
@@ -25,6 +26,7 @@ __all__ = [
     "restore",
     "stream",
     "train",
+    "watch",
     "write_video",
 ]
 
@@ -39,6 +41,7 @@ _MODULES = {
     "restore": "framepred.inference.restore",
     "stream": "framepred.inference.stream",
     "train": "framepred.training.train",
+    "watch": "framepred.inference.watch",
     "write_video": "framepred.media.writing",
 }
 

@@ -261,6 +261,20 @@ def gpu(
     write_gpu_card(device, minutes, batch_size, side, output)
 
 
+@app.command()
+def watch(
+    video: Annotated[Path, typer.Argument(help="One uneventful film; a third of it is normal footage.")],
+    seed: Annotated[list[int], typer.Option(help="Seed of the injected events; give it several times.")] = [0, 1, 2],  # noqa: B006
+    false_alarms: Annotated[float, typer.Option(help="False alarms an hour that the thresholds allow.")] = 60,
+    output: Annotated[Path, typer.Option(help="Picture of the scores over time.")] = Path("watch.png"),
+) -> None:
+    """Protocol injected-1: how well nine kinds of injected events are found, beside the baselines."""
+    from benchmarks.watch import print_watch
+
+    _use_one_core()
+    print_watch(video, seed, false_alarms, output)
+
+
 def _use_one_core() -> None:
     import torch
 
