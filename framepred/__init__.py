@@ -4,10 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framepred.exporting.export import export
     from framepred.inference.evaluate import evaluate
     from framepred.inference.predict import predict
     from framepred.inference.restore import restore
     from framepred.inference.stream import stream
+    from framepred.inference.watch import watch
     from framepred.media.reading import read_video
     from framepred.media.writing import write_video
     from framepred.models.pretrained import load, load_restorer
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "diagnose",
     "evaluate",
+    "export",
     "load",
     "load_restorer",
     "predict",
@@ -23,12 +26,14 @@ __all__ = [
     "restore",
     "stream",
     "train",
+    "watch",
     "write_video",
 ]
 
 _MODULES = {
     "diagnose": "framepred.training.train",
     "evaluate": "framepred.inference.evaluate",
+    "export": "framepred.exporting.export",
     "load": "framepred.models.pretrained",
     "load_restorer": "framepred.models.pretrained",
     "predict": "framepred.inference.predict",
@@ -36,6 +41,7 @@ _MODULES = {
     "restore": "framepred.inference.restore",
     "stream": "framepred.inference.stream",
     "train": "framepred.training.train",
+    "watch": "framepred.inference.watch",
     "write_video": "framepred.media.writing",
 }
 

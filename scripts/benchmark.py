@@ -141,6 +141,26 @@ def show(
 
 
 @app.command()
+def error_budget(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
+    digits: Annotated[str, typer.Option(help="mnist, fashion-mnist or mnist-5k.")] = "mnist",
+    root: Annotated[str | None, typer.Option(help="Folder of the digits' IDX files.")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    seed: Annotated[int, typer.Option(help="Of the clips.")] = 7,
+    clips: Annotated[int, typer.Option(help="Clips.")] = 200,
+) -> None:
+    """What the error of a tracking forecaster is made of: appearance, tracks, places, composition."""
+    from benchmarks.error_budget import print_budget
+
+    from framepred.errors import FramepredError
+
+    try:
+        print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
+    except FramepredError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
 def restore(
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-restore",
     clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
@@ -210,6 +230,49 @@ def cuts(
     from benchmarks.cuts import print_cuts
 
     print_cuts(clips, seed)
+
+
+@app.command()
+def latency(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-convlstm",
+    turns: Annotated[int, typer.Option(help="Measurements of each runtime, of which the median counts.")] = 9,
+    threads: Annotated[int, typer.Option(help="Threads of each runtime.")] = 2,
+    compiled: Annotated[
+        bool, typer.Option("--compiled/--no-compiled", help="Measure torch.compile too; it compiles for minutes.")
+    ] = True,
+) -> None:
+    """One network in PyTorch eager, torch.compile and ONNX Runtime: latency, start-up and memory."""
+    from benchmarks.latency import print_latencies
+
+    print_latencies(weights, turns, threads, compiled)
+
+
+@app.command()
+def gpu(
+    device: Annotated[str, typer.Option(help="cuda, or cpu for a trial.")] = "cuda",
+    minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 6,
+    batch_size: Annotated[int, typer.Option(help="Clips per batch.")] = 16,
+    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
+    output: Annotated[Path, typer.Option(help="JSON file of the results.")] = Path("gpu.json"),
+) -> None:
+    """Training and inference throughput of all networks on a GPU, and agreement with the CPU."""
+    from benchmarks.gpu import write_gpu_card
+
+    write_gpu_card(device, minutes, batch_size, side, output)
+
+
+@app.command()
+def watch(
+    video: Annotated[Path, typer.Argument(help="One uneventful film; a third of it is normal footage.")],
+    seed: Annotated[list[int], typer.Option(help="Seed of the injected events; give it several times.")] = [0, 1, 2],  # noqa: B006
+    false_alarms: Annotated[float, typer.Option(help="False alarms an hour that the thresholds allow.")] = 60,
+    output: Annotated[Path, typer.Option(help="Picture of the scores over time.")] = Path("watch.png"),
+) -> None:
+    """Protocol injected-1: how well nine kinds of injected events are found, beside the baselines."""
+    from benchmarks.watch import print_watch
+
+    _use_one_core()
+    print_watch(video, seed, false_alarms, output)
 
 
 def _use_one_core() -> None:

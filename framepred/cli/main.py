@@ -13,12 +13,14 @@ from framepred.cli.data import data
 from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
+from framepred.cli.export import export
 from framepred.cli.predict import predict
 from framepred.cli.restore import restore
 from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
 from framepred.cli.streams import safe_streams
 from framepred.cli.train import train
+from framepred.cli.watch import watch
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
 
@@ -40,9 +42,11 @@ app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(watch)
 app.command()(stream)
 app.command()(restore)
 app.command(context_settings={"ignore_unknown_options": True})(diagnose)
+app.command()(export)
 app.command()(data)
 app.command()(weights)
 

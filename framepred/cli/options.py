@@ -60,7 +60,7 @@ NATURAL = "natural-small"
 """Bundled weights that predict videos of any kind, unless others are named."""
 
 WeightsOption: TypeAlias = Annotated[
-    str, typer.Option("--weights", help="Bundled name, folder, .ckpt, or owner/name on the Hugging Face Hub.")
+    str, typer.Option("--weights", help="Bundled name, folder, .ckpt, .onnx, or owner/name on the Hugging Face Hub.")
 ]
 ContextOption: TypeAlias = Annotated[
     int, typer.Option("--context", min=1, max=MAX_FRAMES, help="Observed frames to predict from.")

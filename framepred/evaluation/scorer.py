@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -103,8 +103,8 @@ class Scorer:
         error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
         self.error_sum = error if self.error_sum is None else self.error_sum + error
 
-    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Future:
-        """The predictions of these clips, ``(b, horizon, c, h, w)``."""
+    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
+        """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract."""
         if isinstance(self.predictor, SavedPredictions):
             return self.predictor.read(numbers).to(self.device, torch.float32)
         return self.predictor(context, horizon)

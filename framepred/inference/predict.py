@@ -19,7 +19,14 @@ from framepred.inference.blend import PAST as BLEND_PAST
 from framepred.inference.blend import default_members, fit_blend
 from framepred.inference.detail import at_full_size
 from framepred.inference.devices import device_of, pick_device
-from framepred.inference.networks import NATURAL, NamedForecaster, Weights, channels_of, open_forecaster
+from framepred.inference.networks import (
+    NATURAL,
+    NamedForecaster,
+    Weights,
+    channels_of,
+    is_network,
+    open_forecaster,
+)
 from framepred.inference.prediction import Prediction, single_or_all
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
@@ -250,7 +257,7 @@ class _Job:
                 on_progress=lambda share: self.on_progress("adapting", share),
             )
             return result.blend if self.blend else result.network, [result.summary]
-        if self.blend and next(net.parameters(), None) is not None:
+        if self.blend and is_network(net):
             return fit_blend(default_members(net), past, self.context, self.frames, cuts=self.cuts), []
         return net, []
 

@@ -52,6 +52,7 @@ class CutDetector:
 
     Example:
         >>> detector = CutDetector()
+        >>> import torch
         >>> dark, bright = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
         >>> [detector.is_cut(frame) for frame in [dark, dark, bright, bright]]
         [False, False, True, False]
@@ -92,6 +93,7 @@ def find_cuts(frames: Iterable[Shaped[Tensor, "c h w"]]) -> list[int]:
         frames: the frames in order: uint8, uint16, or floats in [0, 1].
 
     Example:
+        >>> import torch
         >>> dark, bright = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
         >>> find_cuts([dark, dark, dark, bright, bright, bright])
         [3]

@@ -63,7 +63,9 @@ def test_saved_predictions_of_any_kind_score_alike(kind: str, expected: Card, fr
 
 def test_saved_predictions_give_the_card_of_the_program_that_made_them(expected: Card) -> None:
     def program(context: Tensor, horizon: int) -> Tensor:
-        matches = [(CONTEXT == np.uint8(clip * 255 + 0.5)).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()]
+        matches = [
+            np.equal(CONTEXT, np.uint8(clip * 255 + 0.5)).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()
+        ]
         return torch.from_numpy(PREDICTIONS[matches])
 
     card = package.evaluate(program, data=CLIPS, context=2, horizon=3)
@@ -105,8 +107,9 @@ def test_the_verb_scores_saved_predictions_and_writes_card_and_report(expected: 
         (["--predictions", "nan.npy", "--truth", "t.npy"], "predicted NaN or infinite pixels for clip 4"),
         (["--predictions", "white.npy", "--truth", "t.npy"], "white must be 1"),
         (["--predictions", "p.npy", "--truth", "wide.npy"], "must have one shape"),
-        (["--context", "0"], "--context must be at least 1 frame, not 0"),
-        (["--context", "nosuch.npy"], "nosuch.npy does not exist"),
+        (["--context", "0"], "--context must be a number of frames from 1 to 10,000, not 0"),
+        (["--context", "nosuch.npy"], "--context must be a number of frames from 1 to 10,000, not nosuch.npy"),
+        (["--predictions", "p.npy", "--truth", "t.npy", "--context", "nosuch.npy"], "nosuch.npy does not exist"),
     ],
 )
 def test_what_cannot_be_scored_gets_one_sentence(arguments: list[str], sentence: str, framepred) -> None:
@@ -199,10 +202,8 @@ def test_lpips_without_its_weights_is_one_sentence(framepred, monkeypatch: pytes
     assert code == 2
     assert "LPIPS needs AlexNet's weights, and empty/hub/checkpoints/alexnet-owt-7be5be79.pth does not exist" in err
     Path("wrong.pth").write_bytes(b"no weights")
-    assert (
-        "wrong.pth cannot be read as PyTorch weights"
-        in framepred("evaluate", *options, "--lpips-weights", "wrong.pth")[2]
-    )
+    _, _, err = framepred("evaluate", *options, "--lpips-weights", "wrong.pth")
+    assert "wrong.pth cannot be read as PyTorch weights" in err
 
 
 @pytest.mark.parametrize(

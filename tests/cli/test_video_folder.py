@@ -51,7 +51,7 @@ def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(run: R
     assert code == 0
     lines = [line.strip() for line in err.splitlines()]
     said = next(
-        number for number, line in enumerate(lines) if line.startswith("on       8 files in my videos: train 5")
+        number for number, line in enumerate(lines) if line.startswith("data     8 files in my videos: train 5")
     )
     assert lines[said + 2] == "left out 1 files that cannot be used:"
     assert lines[said + 3] == "my videos/[empty].mp4 is an empty file of 0 bytes; copy or record it again."
@@ -71,7 +71,7 @@ def test_a_folder_is_scored_by_split(run: Run, split: str, files: int) -> None:
         "--split", split, "--json",
     )  # fmt: skip
     assert code == 0
-    assert f"{files} of 8 files in my videos (--split {split})" in err
+    assert f"{files} of 8 files in my videos (split {split})" in err
     data = json.loads(out)["data"]
     assert (data["split"], data["clips"], data["size"]) == (split, 2 * files, [1, 20, 24])
 

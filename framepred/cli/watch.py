@@ -1,0 +1,208 @@
+"""``framepred watch``: say when something unusual happens."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from framepred.cli.options import Device, DeviceOption, JsonOption, LayoutOption
+from framepred.cli.signals import StopRequest, stop_when_ready
+from framepred.errors import ConfigError, MediaError
+from framepred.media.formats import check_input, is_live
+from framepred.media.outputs import check_output, check_results_folder, expand_user
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from framepred.inference.live_page import LivePage
+    from framepred.inference.watch import Watch
+    from framepred.inference.watching.recording import Recorder
+
+NORMAL_SECONDS = "60"
+SERVE_DEFAULT = "127.0.0.1:8400"
+"""Address of the live page unless another is given."""
+
+PROFILE_SUFFIX = ".safetensors"
+
+
+def watch(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or any INPUT of predict.")],
+    normal: Annotated[
+        str,
+        typer.Option("--normal", metavar="PATH|SECONDS", help="Uneventful footage, or seconds of the beginning."),
+    ] = NORMAL_SECONDS,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", help=f"{PROFILE_SUFFIX}: read if it exists, else written.")
+    ] = None,
+    false_alarms: Annotated[
+        float, typer.Option("--false-alarms", metavar="PER_HOUR", help="False alarms an hour that are acceptable.")
+    ] = 1.0,
+    events: Annotated[
+        Path | None, typer.Option("--events", help="Folder for clips, pictures, events.jsonl and events.csv.")
+    ] = None,
+    keep: Annotated[
+        float, typer.Option("--keep", metavar="MB", min=1, help="Megabytes that --events takes; the oldest go first.")
+    ] = 1024,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Table of all frames: time, score, threshold.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help=".mp4 with heat map and curve of the score.")] = None,
+    webhook: Annotated[str | None, typer.Option("--webhook", metavar="URL", help="Post each event as JSON.")] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option("--serve", metavar="HOST:PORT", help=f"Serve a live page; {SERVE_DEFAULT} for 'default'."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV of the unusual frames: 'start,end' seconds, or 'frame,label'.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option("--weights", help="What forecasts each frame: a bundled name, path or baseline:NAME.")
+    ] = "baseline:last-frame",
+    adapt: Annotated[
+        float | None, typer.Option("--adapt", metavar="SECONDS", help="First let the weights learn the normal footage.")
+    ] = None,
+    cuts: Annotated[bool, typer.Option("--cuts", help="The source has scene cuts, which are not unusual.")] = False,
+    layout: LayoutOption = None,
+    device: DeviceOption = Device.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch a camera, a URL or a file, and say when something unusual happens, how unusual, and where.
+
+    A file ends at its end, everything else with Ctrl-C; all files are complete up to the last frame at any time.
+    """
+    source = source if is_live(source) else str(check_input(source))
+    wanted = _normal(normal)
+    profile = profile and check_output(profile, inputs=[source], suffixes=(PROFILE_SUFFIX,))
+    csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
+    output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
+    events = events and check_results_folder(events)
+    if not 0 < false_alarms < float("inf"):
+        raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")
+    if webhook is not None:
+        from framepred.inference.watching.addresses import check_webhook
+
+        check_webhook(webhook)
+    if labels is not None and not labels.is_file():
+        raise MediaError(f"{labels} does not exist; give a CSV of the unusual frames.")
+
+    from rich.console import Console
+
+    import framepred
+    from framepred.inference.watching.events import Event
+    from framepred.inference.watching.labels import Evaluation, read_labels
+    from framepred.inference.watching.recording import recorded
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    found = frames = 0
+    truth = None if labels is None else read_labels(labels)
+    with stop_when_ready() as stop:
+        watching = framepred.watch(
+            source,
+            normal=wanted,
+            profile=profile if profile and profile.is_file() else None,
+            false_alarms=false_alarms,
+            weights=weights,
+            adapt=adapt,
+            device=device.value,
+            layout=layout,
+            cuts=cuts,
+            on_notice=console.print,
+            stop=stop,
+        )
+        if profile and not profile.is_file():
+            watching.profile.save(profile)
+        measured = None if truth is None else Evaluation(watching.fps)
+        with _live_page(serve, events, watching, console) as page:
+            recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console)]
+            with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
+                for item in playing:
+                    if page is not None:
+                        page.apply(watching)
+                    if isinstance(item, Event):
+                        found += 1
+                        _print_event(item, as_json)
+                    else:
+                        frames += 1
+            _wait_for_viewers(page, stop, console)
+    if measured is not None and truth is not None:
+        print(measured.result(truth).to_text(as_json))
+    _print_end(source, found, frames, [path for path in (csv, output, events) if path], as_json)
+    stop.raise_if_set("Stopped; the files are complete up to the last frame.")
+
+
+def _normal(normal: str) -> "float | Path":
+    """Seconds, or the path of footage; a path that exists is a path."""
+    if not expand_user(normal).exists():
+        try:
+            seconds = float(normal)
+        except ValueError:
+            raise MediaError(f"{normal} does not exist; give normal footage, or a number of seconds.") from None
+        if not 0 < seconds < float("inf"):
+            raise ConfigError(f"--normal must be a positive number of seconds, not {normal}.")
+        return seconds
+    path = expand_user(normal)
+    return path if path.is_dir() else check_input(path)
+
+
+def _recorders(
+    watching: "Watch",
+    csv: Path | None,
+    output: Path | None,
+    events: Path | None,
+    keep: float,
+    webhook: str | None,
+    page: "LivePage | None",
+    console: "Console",
+) -> "Iterator[Recorder]":
+    from framepred.inference.watching.recording import EventFolder, FrameTable, WatchVideo
+    from framepred.inference.watching.webhook import Webhook
+
+    if csv is not None:
+        yield FrameTable(csv)
+    if output is not None:
+        yield WatchVideo(output, watching.fps)
+    folder = events if page is None else page.folder
+    if folder is not None:
+        yield EventFolder(folder, watching.fps, keep)
+    if webhook is not None:
+        yield Webhook(webhook, console.print)
+    if page is not None:
+        yield page
+
+
+@contextmanager
+def _live_page(
+    serve: str | None, events: Path | None, watching: "Watch", console: "Console"
+) -> "Iterator[LivePage | None]":
+    if serve is None:
+        yield None
+        return
+    from framepred.inference.live_page import serve_page
+
+    with serve_page(SERVE_DEFAULT if serve == "default" else serve, events, watching.false_alarms) as page:
+        console.print(f"Live page: {page.address}")
+        yield page
+
+
+def _wait_for_viewers(page: "LivePage | None", stop: StopRequest, console: "Console") -> None:
+    """Keep the page of a source that has ended until Ctrl-C."""
+    if page is not None and not stop.is_set():
+        page.end()
+        console.print("The source has ended; the page stays until Ctrl-C.")
+        while not stop.wait(0.2):
+            pass
+
+
+def _print_event(event: "Event", as_json: bool) -> None:
+    print(json.dumps({"event": "event", **event.to_dict()}) if as_json else event.sentence, flush=True)
+
+
+def _print_end(source: str, events: int, frames: int, files: list[Path], as_json: bool) -> None:
+    written = [str(path) for path in files if path.exists()]
+    if as_json:
+        print(json.dumps({"event": "end", "source": source, "frames": frames, "events": events, "files": written}))
+    else:
+        print("\n".join([f"{source}: {frames} frames, {events} event{'s' * (events != 1)}.", *written]))
+    sys.stdout.flush()

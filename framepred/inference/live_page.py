@@ -1,0 +1,271 @@
+"""The live page of a watch: the newest frame, its heat map, the score with its threshold, and events with clips."""
+
+import secrets
+import socket
+import tempfile
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from io import BytesIO
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from PIL import Image
+
+from framepred.errors import ConfigError
+from framepred.inference.watching.events import Event, heat_map
+from framepred.visualization.heat_map import heat_picture
+from framepred.visualization.pictures import picture_size, to_picture
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from framepred.inference.watch import Watch, WatchStep
+
+CURVE_LENGTH = 600
+"""Scores that the curve shows, at most."""
+
+EVENTS_SHOWN = 100
+"""Events that the list shows, at most."""
+
+JPEG_QUALITY = 80
+PICTURE_SIDE = 640  # pixels
+VIEWS = ("seen", "usual", "heat")
+RATES = (0.01, 3600.0)
+"""False alarms an hour that the slider can ask for."""
+
+_NO_CACHE = {"Cache-Control": "no-store"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_COOKIE = "framepred_token"
+
+
+class LivePage:
+    """What a page shows of a watch; the watch writes, the server reads.
+
+    Attributes:
+        folder: where the clips of the events are.
+        address: of the page, with its token where it has one.
+    """
+
+    def __init__(self, folder: Path, address: str, token: str | None, false_alarms: float) -> None:
+        self.folder = folder
+        self.address = address
+        self._token = token
+        self._lock = Lock()
+        self._scores: deque[tuple[float, float]] = deque(maxlen=CURVE_LENGTH)
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_SHOWN)
+        self._step: WatchStep | None = None
+        self._rate = false_alarms
+        self._ended = False
+        self._known = {path.name for path in folder.glob("event-*.mp4")}
+
+    def write(self, step: "WatchStep") -> None:
+        """Take one frame."""
+        with self._lock:
+            self._step = step
+            self._scores.append((round(step.time, 3), round(step.scored.score, 3)))
+
+    def add(self, event: Event) -> None:
+        """Take one event; its clip is in the folder by now."""
+        clips = sorted(path.name for path in self.folder.glob("event-*.mp4") if path.name not in self._known)
+        self._known.update(clips)
+        clip = clips[0] if clips else None
+        with self._lock:
+            self._events.appendleft(event.to_dict() | {"clip": clip, "sentence": event.sentence})
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def apply(self, watching: "Watch") -> None:
+        """Give the watch the rate of false alarms that a viewer chose."""
+        if watching.false_alarms != self._rate:
+            watching.false_alarms = self._rate
+
+    def end(self) -> None:
+        """Show that the source has ended."""
+        self._ended = True
+
+    def app(self) -> "Starlette":
+        """The web application."""
+        from starlette.applications import Starlette
+        from starlette.middleware import Middleware
+        from starlette.middleware.base import BaseHTTPMiddleware
+        from starlette.routing import Route
+
+        routes = [
+            Route("/", self._html),
+            Route("/page.js", self._script),
+            Route("/state", self._state),
+            Route("/frame/{view}", self._frame),
+            Route("/events/{name}", self._clip),
+            Route("/false-alarms", self._set_rate, methods=["POST"]),
+        ]
+        return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._checked)])
+
+    async def _checked(self, request: "Request", answer: "Callable[[Request], Awaitable[Response]]") -> "Response":
+        """Refuse who has no token, other sites' requests, and names that only point at this machine."""
+        from starlette.responses import PlainTextResponse, RedirectResponse
+
+        given = request.query_params.get("token", "")
+        if self._token is not None:
+            if secrets.compare_digest(given.encode(), self._token.encode()) and request.url.path == "/":
+                redirect = RedirectResponse("/", headers=_NO_CACHE)
+                redirect.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+                return redirect
+            if not secrets.compare_digest(request.cookies.get(_COOKIE, "").encode(), self._token.encode()):
+                return PlainTextResponse("Open the address with its token, as the watch printed it.", 403)
+        elif not is_loopback(request.url.hostname or ""):
+            return PlainTextResponse("This page is for this machine alone.", 403)
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return PlainTextResponse("Other sites may not use this page.", 403)
+        response = await answer(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _html(self, _: "Request") -> "Response":
+        from starlette.responses import HTMLResponse
+
+        return HTMLResponse(_template("live.html"), headers=_NO_CACHE)
+
+    async def _script(self, _: "Request") -> "Response":
+        from starlette.responses import Response
+
+        return Response(_template("live.js"), media_type="text/javascript", headers=_NO_CACHE)
+
+    async def _state(self, _: "Request") -> "Response":
+        from starlette.responses import JSONResponse
+
+        with self._lock:
+            step = self._step
+            state = {
+                "frame": None if step is None else step.index,
+                "time": None if step is None else step.time,
+                "threshold": None if step is None else step.threshold,
+                "active": step is not None and step.active and not self._ended,
+                "false_alarms": self._rate,
+                "ended": self._ended,
+                "scores": list(self._scores),
+                "events": list(self._events),
+            }
+        return JSONResponse(state, headers=_NO_CACHE)
+
+    def _frame(self, request: "Request") -> "Response":
+        """A picture of the newest frame; Starlette runs it in a thread, so that encoding delays nobody."""
+        from starlette.responses import PlainTextResponse, Response
+
+        view = request.path_params["view"]
+        with self._lock:
+            step = self._step
+        if view not in VIEWS or step is None:
+            return PlainTextResponse("There is no such picture.", 404)
+        drawn = BytesIO()
+        _picture(step, view).save(drawn, "jpeg", quality=JPEG_QUALITY)
+        return Response(drawn.getvalue(), media_type="image/jpeg", headers=_NO_CACHE)
+
+    def _clip(self, request: "Request") -> "Response":
+        from starlette.responses import FileResponse, PlainTextResponse
+
+        path = self.folder / Path(request.path_params["name"]).name
+        if path.suffix not in (".mp4", ".png") or not path.name.startswith("event-") or not path.is_file():
+            return PlainTextResponse("There is no such clip.", 404)
+        return FileResponse(path)
+
+    async def _set_rate(self, request: "Request") -> "Response":
+        from starlette.responses import JSONResponse, PlainTextResponse
+
+        try:
+            rate = float((await request.json())["false_alarms"])
+        except (ValueError, KeyError, TypeError):
+            return PlainTextResponse("Send a number as false_alarms.", 400)
+        if not RATES[0] <= rate <= RATES[1]:
+            return PlainTextResponse(f"The rate must be from {RATES[0]} to {RATES[1]} an hour.", 400)
+        self._rate = rate
+        return JSONResponse({"false_alarms": rate})
+
+
+@contextmanager
+def serve_page(address: str, events: Path | None, false_alarms: float) -> Iterator[LivePage]:
+    """Serve a live page in a thread while the block runs.
+
+    Args:
+        address: ``host:port``; port 0 takes a free one. Only loopback addresses need no token.
+        events: the folder of the events; None for a temporary one.
+        false_alarms: rate that the slider shows first.
+
+    Raises:
+        ConfigError: if the address is none, is in use, or the extra ``web`` is not installed.
+    """
+    try:
+        import uvicorn
+        from starlette.applications import Starlette  # noqa: F401  a clear error before the source is opened
+    except ImportError as error:
+        raise ConfigError("The live page needs Starlette and Uvicorn; install framepred[web].") from error
+    listener, host = _listen(address)
+    port = listener.getsockname()[1]
+    token = None if is_loopback(host) else secrets.token_urlsafe(16)
+    shown = f"http://{f'[{host}]' if ':' in host else host}:{port}/{'' if token is None else f'?token={token}'}"
+    with tempfile.TemporaryDirectory(prefix="framepred-watch-") as temporary:
+        folder = Path(temporary) if events is None else events
+        page = LivePage(folder, shown, token, false_alarms)
+        config = uvicorn.Config(page.app(), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield page
+        finally:
+            server.should_exit = True
+            thread.join(5)
+            listener.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(address: str) -> tuple[socket.socket, str]:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdecimal() or int(port) > 65_535:
+        raise ConfigError(f"{address} is no address such as 127.0.0.1:8400.")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, int(port)))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"{address} cannot be served ({error.strerror}); choose another port or host.") from error
+    return listener, host
+
+
+def _picture(step: "WatchStep", view: str) -> Image.Image:
+    size = picture_size(*step.frame.shape[-2:], PICTURE_SIDE)
+    if view == "heat":
+        empty = np.zeros((0, 0), dtype=np.float32)
+        return heat_picture(step.frame, heat_map(step.scored) if step.scored.deviations.size else empty, size)
+    if view == "usual" and step.scored.expected is not None:
+        levels = (step.scored.expected.clip(0, 1) * 255).astype(np.uint8)
+        return Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR)
+    return to_picture(step.frame, size)
+
+
+def _template(name: str) -> str:
+    return (files("framepred.visualization") / "templates" / name).read_text(encoding="utf-8")

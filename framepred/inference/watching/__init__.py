@@ -1,0 +1,1 @@
+"""What is unusual in a video from a fixed or moving camera: features, rareness, profiles, events."""

@@ -1,0 +1,198 @@
+"""Features of a frame in which unusual events show: maps over a grid of cells, and global values."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from framepred.clips import to_unit
+from framepred.media.opencv import cv2
+from framepred.media.resizing import resized, to_gray
+
+SIDE = 128
+"""Longer side, in pixels, of the frames that features are computed from: the rest is noise and costs time."""
+
+CELL = 8
+"""Side of a cell, in pixels of the reduced frame."""
+
+RECENT_SECONDS = 1.0
+"""Seconds of the past that sudden changes are compared with."""
+
+FLOOR = 1e-4
+"""Smallest error that logarithms see, in units of the range: below a tenth of a level of 8-bit video."""
+
+Map = NDArray[np.float32]  # (h, w) in pixels of the reduced frame, or (rows, columns) in cells
+
+MIN_SIDE = 16
+"""Shorter side, in pixels, of the reduced frame, at least."""
+
+NEW_SCENE_FRAMES = 3
+"""Frames of the recent past that a sudden change is compared with, at least."""
+
+FAST_QUANTILE = 0.98
+"""Quantile of the speeds of all pixels that stands for the fastest thing in the picture."""
+
+LEAST_SPEED, LEAST_GRADIENT, LEAST_LEVEL = 0.02, 1e-3, 0.01
+"""Added before a logarithm: pixels a frame, gradient and brightness that mean nothing."""
+
+MAPS = ("error", "flow error", "brightness", "texture", "speed")
+"""Maps over cells, in this order."""
+
+MAP_FLOORS = (0.15, 0.15, 0.01, 0.08, 0.2)
+"""Smallest spread of each map that counts, in its unit: smaller ones are rounding."""
+
+GLOBALS = (
+    "error", "flow error", "sudden error", "sudden flow error", "repeated", "brightness", "brightness change",
+    "contrast", "sharpness", "shift", "speed", "fast share",
+)  # fmt: skip
+"""Global values, in this order."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is measured at a frame.
+
+    Attributes:
+        maps: one value per map and cell, ``(len(MAPS), rows, columns)``.
+        values: one per name in ``GLOBALS``.
+    """
+
+    maps: NDArray[np.float32]
+    values: NDArray[np.float32]
+
+
+class FeatureExtractor:
+    """Measures the features of the frames of a stream, one after the other, in constant memory.
+
+    Args:
+        fps: frames per second.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._recent_length = max(NEW_SCENE_FRAMES, round(RECENT_SECONDS * fps))
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: the next frame does not follow from the last one."""
+        self._last: Map | None = None
+        self._last_flow: NDArray[np.float32] | None = None
+        self._recent: deque[tuple[float, float]] = deque(maxlen=self._recent_length)
+
+    def observe(self, gray: Map, expected: Map | None = None) -> Observation | None:
+        """Measure the next frame; all frames have one size.
+
+        Args:
+            gray: the reduced frame, in [0, 1].
+            expected: its forecast, in the same size; None for the last frame.
+
+        Returns:
+            None for the first two frames, at which no change of the motion is known.
+        """
+        before, self._last = self._last, gray
+        if before is None:
+            return None
+        flow = self._flow.calc(_levels(before), _levels(gray), None)
+        former, self._last_flow = self._last_flow, flow
+        if former is None:
+            return None
+        error = np.abs(gray - (before if expected is None else expected))
+        flow_error = np.abs(gray - _moved(before, former))  # as if the motion went on
+        gradient = np.abs(cv2.Sobel(gray, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(gray, cv2.CV_32F, 0, 1))
+        speed = np.hypot(flow[..., 0], flow[..., 1])
+        maps = [
+            np.log(cells(error) + FLOOR),
+            np.log(cells(flow_error) + FLOOR),
+            cells(gray),
+            np.log(cells(gradient) + LEAST_GRADIENT),
+            np.log(cells(speed) + LEAST_SPEED),
+        ]
+        values = [
+            *self._errors(error, flow_error),
+            float((gray == before).mean()),
+            *_light(gray, before),
+            _log(gradient.mean(), FLOOR),
+            _log(_shift(before, gray), LEAST_SPEED),
+            _log(speed.mean(), LEAST_SPEED),
+            _log(np.quantile(speed, FAST_QUANTILE), LEAST_SPEED),
+        ]
+        return Observation(np.stack(maps).astype(np.float32), np.array(values, dtype=np.float32))
+
+    def _errors(self, error: Map, flow_error: Map) -> tuple[float, float, float, float]:
+        """Both errors, and how much larger they are than those of the last second."""
+        errors = _log(error.mean(), FLOOR), _log(flow_error.mean(), FLOOR)
+        known = len(self._recent) >= NEW_SCENE_FRAMES
+        usual = np.median(self._recent, axis=0) if known else np.array(errors)
+        self._recent.append(errors)
+        return *errors, errors[0] - float(usual[0]), errors[1] - float(usual[1])
+
+
+def _light(gray: Map, before: Map) -> tuple[float, float, float]:
+    """Mean brightness, its change, and contrast."""
+    level, former = float(gray.mean()), float(before.mean())
+    return level, _log(level, LEAST_LEVEL) - _log(former, LEAST_LEVEL), _log(gray.std(), LEAST_LEVEL)
+
+
+def _log(value: float | np.floating[Any], floor: float) -> float:
+    return math.log(float(value) + floor)
+
+
+def _shift(before: Map, gray: Map) -> float:
+    """By how many pixels the whole picture moved (phase correlation, Kuglin and Hines 1975)."""
+    (right, down), _ = cv2.phaseCorrelate(before.copy(), gray.copy(), _window(gray.shape))  # writes into its inputs
+    return math.hypot(right, down)
+
+
+def reduced_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the reduced frame."""
+    ratio = min(1.0, SIDE / max(height, width))
+    return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
+
+
+def reduced(frame: Shaped[Tensor, "c h w"], size: tuple[int, int]) -> Map:
+    """A frame of any type and size as gray in [0, 1], averaged over areas.
+
+    Args:
+        frame: uint8, uint16, or floats in [0, 1]; of other numbers of channels than 3, the mean counts.
+        size: height and width that the result has.
+    """
+    small = to_unit(resized(frame.detach().cpu(), size)).float()
+    gray = to_gray(small) if len(small) == 3 else small.mean(dim=0, keepdim=True)
+    return gray[0].numpy().astype(np.float32)
+
+
+def cells(values: Map) -> Map:
+    """The mean of each cell of a map over pixels."""
+    height, width = values.shape
+    size = max(1, round(width / CELL)), max(1, round(height / CELL))
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+
+
+def _levels(gray: Map) -> NDArray[np.uint8]:
+    return (gray * 255).astype(np.uint8)
+
+
+def _moved(frame: Map, flow: Map) -> Map:
+    """A frame moved by a flow ``(h, w, 2)`` in pixels."""
+    columns, rows = _positions(frame.shape)
+    moved = cv2.remap(
+        frame, columns - flow[..., 0], rows - flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved)
+
+
+@cache
+def _positions(shape: tuple[int, ...]) -> tuple[Map, Map]:
+    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in reversed(shape)))
+    return columns, rows
+
+
+@cache
+def _window(shape: tuple[int, ...]) -> Map:
+    return np.asarray(cv2.createHanningWindow((shape[1], shape[0]), cv2.CV_32F))

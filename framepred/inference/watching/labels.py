@@ -1,0 +1,154 @@
+"""How well a watch finds what is labelled: frame AUROC, average precision, recall, delay and false alarms."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from framepred.errors import DataError
+from framepred.inference.watching.events import Event
+from framepred.inference.watching.rareness import HOUR
+
+if TYPE_CHECKING:
+    from framepred.inference.watch import WatchStep
+
+Labels = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_]]
+"""From numbers and times of frames to whether each is unusual."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How well scores and alarms agree with labels.
+
+    Attributes:
+        auroc: area under the ROC curve of the frames' scores; NaN where only one class occurs.
+        average_precision: of the frames' scores.
+        events: number of labelled events.
+        recall: share of labelled events in which an alarm was on.
+        delay: median seconds from the beginning of a found event to the first alarm in it; NaN where none was found.
+        false_alarms: events an hour that touch no labelled frame.
+    """
+
+    auroc: float
+    average_precision: float
+    events: int
+    recall: float
+    delay: float
+    false_alarms: float
+
+    def to_text(self, as_json: bool = False) -> str:
+        """One line for a person, or JSON."""
+        if as_json:
+            known = {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
+            return json.dumps({"event": "evaluation", **known})
+        return (
+            f"AUROC {self.auroc:.3f}, average precision {self.average_precision:.3f}, {self.recall:.0%} of "
+            f"{self.events} events found after {self.delay:.2f} s, {self.false_alarms:.1f} false alarms an hour."
+        )
+
+
+def intervals(labels: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First number and the number after the last of each run of labelled frames.
+
+    Example:
+        >>> intervals(np.array([False, True, True, False, True]))
+        [(1, 3), (4, 5)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], labels, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def measure(
+    scores: NDArray[np.float64],
+    alarms: NDArray[np.bool_],
+    events: Sequence[tuple[int, int]],
+    labels: NDArray[np.bool_],
+    fps: float,
+) -> Detection:
+    """Compare scores and alarms with labels.
+
+    Args:
+        scores: of the frames.
+        alarms: whether the threshold was exceeded at each frame.
+        events: first and last frame of each event that was reported.
+        labels: whether each frame is unusual.
+        fps: frames per second.
+    """
+    both = bool(labels.any() and not labels.all())
+    truth = intervals(labels)
+    first = [np.flatnonzero(alarms[start:stop]) for start, stop in truth]
+    delays = [int(found[0]) / fps for found in first if len(found)]
+    false = sum(not labels[start : stop + 1].any() for start, stop in events)
+    return Detection(
+        float(roc_auc_score(labels, scores)) if both else math.nan,
+        float(average_precision_score(labels, scores)) if labels.any() else math.nan,
+        len(truth),
+        len(delays) / len(truth) if truth else math.nan,
+        float(np.median(delays)) if delays else math.nan,
+        false * HOUR * fps / max(1, int((~labels).sum())),
+    )
+
+
+class Evaluation:
+    """Keeps the scores of a watch, eight bytes a frame, to be compared with labels.
+
+    Args:
+        fps: frames per second.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._rows: list[tuple[int, float, float, bool]] = []
+        self._events: list[Event] = []
+
+    def write(self, step: "WatchStep") -> None:
+        """Take one frame."""
+        self._rows.append((step.index, step.time, step.scored.score, step.scored.current > step.threshold))
+
+    def add(self, event: Event) -> None:
+        """Take one event."""
+        self._events.append(event)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def result(self, labels: Labels) -> Detection:
+        """How well they agree with labels."""
+        numbers, times, scores, alarms = (np.array(column) for column in zip(*self._rows, strict=True))
+        first = int(numbers[0])
+        events = [(event.start_frame - first, event.end_frame - first) for event in self._events]
+        return measure(scores, alarms.astype(np.bool_), events, labels(numbers, times), self._fps)
+
+
+def read_labels(path: Path) -> Labels:
+    """Labels from a CSV file.
+
+    Args:
+        path: with the columns ``start`` and ``end`` in seconds (an event a line), or ``frame`` and ``label`` (0 or 1; a
+            frame a line; frames that are missing are normal).
+
+    Raises:
+        DataError: if the columns are others, or a value is no number.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        columns = set(rows[0]) if rows else set()
+        if {"start", "end"} <= columns:
+            spans = [(float(row["start"]), float(row["end"])) for row in rows]
+            return lambda _, times: np.any([(times >= start) & (times <= end) for start, end in spans], axis=0)
+        if {"frame", "label"} <= columns:
+            unusual = [int(row["frame"]) for row in rows if float(row["label"]) > 0]
+            return lambda numbers, _: np.isin(numbers, unusual)
+    except (OSError, UnicodeDecodeError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as labels ({error}); give numbers only.") from error
+    raise DataError(
+        f"{path} has no known columns; the first line must be 'start,end' (seconds) or 'frame,label' (0 or 1)."
+    )

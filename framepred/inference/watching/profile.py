@@ -1,0 +1,309 @@
+"""What is usual in a scene: learned from normal footage, kept in a file, and compared with new frames."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from framepred.clips import to_unit
+from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.forecaster import Forecaster
+from framepred.inference.devices import device_of
+from framepred.inference.networks import channels_of
+from framepred.inference.watching.features import FeatureExtractor, Map, Observation, reduced, reduced_size
+from framepred.inference.watching.rareness import (
+    Calibration,
+    Tails,
+    Vector,
+    block_peaks,
+)
+from framepred.inference.watching.scorer import FEATURES, ScoreTrace, UsualCells, feature_vector, scores_of
+from framepred.media.atomic import atomic_write
+from framepred.media.frames import DEFAULT_FPS
+from framepred.media.resizing import resized
+
+FORMAT = "framepred-watch-profile-1"
+"""Name and version of the file format."""
+
+LEARNED_SHARE = 1 / 3
+"""Share of the normal footage that is only learned; the rest is scored before it is learned, and so calibrates."""
+
+UNUSUAL_SHARE = 0.1
+"""How much of its time a frame counts for in what is usual, if it is more unusual than all normal footage was."""
+
+LEAST_SECONDS = 8.0
+"""Seconds of normal footage, at least."""
+
+MOST_FRAMES = 200_000
+"""Frames of normal footage that calibrate, at most: two hours at 25 frames a second, 40 MB."""
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """How unusual a frame is.
+
+    Attributes:
+        score: mean rareness of its features over a short time, in nats, from 0 to 8.
+        current: the same without what the score remembers of the last seconds; an event ends when it falls.
+        deviations: of each map and cell from its mean, in spreads, ``(maps, rows, columns)``; empty where unknown.
+        low: nats by which each feature lies below what is usual; empty where unknown.
+        high: the same above.
+        expected: the forecast of the frame, reduced and gray; None where there is none.
+    """
+
+    score: float
+    current: float
+    deviations: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
+    low: Vector = field(default_factory=lambda: np.zeros(0))
+    high: Vector = field(default_factory=lambda: np.zeros(0))
+    expected: Map | None = None
+
+
+class FrameReader:
+    """Reduces the frames of a stream, forecasts each, and measures their features.
+
+    Args:
+        fps: frames per second.
+        size: height and width of the reduced frames.
+        net: forecasts each frame from those before; None for the last frame.
+    """
+
+    def __init__(self, fps: float, size: tuple[int, int], net: Forecaster | None = None) -> None:
+        self._size = size
+        self._net = None if net is None else net.eval()
+        self._extractor = FeatureExtractor(fps)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: the next frame does not follow from the last one."""
+        self._extractor.reset()
+        self.expected: Map | None = None
+        self._state: Any = None
+
+    def observe(self, frame: Shaped[Tensor, "c h w"]) -> Observation | None:
+        """Measure the next frame; None for the first two. ``expected`` is the forecast of this frame."""
+        gray = reduced(frame, self._size)
+        expected = self._forecast
+        observed = self._extractor.observe(gray, expected)
+        self.expected = expected
+        self._advance(frame, gray)
+        return observed
+
+    _forecast: Map | None = None
+
+    @torch.inference_mode()
+    def _advance(self, frame: Tensor, gray: Map) -> None:
+        """Observe the frame and forecast the next one."""
+        if self._net is None:
+            self._forecast = gray
+            return
+        small = to_unit(resized(frame.detach().cpu(), self._size)).float()
+        channels = channels_of(self._net)
+        if channels is not None and len(small) == 1:
+            small = small.expand(channels, -1, -1)
+        device = device_of(self._net)
+        self._state = self._net.observe(small[None].to(device), self._state)
+        future = self._net.forecast(self._state, 1)[0, 0].cpu()
+        self._forecast = reduced(future, self._size)
+
+
+class Profile:
+    """What is usual in the footage of one camera.
+
+    Args:
+        fps: frames per second.
+        size: height and width of the reduced frames.
+        usual: statistics of the cells.
+        tails: of the features.
+        calibration: scores of footage that was not learned.
+        net: forecasts each frame; None for the last frame. It is not saved.
+
+    Example:
+        >>> noise = torch.Generator().manual_seed(0)
+        >>> normal = [torch.randint(90, 110, (1, 32, 32), generator=noise, dtype=torch.uint8) for _ in range(160)]
+        >>> profile = Profile.fit(normal, fps=10)
+        >>> usual = [profile.score(frame).score for frame in normal[:20]]
+        >>> frozen = [profile.score(normal[20]).score for _ in range(20)]
+        >>> max(frozen) > profile.threshold(60) > max(usual)
+        True
+    """
+
+    def __init__(
+        self,
+        fps: float,
+        size: tuple[int, int],
+        usual: UsualCells,
+        tails: Tails,
+        calibration: Calibration,
+        net: Forecaster | None = None,
+    ) -> None:
+        self.fps = fps
+        self.size = size
+        self.calibration = calibration
+        self._usual, self._tails, self._net = usual, tails, net
+        self._live_usual, self._live_tails = usual.copy(), tails.copy()
+        self._reader = FrameReader(fps, size, net)
+        self._trace = ScoreTrace(fps)
+
+    @classmethod
+    def fit(
+        cls, frames: Iterable[Shaped[Tensor, "c h w"]], fps: float = DEFAULT_FPS, net: Forecaster | None = None
+    ) -> "Profile":
+        """Learn a profile from normal footage.
+
+        Args:
+            frames: uneventful frames, one after the other: uint8, uint16, or floats in [0, 1].
+            fps: frames per second.
+            net: forecasts each frame; None for the last frame.
+
+        Raises:
+            ClipError: if there are less than ``LEAST_SECONDS``.
+        """
+        builder = ProfileBuilder(fps, net)
+        for frame in frames:
+            builder.add(frame)
+        return builder.build()
+
+    def fresh(self) -> "Profile":
+        """The same profile as it was learned, without what it followed since."""
+        return Profile(self.fps, self.size, self._usual, self._tails, self.calibration, self._net)
+
+    def threshold(self, false_alarms: float) -> float:
+        """The score above which an alarm is raised, for a rate of false alarms an hour."""
+        return self.calibration.threshold(false_alarms)
+
+    def reset(self) -> None:
+        """Start anew: the next frame does not follow from the last one."""
+        self._reader.reset()
+
+    def score(self, frame: Shaped[Tensor, "c h w"]) -> FrameScore:
+        """Score the next frame of a stream, of any size; the profile slowly follows what it gets."""
+        observed = self._reader.observe(frame)
+        if observed is None:
+            return FrameScore(self._trace.add(np.zeros(len(FEATURES))), self._trace.current)
+        deviations = self._live_usual.deviations(observed.maps)
+        vector = feature_vector(observed, deviations)
+        low, high = self._live_tails.sides(vector)
+        score = self._trace.add(self._live_tails.rareness(vector))
+        seconds = 1 / self.fps
+        if self._trace.current > self.calibration.largest:
+            seconds *= UNUSUAL_SHARE
+        self._live_tails.drift(vector, seconds)
+        self._live_usual.learn(observed.maps, seconds)
+        return FrameScore(score, self._trace.current, deviations, low, high, self._reader.expected)
+
+    def save(self, path: str | Path) -> None:
+        """Write the profile as safetensors with JSON metadata.
+
+        Raises:
+            MediaError: if the file cannot be written.
+        """
+        tensors = {
+            "mean": self._usual.mean,
+            "variance": self._usual.variance,
+            "lower": self._tails.lower,
+            "upper": self._tails.upper,
+            "lower_scale": self._tails.lower_scale,
+            "upper_scale": self._tails.upper_scale,
+            "peaks": self.calibration.peaks,
+        }
+        meta = {"fps": self.fps, "size": list(self.size), "count": self._usual.count, "features": list(FEATURES)}
+        with atomic_write(path) as draft:
+            contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+            save_file(contiguous, draft, metadata={"format": FORMAT, "profile": json.dumps(meta)})
+
+    @classmethod
+    def load(cls, path: str | Path, net: Forecaster | None = None) -> "Profile":
+        """Read a profile that was saved.
+
+        Raises:
+            MediaError: if the file is missing or no profile of this version.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise MediaError(f"{path} does not exist; give normal footage to make a profile.")
+        try:
+            with safe_open(path, framework="np") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
+            if metadata.get("format") != FORMAT:
+                raise MediaError(f"{path} is no profile of this version of framepred; make it again.")
+            meta = json.loads(metadata["profile"])
+            if meta["features"] != list(FEATURES):
+                raise MediaError(f"{path} was made with other features; make the profile again.")
+            usual = UsualCells(tensors["mean"], tensors["variance"], int(meta["count"]))
+            tails = Tails(*(tensors[name] for name in ("lower", "upper", "lower_scale", "upper_scale")))
+            height, width = meta["size"]
+            return cls(float(meta["fps"]), (height, width), usual, tails, Calibration(tensors["peaks"]), net)
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise MediaError(f"{path} is damaged or no profile; make it again from normal footage.") from error
+
+
+class ProfileBuilder:
+    """Learns a profile frame by frame, in bounded memory.
+
+    Every frame is measured against what was learned from the frames before it, then learned. The last two thirds of the
+    footage calibrate: the tails of the features are fitted on one part of it, and scores taken on the other.
+
+    Args:
+        fps: frames per second.
+        net: forecasts each frame; None for the last frame.
+    """
+
+    def __init__(self, fps: float, net: Forecaster | None = None) -> None:
+        if not fps > 0:
+            raise ConfigError(f"The frame rate must be a positive number of frames a second, not {fps}.")
+        self.fps = fps
+        self._net = net
+        self._usual = UsualCells()
+        self._vectors: list[Vector] = []
+        self._reader: FrameReader | None = None
+
+    def reset(self) -> None:
+        """The next frame does not follow from the last one."""
+        if self._reader is not None:
+            self._reader.reset()
+
+    def add(self, frame: Shaped[Tensor, "c h w"]) -> None:
+        """Learn the next frame."""
+        if self._reader is None:
+            self._size = reduced_size(*frame.shape[-2:])
+            self._reader = FrameReader(self.fps, self._size, self._net)
+        observed = self._reader.observe(frame)
+        if observed is None:
+            return
+        self._vectors.append(feature_vector(observed, self._usual.deviations(observed.maps)))
+        self._usual.learn(observed.maps, 1 / self.fps)
+        if len(self._vectors) > MOST_FRAMES:
+            del self._vectors[: MOST_FRAMES // 2]
+
+    def build(self) -> Profile:
+        """The profile.
+
+        Raises:
+            ClipError: if less than ``LEAST_SECONDS`` were added.
+        """
+        seconds = len(self._vectors) / self.fps
+        if seconds < LEAST_SECONDS - 1:
+            raise ClipError(
+                f"The normal footage lasts {seconds:.1f} s but at least {LEAST_SECONDS:g} s are needed; "
+                "give more of it."
+            )
+        held_out = np.stack(self._vectors[int(LEARNED_SHARE * len(self._vectors)) :])
+        half = len(held_out) // 2
+        parts = held_out[:half], held_out[half:]
+        scores = [
+            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps), self.fps)
+            for fitted, scored in (parts, parts[::-1])
+        ]
+        calibration = Calibration(np.concatenate(scores))
+        return Profile(self.fps, self._size, self._usual, Tails.fit(held_out), calibration, self._net)

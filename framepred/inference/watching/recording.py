@@ -1,0 +1,272 @@
+"""What a watch leaves behind: a table of frames, a video, and for each event a clip, a picture and a line."""
+
+import json
+from collections import deque
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from framepred.inference.sources import shrink_raw
+from framepred.inference.watching.events import Event, heat_map
+from framepred.inference.watching.profile import FrameScore
+from framepred.media.atomic import atomic_write, explain_os_errors
+from framepred.media.encoding import VideoWriter
+from framepred.media.frames import to_8_bits
+from framepred.visualization.heat_map import WatchPage, heat_picture
+
+if TYPE_CHECKING:
+    from framepred.inference.watch import Watch, WatchStep
+
+AROUND_SECONDS = 2.0
+"""Seconds of a clip before the event begins and after it has ended."""
+
+CLIP_SIDE = 640
+"""Longer side of the frames in a clip, in pixels, so that the frames kept before an event take little memory."""
+
+KEEP_MB = 1024
+"""Megabytes that a folder of events takes, at most, unless another bound is given."""
+
+MEGABYTE = 1_000_000
+MOST_CLIP_SECONDS = 60.0
+"""Seconds of an event that a clip holds, at most."""
+
+EVENT_COLUMNS = ("number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom")
+
+
+class Recorder(Protocol):
+    """Takes the frames and events of a watch."""
+
+    def write(self, step: "WatchStep") -> None:
+        """Take one frame."""
+
+    def add(self, event: Event) -> None:
+        """Take an event that is complete."""
+
+    def close(self) -> None:
+        """Write what is still open."""
+
+
+def recorded(watching: "Watch", recorders: Sequence[Recorder]) -> Generator["WatchStep | Event"]:
+    """Play a watch into all recorders; yields each frame, and each event after it was recorded."""
+    try:
+        for step in watching.steps():
+            for recorder in recorders:
+                recorder.write(step)
+            yield step
+            if step.event is not None:
+                yield _add(step.event, recorders)
+        last = watching.finish()
+        if last is not None:
+            yield _add(last, recorders)
+    finally:
+        for recorder in recorders:
+            recorder.close()
+
+
+def _add(event: Event, recorders: Sequence[Recorder]) -> Event:
+    for recorder in recorders:
+        recorder.add(event)
+    return event
+
+
+class FrameTable:
+    """A CSV file with a line per frame: number, seconds, score, threshold, and whether an event goes on.
+
+    Args:
+        path: the file; it appears with the first frame.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    def write(self, step: "WatchStep") -> None:
+        """Append the line of one frame."""
+        with explain_os_errors(self.path):
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("wb", buffering=0)  # unbuffered: complete whatever ends the program
+                self._file.write(b"frame,time,score,threshold,event\n")
+            line = f"{step.index},{step.time:.3f},{step.scored.score:.4f},{step.threshold:.4f},{int(step.active)}\n"
+            self._file.write(line.encode())
+
+    def add(self, event: Event) -> None:
+        """Events are not in this table."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+class WatchVideo:
+    """A video of each frame with its heat map above the curve of the score; complete up to the last frame at any time.
+
+    Args:
+        path: an ``.mp4`` file.
+        fps: frames per second.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._writer = VideoWriter(path, fps, growing=True)
+        self._page: WatchPage | None = None
+
+    def write(self, step: "WatchStep") -> None:
+        """Append the page of one frame."""
+        if self._page is None:
+            self._page = WatchPage(*step.frame.shape[-2:], step.threshold)
+            self._writer.__enter__()
+        heat = _heat(step.scored)
+        self._writer.write(self._page.drawn(step.frame, heat, step.scored.score, step.time, step.active), step.time)
+
+    def add(self, event: Event) -> None:
+        """Events show in the frames."""
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._page is not None:
+            self._writer.__exit__(None, None, None)
+
+
+class EventFolder:
+    """A folder with a clip, a picture and a line for each event, of bounded size.
+
+    Args:
+        folder: it is made where it is missing, and may hold events of earlier watches.
+        fps: frames per second.
+        keep_mb: megabytes that it may take; the oldest events go first.
+    """
+
+    def __init__(self, folder: Path, fps: float, keep_mb: float = KEEP_MB) -> None:
+        self.folder = folder
+        self._fps = fps
+        self._keep = keep_mb * MEGABYTE
+        self._before: deque[tuple[float, UInt8[Tensor, "c h w"]]] = deque(maxlen=max(1, round(AROUND_SECONDS * fps)))
+        self._clip: _EventClip | None = None
+        self._number = 0
+        self._was_active = False
+        with explain_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lines = folder / "events.jsonl"
+        numbers = (path.stem.removeprefix("event-") for path in folder.glob("event-*.*"))
+        self._next = 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+    def name_of(self, event: Event) -> str:
+        """The name of an event's files, without suffix."""
+        return f"event-{self._next + event.number - 1:06d}"
+
+    def write(self, step: "WatchStep") -> None:
+        """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
+        frame = to_8_bits(shrink_raw(step.frame, CLIP_SIDE))
+        frame = frame if len(frame) in (1, 3) else frame[:1]
+        if step.active and not self._was_active:
+            self._close_clip()
+            self._number += 1
+            path = self.folder / f"event-{self._next + self._number - 1:06d}.mp4"
+            self._clip = _EventClip(path, self._fps, tuple(frame.shape))
+            for time, former in self._before:
+                self._clip.write(time, former)
+        self._was_active = step.active
+        if self._clip is not None:
+            self._clip.write(step.time, frame)
+            self._clip.look(step)
+            if not step.active and self._clip.is_over(step.time):
+                self._close_clip()
+        self._before.append((step.time, frame))
+
+    def add(self, event: Event) -> None:
+        """Write the picture and the line of an event."""
+        name = self.name_of(event)
+        if self._clip is not None and self._clip.picture is not None:
+            with atomic_write(self.folder / f"{name}.png") as draft:
+                self._clip.picture.save(draft)
+        fields = event.to_dict() | {"clip": f"{name}.mp4", "picture": f"{name}.png"}
+        self._append(self._lines, json.dumps(fields))
+        table = self.folder / "events.csv"
+        if not table.exists():
+            self._append(table, ",".join(EVENT_COLUMNS))
+        edges = ["", "", "", ""] if event.place is None else [f"{edge:.4f}" for edge in event.place]
+        values = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}", f"{event.score:.4f}"]
+        self._append(table, ",".join([str(event.number), *values, f"{event.threshold:.4f}", event.kind, *edges]))
+        self._bound()
+
+    def close(self) -> None:
+        """Finish the clip that is open."""
+        self._close_clip()
+
+    def _close_clip(self) -> None:
+        if self._clip is not None:
+            self._clip.close()
+            self._clip = None
+
+    def _append(self, path: Path, line: str) -> None:
+        """Add a line by one write, so that a killed program leaves whole lines."""
+        with explain_os_errors(path), path.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())
+
+    def _bound(self) -> None:
+        """Delete the oldest events until the folder is small enough; their lines go with them."""
+        files = sorted(self.folder.glob("event-*.*"))
+        sizes = {path: path.stat().st_size for path in files}
+        lines = sum(path.stat().st_size for path in self.folder.glob("events.*"))
+        total, gone = sum(sizes.values()) + lines, set()
+        for path in files[:-2]:
+            if total <= self._keep:
+                break
+            total -= sizes[path]
+            gone.add(path.stem)
+            path.unlink(missing_ok=True)
+        if gone:
+            self._drop_lines(gone)
+
+    def _drop_lines(self, gone: set[str]) -> None:
+        with explain_os_errors(self._lines):
+            lines = self._lines.read_text().splitlines()
+        kept = [line for line in lines if Path(json.loads(line)["clip"]).stem not in gone]
+        with atomic_write(self._lines) as draft:
+            draft.write_text("".join(f"{line}\n" for line in kept))
+
+
+class _EventClip:
+    """The clip and the picture of an event that goes on."""
+
+    def __init__(self, path: Path, fps: float, shape: tuple[int, ...]) -> None:
+        self.path = path
+        self.picture: Image.Image | None = None
+        self._shape = shape
+        self._writer = VideoWriter(path, fps, growing=True).__enter__()
+        self._start: float | None = None
+        self._last = 0.0
+        self._highest = -1.0
+
+    def write(self, time: float, frame: UInt8[Tensor, "c h w"]) -> None:
+        """Append a frame; after a change of size, frames are left out."""
+        self._start = time if self._start is None else self._start
+        if tuple(frame.shape) == self._shape and time - self._start < MOST_CLIP_SECONDS:
+            self._writer.write(frame, time - self._start)
+
+    def look(self, step: "WatchStep") -> None:
+        """Draw the most unusual frame."""
+        if step.active:
+            self._last = step.time
+            if step.scored.current > self._highest:
+                self._highest = step.scored.current
+                self.picture = heat_picture(step.frame, _heat(step.scored))
+
+    def is_over(self, time: float) -> bool:
+        """Whether enough frames after the event are in the clip."""
+        return time - self._last >= AROUND_SECONDS
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.__exit__(None, None, None)
+
+
+def _heat(scored: FrameScore) -> NDArray[np.float32]:
+    return heat_map(scored) if scored.deviations.size else np.zeros((0, 0), dtype=np.float32)

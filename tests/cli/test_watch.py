@@ -1,0 +1,199 @@
+"""``framepred watch`` as users type it: events, files, refusals, the webhook, and the live page."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+import framepred as package
+from framepred.inference.live_page import is_loopback, serve_page
+from framepred.inference.watching.events import Event
+from framepred.inference.watching.recording import EventFolder, recorded
+from framepred.inference.watching.webhook import Webhook
+from framepred.media.reading import read_video
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def freezing(count: int = 260, at: int = 200) -> np.ndarray:
+    """Noise over a texture that stands still for two seconds: uint8 (t, 32, 48)."""
+    random = np.random.default_rng(0)
+    scene = np.kron(random.integers(60, 180, (8, 12)), np.ones((4, 4)))
+    film = (scene + random.normal(0, 4, (count, 32, 48))).clip(0, 255).astype(np.uint8)
+    film[at : at + 20] = film[at]
+    return film
+
+
+def test_events_tables_video_and_profile(framepred: Run) -> None:
+    np.save("film.npy", freezing())
+    options = ["--normal", 15, "--false-alarms", 30]
+    files = ["--events", "out", "--csv", "a.csv", "--output", "a.mp4", "--profile", "p.safetensors"]
+    code, out, err = framepred("watch", "film.npy", *options, *files)
+    assert code == 0, err
+    assert "s of normal footage" in err
+    assert ": freeze, score " in out
+    lines = [json.loads(line) for line in Path("out/events.jsonl").read_text().splitlines()]
+    frozen = next(line for line in lines if line["kind"] == "freeze")
+    assert frozen["start"] == pytest.approx(20.0, abs=0.5)
+    clip = read_video(f"out/{frozen['clip']}")
+    assert 40 <= len(clip) <= 90  # two seconds before, the event, two seconds after
+    assert (Path("out") / frozen["picture"]).stat().st_size > 0
+    assert len(Path("out/events.csv").read_text().splitlines()) == len(lines) + 1
+    rows = Path("a.csv").read_text().splitlines()
+    assert rows[0] == "frame,time,score,threshold,event"
+    assert len(rows) == 1 + 260 - 150 == 1 + len(read_video("a.mp4"))
+    (Path("labels.csv")).write_text("start,end\n20,22\n")
+    again = ["--profile", "p.safetensors", "--false-alarms", 30, "--json", "--labels", "labels.csv"]
+    code, out, _ = framepred("watch", "film.npy", *again)
+    assert code == 0
+    *_, result, end = map(json.loads, out.splitlines())
+    assert result["auroc"] > 0.9
+    assert result["recall"] == 1.0
+    assert (end["event"], end["frames"]) == ("end", 260)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nosuch.mp4"], "nosuch.mp4 does not exist"),
+        (["film.npy", "--normal", "nosuch.mp4"], "nosuch.mp4 does not exist; give normal footage"),
+        (["film.npy", "--normal", "-3"], "--normal must be a positive number of seconds"),
+        (["film.npy", "--normal", "2"], "at least 8 s are needed"),
+        (["film.npy", "--normal", "100"], "nothing is left to watch"),
+        (["film.npy", "--false-alarms", "0"], "--false-alarms must be a positive number an hour"),
+        (["film.npy", "--webhook", "ftp://host"], "no http or https address"),
+        (["film.npy", "--profile", "p.pkl"], "choose .safetensors"),
+        (["film.npy", "--labels", "nosuch.csv"], "nosuch.csv does not exist"),
+        (["film.npy", "--normal", "15", "--serve", "nowhere"], "is no address such as"),
+    ],
+)
+def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: list[str], sentence: str) -> None:
+    np.save("film.npy", freezing(180, 170))
+    code, out, err = framepred("watch", *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err.splitlines()[-1]
+    assert [path.name for path in Path.cwd().iterdir()] == ["film.npy"]
+
+
+def event(number: int) -> Event:
+    return Event(number, 1.0, 1.5, 2.0, 10, 20, 5.0, 3.0, "freeze")
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Refuses the first post, and keeps the others."""
+
+    refused = 0
+    kept: list[dict] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if type(self).refused == 0:
+            type(self).refused = 1
+            self.send_error(503)
+            return
+        self.kept.append(json.loads(body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_webhook_tries_again_and_never_waits() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hook = Webhook(f"http://127.0.0.1:{server.server_port}/", first_pause=0.05)
+        hook.add(event(1))
+        hook.add(event(2))
+        hook.close()
+        server.shutdown()
+    assert [post["number"] for post in Receiver.kept] == [1, 2]
+    notices: list[str] = []
+    lost = Webhook("http://127.0.0.1:9/", notices.append, first_pause=0.01)
+    start = time.monotonic()
+    for number in range(300):
+        lost.add(event(number))
+    assert time.monotonic() - start < 1
+    assert any("is not posted" in notice for notice in notices)
+    lost.close()
+
+
+def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
+    watching = package.watch(freezing(400, 200), normal=15.0, false_alarms=30)
+    list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+    size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    for _ in range(3):
+        watching = package.watch(freezing(400, 200), normal=15.0, false_alarms=30)
+        list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=2 * size / 1e6)]))
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3.5 * size
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert all((tmp_path / line["clip"]).exists() for line in lines)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[object]:
+    pytest.importorskip("starlette")
+    pytest.importorskip("uvicorn")
+    with serve_page("127.0.0.1:0", tmp_path, 30.0) as served:
+        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+        for _ in recorded(watching, [EventFolder(tmp_path, watching.fps), served]):
+            pass
+        yield served
+
+
+def get(address: str, **headers: str) -> bytes:
+    with urlopen(Request(address, headers=headers), timeout=20) as answer:
+        return answer.read()
+
+
+def test_the_page_serves_state_pictures_and_clips_to_this_machine_alone(page: object) -> None:
+    address = page.address.rstrip("/")
+    state = json.loads(get(f"{address}/state"))
+    assert state["frame"] == 259
+    assert len(state["scores"]) == 110
+    shown = next(entry for entry in state["events"] if entry["kind"] == "freeze")
+    assert b"ftyp" in get(f"{address}/events/{shown['clip']}")[:32]
+    for view in ("seen", "usual", "heat"):
+        assert get(f"{address}/frame/{view}").startswith(b"\xff\xd8")
+    for path, headers in (("/state", {"Host": "evil.example"}), ("/state", {"Origin": "http://evil.example"})):
+        with pytest.raises(HTTPError, match="403"):
+            get(f"{address}{path}", **headers)
+    for path in ("/events/..%2f..%2fetc%2fpasswd", "/frame/nosuch"):
+        with pytest.raises(HTTPError, match="404"):
+            get(f"{address}{path}")
+
+
+def test_only_loopback_addresses_need_no_token(tmp_path: Path) -> None:
+    pytest.importorskip("starlette")
+    assert is_loopback("127.0.0.1")
+    assert is_loopback("::1")
+    assert not is_loopback("0.0.0.0")
+    assert not is_loopback("example.com")
+    with serve_page("0.0.0.0:0", tmp_path, 1.0) as served:
+        base, token = served.address.split("/?token=")
+        local = base.replace("0.0.0.0", "127.0.0.1")
+        with pytest.raises(HTTPError, match="403"):
+            get(f"{local}/state")
+        assert json.loads(get(f"{local}/state", Cookie=f"framepred_token={token}"))["frame"] is None
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was not opened in a browser")
+def test_the_page_works_in_a_browser(page: object, tmp_path: Path) -> None:
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
+    command += [f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=4000", "--dump-dom", page.address]
+    end = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert "freeze, score" in end.stdout
+    assert "CONSOLE" not in end.stderr

@@ -1,0 +1,187 @@
+"""What is unusual is found, what is usual is not, and what is known of a scene survives on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+import framepred
+from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.inference.watching.events import EventFinder
+from framepred.inference.watching.injected import KINDS, inject
+from framepred.inference.watching.labels import measure, read_labels
+from framepred.inference.watching.profile import FrameScore, Profile
+from framepred.inference.watching.rareness import Calibration
+
+FPS = 10.0
+NORMAL = 200  # frames
+
+
+def street(count: int, seed: int = 0, light: np.ndarray | None = None, pan: int = 0) -> np.ndarray:
+    """A textured scene with things that pass, sensor noise, and light that may change: uint8 (t, 48, 64, 1)."""
+    random = np.random.default_rng(seed)
+    scene = np.kron(random.integers(60, 180, (16, 80)), np.ones((3, 4)))
+    frames = []
+    for time in range(count):
+        left = pan * time % 200 if pan * time % 400 < 200 else 200 - pan * time % 200
+        frame = scene[:, left : left + 64].copy()
+        for number, speed in enumerate((1, 2, -1)):
+            x = int(20 * number + speed * time) % 80 - 8
+            frame[8 + 14 * number : 16 + 14 * number, max(0, x) : max(0, x + 8)] = 220
+        frames.append(frame * (1 if light is None else light[time]) + random.normal(0, 3, frame.shape))
+    return np.stack(frames).clip(0, 255).astype(np.uint8)[..., None]
+
+
+def tensors(film: np.ndarray) -> list[Tensor]:
+    return list(torch.from_numpy(film).permute(0, 3, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def film() -> np.ndarray:
+    return street(500)
+
+
+@pytest.fixture(scope="module")
+def profile(film: np.ndarray) -> Profile:
+    return Profile.fit(tensors(film[:NORMAL]), FPS)
+
+
+@pytest.mark.parametrize("kind", ["freeze", "object", "shake", "flash", "blur", "cover"])
+def test_injected_events_stand_out(film: np.ndarray, profile: Profile, kind: str) -> None:
+    injected = inject(film[NORMAL:], kind, FPS, seed=1)
+    fresh = profile.fresh()
+    scores = [fresh.score(frame).score for frame in tensors(injected.frames)]
+    assert roc_auc_score(injected.labels, scores) > 0.85
+
+
+def test_usual_frames_raise_few_alarms_and_an_intruder_raises_one_at_its_place(film: np.ndarray) -> None:
+    changed = film[..., 0].copy()
+    changed[400:415, 4:20, 40:60] = 255
+    events = list(framepred.watch(changed, normal=NORMAL / FPS, false_alarms=30))
+    found = [event for event in events if 400 <= event.start_frame < 405]
+    assert len(found) == 1
+    assert len(events) <= 2  # 30 s at 30 an hour: a quarter of one is expected
+    left, top, right, bottom = found[0].place or (0, 0, 1, 1)
+    assert left <= 50 / 64 <= right
+    assert top <= 12 / 48 <= bottom
+
+
+def test_slow_daylight_is_followed_and_lights_out_is_not() -> None:
+    light = np.concatenate([np.ones(NORMAL), np.linspace(1, 0.75, 400)])
+    film = street(600, light=light)
+    film[560:] //= 4
+    events = list(framepred.watch(film[..., 0], normal=NORMAL / FPS, false_alarms=60))
+    assert sum(event.start_frame < 558 for event in events) <= 1
+    assert any(558 <= event.start_frame <= 562 for event in events)
+
+
+def test_a_moving_camera_is_usual_where_it_was_learned() -> None:
+    film = street(400, pan=2)
+    film[350:365] = film[350]
+    events = list(framepred.watch(film[..., 0], normal=25.0, false_alarms=60))
+    assert any(350 <= event.start_frame <= 353 and event.kind == "freeze" for event in events)
+    assert sum(event.start_frame < 348 for event in events) <= 1
+
+
+def test_a_saved_profile_scores_alike(film: np.ndarray, profile: Profile, tmp_path: Path) -> None:
+    profile.save(tmp_path / "street.safetensors")
+    loaded, fresh = Profile.load(tmp_path / "street.safetensors"), profile.fresh()
+    for frame in tensors(film[NORMAL : NORMAL + 30]):
+        assert loaded.score(frame).score == pytest.approx(fresh.score(frame).score)
+    assert loaded.threshold(7) == profile.threshold(7)
+
+
+@pytest.mark.parametrize("content", [b"", b"no profile", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_what_is_no_profile_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.safetensors").write_bytes(content)
+    with pytest.raises(MediaError, match="make it again"):
+        Profile.load(tmp_path / "p.safetensors")
+
+
+def test_footage_that_is_too_short_is_refused(film: np.ndarray) -> None:
+    with pytest.raises(ClipError, match="at least 8 s"):
+        Profile.fit(tensors(film[:30]), FPS)
+    with pytest.raises(ClipError, match="nothing is left to watch"):
+        framepred.watch(film[:NORMAL, ..., 0], normal=60.0)
+
+
+def test_frames_of_another_size_are_scored(profile: Profile) -> None:
+    fresh = profile.fresh()
+    for side in (48, 48, 96, 30):
+        assert fresh.score(torch.zeros(3, side, side, dtype=torch.uint8)).score >= 0
+
+
+def test_the_threshold_keeps_the_rate_on_exponential_tails() -> None:
+    random = np.random.default_rng(0)
+    calibration = Calibration(random.exponential(1.0, 3600))
+    for rate in (10, 60, 300):
+        later = random.exponential(1.0, 360_000)
+        assert 0.8 * rate < (later > calibration.threshold(rate)).sum() / 100 < 1.25 * rate
+    with pytest.raises(ConfigError, match="positive number an hour"):
+        calibration.threshold(0)
+
+
+def test_events_join_over_short_pauses_and_are_reported_once() -> None:
+    finder = EventFinder(1.0)
+    scores = [0.0] * 5 + [2.0] * 3 + [0.0] * 5 + [3.0] * 2 + [0.0] * 15 + [2.0]
+    found = [finder.add(index, index / FPS, FrameScore(score, score)) for index, score in enumerate(scores)]
+    events = [event for event in [*found, finder.finish(), finder.finish()] if event is not None]
+    assert [(event.start_frame, event.end_frame, event.peak) for event in events] == [(5, 14, 1.3), (30, 30, 3.0)]
+
+
+def test_an_event_that_does_not_end_is_reported_while_it_goes_on() -> None:
+    finder = EventFinder(1.0)
+    found = [finder.add(index, index / FPS, FrameScore(2.0, 2.0)) for index in range(1000)]
+    events = [event for event in [*found, finder.finish()] if event is not None]
+    assert [(event.start_frame, event.ended) for event in events] == [(0, False)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_injection_is_a_function_of_the_seed_and_leaves_the_rest_alone(film: np.ndarray, kind: str) -> None:
+    rest = film[NORMAL:]
+    first, again = inject(rest, kind, FPS, 3), inject(rest, kind, FPS, 3)
+    assert np.array_equal(first.frames, again.frames)
+    assert np.array_equal(first.frames[~first.labels], rest[~first.labels])
+    assert [stop - start for start, stop in first.events] == [15, 15, 15]
+    assert all(later[0] - before[1] >= 40 for before, later in zip(first.events, first.events[1:], strict=False))
+    if first.pixels is not None:
+        assert np.array_equal(first.pixels.any(axis=(1, 2)), first.labels)
+
+
+def test_a_film_too_short_for_the_events_is_refused(film: np.ndarray) -> None:
+    with pytest.raises(ClipError, match="are needed for the events"):
+        inject(film[:100], "freeze", FPS, 0)
+
+
+def test_detection_is_measured() -> None:
+    labels = np.zeros(100, dtype=bool)
+    labels[20:30] = labels[60:70] = True
+    scores = labels.astype(float)
+    result = measure(scores, np.arange(100) == 23, [(23, 24), (80, 81)], labels, FPS)
+    assert (result.auroc, result.recall, result.delay) == (1.0, 0.5, pytest.approx(0.3))
+    assert result.false_alarms == pytest.approx(3600 / 8)
+
+
+@pytest.mark.parametrize("text", ["start,end\n2.0,2.9\n", "frame,label\n20,1\n21,1\n3,0\n"])
+def test_labels_are_intervals_or_frames(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    found = read_labels(tmp_path / "labels.csv")(np.arange(40), np.arange(40) / FPS)
+    assert found[20]
+    assert found[21]
+    assert not found[:20].any()
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_20_000_frames(profile: Profile, film: np.ndarray) -> None:
+    import resource
+
+    fresh, frames = profile.fresh(), tensors(film[NORMAL:])
+    held = []
+    for number in range(20_001):
+        fresh.score(frames[number % len(frames)])
+        if number in (2_000, 20_000):
+            held.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    assert held[1] - held[0] < 4_000  # kilobytes
