@@ -40,7 +40,14 @@ REGION_SIDE = 352
 TRIALS = 4
 """Observed frames that are hidden to measure the weights, at most: each costs about as much as one gap."""
 
-SHRINKAGE = 0.2
+MEAN = 2
+"""Index of the mean of both moved frames among the candidates."""
+
+PREFERENCE = 0.1
+"""Pull of the whole frame's weights towards that mean: a gap may differ from the trials, and on films in general it is
+the best candidate."""
+
+SHRINKAGE = 0.3
 """Pull of a region's weights towards those of the whole frame: few trials measure a region badly."""
 
 DEFAULT = ((0.25, 0.25, 0.5, 0.0), (0.2, 0.2, 0.4, 0.2), (0.1, 0.1, 0.3, 0.5), (0.05, 0.05, 0.2, 0.7))
@@ -162,7 +169,7 @@ def _measure(clip: Clip, chosen: Sequence[Trial]) -> Float[Tensor, "q m"]:
         shares = motion.regions(candidates)
         for number, truth in enumerate(hidden):
             products.add(0, candidates[:, number], truth, spread(shares, _size(truth))[number])
-    return products.best_weights(SHRINKAGE)[0]
+    return products.best_weights(SHRINKAGE, MEAN, PREFERENCE)[0]
 
 
 def _rebuild(motion: Motion, time: float, weights: Float[Tensor, "q m"]) -> Frame:

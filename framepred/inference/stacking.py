@@ -10,7 +10,7 @@ NEGLIGIBLE = 1e-6
 """Squared error of a pixel in [0, 1] that does not differ from none: a quarter of a level of 255."""
 
 PREFERENCE = 1e-3
-"""Pull of the whole frame's weights towards the last member, as a share of the members' mean squared error."""
+"""Pull of the whole frame's weights towards the preferred member, as a share of the members' mean squared error."""
 
 SHRINKAGE = 0.05
 """Pull of a region's weights towards those of the whole frame, as a share of the members' mean squared error there."""
@@ -72,19 +72,23 @@ class ErrorProducts:
         """Lead times with at least one product, from the first on."""
         return int((self._counts > 0).long().cumprod(0).sum())
 
-    def best_weights(self, shrinkage: float = SHRINKAGE) -> Float[Tensor, "k q m"]:
+    def best_weights(
+        self, shrinkage: float = SHRINKAGE, preferred: int = -1, preference: float = PREFERENCE
+    ) -> Float[Tensor, "k q m"]:
         """The weights with the least error at each measured lead time in each region; they add up to 1.
 
-        Among near equals, the last member gets more. A region's weights are drawn to those of the whole frame, the more
-        the less its own errors say.
+        Among near equals, the preferred member gets more. A region's weights are drawn to those of the whole frame, the
+        more the less its own errors say.
 
         Args:
             shrinkage: strength of that, as a share of the members' mean squared error in the region.
+            preferred: index of the preferred member.
+            preference: strength of the preference, as a share of the members' mean squared error.
         """
         sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
         simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
-        simplest[-1] = 1
-        whole = least_squares_weights(sums.sum(dim=1), simplest, PREFERENCE)
+        simplest[preferred] = 1
+        whole = least_squares_weights(sums.sum(dim=1), simplest, preference)
         if sums.shape[1] == 1:
             return whole[:, None].float()
         return least_squares_weights(sums, whole[:, None], shrinkage).float()
