@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framepred.exporting.export import export
     from framepred.inference.evaluate import evaluate
     from framepred.inference.predict import predict
     from framepred.inference.restore import restore
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "diagnose",
     "evaluate",
+    "export",
     "load",
     "load_restorer",
     "predict",
@@ -31,6 +33,7 @@ __all__ = [
 _MODULES = {
     "diagnose": "framepred.training.train",
     "evaluate": "framepred.inference.evaluate",
+    "export": "framepred.exporting.export",
     "load": "framepred.models.pretrained",
     "load_restorer": "framepred.models.pretrained",
     "predict": "framepred.inference.predict",

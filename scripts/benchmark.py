@@ -141,6 +141,26 @@ def show(
 
 
 @app.command()
+def error_budget(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
+    digits: Annotated[str, typer.Option(help="mnist, fashion-mnist or mnist-5k.")] = "mnist",
+    root: Annotated[str | None, typer.Option(help="Folder of the digits' IDX files.")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    seed: Annotated[int, typer.Option(help="Of the clips.")] = 7,
+    clips: Annotated[int, typer.Option(help="Clips.")] = 200,
+) -> None:
+    """What the error of a tracking forecaster is made of: appearance, tracks, places, composition."""
+    from benchmarks.error_budget import print_budget
+
+    from framepred.errors import FramepredError
+
+    try:
+        print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
+    except FramepredError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
 def restore(
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-restore",
     clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
@@ -158,14 +178,47 @@ def restore(
 def videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
-    adapt: Annotated[float, typer.Option(help="Seconds of adapting to each video.")] = 60,
+    side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 176,
+    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 512,
+    windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
+    adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
+    adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
+    lead_times: Annotated[bool, typer.Option("--lead-times", help="Also print errors by lead time.")] = False,
+    lpips: Annotated[Path | None, typer.Option(help="File of AlexNet's weights; adds LPIPS.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for a picture of each prediction.")] = Path("videos"),
 ) -> None:
-    """Films: weights as they are and adapted to the first two thirds, beside baselines, on the last third."""
-    from benchmarks.real_videos import print_real_videos
+    """Films: baselines, the network, the blend and the adapted blend, on the last third of each film."""
+    from benchmarks.real_videos import FilmOptions, print_films
 
     _use_one_core()
-    print_real_videos(folder, weights, adapt, output)
+    options = FilmOptions(weights, side, max_side, windows, adapt, adapt_steps, lead_times, lpips)
+    print_films(folder, options, output)
+
+
+@app.command()
+def restore_videos(
+    folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
+    side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 352,
+    gaps: Annotated[int, typer.Option(help="Gaps of each length in a film, at most.")] = 12,
+) -> None:
+    """Films: gaps of 1, 3 and 7 frames, and every second frame, rebuilt by each method, in the last third."""
+    from benchmarks.restoring_films import print_restored_films
+
+    _use_one_core()
+    print_restored_films(folder, side, gaps)
+
+
+@app.command()
+def default_blend(
+    folder: Annotated[Path, typer.Argument(help="Folder of video files; their first two thirds are used.")],
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
+    windows: Annotated[int, typer.Option(help="Windows of each film.")] = 6,
+) -> None:
+    """Measure the weights of a blend for clips that are too short to measure their own."""
+    from benchmarks.default_blend import write_default_blend
+
+    _use_one_core()
+    write_default_blend(folder, weights, windows)
 
 
 @app.command()
@@ -177,6 +230,35 @@ def cuts(
     from benchmarks.cuts import print_cuts
 
     print_cuts(clips, seed)
+
+
+@app.command()
+def latency(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-convlstm",
+    turns: Annotated[int, typer.Option(help="Measurements of each runtime, of which the median counts.")] = 9,
+    threads: Annotated[int, typer.Option(help="Threads of each runtime.")] = 2,
+    compiled: Annotated[
+        bool, typer.Option("--compiled/--no-compiled", help="Measure torch.compile too; it compiles for minutes.")
+    ] = True,
+) -> None:
+    """One network in PyTorch eager, torch.compile and ONNX Runtime: latency, start-up and memory."""
+    from benchmarks.latency import print_latencies
+
+    print_latencies(weights, turns, threads, compiled)
+
+
+@app.command()
+def gpu(
+    device: Annotated[str, typer.Option(help="cuda, or cpu for a trial.")] = "cuda",
+    minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 6,
+    batch_size: Annotated[int, typer.Option(help="Clips per batch.")] = 16,
+    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
+    output: Annotated[Path, typer.Option(help="JSON file of the results.")] = Path("gpu.json"),
+) -> None:
+    """Training and inference throughput of all networks on a GPU, and agreement with the CPU."""
+    from benchmarks.gpu import write_gpu_card
+
+    write_gpu_card(device, minutes, batch_size, side, output)
 
 
 @app.command()

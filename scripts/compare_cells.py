@@ -1,9 +1,9 @@
-"""Every recurrent cell for the same minutes at the same task: one table.
+"""Trains every recurrent cell for the same time on the same task and prints one table.
 
 python scripts/compare_cells.py --minutes 10 --root FOLDER_OF_MNIST
 
-The cells have the same number of parameters, clips, optimizer and schedules. The JSON file is written after each; what
-it holds is not trained again, so a comparison that was stopped goes on, and one table can be made in several sittings.
+The cells have the same number of parameters, clips, optimizer and schedules. The JSON file is written after each cell.
+Cells in the file are not trained again, so a stopped comparison can be continued.
 """
 
 import sys
@@ -14,7 +14,7 @@ import typer
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="Minutes of training each cell gets.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Minutes of training per cell.")] = 10,
     clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
     root: Annotated[
         str | None, typer.Option(help="Folder of MNIST's IDX files; without it the embedded digits are used.")
@@ -22,9 +22,9 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="A cell by its name in the table; may be repeated.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of PyTorch.")] = 1,
     output: Annotated[Path, typer.Option(help="JSON file of the measurements.")] = Path("cells.json"),
-    save: Annotated[Path | None, typer.Option(help="Folder for the trained weights, one a cell.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for the trained weights, one per cell.")] = None,
 ) -> None:
-    """Every recurrent cell for the same minutes at the same task: one table."""
+    """Train every recurrent cell for the same time on the same task and print one table."""
     import torch
     from benchmarks.cells import compare
 

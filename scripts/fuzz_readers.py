@@ -35,15 +35,18 @@ def main() -> None:
     peak = 0
     end = options.seed + options.mutations
     first = options.seed
-    while first < end:
-        lines, code = _batch_lines(first, min(_BATCH, end - first))
-        for line in lines:
-            outcomes[line["kind"], line["outcome"]] += 1
-            peak = max(peak, line["peak_mb"])
-        first += len(lines)
-        if code != 0 and first < end:
-            outcomes["(any)", f"process ended with {code} at mutation {first}"] += 1
-            first += 1
+    try:
+        while first < end:
+            lines, code = _batch_lines(first, min(_BATCH, end - first))
+            for line in lines:
+                outcomes[line["kind"], line["outcome"]] += 1
+                peak = max(peak, line["peak_mb"])
+            first += len(lines)
+            if code != 0 and first < end:
+                outcomes["(any)", f"process ended with {code} at mutation {first}"] += 1
+                first += 1
+    except KeyboardInterrupt:
+        print("interrupted; so far:")
     _print_table(outcomes, peak)
 
 

@@ -51,7 +51,7 @@ def main(
     """Train, then print and plot the usage."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    task = ForecastTask(EncoderForecaster(widths=[4]), steps, torch.nn.MSELoss())
+    task = ForecastTask(EncoderForecaster(hidden_channels=[4]), steps, torch.nn.MSELoss())
     data = MovingMNISTData(2, 2, 2, 1000, 4, frame_size=(28, 28), digits_per_clip=1, digits="mnist-5k")
     usage = Usage(max(1, steps // 50))
     trainer = make_trainer(output, steps, max(1, steps // 20), accelerator="cpu", enable_progress_bar=False)

@@ -1,4 +1,4 @@
-"""Train a ConvLSTM encoder-forecaster from Python, as your own training script would.
+"""Trains a ConvLSTM encoder-forecaster from Python, as a training script of your own would.
 
 python scripts/train.py runs/mine --steps 2000 --root FOLDER_OF_MNIST
 """
@@ -16,7 +16,7 @@ parser.add_argument("folder", help="the run's folder")
 parser.add_argument("--steps", type=int, default=2000, help="budget in optimizer steps")
 parser.add_argument("--validate-every", type=int, default=500, help="optimizer steps between validations")
 parser.add_argument("--root", help="folder of MNIST's IDX files; without it the embedded digits are used")
-parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+parser.add_argument("--resume", action="store_true", help="resume the run in the folder")
 options = parser.parse_args()
 
 torch.manual_seed(0)

@@ -1,7 +1,7 @@
 """Trains the networks of docs/why-gates.md and draws its plots: ``python scripts/why_gates.py``.
 
-About fifteen minutes of one core. Each network is kept in a folder of its own, so that a run that was stopped goes on
-with the next.
+It takes about fifteen minutes on one core. Each network is saved in a folder of its own, so a stopped run can be
+continued.
 """
 
 import logging
@@ -23,7 +23,7 @@ def main(
     output: Annotated[Path, typer.Option(help="Folder for the trained networks.")] = Path("runs/why-gates"),
     images: Annotated[Path, typer.Option(help="Folder for the plots.")] = Path("docs/images"),
 ) -> None:
-    """Train what is not trained yet, and draw."""
+    """Train the networks that are not trained yet, and draw the plots."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -49,7 +49,7 @@ def main(
 
 
 def _learn(trials: list[Trial], folder: Path, root: str | None) -> dict[str, Learned]:
-    """The networks of some trials by the names of their cells; of one cell, with the limit of clipping."""
+    """Return the networks of the trials by the names of their cells; for one cell, with the limit of clipping."""
     several = len({trial.cell for trial in trials}) == len(trials)
     reached = {}
     for trial in trials:

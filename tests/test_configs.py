@@ -37,7 +37,8 @@ def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [f"--config={configs()[name]}", "--trainer.fast_dev_run=1", "--trainer.accelerator=cpu"]
-    arguments += ["--data.init_args.context=3", "--data.init_args.horizon=2", "--data.init_args.batch_size=1"]
+    context = 10 if name.endswith("_paths") else 3  # the path network reads ten positions
+    arguments += [f"--data.init_args.context={context}", "--data.init_args.horizon=2", "--data.init_args.batch_size=1"]
     if "fashion" in name:
         arguments.append(f"--data.init_args.root={fashion}")
     if name == "natural_small":

@@ -36,7 +36,9 @@ FORECASTERS = {
     "jordan": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=ConvJordanCell),
     "frame-stack": lambda: FrameStack(frames=3, hidden_channels=[4], kernel_size=3),
     "layered": lambda: LayeredForecaster(layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
-    "tracking": lambda: TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2),
+    "tracking": lambda: TrackingForecaster(
+        layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2, path_features=16, lead_times=3
+    ),
     "scaled": lambda: ScaledForecaster(EncoderForecaster(hidden_channels=[4], kernel_size=3), max_side=9),
     "blank": Blank,
     "last-frame": LastFrame,

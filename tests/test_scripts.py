@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from framepred.data import NextWordData
-from framepred.models import EncoderForecaster, TrackingForecaster
-from framepred.models.pretrained import load
+from framepred.models import EncoderForecaster
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -28,33 +26,11 @@ def test_scripts_are_short(name: str) -> None:
 def test_train_then_evaluate(tmp_path: Path) -> None:
     run(tmp_path, "train.py", "mine", "--steps", 1, "--validate-every", 1)
     told = run(tmp_path, "evaluate.py", "mine/checkpoints/best.ckpt", "--clips", 2)
-    assert "protocol openstl" in told
+    assert "protocol openstl v1" in told
     assert (tmp_path / "card.json").is_file()
 
 
-def test_train_paths_changes_the_cell_that_follows_layers_alone(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    before = TrackingForecaster(layers=2, coarse=8, fine=4, embedding=6, slot=6, reach=2)
-    before.save_pretrained(tmp_path / "before")
-    options = ["--digits", "mnist-5k", "--clips", 20, "--steps", 40, "--rate", 0.01]
-    lines = run(tmp_path, "train_paths.py", "before", "after", *options)
-    first, last = (float(line.split("off by ")[1].split()[0]) for line in lines.splitlines())
-    assert last < 0.95 * first
-    after = load(tmp_path / "after").state_dict()
-    changed = {name for name, value in before.state_dict().items() if not torch.equal(value, after[name])}
-    assert changed == {name for name in after if name.startswith("slot.")}
-
-
-def test_train_paths_refuses_weights_that_follow_nothing(tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, str(SCRIPTS / "train_paths.py"), "moving-mnist-convlstm", str(tmp_path / "after")],
-        capture_output=True,
-        text=True,
-    )
-    assert told.returncode == 2
-    assert "no TrackingForecaster" in " ".join(told.stderr.split())
-
-
+@pytest.mark.slow
 def test_export_predictions(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "framepred.cli", "data", "moving-mnist", "--output", "clips.npy", "--clips", "2"],
@@ -65,6 +41,7 @@ def test_export_predictions(tmp_path: Path) -> None:
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 2
 
 
+@pytest.mark.slow
 def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) -> None:
     words = len(NextWordData().vocabulary)
     net = EncoderForecaster(
@@ -77,6 +54,7 @@ def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) 
     assert 0.8 * words < network < 1.5 * words  # it knows nothing: as if all were equally likely
 
 
+@pytest.mark.slow
 def test_compare_cells_goes_on_from_its_file(tmp_path: Path) -> None:
     """Rows that are there are not measured again, and rows of another comparison are refused."""
     row = {"mse": [1.0] * 9 + [11.0], "latency": 0.002}
@@ -124,3 +102,10 @@ def test_another_pyproject_makes_every_environment_stale(clone: Path) -> None:
     installed(clone, "[dev]")
     (clone / "pyproject.toml").write_text("version = 2")
     assert installed(clone, "", "[dev]", "") == [".[dev]", ".", ".[dev]"]
+
+
+@pytest.mark.slow
+def test_compare_protocols_prints_each_prediction_by_each_protocol(tmp_path: Path) -> None:
+    lines = run(tmp_path, "compare_protocols.py", "--clips", 2, "--output", "protocols.png").splitlines()
+    assert len(lines) == 2 + 3 * 3
+    assert (tmp_path / "protocols.png").read_bytes().startswith(b"\x89PNG")

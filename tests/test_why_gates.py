@@ -1,4 +1,4 @@
-"""The experiments of docs/why-gates.md, in small: what is asked of memory, how it is scored, what is kept."""
+"""The experiments of docs/why-gates.md: data, score and saved networks."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def _scripts_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(SCRIPTS)
 
 
-def test_digits_come_back_after_darkness_and_a_flash() -> None:
+def test_digits_return_after_black_frames_and_a_gray_one() -> None:
     from gates.hidden_digits import FLASH, HiddenDigits
 
     clips = HiddenDigits("test", 6, digits=2).__getitems__([3, 4])
@@ -32,7 +32,7 @@ def test_digits_come_back_after_darkness_and_a_flash() -> None:
     assert not torch.equal(HiddenDigits("train", 6, digits=2).__getitems__([4])[0], clips[1])
 
 
-def test_what_is_forgotten_is_measured_against_the_mean_digit() -> None:
+def test_forgetting_is_relative_to_the_mean_digit() -> None:
     from gates.hidden_digits import HiddenDigits
     from gates.learning import forgotten
 
@@ -40,7 +40,7 @@ def test_what_is_forgotten_is_measured_against_the_mean_digit() -> None:
     mean = torch.from_numpy(digits.pictures.mean(axis=0) / 255).float()
 
     class Draws(LastFrame):
-        """What was given, whatever it sees."""
+        """Returns a given frame."""
 
         def __init__(self, frame: torch.Tensor | None) -> None:
             super().__init__()
@@ -54,7 +54,7 @@ def test_what_is_forgotten_is_measured_against_the_mean_digit() -> None:
     assert forgotten(Draws(mean), digits) == pytest.approx(1, abs=0.15)
 
 
-def test_only_the_return_counts() -> None:
+def test_only_the_last_frame_is_scored() -> None:
     from gates.learning import Return
 
     target = torch.rand(2, 5, 1, 4, 4)

@@ -15,8 +15,7 @@ import torch
 import typer
 
 from framepred import write_video
-from framepred.clips import to_unit
-from framepred.inference.scenes import cuts
+from framepred.inference.scenes import find_scenes
 from framepred.media.opencv import cv2
 from framepred.media.reading import read_video
 
@@ -90,9 +89,7 @@ def prepare(
 
 def shots(video: torch.Tensor) -> list[Shot]:
     """Return the shots of a video that are long enough for a clip, each at every scale."""
-    ends = [*cuts(to_unit(frame)[None] for frame in video), len(video)]
-    starts = [0, *ends[:-1]]
-    found = [video[start:end].permute(0, 2, 3, 1).numpy() for start, end in zip(starts, ends, strict=True)]
+    found = [video[scene.start : scene.stop].permute(0, 2, 3, 1).numpy() for scene in find_scenes(video)]
     return [scaled(shot) for shot in found if len(shot) >= LENGTH]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from framepred.cli.options import (
     DIGITS,
+    MAX_FRAMES,
     MAX_SIDE,
     BatchOption,
     ClipsOption,
@@ -95,7 +96,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score weights, or another program's predictions, beside the baselines, on clips that training never used."""
-    observed, context_path = _read_context(context)
+    observed, context_path = _read_context(context, saved=predictions is not None or truth is not None)
     saved = (predictions, truth, context_frames or context_path)
     chosen = list(dict.fromkeys(weights or ["moving-mnist"]))
     if any(saved) and weights:
@@ -124,12 +125,12 @@ def evaluate(
     _deliver(cards, output, as_json)
 
 
-def _read_context(context: str) -> tuple[int, Path | None]:
-    """A number of frames, or the path of frames."""
-    if not context.lstrip("-").isdecimal():
+def _read_context(context: str, saved: bool) -> tuple[int, Path | None]:
+    """A number of frames or, with saved predictions, the path of the frames before them."""
+    if saved and not context.lstrip("-").isdecimal():
         return 10, Path(context)
-    if int(context) < 1:
-        raise ConfigError(f"--context must be at least 1 frame, not {context}.")
+    if not context.isdecimal() or not 1 <= int(context) <= MAX_FRAMES:
+        raise ConfigError(f"--context must be a number of frames from 1 to {MAX_FRAMES:,}, not {context}.")
     return int(context), None
 
 

@@ -16,6 +16,7 @@ def show_progress(data: EvaluationData) -> Iterator[Callable[[int], object]]:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for note in data.notes if process_is_first() else ():
         console.print(note, markup=False)
-    with Progress(console=console, transient=True, disable=not process_is_first()) as bar:
+    hidden = not (console.is_terminal and process_is_first())
+    with Progress(console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(f"scoring on {data.record.name}", total=data.count)
         yield lambda clips: bar.advance(task, clips)

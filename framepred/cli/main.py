@@ -13,6 +13,7 @@ from framepred.cli.data import data
 from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
+from framepred.cli.export import export
 from framepred.cli.predict import predict
 from framepred.cli.restore import restore
 from framepred.cli.signals import Stopped, StopRequest, stop_at_once
@@ -45,6 +46,7 @@ app.command()(watch)
 app.command()(stream)
 app.command()(restore)
 app.command(context_settings={"ignore_unknown_options": True})(diagnose)
+app.command()(export)
 app.command()(data)
 app.command()(weights)
 

@@ -60,7 +60,7 @@ NATURAL = "natural-small"
 """Bundled weights that predict videos of any kind, unless others are named."""
 
 WeightsOption: TypeAlias = Annotated[
-    str, typer.Option("--weights", help="Bundled name, folder, .ckpt, or owner/name on the Hugging Face Hub.")
+    str, typer.Option("--weights", help="Bundled name, folder, .ckpt, .onnx, or owner/name on the Hugging Face Hub.")
 ]
 ContextOption: TypeAlias = Annotated[
     int, typer.Option("--context", min=1, max=MAX_FRAMES, help="Observed frames to predict from.")
@@ -83,6 +83,14 @@ MaxSideOption: TypeAlias = Annotated[
 ]
 LayoutOption: TypeAlias = Annotated[
     str | None, typer.Option("--layout", help="Order of an array's axes, such as thwc.")
+]
+RangeOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        metavar="auto|LOW,HIGH",
+        help="Values of arrays and 16-bit pictures that become black and white; auto takes those that they use.",
+    ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

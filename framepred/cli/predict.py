@@ -16,6 +16,7 @@ from framepred.cli.options import (
     FramesOption,
     LayoutOption,
     MaxSideOption,
+    RangeOption,
     WeightsOption,
 )
 from framepred.errors import ClipError, ConfigError, MediaError
@@ -67,6 +68,7 @@ def predict(
         bool, typer.Option("--skip-broken", help="Of a folder: leave out files that cannot be used, and name them.")
     ] = False,
     layout: LayoutOption = None,
+    value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,
@@ -83,6 +85,7 @@ def predict(
         output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
 
     from framepred.cli.progress import shown_progress
+    from framepred.media.values import parse_range
 
     with shown_progress() as on_progress:
         options: PredictOptions = {
@@ -93,6 +96,7 @@ def predict(
             "holdout": holdout or view is not View.PREDICTED,
             "device": device.value,
             "layout": layout,
+            "value_range": None if value_range is None else parse_range(value_range),
             "max_side": max_side,
             "cuts": cuts,
             "batch_size": batch_size,

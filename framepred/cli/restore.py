@@ -12,6 +12,7 @@ from framepred.cli.options import (
     DeviceOption,
     LayoutOption,
     MaxSideOption,
+    RangeOption,
     WeightsOption,
 )
 from framepred.errors import ConfigError
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """How missing frames are rebuilt: by a network, or by one of the baselines."""
+    """How missing frames are rebuilt: by motion, by a network, or by one of the baselines."""
 
+    AUTO = "auto"
+    MOTION = "motion"
     BIDIRECTIONAL = "bidirectional"
     LINEAR = "linear"
+    MOTION_COMPENSATED = "motion-compensated"
     LAST_FRAME = "last-frame"
     HOPFIELD = "hopfield"
 
@@ -47,8 +51,9 @@ def restore(
         int, typer.Option("--upsample", min=1, help="Factor of the frame rate: 2 puts a frame between each two.")
     ] = 1,
     method: Annotated[
-        Method, typer.Option("--method", help="The network is trained on digits; for films use linear.")
-    ] = Method.BIDIRECTIONAL,
+        Method,
+        typer.Option("--method", help="auto takes motion for films, and the network, bidirectional, for small digits."),
+    ] = Method.AUTO,
     weights: WeightsOption = "moving-mnist-restore",
     output: Annotated[
         Path | None, typer.Option("--output", help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-restored.mp4.")
@@ -61,6 +66,7 @@ def restore(
     ] = False,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Never blend across a scene cut.")] = True,
     layout: LayoutOption = None,
+    value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     device: DeviceOption = Device.AUTO,
 ) -> None:
@@ -80,6 +86,7 @@ def restore(
 
     import framepred
     from framepred.cli.progress import shown_count
+    from framepred.media.values import parse_range
 
     baselines = [Method.LINEAR, Method.LAST_FRAME] if holdout else []
     with shown_count("restoring") as on_frame:
@@ -94,6 +101,7 @@ def restore(
             holdout=holdout,
             device=device.value,
             layout=layout,
+            value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             cuts=cuts,
             on_frame=on_frame,

@@ -17,6 +17,7 @@ from framepred.cli.options import (
     JsonOption,
     LayoutOption,
     MaxSideOption,
+    RangeOption,
     WeightsOption,
 )
 from framepred.cli.signals import stop_when_ready
@@ -49,6 +50,7 @@ def stream(
     ] = True,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Reset the state at scene cuts.")] = True,
     layout: LayoutOption = None,
+    value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; a stream is one clip
     device: DeviceOption = Device.AUTO,
@@ -70,6 +72,7 @@ def stream(
     import framepred
     from framepred.inference.sinks import CsvSink, VideoSink, record
     from framepred.inference.stream_log import StreamLog
+    from framepred.media.values import parse_range
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     with stop_when_ready() as stop:
@@ -79,6 +82,7 @@ def stream(
             weights=weights,
             device=device.value,
             layout=layout,
+            value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             blend=blend,
             cuts=cuts,

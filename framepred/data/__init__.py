@@ -12,10 +12,12 @@ from framepred.data.clip_dataset import ClipDataset, ShuffledClips
 from framepred.data.digits import DigitBank, Split, find_digits
 from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches
 from framepred.data.moving_mnist import MovingMNIST
+from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
 from framepred.data.video_folder import VideoFolder
 
 if TYPE_CHECKING:
     from framepred.data.datamodules.moving_mnist import MovingMNISTData
+    from framepred.data.datamodules.moving_mnist_paths import MovingMNISTPathData
     from framepred.data.datamodules.next_word import NextWordData
     from framepred.data.datamodules.video_folder import VideoFolderData
 
@@ -27,8 +29,11 @@ __all__ = [
     "EpochBatches",
     "MovingMNIST",
     "MovingMNISTData",
+    "MovingMNISTPathData",
+    "MovingMNISTPaths",
     "NextWordData",
     "OrderedBatches",
+    "PathBatch",
     "ShuffledClips",
     "Split",
     "VideoFolder",
@@ -39,6 +44,7 @@ __all__ = [
 
 _DATA_MODULES = {
     "MovingMNISTData": "framepred.data.datamodules.moving_mnist",
+    "MovingMNISTPathData": "framepred.data.datamodules.moving_mnist_paths",
     "NextWordData": "framepred.data.datamodules.next_word",
     "VideoFolderData": "framepred.data.datamodules.video_folder",
 }

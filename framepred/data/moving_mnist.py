@@ -91,9 +91,17 @@ class MovingMNIST(ClipDataset):
         Raises:
             IndexError: if an index is negative.
         """
-        words = self._words(indices)
-        sprites = self.bank.images[_scale(words[..., 0], len(self.bank))]
-        return torch.from_numpy(_paint(sprites, self._corners(words), self.frame_size)).unsqueeze(2)
+        corners = self._corners(self._words(indices))
+        return torch.from_numpy(_paint(self.images(indices), corners, self.frame_size)).unsqueeze(2)
+
+    def images(self, indices: Sequence[int]) -> UInt8[np.ndarray, "b d s s"]:
+        """The image of every digit of these clips, 28×28 pixels.
+
+        Raises:
+            IndexError: if an index is negative.
+        """
+        images: np.ndarray = self.bank.images[_scale(self._words(indices)[..., 0], len(self.bank))]
+        return images
 
     def corners(self, indices: Sequence[int]) -> Int64[Tensor, "b t d 2"]:
         """Return the row and column of the upper left corner of each digit's 28×28 square, in each frame.

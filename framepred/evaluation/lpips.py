@@ -33,9 +33,9 @@ class Lpips:
     def __init__(self, path: Path | None = None) -> None:
         from torchmetrics.functional.image.lpips import _NoTrainLpips
 
-        self.net = _NoTrainLpips(net="alex", pnet_rand=True)  # random features, replaced below: fetches nothing
-        features = self.net.net
         loaded = _read_features(path or alexnet_path())
+        self.net = _NoTrainLpips(net="alex", pnet_rand=True)  # random features, replaced below: downloads nothing
+        features = self.net.net
         own = {name: name.split(".", 1)[1] for name in features.state_dict()}  # slice2.3.weight holds features.3.weight
         try:
             features.load_state_dict({name: loaded[f"features.{layer}"] for name, layer in own.items()})

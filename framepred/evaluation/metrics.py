@@ -140,10 +140,18 @@ class ClipMetric(Metric):
         self.replicate_clips = self.replicate_clips + weights.sum(dim=0)
 
     def compute(self) -> Score:
-        """The score of all clips so far.
+        """The score of all clips so far, of all processes.
 
         Raises:
             DataError: if there was none.
+        """
+        return self.score()
+
+    def score(self) -> Score:
+        """The score of the sums as they are, without adding up over processes.
+
+        Raises:
+            DataError: if there was no clip.
         """
         if self.clips == 0:
             raise DataError("A metric without clips has no value; update it with at least one.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from framepred.evaluation.cards import Card
 from framepred.evaluation.compare import compare
 from framepred.evaluation.protocols import find_protocol
-from framepred.evaluation.references import NOT_MEASURED, Reference, find_references, fitting_references
+from framepred.evaluation.references import Reference, find_references, fitting_references
 from framepred.evaluation.tables import Column, columns, score_rows, title
 from framepred.visualization.charts import histogram, line_chart
 from framepred.visualization.curves import Curve
@@ -53,7 +53,8 @@ def build_report(card: Card, others: Sequence[Card] = (), references: Sequence[s
         subtitle=title(card).removeprefix(f"{card.name} on "),
         notes=card.notes,
         headings=["", *(column.heading for column in shown)],
-        rows=_rows(card, others, published, shown),
+        rows=_rows(card, others, shown),
+        published=[_published(reference, shown) for reference in published],
         legend=_legend(card, published),
         names=[card.name, *(other.name for other in others), *card.baseline_lead_times],
         charts=_charts(card, others, shown),
@@ -66,16 +67,15 @@ def build_report(card: Card, others: Sequence[Card] = (), references: Sequence[s
     )
 
 
-def _rows(
-    card: Card, others: Sequence[Card], published: Sequence[Reference], shown: Sequence[Column]
-) -> list[list[str]]:
+def _rows(card: Card, others: Sequence[Card], shown: Sequence[Column]) -> list[list[str]]:
     own, *rest = score_rows(card, shown)
-    rows = [own, *(score_rows(other, shown)[0] for other in others), *rest]
-    for reference in published:
-        values = [reference.metrics.get(column.metric) for column in shown]
-        cells = ["" if value is None else column.text(value) for column, value in zip(shown, values, strict=True)]
-        rows.append([f"{reference.model} ({NOT_MEASURED})", *cells])
-    return rows
+    return [own, *(score_rows(other, shown)[0] for other in others), *rest]
+
+
+def _published(reference: Reference, shown: Sequence[Column]) -> list[str]:
+    values = [reference.metrics.get(column.metric) for column in shown]
+    cells = ["" if value is None else column.text(value) for column, value in zip(shown, values, strict=True)]
+    return [reference.model, *cells]
 
 
 def _legend(card: Card, published: Sequence[Reference]) -> list[str]:

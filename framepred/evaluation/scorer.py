@@ -1,11 +1,10 @@
 """Scores one predictor while clips pass: metrics, per-clip errors, statistics of pixels, a map of the error."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -104,8 +103,8 @@ class Scorer:
         error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
         self.error_sum = error if self.error_sum is None else self.error_sum + error
 
-    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Future:
-        """The predictions of these clips, ``(b, horizon, c, h, w)``."""
+    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
+        """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract."""
         if isinstance(self.predictor, SavedPredictions):
             return self.predictor.read(numbers).to(self.device, torch.float32)
         return self.predictor(context, horizon)
@@ -128,9 +127,7 @@ class Scorer:
 
     def scores(self) -> dict[str, Score]:
         """Every metric over all clips."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a process that scored no clip has the sums of the others
-            return {name: metric.compute() for name, metric in self.metrics.items()}
+        return {name: metric.score() for name, metric in self.metrics.items()}
 
     def clip_values(self) -> dict[str, tuple[float, ...]]:
         """Every metric of each clip, in the order of the clips, rounded to float32."""

@@ -15,7 +15,7 @@ from framepred.baselines import BASELINES
 from framepred.clips import Clip, ClipBatch, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import Blend, ErrorProducts, default_members
+from framepred.inference.blend import Blend, default_members, fit_windows
 from framepred.inference.devices import device_of
 from framepred.inference.scenes import find_scenes
 from framepred.training.rollout import predict_every_frame
@@ -297,13 +297,8 @@ class _Validation:
 
     @torch.inference_mode()
     def blend(self, members: list[Forecaster]) -> Blend:
-        """These forecasters with the best weights at each lead time."""
-        predictions = torch.stack([self._predict(member) for member in members])  # (m, b, k, c, h, w)
-        products = ErrorProducts(self._target.shape[1], len(members))
-        for window, clip in enumerate(self._target):
-            for lead, truth in enumerate(clip):
-                products.add(lead, predictions[:, window, lead], truth)
-        return Blend(members, products.best_weights().clone()).eval()
+        """These forecasters with the best weights at each lead time in each region."""
+        return fit_windows(members, [ClipBatch(self._context, self._target)])
 
     def _predict(self, net: Forecaster) -> Clip:
         future: Clip = net.eval()(self._context, self._target.shape[1])

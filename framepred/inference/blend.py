@@ -1,7 +1,6 @@
-"""Blend several forecasters: the weight of each at each lead time is measured on the clip's own past."""
+"""Blend several forecasters: the weight of each, by lead time and by how a region moves, is measured on the past."""
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,15 +9,15 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from framepred.baselines import LastFrame, OpticalFlow
-from framepred.clips import Clip, ClipBatch, Frame, RawFrame, State, to_unit
+from framepred.clips import ClipBatch, Frame, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
+from framepred.inference.default_blend import default_weights
 from framepred.inference.devices import device_of
 from framepred.inference.networks import channels_of
+from framepred.inference.regions import REGIONS, find_regions, spread
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
-
-STEPS = 20
-"""Weights are multiples of one over this; finer steps change the error by less than one percent."""
+from framepred.inference.stacking import ErrorProducts
 
 WINDOWS = 4
 """Validation windows, at most: four take about as long as predicting four small clips."""
@@ -35,102 +34,102 @@ SPAN = 60
 MIN_FRAMES = 4
 """Frames of the last scene from which weights are measured; fewer show no motion that goes on."""
 
-NEGLIGIBLE = 1e-6
-"""Squared error of a pixel in [0, 1] that does not differ from none: a quarter of a level of 255."""
-
-INDIFFERENCE = 1e-3
-"""Relative gain in error below which simpler weights are preferred."""
-
 PAST = SPAN
 """Frames of the past that :func:`fit_blend` uses, at most."""
 
 
 class Blend(Forecaster):
-    """A weighted mean of the predictions of several forecasters (stacking; Wolpert 1992, Neural Networks 5:241-259).
+    """A weighted mean of the predictions of several forecasters, with weights by lead time and region.
 
-    Beyond the context each forecaster goes on from its own predictions.
+    A region is what moves alike at the last observed frame; see :func:`~framepred.inference.regions.find_regions`.
+    Beyond the context each forecaster goes on from its own predictions. Where only the last member has a weight, its
+    prediction is kept exactly.
 
-    State: the last frame ``(b, c, h, w)``; the lead time of the next frame minus one, a scalar int64; the number of
-    tensors in the state of each member, ``(m,)`` int64; then the states of the members, one after the other.
+    State: the last frame ``(b, c, h, w)``; the lead time of the next frame minus one, a scalar int64; the share of each
+    pixel in each region, ``(b, q, h_small, w_small)``; the number of tensors in the state of each member, ``(m,)``
+    int64; then the states of the members, one after the other.
 
     Args:
-        members: m forecasters.
-        weights: weight of each at each lead time, ``(k, m)``; rows sum to 1; the last row holds for all that follow.
+        members: m forecasters, the simplest last.
+        weights: weight of each at each lead time in each region, ``(k, q, m)``, or ``(k, m)`` for the whole frame; each
+            m weights add up to 1; the last lead time holds for all that follow. q is 1 or ``REGIONS``.
     """
 
     weights: Tensor
 
-    def __init__(self, members: Sequence[Forecaster], weights: Float[Tensor, "k m"]) -> None:
+    def __init__(self, members: Sequence[Forecaster], weights: Float[Tensor, "k *q m"]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.register_buffer("weights", weights)
+        self.register_buffer("weights", weights[:, None] if weights.ndim == 2 else weights)
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Update the state of every member with one frame ``(b, c, h, w)``, integers or floats in [0, 1]."""
         frame = to_unit(frame)
         states = [None] * len(self.members) if state is None else member_states(state)
-        return _join(frame, 0, [member.observe(frame, own) for member, own in self._pairs(states)])
+        shares = self._find_regions(frame, state)
+        return _join(frame, 0, shares, [member.observe(frame, own) for member, own in self._pairs(states)])
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance by one frame: each member takes in its own prediction, and ``frame`` becomes the last frame."""
         states = [member.feedback(member.next_frame(own), own) for member, own in self._pairs(member_states(state))]
-        return _join(frame.clamp(0, 1), int(state[1]) + 1, states)
+        return _join(frame.clamp(0, 1), int(state[1]) + 1, state[2], states)
 
     @override
     def next_frame(self, state: State) -> Frame:
         """The weighted mean of the members' next frames, ``(b, c, h, w)``, each clamped to [0, 1] before."""
-        weights = self.weights[min(int(state[1]), len(self.weights) - 1)].tolist()
-        frames = [
-            weight * member.next_frame(own).clamp(0, 1)
-            for weight, (member, own) in zip(weights, self._pairs(member_states(state)), strict=True)
-            if weight > 0
-        ]
-        return torch.stack(frames).sum(dim=0)
+        used = self.weights[self._lead(state)].amax(dim=0) > 0
+        used[-1] = True
+        pairs = zip(self._pairs(member_states(state)), used.tolist(), strict=True)
+        frames = [member.next_frame(own).clamp(0, 1) for (member, own), use in pairs if use]
+        return mix(torch.stack(frames), self._pixel_weights(state, used))
+
+    def path(self, state: State) -> Float[Tensor, "b 2 h w"] | None:
+        """Displacement from the next frame back to the last observed one, in pixels; None without optical flow.
+
+        It shrinks to zero where the last member, which is assumed to stand still, predicts best.
+        """
+        for member, own in self._pairs(member_states(state)):
+            if isinstance(member, OpticalFlow):
+                others = torch.arange(len(self.members)) < len(self.members) - 1
+                moving = (2 * self._pixel_weights(state, others).sum(dim=0)).clamp(max=1)
+                return own[3] * spread(moving, (own[3].shape[-2], own[3].shape[-1]))
+        return None
+
+    def _lead(self, state: State) -> int:
+        return min(int(state[1]), len(self.weights) - 1)
+
+    def _pixel_weights(self, state: State, used: Tensor) -> Float[Tensor, "u b 1 h w"]:
+        """Weights of some members at each pixel, at the size of the regions."""
+        weights = self.weights[self._lead(state)][:, used]
+        return torch.einsum("qu,bqhw->ubhw", weights, state[2].to(weights))[:, :, None]
+
+    def _find_regions(self, frame: Frame, state: State | None) -> Float[Tensor, "b q h w"]:
+        """The regions of a frame, of which the optical flow among the members says how it moves."""
+        regions = self.weights.shape[1]
+        if state is None or regions == 1:
+            return frame.new_ones(len(frame), regions, 1, 1) / regions
+        flows = [pair for pair in self._pairs(member_states(state)) if isinstance(pair[0], OpticalFlow)]
+        moved = flows[0][0].next_frame(flows[0][1]) if flows else state[0]
+        return find_regions(frame, state[0], moved)
 
     def _pairs(self, states: Sequence[State | None]) -> Iterator[tuple[Forecaster, State]]:
         return zip(self.members, states, strict=True)  # type: ignore[arg-type]
 
 
-class ErrorProducts:
-    """Sums of products of the errors of several forecasters, from which the best weights follow.
-
-    The weights with the least squared error depend on nothing else, so memory does not grow with what is added.
+def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"]) -> Frame:
+    """The weighted mean of frames, exactly the last one where the others have no weight.
 
     Args:
-        horizon: lead times k.
-        members: forecasters m.
-        decay: factor by which older products count less with each one that is added; 1 counts all alike.
+        frames: predictions of m forecasters.
+        weights: weight of each at each pixel, adding up to 1, at any size.
     """
-
-    def __init__(self, horizon: int, members: int, decay: float = 1.0) -> None:
-        self._sums = torch.zeros(horizon, members, members, dtype=torch.float64)
-        self._counts = torch.zeros(horizon, dtype=torch.float64)
-        self._decay = decay
-
-    def add(self, lead: int, predictions: Float[Tensor, "m c h w"], truth: Float[Tensor, "c h w"]) -> None:
-        """Add one predicted frame of each forecaster for the lead time ``lead`` + 1.
-
-        Products are counted relative to the least of the errors, so that a nearly still clip counts like one that
-        moves.
-        """
-        errors = (predictions - truth).flatten(1)
-        products = (errors @ errors.T / errors.shape[1]).double().cpu()
-        self._sums[lead] = self._decay * self._sums[lead] + products / (products.diagonal().min() + NEGLIGIBLE)
-        self._counts[lead] = self._decay * self._counts[lead] + 1
-
-    @property
-    def measured(self) -> int:
-        """Lead times with at least one product, from the first on."""
-        return int((self._counts > 0).long().cumprod(0).sum())
-
-    def best_weights(self) -> Float[Tensor, "k m"]:
-        """The weights with the least error at each measured lead time; among near equals, later members get more."""
-        candidates = _simplex(self._sums.shape[-1])
-        cost = torch.einsum("si,kij,sj->ks", candidates, self._sums[: self.measured], candidates)
-        enough = cost.amin(dim=1, keepdim=True) * (1 + INDIFFERENCE) + INDIFFERENCE * NEGLIGIBLE
-        return candidates[(cost <= enough).long().argmax(dim=1)].float()
+    last = frames[-1]
+    size = (frames.shape[-2], frames.shape[-1])
+    for frame, weight in zip(frames[:-1], weights[:-1], strict=True):
+        last = last + spread(weight, size).to(frame) * (frame - frames[-1])
+    return last
 
 
 def fit_blend(
@@ -144,10 +143,10 @@ def fit_blend(
     """Blend forecasters with the weights that would have served best in the past of the clips themselves.
 
     Each member predicts a few windows at the end of the last scene of the past. Nothing is learned but the weights.
-    A past that is too short for a whole window gets shorter windows; one of fewer than ``MIN_FRAMES`` frames gets equal
-    weights. Members that get no weight are left out. Where several are equally good, the later ones are preferred, so
-    the simplest should come last: a still clip is then predicted by :class:`~framepred.baselines.LastFrame` alone, if
-    that is the last member.
+    A past that is too short for a whole window gets shorter windows; one of fewer than ``MIN_FRAMES`` frames gets the
+    weights that served best on films in general. Members that get no weight are left out. Where several are equally
+    good, the last one is preferred, so the simplest should come last: what stands still is then predicted by
+    :class:`~framepred.baselines.LastFrame` alone, if that is the last member.
 
     Args:
         members: the forecasters.
@@ -156,14 +155,22 @@ def fit_blend(
         horizon: frames that are to be predicted.
         cuts: whether to look for scene cuts.
     """
-    products = ErrorProducts(min(horizon, FIT_HORIZON), len(members))
     if all(channels_of(member) is None for member in members):
         past = _gray(past)
-    for windows in _windows(past, context, min(horizon, FIT_HORIZON), cuts):
-        _add_errors(products, members, windows)
+    return fit_windows(members, _windows(past, context, min(horizon, FIT_HORIZON), cuts))
+
+
+@torch.inference_mode()
+def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Blend:
+    """Blend forecasters with the weights that serve best on these windows; see :func:`fit_blend`."""
+    products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
+    device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
+    blend = evenly(members)
+    for context, target in windows:
+        add_errors(products, blend, to_unit(context.to(device)), to_unit(target[:, :FIT_HORIZON].to(device)))
     if not products.measured:
-        return Blend(members, torch.full((1, len(members)), 1 / len(members))).eval()
-    return _without_idle(members, products.best_weights()).eval()
+        return Blend(members, default_weights(len(members))).eval()
+    return _without_idle(members, products.best_weights().clone()).eval()
 
 
 def default_members(net: Forecaster) -> list[Forecaster]:
@@ -171,27 +178,37 @@ def default_members(net: Forecaster) -> list[Forecaster]:
     return [net, OpticalFlow(), LastFrame()]
 
 
+def evenly(members: Sequence[Forecaster]) -> Blend:
+    """A blend that tells regions apart, with equal weights."""
+    return Blend(members, torch.full((1, REGIONS, len(members)), 1 / len(members))).eval()
+
+
 def member_states(state: State) -> list[State]:
     """The states of the members in the state of a :class:`Blend`."""
-    tensors = iter(state[3:])
-    return [tuple(next(tensors) for _ in range(size)) for size in state[2].tolist()]
+    tensors = iter(state[4:])
+    return [tuple(next(tensors) for _ in range(size)) for size in state[3].tolist()]
 
 
-def _join(frame: Frame, lead: int, states: Sequence[State]) -> State:
+def _join(frame: Frame, lead: int, shares: Tensor, states: Sequence[State]) -> State:
     sizes = torch.tensor([len(state) for state in states])
-    return (frame, torch.tensor(lead), sizes, *(tensor for state in states for tensor in state))
+    return (frame, torch.tensor(lead), shares, sizes, *(tensor for state in states for tensor in state))
 
 
-@torch.inference_mode()
-def _add_errors(products: ErrorProducts, members: Sequence[Forecaster], windows: ClipBatch) -> None:
+def add_errors(
+    products: ErrorProducts, blend: Blend, context: Float[Tensor, "b t c h w"], target: Float[Tensor, "b k c h w"]
+) -> None:
     """Let every member predict windows, and add what it got wrong."""
-    device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
-    context, target = (to_unit(part).to(device) for part in windows)
-    horizon = target.shape[1]
-    futures: list[Clip] = [member.eval()(context, horizon) for member in members]
-    for window in range(len(target)):
+    state = None
+    for frame in context.unbind(dim=1):
+        state = blend.observe(frame, state)
+    assert state is not None
+    horizon, size = target.shape[1], (target.shape[-2], target.shape[-1])
+    members = [member for member in blend.members if isinstance(member, Forecaster)]
+    futures = [member.eval().forecast(own, horizon) for member, own in zip(members, member_states(state), strict=True)]
+    for window, shares in enumerate(spread(state[2], size)):
         for lead in range(horizon):
-            products.add(lead, torch.stack([future[window, lead] for future in futures]), target[window, lead])
+            predictions = torch.stack([future[window, lead] for future in futures])
+            products.add(lead, predictions, target[window, lead], shares)
 
 
 def _windows(past: Shaped[Tensor, "n t c h w"], context: int, horizon: int, cuts: bool) -> Iterator[ClipBatch]:
@@ -214,12 +231,12 @@ def _gray(clips: Shaped[Tensor, "n t _c h w"]) -> Float[Tensor, "n t 1 h w"]:
     return torch.stack([torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip]) for clip in clips])
 
 
-def _without_idle(members: Sequence[Forecaster], weights: Float[Tensor, "k m"]) -> Blend:
-    used = weights.amax(dim=0) > 0
-    return Blend([member for member, use in zip(members, used.tolist(), strict=True) if use], weights[:, used])
-
-
-def _simplex(members: int) -> Float[Tensor, "s m"]:
-    """Every way to share out one whole in steps of 1 / ``STEPS``, the ones that favour later members first."""
-    counts = [parts for parts in product(range(STEPS + 1), repeat=members) if sum(parts) == STEPS]
-    return torch.tensor(counts, dtype=torch.float64) / STEPS
+def _without_idle(members: Sequence[Forecaster], weights: Float[Tensor, "k q m"]) -> Blend:
+    """The blend without members that get no weight; optical flow stays where it tells the regions apart."""
+    used = weights.amax(dim=(0, 1)) > 0
+    if used[:-1].any():
+        used |= torch.tensor([isinstance(member, OpticalFlow) for member in members])
+        used[-1] = True
+    else:
+        weights = weights[:, :1]
+    return Blend([member for member, use in zip(members, used.tolist(), strict=True) if use], weights[..., used])

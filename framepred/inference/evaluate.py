@@ -22,6 +22,7 @@ from framepred.evaluation import (
     evaluate_together,
 )
 from framepred.evaluation.lpips import lpips_measure
+from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.devices import pick_device
 from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
@@ -103,6 +104,7 @@ def evaluate(
         >>> sorted(card.metrics)
         ['mae', 'mse', 'psnr', 'ssim']
     """
+    find_protocol(protocol)  # before data are opened
     choice = ClipChoice(
         clips, context, horizon, seed, batch_size, Path(root) if root else None, download, split, skip_broken, layout
     )

@@ -9,6 +9,7 @@ from framepred.baselines import load_baseline
 from framepred.errors import WeightsError
 from framepred.evaluation import WeightsRecord
 from framepred.forecaster import Forecaster
+from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import load_weights
 
 NATURAL = "natural-small"
@@ -25,7 +26,8 @@ class NamedForecaster(NamedTuple):
 
 
 Weights: TypeAlias = str | Path | Forecaster | NamedForecaster
-"""A bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster."""
+"""A bundled name, a path, also of an ``.onnx`` export, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a
+forecaster."""
 
 
 def open_forecaster(weights: Weights) -> NamedForecaster:
@@ -46,6 +48,11 @@ def open_forecaster(weights: Weights) -> NamedForecaster:
     if not isinstance(loaded.net, Forecaster):
         raise WeightsError(f"The weights {weights} restore missing frames and cannot forecast; choose other weights.")
     return NamedForecaster(loaded.net, WeightsRecord(str(weights), loaded.sha256))
+
+
+def is_network(net: Forecaster) -> bool:
+    """Whether a forecaster is a network, or the export of one, and no baseline."""
+    return isinstance(net, ExportedForecaster) or next(net.parameters(), None) is not None
 
 
 def channels_of(net: nn.Module) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,18 +10,28 @@ from torch import Tensor
 
 from framepred.clips import Frame, Future, State
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import FIT_HORIZON, ErrorProducts
+from framepred.inference.blend import FIT_HORIZON, evenly, member_states, mix
+from framepred.inference.default_blend import default_weights
+from framepred.inference.regions import REGIONS, spread
+from framepred.inference.stacking import ErrorProducts
 
 DECAY = 0.98
 """Factor by which an error counts less with each frame: half after 34 frames, so that the weights follow the scene."""
 
 
+class _Forecast(NamedTuple):
+    """What every member predicted at one frame, and the regions of that frame."""
+
+    futures: Float[Tensor, "m k c h w"]
+    regions: Float[Tensor, "q h w"]
+
+
 class OnlineBlend:
     """Forecasts at each frame, as the weighted mean of several forecasters, in constant memory.
 
-    Every forecast is compared with the frames that follow it. The weights at a lead time are those that would have
-    served best so far; before anything is known they are equal. The simplest forecaster should come last; see
-    :func:`~framepred.inference.blend.fit_blend`.
+    Every forecast is compared with the frames that follow it. The weights at a lead time and in a region are those that
+    would have served best so far; before anything is known they are the default ones. The simplest forecaster should
+    come last; see :func:`~framepred.inference.blend.fit_blend`.
 
     Args:
         members: the forecasters, on one device, in eval mode.
@@ -30,30 +41,33 @@ class OnlineBlend:
     def __init__(self, members: Sequence[Forecaster], horizon: int) -> None:
         self._members = members
         self._horizon = horizon
-        self._products = ErrorProducts(min(horizon, FIT_HORIZON), len(members), DECAY)
+        self._observer = evenly(members)
+        self._products = ErrorProducts(min(horizon, FIT_HORIZON), len(members), REGIONS, DECAY)
         self.reset()
 
     def reset(self) -> None:
         """Forget the frames, not the weights: the next frame does not follow from the last one."""
-        self._states: list[State | None] = [None] * len(self._members)
-        self._forecasts: deque[Float[Tensor, "m k c h w"]] = deque(maxlen=min(self._horizon, FIT_HORIZON))
+        self._state: State | None = None
+        self._forecasts: deque[_Forecast] = deque(maxlen=min(self._horizon, FIT_HORIZON))
 
     def step(self, frame: Frame) -> Future:
         """Observe one frame ``(1, c, h, w)`` and forecast the next ones, ``(1, k, c, h, w)``, in [0, 1]."""
-        for lead, forecast in enumerate(reversed(self._forecasts)):
-            self._products.add(lead, forecast[:, lead], frame[0])
-        states = [member.observe(frame, state) for member, state in zip(self._members, self._states, strict=True)]
-        futures = torch.stack(
-            [member.forecast(state, self._horizon)[0] for member, state in zip(self._members, states, strict=True)]
-        )
-        self._states = list(states)
-        self._forecasts.append(futures[:, :FIT_HORIZON].clone())
-        return torch.einsum("km,mkchw->kchw", self.weights.to(futures), futures)[None]
+        size = (frame.shape[-2], frame.shape[-1])
+        if len(self._members) > 1:
+            for lead, forecast in enumerate(reversed(self._forecasts)):
+                self._products.add(lead, forecast.futures[:, lead], frame[0], forecast.regions)
+        self._state = self._observer.observe(frame, self._state)
+        states = zip(self._members, member_states(self._state), strict=True)
+        futures = torch.stack([member.forecast(own, self._horizon)[0] for member, own in states])
+        shares = self._state[2]
+        self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), spread(shares, size)[0]))
+        weights = torch.einsum("kqm,qhw->mkhw", self.weights.to(shares), shares[0])
+        return mix(futures, weights[:, :, None])[None]
 
     @property
-    def weights(self) -> Float[Tensor, "k m"]:
-        """Weight of each forecaster at each lead time."""
-        if not self._products.measured:
-            return torch.full((self._horizon, len(self._members)), 1 / len(self._members))
-        weights = self._products.best_weights()
+    def weights(self) -> Float[Tensor, "k q m"]:
+        """Weight of each forecaster at each lead time in each region."""
+        measured = self._products.measured
+        weights = self._products.best_weights() if measured else default_weights(len(self._members))
+        weights = weights.expand(-1, REGIONS, -1)
         return weights[torch.arange(self._horizon).clamp(max=len(weights) - 1)]

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TypeAlias, TypedDict
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
@@ -16,10 +17,17 @@ from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt as adapt_to
 from framepred.inference.blend import PAST as BLEND_PAST
 from framepred.inference.blend import default_members, fit_blend
+from framepred.inference.detail import at_full_size
 from framepred.inference.devices import device_of, pick_device
-from framepred.inference.networks import NATURAL, NamedForecaster, Weights, channels_of, open_forecaster
+from framepred.inference.networks import (
+    NATURAL,
+    NamedForecaster,
+    Weights,
+    channels_of,
+    is_network,
+    open_forecaster,
+)
 from framepred.inference.prediction import Prediction, single_or_all
-from framepred.inference.scaling import at_full_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory
@@ -249,11 +257,11 @@ class _Job:
                 on_progress=lambda share: self.on_progress("adapting", share),
             )
             return result.blend if self.blend else result.network, [result.summary]
-        if self.blend and next(net.parameters(), None) is not None:
+        if self.blend and is_network(net):
             return fit_blend(default_members(net), past, self.context, self.frames, cuts=self.cuts), []
         return net, []
 
-    def _predict(self, net: Forecaster, context: RawClip, lengths: list[int]) -> RawClip:
+    def _predict(self, net: Forecaster, context: RawClip, lengths: list[int]) -> Shaped[Tensor, "b k c h w"]:
         """Clips with the same number of context frames as batches, in the order of the clips."""
         futures: dict[int, Tensor] = {}
         for length in sorted(set(lengths)):
@@ -303,7 +311,7 @@ def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[
             yield from_unit(prediction, context.dtype).cpu()
 
 
-def score_frames(clips: ClipBatch, predicted: RawClip, record: WeightsRecord, name: str) -> Card:
+def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:

@@ -17,6 +17,7 @@ from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference import windows
 from framepred.inference.damage import find_damaged, find_dropped
 from framepred.inference.devices import pick_device
+from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
 from framepred.inference.missing import check_factor, check_missing, one_sided, parse_missing
 from framepred.inference.networks import channels_of
 from framepred.inference.scaling import resize, shrink
@@ -31,7 +32,14 @@ from framepred.restorer import Missing, Restorer
 BIDIRECTIONAL = "bidirectional"
 """The method that restores with a network; the others are named in :data:`framepred.baselines.RESTORERS`."""
 
-METHODS = (BIDIRECTIONAL, *RESTORERS)
+MOTION = "motion"
+"""The method that moves the frames on both sides along the optical flow; see
+:class:`~framepred.inference.film_restorer.MotionRestorer`."""
+
+AUTO = "auto"
+"""The network where frames are small and gray and it rebuilds observed frames better, otherwise motion."""
+
+METHODS = (AUTO, MOTION, BIDIRECTIONAL, *RESTORERS)
 
 WEIGHTS = "moving-mnist-restore"
 """Bundled weights that restore."""
@@ -40,7 +48,8 @@ MAX_SIDE = 512
 """Longer side, in pixels, of the frames that a network gets."""
 
 AnyClip: TypeAlias = Float[Tensor, "_b _t _c _h _w"]
-Restored: TypeAlias = tuple[MarkedFrame, list[RawFrame]]  # a frame, and its version by each method
+AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
+Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]  # a frame, and its version by each method
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,7 @@ def restore(
     missing: Iterable[int] | str | None = None,
     find: bool = False,
     upsample: int = 1,
-    method: str = BIDIRECTIONAL,
+    method: str = AUTO,
     compare: Sequence[str] = (),
     weights: str | Path | Restorer = WEIGHTS,
     holdout: bool = False,
@@ -211,7 +220,9 @@ def restore(
         find: also rebuild frames that repeat the one before, are frozen or damaged, and insert those that are missing
             in the numbers of pictures or in the time stamps of a video.
         upsample: factor of the frame rate: 2 puts a frame between each two.
-        method: ``bidirectional`` for the network, or ``linear``, ``last-frame``, ``hopfield``.
+        method: ``auto``; ``motion`` for films; ``bidirectional`` for the network, which ``auto`` also takes where other
+            weights than the bundled ones are given; or ``linear``, ``motion-compensated``, ``last-frame``,
+            ``hopfield``.
         compare: further methods to restore with, for scores and for showing them beside.
         weights: of the network: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a restorer.
         holdout: the missing frames are intact: hide, rebuild and score them.
@@ -236,6 +247,8 @@ def restore(
     """
     numbers = _checked(missing, find, upsample, holdout)
     dropped = find_dropped(source) if find else frozenset()
+    if method == AUTO and weights != WEIGHTS:
+        method = BIDIRECTIONAL
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
     nets = [_restorer(name, weights, max_side).to(place) for name in names]
@@ -270,8 +283,12 @@ def _restorer(method: str, weights: str | Path | Restorer, max_side: int) -> Res
     """The network, or the baseline of that name."""
     if method not in METHODS:
         raise ConfigError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-    if method != BIDIRECTIONAL:
+    if method in RESTORERS:
         return RESTORERS[method]()
+    if method == MOTION:
+        return MotionRestorer()
+    if method == AUTO:
+        return AutoRestorer(lambda: load_restorer(WEIGHTS))
     return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights), max_side)
 
 
@@ -293,7 +310,12 @@ def _clip_by_clip(frames: Iterable[RawFrame]) -> list[Iterator[RawFrame]]:
     if first is None:
         raise ClipError("There is no frame to restore; give at least one.")
     copies = tee(chain([first], rest), len(first))
-    return [(frame[number : number + 1] for frame in copy) for number, copy in enumerate(copies)]
+    return [_only_clip(copy, number) for number, copy in enumerate(copies)]
+
+
+def _only_clip(frames: Iterable[RawFrame], number: int) -> Iterator[RawFrame]:
+    for frame in frames:
+        yield frame[number : number + 1]
 
 
 def _restore_clip(

@@ -6,11 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.baselines import LastFrame
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import Blend
 
 SmallFrame: TypeAlias = Float[Tensor, "b c h_small w_small"]
 
@@ -64,16 +62,3 @@ def resize(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
     if tuple(frame.shape[-2:]) == size:
         return frame
     return functional.interpolate(frame, size, mode="bilinear", antialias=True)
-
-
-def at_full_size(net: Forecaster, max_side: int) -> Forecaster:
-    """Return a forecaster of frames of any size, whose inner networks get frames of at most ``max_side`` pixels.
-
-    The last frame is repeated in full size, so that what stands still stays exact. A blend keeps its weights.
-    """
-    if isinstance(net, LastFrame):
-        return net
-    if isinstance(net, Blend):
-        members = [at_full_size(member, max_side) for member in net.members]  # type: ignore[arg-type]
-        return Blend(members, net.weights).eval()
-    return ScaledForecaster(net, max_side)

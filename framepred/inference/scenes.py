@@ -7,7 +7,7 @@ regard to brightness and contrast, so that pans, flashes and flicker are no cuts
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import NamedTuple, TypeAlias
 
 from jaxtyping import Float, Shaped
@@ -21,6 +21,7 @@ THUMBNAIL_SIDE = 64  # pixels: longer side at which frames are compared; detail 
 MAX_SHIFT = 6  # pixels of a thumbnail by which the picture may move between two frames: a tenth of its width
 MIN_CHANGE = 0.05  # of the value range: smaller changes are no cut, however still the rest is
 RATIO = 3.0  # a cut is at least this many times the mean change around it, as in PySceneDetect
+GAP_RATIO = 1.5  # across missing frames a cut is at least this many times the change that they would add up to
 NEIGHBOURS = 5  # changes on each side that a change is compared with
 MAX_INTERRUPTION = 2  # frames after which a picture that comes back makes the interruption no cut
 FLAT = 0.02  # of the value range: a thumbnail with a smaller standard deviation has no structure to compare
@@ -35,11 +36,13 @@ class Change(NamedTuple):
         difference: mean absolute difference, in [0, 1].
         structural: ``difference`` times the part of the structure that no small shift explains, in [0, 1].
         flat: whether one of the frames has no structure, so that only ``difference`` says anything.
+        distance: number of frames from one to the other; more than 1 across missing frames.
     """
 
     difference: float
     structural: float
     flat: bool
+    distance: int = 1
 
 
 class CutDetector:
@@ -49,6 +52,7 @@ class CutDetector:
 
     Example:
         >>> detector = CutDetector()
+        >>> import torch
         >>> dark, bright = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
         >>> [detector.is_cut(frame) for frame in [dark, dark, bright, bright]]
         [False, False, True, False]
@@ -76,8 +80,9 @@ class CutDetector:
         return found
 
     def _is_cut(self, change: Change, thumbnail: Thumbnail) -> bool:
-        if not _stands_out(change, self._changes) or not _stands_out(change, list(self._changes)[-1:]):
-            return False
+        last = list(self._changes)[-1:]
+        if not last or not _stands_out(change, self._changes) or not _stands_out(change, last):
+            return False  # with one frame known, nothing says how much this clip changes
         return not any(_resembles(before, thumbnail, change) for before in list(self._thumbnails)[:-1])
 
 
@@ -88,6 +93,7 @@ def find_cuts(frames: Iterable[Shaped[Tensor, "c h w"]]) -> list[int]:
         frames: the frames in order: uint8, uint16, or floats in [0, 1].
 
     Example:
+        >>> import torch
         >>> dark, bright = torch.zeros(1, 8, 8), torch.ones(1, 8, 8)
         >>> find_cuts([dark, dark, dark, bright, bright, bright])
         [3]
@@ -95,16 +101,21 @@ def find_cuts(frames: Iterable[Shaped[Tensor, "c h w"]]) -> list[int]:
     return [number for number, cut in enumerate(iter_cuts(frames)) if cut]
 
 
-def iter_cuts(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
-    """For each frame of a clip, whether a new scene begins with it; reads ``NEIGHBOURS`` frames ahead."""
+def iter_cuts(frames: Iterable[Shaped[Tensor, "c h w"]], distances: Iterable[int] = repeat(1)) -> Iterator[bool]:
+    """For each frame of a clip, whether a new scene begins with it; reads ``NEIGHBOURS`` frames ahead.
+
+    Args:
+        frames: the frames in order.
+        distances: of each frame from the one before, in frames; more than 1 after missing frames.
+    """
     thumbnails: dict[int, Thumbnail] = {}
     changes: dict[int, Change] = {}  # by the number of the later frame
     count = 0
-    for count, frame in enumerate(frames, start=1):
+    for count, (frame, distance) in enumerate(zip(frames, distances, strict=False), start=1):
         last = count - 1
         thumbnails[last] = _thumbnail(frame)
         if last > 0:
-            changes[last] = _compare(thumbnails[last - 1], thumbnails[last])
+            changes[last] = _compare(thumbnails[last - 1], thumbnails[last])._replace(distance=distance)
         if last >= NEIGHBOURS:
             yield _is_cut(last - NEIGHBOURS, thumbnails, changes)
         thumbnails.pop(last - 2 * NEIGHBOURS, None)
@@ -145,10 +156,10 @@ def _correlation(before: Thumbnail, after: Thumbnail) -> float:
 
 
 def _stands_out(change: Change, neighbours: Iterable[Change]) -> bool:
-    """Whether a change is large, and several times as large as the mean of those near it."""
-    amounts = [near.difference if change.flat else near.structural for near in neighbours]
+    """Whether a change is large, and several times as large as the mean of those near it, each per frame."""
+    amounts = [(near.difference if change.flat else near.structural) / near.distance for near in neighbours]
     usual = sum(amounts) / len(amounts) if amounts else 0.0
-    return change.structural > max(MIN_CHANGE, RATIO * usual)
+    return change.structural > max(MIN_CHANGE, usual * max(RATIO, GAP_RATIO * change.distance))
 
 
 def _is_cut(number: int, thumbnails: dict[int, Thumbnail], changes: dict[int, Change]) -> bool:

@@ -14,7 +14,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
-from framepred.inference.networks import NATURAL, Weights, channels_of, open_forecaster
+from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
@@ -83,7 +83,7 @@ class StreamForecaster:
             raise ConfigError(
                 f"The horizon and the longest side must be at least 1, not {horizon} frames and {max_side} pixels."
             )
-        blended = blend and next(net.parameters(), None) is not None
+        blended = blend and is_network(net)
         members = default_members(net.eval()) if blended else [net.eval()]
         self._device = device_of(net)
         self._max_side = max_side

@@ -84,10 +84,21 @@ def number_scenes(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
 
 def _with_cuts(frames: Iterable[MarkedFrame]) -> Iterator[tuple[MarkedFrame, bool]]:
     """Each frame, and whether a scene begins with it."""
-    original, copy = tee(frames)
-    cuts = iter_cuts(frame.frame[0] for frame in copy if not frame.missing)
+    original, pixels, marks = tee(frames, 3)
+    observed = (frame.frame[0] for frame in pixels if not frame.missing)
+    cuts = iter_cuts(observed, _distances(marks))
     for frame in original:
         yield frame, not frame.missing and next(cuts)
+
+
+def _distances(frames: Iterable[MarkedFrame]) -> Iterator[int]:
+    """The distance of each observed frame from the one before, in frames."""
+    distance = 0
+    for frame in frames:
+        distance += 1
+        if not frame.missing:
+            yield distance
+            distance = 0
 
 
 def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[RawFrame]:

@@ -39,7 +39,7 @@ def local_correlation(frame: Frame, before: Frame, reach: int, cell: int) -> Cor
     padded = functional.pad(before[:, 0], (reach, reach, reach, reach))
     shifted = padded.unfold(1, height, 1).unfold(2, width, 1)  # a view, (b, 2·reach + 1, 2·reach + 1, h/2, w/2)
     products = _contiguous_product(shifted, frame[:, :, None])
-    return _pooled(products.reshape(len(products), -1, height, width), cell // 2) / (
+    return _pooled(products.reshape(products.shape[0], -1, height, width), cell // 2) / (
         _pooled(frame.square(), cell // 2) + NOISE_ENERGY
     )
 

@@ -165,7 +165,7 @@ class LayeredForecaster(PretrainedForecaster):
         """Return the state before the first frame: that frame as the previous one, everything else zeros."""
         folded = fold(frame, self.channels, COARSE)
         coarse, fine = folded[..., ::COARSE, ::COARSE], folded[..., ::FINE, ::FINE]
-        count, rows, columns = len(folded), *fine.shape[-2:]
+        count, (rows, columns) = folded.shape[0], fine.shape[-2:]
         layers = folded.new_zeros(count, self.layers, *folded.shape[1:])
         path = at_least_float32(coarse).new_zeros(count, self.layers, 2, *coarse.shape[-2:])
         return _Scene(

@@ -26,10 +26,11 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
 from framepred.models.checkpoints import read_checkpoint
+from framepred.models.exported import load_onnx
 from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
-CONFIG, MODEL = "config.json", "model.safetensors"
+CONFIG, MODEL, ONNX = "config.json", "model.safetensors", ".onnx"
 
 MAX_CONFIG_BYTES = 100_000
 """Largest ``config.json``; those of framepred have less than 1,000 bytes."""
@@ -108,8 +109,8 @@ def load(name: str | Path) -> Forecaster:
     """Load a pretrained forecaster, on the CPU, in eval mode.
 
     Args:
-        name: a bundled name, a folder of weights, a ``.ckpt`` of ``framepred train``, or an ``owner/name`` of the
-            Hugging Face Hub. Only the last one uses the network.
+        name: a bundled name, a folder of weights, a ``.ckpt`` of ``framepred train``, an ``.onnx`` file of ``framepred
+            export``, or an ``owner/name`` of the Hugging Face Hub. Only the last one uses the network.
 
     Raises:
         WeightsError: if there are no such weights, they are damaged or do not fit, or they are for restoring.
@@ -143,6 +144,8 @@ def load_restorer(name: str | Path) -> Restorer:
 def load_weights(name: str | Path) -> Weights:
     """Load a network as :func:`load` does, with the name and the hash that a results card records."""
     path = locate(name)
+    if path.suffix.lower() == ONNX:
+        return Weights(load_onnx(path), str(name), _sha256(path))
     config, tensors = _read_checkpoint(path) if path.is_file() else _read_folder(path)
     net = _rebuild(config, tensors, path)
     return Weights(net.eval(), str(name), _sha256(path / MODEL if path.is_dir() else path))
@@ -158,7 +161,7 @@ def locate(name: str | Path) -> Path:
     if str(name) in bundled_names():
         return BUNDLED / str(name)
     try:
-        if path.is_dir() or (path.suffix == ".ckpt" and path.is_file()):
+        if path.is_dir() or (path.suffix.lower() in (".ckpt", ONNX) and path.is_file()):
             return path
         if path.name == MODEL and path.is_file():
             return path.parent
@@ -169,7 +172,7 @@ def locate(name: str | Path) -> Path:
         return _download(str(name))
     raise WeightsError(
         f"There are no weights {str(name)!r}: give one of {', '.join(bundled_names())}, a folder with {MODEL}, "
-        "a .ckpt of a training run, or owner/name on the Hugging Face Hub."
+        "a .ckpt of a training run, an .onnx file of an export, or owner/name on the Hugging Face Hub."
     )
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from framepred.training.forecast_task import ForecastTask
     from framepred.training.losses import CrossEntropy
     from framepred.training.optimizers import Muon
+    from framepred.training.path_task import PathNoise, PathTask
     from framepred.training.restore_task import Gaps, RestoreTask
     from framepred.training.run import TrainingResult, fit, make_trainer
     from framepred.training.schedules import Curriculum, TeacherForcing, WarmupCosine
@@ -18,6 +19,8 @@ _HOMES = {
     "ForecastTask": "forecast_task",
     "Gaps": "restore_task",
     "Muon": "optimizers",
+    "PathNoise": "path_task",
+    "PathTask": "path_task",
     "RestoreTask": "restore_task",
     "TeacherForcing": "schedules",
     "TrainingResult": "run",
@@ -33,6 +36,8 @@ __all__ = [
     "ForecastTask",
     "Gaps",
     "Muon",
+    "PathNoise",
+    "PathTask",
     "RestoreTask",
     "TeacherForcing",
     "TrainingResult",

@@ -50,13 +50,11 @@ class RunReport(Callback):
         self.reported = True
         assert isinstance(pl_module, Task)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        context, horizon = batch.context.shape[1], batch.target.shape[1]
-        channels, height, width = batch.context.shape[2:]
+        cost, clips = _cost_and_clips(pl_module, batch)
         lines = [
-            f"Trains   {type(pl_module.net).__name__}: {count_parameters(pl_module.net):,} parameters, "
-            f"{_gmacs(pl_module, context, horizon, (channels, height, width))} GMACs per clip",
+            f"Trains   {type(pl_module.net).__name__}: {count_parameters(pl_module.net):,} parameters{cost}",
             f"data     {data.describe() if hasattr(data, 'describe') else type(data).__name__}",
-            f"clips    {context} context frames of {channels}x{height}x{width}, {horizon} frames to predict",
+            *clips,
             f"steps    {trainer.global_step:,} to {pl_module.budget:,}, on {pl_module.device}",
             f"writes   {self.folder}: {_outputs(trainer)}",
         ]
@@ -74,6 +72,18 @@ class RunReport(Callback):
         if trainer.is_global_zero and not trainer.sanity_checking and MONITOR in trainer.callback_metrics:
             mse = float(trainer.callback_metrics[MONITOR])
             _console().print(f"step {trainer.global_step:>7,}   {MONITOR} {mse:.2f} (protocol openstl)")
+
+
+def _cost_and_clips(task: Task, batch: Any) -> tuple[str, list[str]]:
+    """Describe the cost and the sizes of clips; nothing for batches that are no clips, such as simulated paths."""
+    if not isinstance(batch, ClipBatch):
+        return "", []
+    context, horizon = batch.context.shape[1], batch.target.shape[1]
+    channels, height, width = batch.context.shape[2:]
+    return (
+        f", {_gmacs(task, context, horizon, (channels, height, width))} GMACs per clip",
+        [f"clips    {context} context frames of {channels}x{height}x{width}, {horizon} frames to predict"],
+    )
 
 
 class RunConfig(Callback):

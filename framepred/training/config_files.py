@@ -17,13 +17,18 @@ def recipes() -> dict[str, Path]:
     return _yaml_files("recipes")
 
 
+def fragments() -> dict[str, Path]:
+    """Return the fragments of configs, which set the trainer's devices only, by name."""
+    return _yaml_files("fragments")
+
+
 def find_config(name: str | Path) -> Path:
-    """Return the config file of a path or of a shipped name.
+    """Return the config file of a path or of the shipped name of a config or fragment.
 
     Raises:
         ConfigError: if there is neither.
     """
-    return _find(name, "config", configs())
+    return _find(name, "config", configs() | fragments())
 
 
 def find_recipe(name: str | Path) -> Path:

@@ -23,12 +23,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
+from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import Network, describe, load_weights
 from framepred.restorer import Restorer
 from framepred.training.callbacks import RunConfig
 from framepred.training.checkpointing import AtomicCheckpointIO
 from framepred.training.failures import one_sentence_errors
 from framepred.training.forecast_task import ForecastTask
+from framepred.training.path_task import PathNoise, PathTask
 from framepred.training.restore_task import Gaps, RestoreTask
 from framepred.training.run import TrainingResult, default_logger, fit, standard_callbacks
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
@@ -61,8 +63,9 @@ def make_task(
     tbptt_steps: int | None = None,
     auxiliary_weight: float | None = None,
     gaps: Gaps | None = None,
+    paths: PathNoise | None = None,
 ) -> Task:
-    """Return the task that trains a network: RestoreTask for a restorer, ForecastTask for a forecaster.
+    """Return the task that trains a network: RestoreTask, ForecastTask, or PathTask for the path network alone.
 
     Args:
         net: the network to train.
@@ -76,6 +79,7 @@ def make_task(
         tbptt_steps: forecasters only: frames after which backpropagation through time is cut.
         auxiliary_weight: forecasters only: weight of the network's auxiliary loss.
         gaps: restorers only: distribution of the frames that a step removes.
+        paths: tracking forecasters only: errors of the simulated tracker; trains the path network alone.
 
     Raises:
         ConfigError: if an argument is outside its domain or does not fit the network.
@@ -86,6 +90,7 @@ def make_task(
     }  # fmt: skip
     of_forecaster = {
         "teacher_forcing": teacher_forcing, "tbptt_steps": tbptt_steps, "auxiliary_weight": auxiliary_weight,
+        "paths": paths,
     }  # fmt: skip
     given = {name: value for name, value in {**of_forecaster, "gaps": gaps}.items() if value is not None}
     allowed = set(of_forecaster) if isinstance(net, Forecaster) else {"gaps"}
@@ -94,7 +99,7 @@ def make_task(
         raise ConfigError(f"{type(net).__name__} {does}, so model.{unfit[0]} has no meaning; leave it out.")
     if isinstance(net, Restorer):
         return RestoreTask(net, **common, **given)  # type: ignore[arg-type]
-    return ForecastTask(net, **common, **given)  # type: ignore[arg-type]
+    return (PathTask if paths else ForecastTask)(net, **common, **given)  # type: ignore[arg-type]
 
 
 def open_config(arguments: Sequence[str]) -> "TrainCLI":
@@ -160,6 +165,8 @@ class TrainCLI(LightningCLI):
         self.config = parser.parse_args(args)
         if self.config.weights:
             self.pretrained = load_weights(self.config.weights).net
+            if isinstance(self.pretrained, ExportedForecaster):
+                raise ConfigError(f"The export {self.config.weights} cannot be trained; start from its weights.")
             self.config = parser.parse_args([*args, f"--model.net={_network_spec(self.pretrained)}"])
         check_classes(self.config)
         seed = self.config.seed_everything
@@ -172,7 +179,7 @@ class TrainCLI(LightningCLI):
         folder = check_results_folder(config.default_root_dir)
         arguments["callbacks"] = [
             *(config.callbacks or []),
-            RunConfig(folder, self.parser.dump(self.config, skip_none=False)),
+            RunConfig(folder, self.parser.dump(self.config, skip_unset=False)),
             *standard_callbacks(
                 folder,
                 progress=config.enable_progress_bar is not False,

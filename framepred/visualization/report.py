@@ -70,6 +70,7 @@ class Report:
     Attributes:
         title: the forecaster.
         subtitle: data and protocol.
+        published: rows of results that others published, which were not measured here.
         notes: warnings, shown first.
         headings: of the table of scores.
         rows: the cells of the table, the forecaster first.
@@ -88,6 +89,7 @@ class Report:
     subtitle: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    published: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
     legend: Sequence[str] = ()
     names: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Every recurrent cell at the same task, with the same number of parameters and the same minutes."""
+"""Comparison of the recurrent cells with the same number of parameters and the same training time."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -42,7 +42,7 @@ Row: TypeAlias = dict[str, Any]
 
 
 def _of(cell: CellFactory) -> Maker:
-    """Two layers of a cell that see one frame at a time: what came before, memory alone must tell."""
+    """Return a maker of networks with two layers of a cell; their input is one frame, so the past is in memory only."""
     return lambda width: EncoderForecaster(hidden_channels=[width] * 2, kernel_size=3, motion=False, cell=cell)
 
 
@@ -55,11 +55,11 @@ CELLS: dict[str, Maker] = {
     "LSTM, peephole": _of(partial(ConvLSTMCell, peephole=True)),
     "GRU": _of(ConvGRUCell),
 }
-"""By width. ``motion`` is off, as it would give the cells the frame before without their remembering it."""
+"""Networks by hidden channels. ``motion`` is off, because it would input the previous frame as well."""
 
 
 def compare(minutes: float, clips: int, root: str | None, names: Iterable[str], output: Path, save: Path | None) -> str:
-    """Train what ``output`` does not hold yet, writing it after each cell; the table of all, as Markdown.
+    """Train the cells that ``output`` does not hold, write it after each, and return the table as Markdown.
 
     Raises:
         ConfigError: if there is no such cell, or ``output`` holds rows of another comparison.
@@ -68,7 +68,7 @@ def compare(minutes: float, clips: int, root: str | None, names: Iterable[str], 
     if unknown := [name for name in names if name not in CELLS]:
         raise ConfigError(f"There is no cell {unknown[0]!r}; choose of {', '.join(CELLS)}.")
     setting = {"minutes": minutes, "clips": clips, "digits": _digits(root), "threads": torch.get_num_threads()}
-    rows = _kept(output, setting)
+    rows = _finished_rows(output, setting)
     for name, measure in {**_baselines(clips, root), **_cells(names, minutes, clips, root, save)}.items():
         if name not in rows:
             Console(stderr=True).print(f"{name} …")
@@ -95,7 +95,7 @@ def _baselines(clips: int, root: str | None) -> dict[str, Callable[[], Row]]:
 
 
 def training_clips(data: MovingMNISTData) -> RawClip:
-    """As many training clips as the Markov chain counts over, uint8."""
+    """Return the training clips of the Markov chain, uint8."""
     data.setup("fit")
     return data.dataset("train").render(range(MARKOV_CLIPS))
 
@@ -105,7 +105,7 @@ def _baseline(net: Forecaster, data: MovingMNISTData) -> Row:
 
 
 def learn(name: str, minutes: float, clips: int, root: str | None, save: Path | None) -> Row:
-    """Train one cell from scratch for about so many minutes, and measure it."""
+    """Train one cell from scratch for about ``minutes`` and measure it."""
     torch.manual_seed(0)
     width = as_wide(CELLS[name], count_parameters(CELLS["LSTM"](REFERENCE)))
     net = CELLS[name](width)
@@ -125,13 +125,13 @@ def learn(name: str, minutes: float, clips: int, root: str | None, save: Path | 
 
 
 def as_wide(make: Maker, parameters: int) -> int:
-    """The width whose number of parameters comes nearest."""
+    """Return the number of hidden channels whose number of parameters comes nearest."""
     return min(range(8, 161), key=lambda width: abs(count_parameters(make(width)) - parameters))
 
 
 @torch.inference_mode()
 def _latency(net: Forecaster) -> float:
-    """Seconds for one clip."""
+    """Return the seconds for one clip."""
     clip = torch.rand(1, 10, *SIZE)
     return median_seconds(lambda: net(clip, 10), 15)
 
@@ -140,7 +140,7 @@ def _digits(root: str | None) -> str:
     return moving_mnist(1, 1, root).dataset("test").bank.name
 
 
-def _kept(output: Path, setting: Row) -> dict[str, Row]:
+def _finished_rows(output: Path, setting: Row) -> dict[str, Row]:
     if not output.is_file():
         return {}
     found = json.loads(output.read_text())
@@ -148,26 +148,36 @@ def _kept(output: Path, setting: Row) -> dict[str, Row]:
         raise ConfigError(
             f"{output} holds a comparison under {found['setting']}, not {setting}; name another file with --output."
         )
-    kept: dict[str, Row] = found["rows"]
-    return kept
+    rows: dict[str, Row] = found["rows"]
+    return rows
 
 
 def table(setting: Row, rows: dict[str, Row]) -> str:
-    """Markdown: a row a cell, in the order of the story."""
-    titles = ("cell", "MSE, lead 1", "lead 5", "lead 10", "mean", "parameters", "GMACs a clip", "ms a clip", "steps")
+    """Return a Markdown table, one row per cell."""
+    titles = (
+        "cell",
+        "MSE, lead 1",
+        "lead 5",
+        "lead 10",
+        "mean",
+        "parameters",
+        "GMACs per clip",
+        "ms per clip",
+        "steps",
+    )
     lines = [" | ".join(titles), " | ".join(["---", *["---:"] * (len(titles) - 1)])]
-    lines += [" | ".join([name, *_shown(rows[name])]) for name in (*_ORDER, *CELLS) if name in rows]
-    told = (
+    lines += [" | ".join([name, *_cells_of_row(rows[name])]) for name in (*_ORDER, *CELLS) if name in rows]
+    caption = (
         f"Moving MNIST 10 → 10 ({setting['digits']}), {setting['clips']} test clips, MSE by protocol openstl; "
         f"{setting['minutes']:g} minutes of training each, on {setting['threads']} thread(s)."
     )
-    return "\n".join([*(f"| {line} |" for line in lines), "", told])
+    return "\n".join([*(f"| {line} |" for line in lines), "", caption])
 
 
 _ORDER = ("blank", "last frame", "Markov chain")
 
 
-def _shown(row: Row) -> list[str]:
+def _cells_of_row(row: Row) -> list[str]:
     mse = row["mse"]
     errors = [f"{error:.1f}" for error in (mse[0], mse[4], mse[9], sum(mse) / len(mse))]
     learned = (

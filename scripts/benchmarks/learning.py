@@ -1,4 +1,4 @@
-"""How networks are compared by what they learn: from scratch, for the same minutes, on the same clips."""
+"""Training of networks from scratch for the same time on the same clips, for comparisons."""
 
 import statistics
 import tempfile
@@ -15,21 +15,21 @@ from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, f
 
 CURRICULUM = Curriculum(start=0.3, grow=0.5)
 MEAN_SHARE = 1 - (1 - CURRICULUM.start) * CURRICULUM.grow / 2
-"""Share of a clip that a step sees, on average over the budget."""
+"""Mean share of a clip that a step trains on, over the budget."""
 
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
 
 class Spent(NamedTuple):
-    """What a training took."""
+    """Steps and minutes of a training."""
 
     steps: int
     minutes: float
 
 
 def moving_mnist(batch_size: int, clips: int, root: str | None) -> MovingMNISTData:
-    """Training clips without end and so many test clips, 10 frames seen and 10 predicted."""
+    """Return the data: endless training clips and ``clips`` test clips, 10 context and 10 predicted frames."""
     return MovingMNISTData(batch_size=batch_size, val_clips=8, test_clips=clips, root=root)
 
 
@@ -40,10 +40,10 @@ def train_for(
     teacher_forcing: TeacherForcing,
     precision: Precision = "32-true",
 ) -> Spent:
-    """Train for about so many minutes: the number of steps, which the schedules follow, is measured before."""
+    """Train for about ``minutes``; the number of steps, which the schedules need, is estimated from a few steps."""
     data.setup("fit")
     steps = max(
-        1, int(60 * minutes / (MEAN_SHARE * _seconds_a_step(net, next(iter(data.train_dataloader())), precision)))
+        1, int(60 * minutes / (MEAN_SHARE * _seconds_per_step(net, next(iter(data.train_dataloader())), precision)))
     )
     task = ForecastTask(net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=teacher_forcing, curriculum=CURRICULUM)
     with tempfile.TemporaryDirectory() as folder:
@@ -60,9 +60,9 @@ def train_for(
         return Spent(steps, (time.perf_counter() - start) / 60)
 
 
-def _seconds_a_step(net: Forecaster, batch: ClipBatch, precision: Precision) -> float:
-    """Of a step on whole clips, its optimizer included; the network is left as it was."""
-    kept = {name: value.clone() for name, value in net.state_dict().items()}
+def _seconds_per_step(net: Forecaster, batch: ClipBatch, precision: Precision) -> float:
+    """Return the time of a step on whole clips with its optimizer; the network does not change."""
+    initial = {name: value.clone() for name, value in net.state_dict().items()}
     task = ForecastTask(net, 1, torch.nn.MSELoss(), Muon, teacher_forcing=TeacherForcing(fade=0.0))
     task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
     optimizer = Muon(net.parameters())
@@ -75,13 +75,13 @@ def _seconds_a_step(net: Forecaster, batch: ClipBatch, precision: Precision) -> 
         loss.backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
-    net.load_state_dict(kept)
+    net.load_state_dict(initial)
     return statistics.median(times[1:])
 
 
 @torch.inference_mode()
 def score(net: Forecaster, data: MovingMNISTData) -> list[float]:
-    """Mean squared error of each lead time over the test clips, protocol openstl."""
+    """Return the mean squared error of each lead time over the test clips, protocol openstl."""
     data.setup("test")
     errors = [
         frame_mse(net(batch.context, batch.target.shape[1]), to_unit(batch.target)) for batch in data.test_dataloader()

@@ -1,4 +1,4 @@
-"""What each network learns in the same minutes, from scratch, on the same clips."""
+"""Test error of each network after the same training time, from scratch, on the same clips."""
 
 import json
 from pathlib import Path
@@ -20,16 +20,16 @@ RECIPES: dict[str, dict[str, Any]] = {
     "convlstm-s": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
     "convlstm 2×64": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
 }
-"""What was best for each in short trials (docs/experiments.md); optimizer, precision and curriculum are the same."""
+"""Best settings of each network in short trials (docs/experiments.md); everything else is the same."""
 
 DRAWN = ("blank", "last-frame")
 
 
 class Quality(NamedTuple):
-    """What one network reached."""
+    """Result of one network."""
 
     mse: list[float]
-    """Of each lead time, protocol openstl."""
+    """Mean squared error of each lead time, protocol openstl."""
     steps: int
     minutes: float
     gmacs: float
@@ -38,12 +38,12 @@ class Quality(NamedTuple):
 def print_quality(
     only: list[str], minutes: float, clips: int, root: str | None, precision: Precision, output: Path
 ) -> None:
-    """Train networks for the same minutes, score them on the same test clips, print a table, keep the curves.
+    """Train networks for the same time, score them on the same test clips, print a table and save the curves.
 
-    With ``only``, those alone are trained; what ``output`` holds of the others is shown beside them.
+    With ``only``, just these are trained; the results of the others are read from ``output``.
     """
-    kept = json.loads(output.read_text()) if only and output.is_file() else {}
-    reached = {name: Quality(**found) for name, found in kept.items()}
+    saved = json.loads(output.read_text()) if only and output.is_file() else {}
+    reached = {name: Quality(**found) for name, found in saved.items()}
     for name in only or NETWORKS:
         reached[name] = learn(name, minutes, clips, root, precision)
         output.write_text(json.dumps({name: found._asdict() for name, found in reached.items()}, indent=2) + "\n")
@@ -58,18 +58,18 @@ def print_quality(
     ours = _mean(reached["framepred"]) if "framepred" in reached else float("nan")
     for label, values in {
         "MSE (openstl)": [f"{_mean(found):.2f}" for found in reached.values()],
-        "framepred's over it": [f"{ours / _mean(found):.2f}" for found in reached.values()],
+        "ratio of framepred's MSE to this model's": [f"{ours / _mean(found):.2f}" for found in reached.values()],
         "MSE at lead time 1, 10": [f"{found.mse[0]:.1f}, {found.mse[-1]:.1f}" for found in reached.values()],
         "steps": [f"{found.steps:,}" for found in reached.values()],
         "minutes": [f"{found.minutes:.1f}" for found in reached.values()],
-        "GMACs a clip": [f"{found.gmacs:.2f}" for found in reached.values()],
+        "GMACs per clip": [f"{found.gmacs:.2f}" for found in reached.values()],
     }.items():
         table.add_row(label, *values)
     Console(width=100).print(table)
 
 
 def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: Path) -> None:
-    """Mean squared error over lead time, a line for each network and each baseline."""
+    """Draw the mean squared error over lead time, one line per network and baseline."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     lines = {f"{name}, {found.minutes:.0f} minutes": (found.mse, "o-") for name, found in reached.items()}
@@ -83,7 +83,7 @@ def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: P
 
 
 def learn(name: str, minutes: float, clips: int, root: str | None, precision: Precision) -> Quality:
-    """Train one network from scratch for about so many minutes, and score it."""
+    """Train one network from scratch for about ``minutes`` and score it."""
     torch.manual_seed(0)
     net, recipe = NETWORKS[name](), RECIPES[name]
     data = moving_mnist(recipe["batch"], clips, root)

@@ -1,81 +1,202 @@
-"""What a network that adapts to a video predicts of it, beside the baselines that a video has to be beaten with."""
+"""Forecasts of films: last frame, optical flow, network, blend and adapted blend, on the last third of each film."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import process_time
+from typing import TypeAlias
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from framepred.baselines import load_baseline
-from framepred.clips import ClipBatch, to_unit
-from framepred.evaluation import DataRecord, evaluate
+from framepred.clips import Clip, to_unit
+from framepred.evaluation.formulas import frame_psnr, frame_ssim_openstl
+from framepred.evaluation.lpips import Lpips
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
-from framepred.inference.scaling import shrink
+from framepred.inference.blend import PAST, default_members, fit_blend
+from framepred.inference.detail import at_full_size
 from framepred.inference.scenes import find_scenes
+from framepred.inference.sources import shrink_raw
 from framepred.media.reading import read_video
+from framepred.media.resizing import resized
 from framepred.models import load
 from framepred.visualization.panels import write_panel
 
 CONTEXT, HORIZON = 10, 10
-LONGER_SIDE = 176
 OBSERVED = 2 / 3
-"""Share of each video that is observed, the first; what lies after it is scored."""
+"""Share of each film that is observed, the first; what lies after it is scored."""
 
-MEASURES = {"mse": "MSE ·10³", "psnr": "PSNR dB", "ssim": "SSIM openstl"}
+Film: TypeAlias = Shaped[Tensor, "t c h w"]
+Predictor: TypeAlias = Callable[[Film], Clip]
+"""From the frames before a window to the frames of it, ``(1, k, c, h, w)``."""
 
 
-def print_real_videos(folder: Path, weights: str, seconds: float, output: Path) -> None:
-    """Score every video of a folder, print a table for each, and write a picture of the predictions of each."""
+@dataclass(frozen=True)
+class FilmOptions:
+    """What is measured.
+
+    Attributes:
+        weights: bundled name, folder or checkpoint.
+        side: longer side of the frames in pixels.
+        max_side: longer side of the frames that the network gets, in pixels.
+        windows: scored windows of a film, at most.
+        adapt: seconds of training the network on the observed part; 0 leaves it out.
+        adapt_steps: training steps instead of seconds, which do not depend on the machine.
+        lead_times: whether to print errors by lead time.
+        lpips: file of AlexNet's weights for LPIPS; None leaves it out.
+    """
+
+    weights: str = "natural-small"
+    side: int = 176
+    max_side: int = 512
+    windows: int = 200
+    adapt: float = 0
+    adapt_steps: int = 0
+    lead_times: bool = False
+    lpips: Path | None = None
+
+
+@dataclass
+class Scores:
+    """Scores of one forecaster on one film, one row per window and one column per lead time."""
+
+    mse: list[Tensor] = field(default_factory=list)
+    psnr: list[Tensor] = field(default_factory=list)
+    ssim: list[Tensor] = field(default_factory=list)
+    sharpness: list[Tensor] = field(default_factory=list)
+    lpips: list[Tensor] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, future: Clip, truth: Clip, seconds: float, lpips: Lpips | None) -> None:
+        """Score one predicted window, ``(1, k, c, h, w)``."""
+        self.mse.append((future - truth).square().mean(dim=(2, 3, 4))[0])
+        self.psnr.append(frame_psnr(future, truth)[0])
+        self.ssim.append(frame_ssim_openstl(future, truth)[0])
+        self.sharpness.append((gradient_energy(future) / gradient_energy(truth).clamp(min=1e-9))[0])
+        if lpips is not None:
+            self.lpips.append(lpips(future, truth)[0])
+        self.seconds.append(seconds)
+
+
+def print_films(folder: Path, options: FilmOptions, output: Path) -> None:
+    """Score every film of a folder, print a table for each and one of the gains, and write a picture of each."""
     output.mkdir(parents=True, exist_ok=True)
-    for path in sorted(folder.iterdir()):
-        frames = shrink(to_unit(read_video(path)), LONGER_SIDE)
-        observed = frames[: int(OBSERVED * len(frames))]
-        net = load(weights)
-        adapted = adapt(net, observed, seconds=seconds, context=CONTEXT, horizon=HORIZON)
-        forecasters = {
-            "last frame": load_baseline("last-frame"),
-            "optical flow": load_baseline("optical-flow"),
-            weights: net,
-            f"{weights}, adapted": adapted.blend,
-        }
-        _print_table(path.name, frames, forecasters)
-        _write_picture(output / f"{path.stem}.png", frames, adapted.blend)
+    lpips = Lpips(options.lpips) if options.lpips else None
+    gains = Table("film", "blend", "adapted", title="MSE less than the better baseline's, %")
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        frames = read_video(path)
+        predictors = _predictors(frames, options)
+        scores = {name: Scores() for name in predictors}
+        starts = window_starts(frames, options.windows)
+        for start in starts:
+            window = _scaled(frames[max(0, start - PAST) : start + HORIZON], options.side)
+            past, truth = window[:-HORIZON], to_unit(window[-HORIZON:])[None]
+            for name, predictor in predictors.items():
+                begin = process_time()
+                with torch.inference_mode():
+                    future = predictor(past)
+                scores[name].add(future, truth, process_time() - begin, lpips)
+                if start == starts[len(starts) // 2] and name == "blend":
+                    write_panel(output / f"{path.stem}.png", to_unit(past[None, -CONTEXT:]), truth, future)
+        _print_film(path.name, tuple(window.shape[1:]), scores, options)
+        gains.add_row(path.stem, *(_gain(scores, name) for name in ("blend", "adapted") if name in scores))
+    Console(width=110).print(gains)
 
 
-def windows(frames: Float[Tensor, "t c h w"]) -> list[int]:
-    """Where the scored windows begin: all windows after what was observed, with one shot in them and their context."""
+def window_starts(frames: Film, windows: int) -> list[int]:
+    """Where scored windows begin: in the last third, evenly spread, without a cut in them and their context."""
     first = int(OBSERVED * len(frames))
-    return [
+    small = torch.stack([shrink_raw(frame, 176) for frame in frames])
+    found = [
         start
-        for scene in find_scenes(frames)
+        for scene in find_scenes(small)
         for start in range(scene.start + CONTEXT, scene.stop - HORIZON + 1)
         if start >= first
     ]
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(windows, len(found))).round().astype(int))
+    return [found[index] for index in chosen]
 
 
-def _print_table(name: str, frames: Float[Tensor, "t c h w"], forecasters: dict[str, Forecaster]) -> None:
-    net, *_ = forecasters.values()
-    card = evaluate(net, _batches(frames), data=DataRecord(name), baselines=forecasters)
-    pixels = frames[0].numel()
-    table = Table("", *MEASURES.values(), title=f"{name}: {card.data.clips} windows of {tuple(frames.shape[1:])}")
-    for label, scores in card.baselines.items():
-        table.add_row(label, f"{1000 * scores['mse'] / pixels:.3f}", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}")
-    Console(width=100).print(table)
+def gradient_energy(frames: Clip) -> Float[Tensor, "b t"]:
+    """Mean squared difference of neighbouring pixels along both axes: how sharp frames are."""
+    down, right = frames.diff(dim=-2), frames.diff(dim=-1)
+    return down.square().mean(dim=(2, 3, 4)) + right.square().mean(dim=(2, 3, 4))
 
 
-def _batches(frames: Float[Tensor, "t c h w"]) -> Iterator[ClipBatch]:
-    for start in windows(frames):
-        yield ClipBatch.cut(frames[None, start - CONTEXT : start + HORIZON], CONTEXT)
+def _scaled(frames: Film, side: int) -> Film:
+    height, width = frames.shape[-2:]
+    ratio = side / max(height, width)
+    return torch.stack([resized(frame, (round(height * ratio), round(width * ratio))) for frame in frames])
 
 
-@torch.inference_mode()
-def _write_picture(path: Path, frames: Float[Tensor, "t c h w"], net: Forecaster) -> None:
-    """The window in the middle of those that are scored."""
-    starts = windows(frames)
-    start = starts[len(starts) // 2]
-    context, target = frames[None, start - CONTEXT : start], frames[None, start : start + HORIZON]
-    write_panel(path, context, target, net(context, HORIZON))
+def _predictors(frames: Film, options: FilmOptions) -> dict[str, Predictor]:
+    net = load(options.weights).eval()
+
+    def blended(net: Forecaster, past: Film) -> Clip:
+        small = torch.stack([shrink_raw(frame, options.max_side) for frame in past])
+        blend = fit_blend(default_members(net), small[None], CONTEXT, HORIZON)
+        return _forecast(at_full_size(blend, options.max_side), past)
+
+    found: dict[str, Predictor] = {
+        "last frame": lambda past: _forecast(load_baseline("last-frame"), past),
+        "optical flow": lambda past: _forecast(load_baseline("optical-flow"), past),
+        "network": lambda past: _forecast(at_full_size(net, options.max_side), past),
+        "blend": lambda past: blended(net, past),
+    }
+    if options.adapt or options.adapt_steps:
+        network = _adapted(net, frames, options)
+        found["adapted"] = lambda past: blended(network, past)
+    return found
+
+
+def _adapted(net: Forecaster, frames: Film, options: FilmOptions) -> Forecaster:
+    """The network trained on what is observed of the film."""
+    observed = _scaled(frames[: int(OBSERVED * len(frames))], min(options.side, options.max_side))
+    budget = {"steps": options.adapt_steps} if options.adapt_steps else {"seconds": options.adapt}
+    result = adapt(net, observed, context=CONTEXT, horizon=HORIZON, **budget)  # type: ignore[arg-type]
+    Console(width=110).print(result.summary)
+    return result.network
+
+
+def _forecast(net: Forecaster, past: Film) -> Clip:
+    frames: Clip = net.eval()(past[None, -CONTEXT:], HORIZON)
+    return frames
+
+
+def _print_film(name: str, shape: tuple[int, ...], scores: dict[str, Scores], options: FilmOptions) -> None:
+    windows = len(scores["blend"].mse)
+    title = f"{name}: {windows} windows of {shape[2]}x{shape[1]}, seconds of one core"
+    columns = ["MSE ·10³", "PSNR dB", "SSIM openstl", "sharpness", *(["LPIPS"] if options.lpips else []), "seconds"]
+    table = Table("", *columns, title=title)
+    for label, found in scores.items():
+        mse, psnr, ssim, sharpness = (
+            float(torch.stack(rows).mean()) for rows in (found.mse, found.psnr, found.ssim, found.sharpness)
+        )
+        perceptual = [f"{float(torch.stack(found.lpips).mean()):.4f}"] if options.lpips else []
+        seconds = sum(found.seconds) / windows
+        table.add_row(
+            label, f"{1000 * mse:.3f}", f"{psnr:.2f}", f"{ssim:.4f}", f"{sharpness:.3f}", *perceptual, f"{seconds:.2f}"
+        )
+    Console(width=110).print(table)
+    if options.lead_times:
+        Console(width=130).print(_lead_time_table(name, scores))
+
+
+def _lead_time_table(name: str, scores: dict[str, Scores]) -> Table:
+    table = Table("", *map(str, range(1, HORIZON + 1)), title=f"{name}: PSNR of the mean MSE, dB, by lead time")
+    for label, found in scores.items():
+        errors = torch.stack(found.mse).mean(dim=0).clamp(min=1e-10)
+        table.add_row(label, *(f"{-10 * float(error.log10()):.2f}" for error in errors))
+    return table
+
+
+def _gain(scores: dict[str, Scores], name: str) -> str:
+    """How much less the error of one is than that of the better baseline, in percent."""
+    mean = {label: float(torch.stack(found.mse).mean()) for label, found in scores.items()}
+    return f"{100 * (1 - mean[name] / min(mean['last frame'], mean['optical flow'])):.1f}"

@@ -1,4 +1,4 @@
-"""How much memory training on long clips takes, with backpropagation through all of time and truncated."""
+"""Memory of training on long clips, with full and truncated backpropagation through time."""
 
 import re
 from multiprocessing import get_context
@@ -16,8 +16,8 @@ SIDE, CONTEXT = 64, 10
 
 
 def print_memory(lengths: list[int], steps: int, batch_size: int) -> None:
-    """Measure every length with and without truncation, each in a process of its own, and print a table."""
-    table = Table("frames a clip", "whole, MiB", f"every {steps} frames, MiB", title=f"batches of {batch_size}")
+    """Measure every length with and without truncation, each in a new process, and print a table."""
+    table = Table("frames per clip", "full, MiB", f"truncated to {steps} frames, MiB", title=f"batches of {batch_size}")
     for length in lengths:
         whole, cut = (_in_a_fresh_process(length, cutting, batch_size) for cutting in (None, steps))
         table.add_row(f"{length:,}", f"{whole:,.0f}", f"{cut:,.0f}")
@@ -31,7 +31,7 @@ def _in_a_fresh_process(length: int, steps: int | None, batch_size: int) -> floa
 
 
 def _added(length: int, steps: int | None, batch_size: int) -> float:
-    """MiB that a training step adds to the peak of one on a clip of two frames."""
+    """Return the MiB that a training step needs beyond one on a clip of two frames."""
     torch.set_num_threads(1)
     task = ForecastTask(EncoderForecaster(), 1, torch.nn.MSELoss(), tbptt_steps=steps)
     task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
@@ -43,6 +43,6 @@ def _added(length: int, steps: int | None, batch_size: int) -> float:
 
 
 def _peak() -> float:
-    """The most memory this process ever held, MiB; Linux alone tells it."""
+    """Return the peak memory of this process in MiB; Linux only."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024

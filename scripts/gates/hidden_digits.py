@@ -1,4 +1,4 @@
-"""Digits that are hidden for a while: whoever wants to draw them again must have kept them in memory."""
+"""A data set of digits that are hidden for some frames; predicting their return needs memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ from framepred.data import Split, find_digits
 from framepred.data.datamodules.base import ClipData
 
 SHOWN, FLASH = 2, 128
-"""Frames for which a digit is shown, and the brightness of the frame that announces its return."""
+"""Frames for which a digit is visible, and the brightness of the frame before its return."""
 SIDE = 14
 STREAMS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 
 
 class HiddenDigits(Dataset[Tensor]):
-    """Clips of 14×14 pixels: a digit for two frames, darkness, one gray frame, the digit again; then the next digit.
+    """Clips of 14×14 pixels: a digit for two frames, black frames, a gray frame, the digit again; then the next digit.
 
     Clip i depends on the split and on i alone.
 
     Args:
-        split: which digit images are seen.
+        split: which digit images are used.
         context: frames before a digit returns, at least 4.
-        digits: how many are shown one after another.
-        root: folder of MNIST's IDX files; without it the embedded digits do.
+        digits: number of digits, one after another.
+        root: folder of MNIST's IDX files; without it the embedded digits are used.
     """
 
     def __init__(self, split: Split, context: int, digits: int = 1, root: str | None = None) -> None:
@@ -50,17 +50,17 @@ class HiddenDigits(Dataset[Tensor]):
 
     @property
     def blank_error(self) -> float:
-        """Mean squared error a pixel of the best prediction without memory: the mean of all digits."""
+        """Mean squared error per pixel of the best prediction without memory, the mean of all digits."""
         return float((self.pictures / 255).var(axis=0).mean())
 
 
 class HiddenDigitData(ClipData):
-    """Loads ``HiddenDigits`` for training; the last return is to be predicted.
+    """Loads ``HiddenDigits`` for training; the target is the last return.
 
     Args:
         context: frames before a digit returns, at least 4.
-        digits: how many are shown one after another.
-        batch_size: clips a batch.
+        digits: number of digits, one after another.
+        batch_size: clips per batch.
         root: folder of MNIST's IDX files.
     """
 

@@ -1,4 +1,4 @@
-"""The networks of the story, each trained once and kept in a folder."""
+"""The networks of docs/why-gates.md, each trained once and saved in a folder."""
 
 import json
 import math
@@ -30,16 +30,16 @@ CELLS: dict[str, Callable[..., RecurrentCell]] = {
 
 
 class Trial(NamedTuple):
-    """One network and how it is trained.
+    """A network and its training.
 
     Attributes:
-        cell: its cells, one of ``CELLS``.
+        cell: name of its cell, one of ``CELLS``.
         context: frames before the digit returns.
         steps: optimizer steps.
-        rate: learning rate; that of Adam, or of stochastic gradient descent with momentum.
+        rate: learning rate of Adam, or of stochastic gradient descent with momentum.
         descent: ``adam`` or ``sgd``.
-        clip: the norm above which gradients are scaled down; None for never.
-        digits: how many are shown one after another.
+        clip: norm above which gradients are scaled down; None for no clipping.
+        digits: number of digits, one after another.
     """
 
     cell: str
@@ -52,7 +52,7 @@ class Trial(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """A name for the file system."""
+        """Name of the trial's folder."""
         return "-".join(str(part) for part in self).replace(", ", "-").replace(" ", "-").lower()
 
 
@@ -63,22 +63,22 @@ STREAM = [Trial(cell, 10, 600, digits=3) for cell in ("LSTM without forget gate"
 
 
 class Return(torch.nn.Module):
-    """Mean squared error a pixel of the digit's return alone: nothing is asked of the frames before."""
+    """Mean squared error per pixel of the last frame, the digit's return."""
 
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """From predictions and targets ``(b, t, c, h, w)``."""
+        """Return the error of predictions and targets ``(b, t, c, h, w)``."""
         return (pred[:, -1] - target[:, -1]).square().mean()
 
 
 class Learned(NamedTuple):
-    """A trained network with what was measured at each step.
+    """A trained network with the measurements of its training.
 
     Attributes:
         net: the network, in eval mode.
-        loss: training loss, mean squared error a pixel of the digit's return.
-        gradient: norm of the gradient before it was clipped.
-        forgotten: squared error of the digit's return on 256 test clips, over that of the mean digit: 0 where all of
-            the digit is remembered, 1 where nothing is.
+        loss: training loss of each step, mean squared error per pixel of the digit's return.
+        gradient: norm of the gradient of each step, before clipping.
+        forgotten: squared error of the digit's return on 256 test clips, divided by that of the mean digit: 0 for a
+            perfect memory, 1 for none.
     """
 
     net: Forecaster
@@ -88,7 +88,7 @@ class Learned(NamedTuple):
 
 
 class _Curve(Callback):
-    """Keeps the loss and the norm of the gradient of every step."""
+    """Records the loss and the norm of the gradient of every step."""
 
     def __init__(self) -> None:
         self.loss: list[float] = []
@@ -105,7 +105,7 @@ class _Curve(Callback):
 
 
 def new_net(cell: str) -> EncoderForecaster:
-    """A network of one layer, seeded."""
+    """Return a network of one layer, seeded."""
     torch.manual_seed(0)
     return EncoderForecaster(
         hidden_channels=[WIDTH], kernel_size=KERNEL, stride=STRIDE, norm=False, motion=False, cell=CELLS[cell]
@@ -113,12 +113,12 @@ def new_net(cell: str) -> EncoderForecaster:
 
 
 def learned(trial: Trial, folder: Path, root: str | None) -> Learned:
-    """The trained network of a trial: from its folder, or trained now and put there."""
-    place = folder / trial.folder
-    if not place.is_dir():
-        with atomic_write(place) as draft:
+    """Return the trained network of a trial, from its folder where it is trained already."""
+    saved = folder / trial.folder
+    if not saved.is_dir():
+        with atomic_write(saved) as draft:
             _learn(trial, draft, root)
-    return Learned(load(place), **json.loads((place / CURVE).read_text()))
+    return Learned(load(saved), **json.loads((saved / CURVE).read_text()))
 
 
 def _learn(trial: Trial, folder: Path, root: str | None) -> None:
@@ -154,7 +154,7 @@ def _optimizer(trial: Trial) -> Callable[..., torch.optim.Optimizer]:
 
 @torch.inference_mode()
 def forgotten(net: Forecaster, digits: HiddenDigits) -> float:
-    """Squared error of the last return on 256 clips over that of the mean digit."""
+    """Return the squared error of the last return on 256 clips, divided by that of the mean digit."""
     clips = digits.__getitems__(range(256))
     error = (net(clips[:, :-1], 1)[:, 0] - clips[:, -1] / 255).square().mean().item() / digits.blank_error
     return error if math.isfinite(error) else math.inf

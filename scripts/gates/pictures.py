@@ -17,14 +17,14 @@ from gates.hidden_digits import HiddenDigits
 from gates.learning import Learned, Return
 
 SMOOTHED = 15
-"""Steps over which training losses are averaged for the eye."""
+"""Steps over which training losses are averaged in the plots."""
 
 FLOAT32_MAX = 3.4e38
-"""Where what has overflowed is drawn."""
+"""Value at which overflowed numbers are drawn."""
 
 
 def draw_learning(short: Mapping[str, Learned], long: Mapping[str, Learned], mean_error: float, path: Path) -> None:
-    """Training losses at context 10 and 100 over that of the mean digit."""
+    """Draw training losses at context 10 and 100, divided by the error of the mean digit."""
     figure = Figure(figsize=(10, 4), dpi=90, layout="constrained")
     for axes, reached, context in zip(figure.subplots(1, 2, sharey=True), (short, long), (10, 100), strict=True):
         for name, found in reached.items():
@@ -37,7 +37,7 @@ def draw_learning(short: Mapping[str, Learned], long: Mapping[str, Learned], mea
 
 
 def draw_flows(nets: Mapping[str, Mapping[str, Forecaster]], clips: torch.Tensor, path: Path) -> None:
-    """Gradient flow through the longest memory of each net, a panel for each title."""
+    """Draw the gradient flow through the longest memory of each network, one panel per title."""
     figure = Figure(figsize=(11, 4.6), dpi=90, layout="constrained")
     for axes, (title, family) in zip(figure.subplots(1, len(nets), sharey=True), nets.items(), strict=True):
         draw_flow(axes, [_flow(name, net, clips) for name, net in family.items()])
@@ -46,15 +46,15 @@ def draw_flows(nets: Mapping[str, Mapping[str, Forecaster]], clips: torch.Tensor
 
 
 def _flow(name: str, net: Forecaster, clips: torch.Tensor) -> Flow:
-    """That of the cell state where there is one, else of the hidden one."""
+    """Return the flow of the cell state, or of the hidden state where there is no cell state."""
     return gradient_flow(net, Return(), ClipBatch.cut(clips, clips.shape[1] - 1))[-1]._replace(name=name)
 
 
 def draw_returns(reached: Mapping[str, Mapping[str, Forecaster]], digits: Sequence[HiddenDigits], path: Path) -> None:
-    """Eight test digits as they were, and as each net draws them again, a column for each title."""
+    """Draw eight test digits and the predictions of each network, one column per title."""
     figure = Figure(figsize=(11, 3.2), dpi=90, layout="constrained")
-    for axes, (title, family), shown in zip(figure.subplots(1, len(reached)), reached.items(), digits, strict=True):
-        clips = shown.__getitems__(range(8))
+    for axes, (title, family), data in zip(figure.subplots(1, len(reached)), reached.items(), digits, strict=True):
+        clips = data.__getitems__(range(8))
         with torch.inference_mode():
             drawn = [net(clips[:, :-1], 1)[:, 0] for net in family.values()]
         rows = [_row(frames) for frames in (clips[:, -1] / 255, *drawn)]
@@ -67,7 +67,7 @@ def draw_returns(reached: Mapping[str, Mapping[str, Forecaster]], digits: Sequen
 
 
 def draw_clipping(free: Learned, clipped: Learned, limit: float, path: Path) -> None:
-    """Training loss and norm of the gradient, with and without clipping."""
+    """Draw training loss and norm of the gradient, with and without clipping."""
     figure = Figure(figsize=(10, 3.8), dpi=90, layout="constrained")
     for axes, attribute in zip(figure.subplots(1, 2), ("loss", "gradient"), strict=True):
         for name, found in (("not clipped", free), (f"clipped to a norm of {limit:g}", clipped)):
@@ -80,7 +80,7 @@ def draw_clipping(free: Learned, clipped: Learned, limit: float, path: Path) -> 
 
 
 def draw_stream(errors: Mapping[str, Mapping[int, float]], trained: int, path: Path) -> None:
-    """How much of the last digit is forgotten after so many of them in a row."""
+    """Draw the error of the last digit against the number of digits in a row."""
     figure = Figure(figsize=(6, 3.8), dpi=90, layout="constrained")
     axes: Axes = figure.add_subplot()
     for name, found in errors.items():
@@ -100,7 +100,7 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
 
 
 def _row(frames: torch.Tensor) -> np.ndarray:
-    """Frames ``(b, 1, h, w)`` side by side with a gap, ``(h + 1, b · (w + 1))``."""
+    """Return frames ``(b, 1, h, w)`` side by side with a gap, ``(h + 1, b · (w + 1))``."""
     padded = torch.nn.functional.pad(frames[:, 0], (0, 1, 0, 1), value=0.35)
     return np.concatenate(list(padded.numpy()), axis=1)
 

@@ -246,6 +246,38 @@ def test_memory_is_bounded_before_work_begins(framepred: Run, arguments: tuple[o
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [("predict",), ("restore", "--missing", "1"), ("stream",)])
+@pytest.mark.parametrize("output", ["clip.mp4", "./clip.mp4", "link.mp4", "hard.mp4"])
+def test_no_verb_overwrites_its_input(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
+    Path("clip.mp4").write_bytes(b"input")
+    Path("link.mp4").symlink_to("clip.mp4")
+    Path("hard.mp4").hardlink_to("clip.mp4")
+    code, out, err = framepred(*arguments, "clip.mp4", "--output", output)
+    assert (code, out) == (2, "")
+    assert "is the input and would be overwritten" in err
+    assert Path("clip.mp4").read_bytes() == b"input"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "clip.mp4"),
+        ("restore", "clip.mp4", "--missing", "1"),
+        ("stream", "clip.mp4"),
+        ("data", "moving-mnist"),
+        ("evaluate",),
+        ("demo",),
+    ],
+)
+@pytest.mark.parametrize("output", ["pipe.mp4", "/dev/null", "/dev/stdout", "-"])
+def test_no_verb_replaces_a_device_or_a_stream(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
+    Path("clip.mp4").write_bytes(b"input")
+    os.mkfifo("pipe.mp4")
+    code, out, err = framepred(*arguments, "--output", output)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert {path.name for path in Path.cwd().iterdir()} == {"clip.mp4", "pipe.mp4"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("name", ["out.mp4", "out.npz", "out"])

@@ -49,7 +49,7 @@ def test_the_network_rebuilds_what_its_weights_say(framepred: Run, fading: Path,
     assert framepred("restore", fading, "--missing", "4-5,9", "--weights", weights, "--output", "whole.npy")[0] == 0
     clip = torch.from_numpy(np.load(fading)).view(1, 12, 1, 8, 10)
     missing = torch.tensor([time in (4, 5, 9) for time in range(12)])
-    expected = package.load(weights).restore(clip, missing)[0].detach()
+    expected = package.load_restorer(weights).restore(clip, missing)[0].detach()
     assert np.abs(np.load(tmp_path / "whole.npy") / 255 - expected.numpy()).max() <= 0.5 / 255 + 1e-6
 
 
@@ -68,7 +68,7 @@ def test_a_raised_rate(framepred: Run, fading: Path, tmp_path: Path) -> None:
 def test_several_clips_at_once(framepred: Run, tmp_path: Path) -> None:
     clips = np.random.default_rng(0).integers(0, 256, (3, 6, 1, 8, 8), dtype=np.uint8)
     np.save(tmp_path / "clips.npy", clips)
-    arguments = ["--missing", "2", "--method", "last-frame", "--output", "whole.npy", "--batch-size", "2"]
+    arguments = ["--missing", "2", "--method", "last-frame", "--output", "whole.npy"]
     assert framepred("restore", "clips.npy", *arguments)[0] == 0
     expected = clips.copy()
     expected[:, 2] = clips[:, 1]
@@ -111,26 +111,26 @@ def test_a_score_beside_the_baselines(framepred: Run, tmp_path: Path) -> None:
     assert f"{20 * (0.01 + 0.04 + 0.09) / 3:.2f}" in last
 
 
-def test_frames_at_an_end_are_told_of(framepred: Run, fading: Path) -> None:
+def test_frames_with_one_side_are_reported(framepred: Run, fading: Path) -> None:
     _, _, told = framepred("restore", fading, "--missing", "0,11,5", "--method", "linear")
-    assert "2 missing frames at an end of the video were seen from one side only" in " ".join(told.split())
+    assert "2 rebuilt frames at an end of the video have observed frames on one side only" in " ".join(told.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ([], "Say which frames are missing"),
-        (["--missing", "12"], "Frame 12 is not there: the 12 frames are numbered 0 to 11"),
+        (["--missing", "12"], "There is no frame 12: the 12 frames are numbered 0 to 11"),
         (["--missing", "0-11"], "All 12 frames are missing"),
         (["--missing", "seven"], "'seven' names no frames"),
         (["--missing", "1-90"], "Frames 1 to 90 are 90 missing in a row"),
         (["--missing", "1-9", "--upsample", "9"], "89 at 9 times the frame rate"),
-        (["--upsample", "66"], "at most 65 times, not 66"),
+        (["--upsample", "66"], "must be 1 to 65, not 66"),
         (["--upsample", "0"], "--upsample"),
         (["--missing", "1", "--method", "magic"], "magic"),
         (["--missing", "1", "--weights", "moving-mnist"], "moving-mnist forecast and cannot restore"),
         (["--missing", "1", "--weights", "nosuch"], "There are no weights 'nosuch'"),
-        (["--upsample", "2", "--holdout"], "leave --upsample out"),
+        (["--upsample", "2", "--holdout"], "leave --upsample and --find out"),
         (["--missing", "1", "--output", "whole.xyz"], ".xyz"),
     ],
 )
@@ -152,7 +152,7 @@ def test_other_verbs_refuse_weights_that_only_restore(framepred: Run, weights: P
     arguments = ["--data", "even.npy", "--context", 4, "--horizon", 2] if verb == "evaluate" else ["even.npy"]
     code, out, told = framepred(verb, *arguments, "--weights", weights)
     assert (code, out) == (2, "")
-    assert "cannot stream or forecast beyond the end" in told
+    assert "restore missing frames and cannot forecast" in told
     assert len(told.strip().splitlines()) == 1
 
 
@@ -166,3 +166,18 @@ def test_arguments_are_checked_before_torch_is_imported(fading: Path) -> None:
     arguments = ["framepred", "restore", str(fading), "--missing", "seven"]
     done = subprocess.run([sys.executable, "-c", script, json.dumps(arguments)], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "False\n")
+
+
+def test_numbers_from_a_file_and_found_frames(framepred: Run, tmp_path: Path) -> None:
+    clip = np.full((20, 16, 32), 40, np.uint8)
+    for time in range(20):
+        clip[time, 4:10, time : time + 8] = 220
+    broken = clip.copy()
+    broken[[6, 12]] = broken[[5, 11]]
+    np.save(tmp_path / "broken.npy", broken)
+    (tmp_path / "missing.txt").write_text("6\n12  # repeated\n")
+    for option in (["--missing-file", "missing.txt"], ["--find"]):
+        code, out, _ = framepred("restore", "broken.npy", *option, "--method", "linear", "--output", "whole.npy")
+        assert code == 0
+        assert out.startswith("whole.npy: 20 frames, 2 of them rebuilt")
+        assert not np.array_equal(np.load("whole.npy")[6, 0], broken[6])

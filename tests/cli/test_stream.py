@@ -26,7 +26,7 @@ DIGITS = ("--weights", "moving-mnist-convlstm")  # weights that know what regula
 
 def rows(path: str | Path) -> list[list[str]]:
     head, *lines = Path(path).read_text().splitlines()
-    assert head == "frame,time,mse,surprise"
+    assert head == "frame,time,mse,cut,surprise"
     return [line.split(",") for line in lines]
 
 
@@ -46,8 +46,8 @@ def test_the_alarm_rings_at_what_does_not_belong_and_not_before(framepred: Run, 
     assert out.startswith("Alarm at frame 55, 5.50 s: surprise ")
     assert "\nclip.npy: 70 frames, 1 alarm, 0 cuts; " in out
     table = rows("clip.csv")
-    assert [row[3] == "" for row in table] == [True] * 20 + [False] * 50
-    assert max(float(row[3]) for row in table[20:55]) < 9 < 15 < float(table[55][3])
+    assert [row[4] == "" for row in table] == [True] * 20 + [False] * 50
+    assert max(float(row[4]) for row in table[20:55]) < 9 < 15 < float(table[55][4])
 
 
 @pytest.mark.parametrize("shape", [(22, 3, 47, 59), (22, 33, 150)])
@@ -68,7 +68,7 @@ def test_a_scene_cut_is_said_and_rings_no_alarm(framepred: Run) -> None:
     np.save("clip.npy", levels)
     code, out, err = framepred("stream", "clip.npy", "--weights", "baseline:last-frame", "--alarm", 8)
     assert code == 0
-    assert err == "Scene cut at frame 30, 3.00 s: the state begins anew.\n"
+    assert err == "Scene cut at frame 30, 3.00 s: the state is reset.\n"
     assert "0 alarms, 1 cut;" in out
 
 
@@ -102,7 +102,7 @@ def test_what_a_killed_stream_wrote_can_be_opened(tmp_path: Path, started: "subp
     started.communicate()
     table = rows(tmp_path / "a.csv")
     assert len(table) >= 19
-    assert all(len(row) == 4 for row in table)
+    assert all(len(row) == 5 for row in table)
     assert len(table) - len(read_video(tmp_path / "a.mp4")) in (0, 1, 2)
 
 
@@ -160,7 +160,7 @@ def test_a_broadcast_that_breaks_off_is_taken_up_again_until_ctrl_c(tmp_path: Pa
     [
         (["nosuch.mp4"], "nosuch.mp4 does not exist"),
         (["clip.npy", "--frames", "0"], "--frames"),
-        (["clip.npy", "--alarm", "nan"], "The surprise that rings the alarm must be a positive number, not nan."),
+        (["clip.npy", "--alarm", "nan"], "The surprise that triggers the alarm must be a positive number, not nan."),
         (
             ["clip.npy", "--csv", "a.txt"],
             "a.txt cannot be written because .txt is not known; choose .csv.",

@@ -33,7 +33,7 @@ def test_python_trains_resumes_and_takes_nested_settings(tmp_path: Path) -> None
 
 
 def test_weights_bring_their_network_and_any_logger_works(framepred: Run) -> None:
-    EncoderForecaster(widths=[3, 5], kernel=3, stride=2, norm=False).save_pretrained("mine")
+    EncoderForecaster(hidden_channels=[3, 5], kernel_size=3, stride=2, norm=False).save_pretrained("mine")
     code, _, err = framepred("train", *SMOKE, "--weights", "mine", "--trainer.logger=false")
     assert code == 0, err
     trained = load("run/checkpoints/last.ckpt")
@@ -51,6 +51,7 @@ def test_a_restorer_does_not_train_in_the_config_of_a_forecaster(framepred: Run)
     assert "restores missing frames, so model.teacher_forcing has no meaning" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
 def test_every_precision_trains(framepred: Run, precision: str) -> None:
     code, _, err = framepred("train", *SMOKE, f"--trainer.precision={precision}")

@@ -45,13 +45,13 @@ def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(run: R
     assert (code, out) == (2, "")
     assert err == (
         "my videos/[empty].mp4 is an empty file of 0 bytes; copy or record it again, "
-        "or leave such files out with --skip-broken.\n"
+        "or set skip_broken to leave such files out.\n"
     )
     code, _, err = run("train", *TINY, "--skip-broken")
     assert code == 0
     lines = [line.strip() for line in err.splitlines()]
     said = next(
-        number for number, line in enumerate(lines) if line.startswith("on       8 files in my videos: train 5")
+        number for number, line in enumerate(lines) if line.startswith("data     8 files in my videos: train 5")
     )
     assert lines[said + 2] == "left out 1 files that cannot be used:"
     assert lines[said + 3] == "my videos/[empty].mp4 is an empty file of 0 bytes; copy or record it again."
@@ -71,7 +71,7 @@ def test_a_folder_is_scored_by_split(run: Run, split: str, files: int) -> None:
         "--split", split, "--json",
     )  # fmt: skip
     assert code == 0
-    assert f"{files} of 8 files in my videos (--split {split})" in err
+    assert f"{files} of 8 files in my videos (split {split})" in err
     data = json.loads(out)["data"]
     assert (data["split"], data["clips"], data["size"]) == (split, 2 * files, [1, 20, 24])
 
@@ -85,9 +85,13 @@ def test_few_clips_are_spread_over_the_files(run: Run) -> None:
 @pytest.mark.parametrize(
     ("data", "extra", "sentence"),
     [
-        ("my videos", ["--horizon", 3, "--context", 10], "0.npy has 12 frames but one clip spans 13; ask for fewer"),
+        (
+            "my videos",
+            ["--horizon", 3, "--context", 10],
+            "0.npy has 12 frames but one clip spans 13; use a shorter clip",
+        ),
         ("nothing", [], "nothing does not exist; check the path."),
-        ("empty", [], "empty holds nothing to learn from; put .mp4,"),
+        ("empty", [], "empty holds no videos; put .mp4,"),
         ("gone.yaml", [], "gone.yaml names no data to test on; give the config.yaml that lies in the folder of a run."),
         ("text.yaml", [], "text.yaml names no data to test on"),
         ("wrong.yaml", [], "wrong.yaml names no data to test on"),
@@ -106,7 +110,7 @@ def test_what_cannot_be_scored_gets_one_sentence(run: Run, data: str, extra: lis
 def test_a_folder_must_be_named(run: Run) -> None:
     code, _, err = run("train", *(part for part in TINY if part not in ("--data.init_args.root", "my videos")))
     assert code == 2
-    assert err.splitlines()[-1] == "Name the folder that holds the videos with --data.init_args.root FOLDER."
+    assert err.splitlines()[-1] == "root is not set; set it to the folder that holds the videos."
 
 
 def test_generated_clips_can_be_a_folder_of_files(run: Run) -> None:

@@ -1,6 +1,8 @@
 import hashlib
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from framepred.clips import ClipBatch, Frame, State
 from framepred.errors import ClipError, ConfigError, DataError, WeightsError
-from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
+from framepred.evaluation import Card, DataRecord, SavedPredictions, WeightsRecord, evaluate, evaluate_together
 from framepred.forecaster import Forecaster
 
 
@@ -267,3 +269,118 @@ def test_frames_too_small_for_ssim_are_an_error() -> None:
 def test_an_unknown_protocol_is_an_error() -> None:
     with pytest.raises(ConfigError, match="openstl, predrnn, wang2004"):
         score(noise(2), protocol="simvp")
+
+
+class Halves:
+    """Predictions that another program saved: half of what they should be."""
+
+    def __init__(self, clips: Tensor, context: int = 2) -> None:
+        self.future = clips[:, context:].float() / 510
+
+    def __len__(self) -> int:
+        return len(self.future)
+
+    def __getitems__(self, indices: Sequence[int]) -> Tensor:
+        return self.future[list(indices)]
+
+
+def test_saved_predictions_score_like_the_network_that_made_them() -> None:
+    clips = noise(5)
+    future = clips[:, 2:].float() / 510
+    expected = evaluate(lambda context, horizon: future, batches(clips, [5]), data=DATA)
+    saved = evaluate(SavedPredictions(Halves(clips)), batches(clips, [3, 2]), data=DATA)
+    assert flat(saved) == pytest.approx(flat(expected), rel=1e-9)
+
+
+def test_saved_predictions_need_no_context_and_baselines_do() -> None:
+    clips = noise(5)
+    card = evaluate(SavedPredictions(Halves(clips, 0)), batches(clips, [5], context=0), data=DATA)
+    assert (card.data.context, card.data.horizon) == (None, 5)
+    with pytest.raises(DataError, match="Baseline repeat cannot predict without context"):
+        evaluate(
+            SavedPredictions(Halves(clips, 0)), batches(clips, [5], 0), data=DATA, baselines={"repeat": Repeating()}
+        )
+
+
+def test_saved_predictions_on_another_scale_are_refused() -> None:
+    clips, predictions = noise(5), Halves(noise(5))
+    predictions.future *= 255
+    with pytest.raises(DataError, match=r"pixels from 0 to 127\.5 but white must be 1"):
+        evaluate(SavedPredictions(predictions), batches(clips, [5]), data=DATA)
+
+
+def test_several_forecasters_in_one_pass_score_as_each_alone() -> None:
+    clips, read = noise(5), []
+
+    def watched() -> Iterator[ClipBatch]:
+        for batch in batches(clips, [2, 3]):
+            read.append(len(batch.target))
+            yield batch
+
+    both = evaluate_together({"a": Fading(), "b": Repeating()}, watched(), data=DATA, weights=[None, None])
+    assert read == [2, 3]
+    assert [flat(card) for card in both] == [
+        flat(evaluate(net, batches(clips, [2, 3]), data=DATA)) for net in (Fading(), Repeating())
+    ]
+
+
+def test_floats_of_gray_levels_are_known_as_the_same_data() -> None:
+    clips = noise(3)
+    assert score((clips / 255).float()).data.sha256 == score(clips).data.sha256
+    assert score((clips / 255).float().clamp(max=0.999)).data.sha256 != score(clips).data.sha256
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_two_processes_give_the_card_of_one(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads play the processes, so that the test is quick; a slow test uses real ones."""
+    ranks, barrier, boxes = threading.local(), threading.Barrier(2), [None, None]
+
+    def gather(found: list[object], mine: object) -> None:
+        boxes[ranks.number] = mine
+        barrier.wait()
+        found[:] = boxes
+        barrier.wait()
+
+    predicted: list[int] = []
+
+    def fading(context: Tensor, horizon: int) -> Tensor:
+        predicted.append(len(context))
+        return Fading().eval()(context, horizon)
+
+    def run(rank: int) -> Card:
+        ranks.number = rank
+        return evaluate(fading, batches(clips, sizes), data=DATA, baselines={"repeat": Repeating()}, distributed=True)
+
+    clips = noise(count)
+    sizes = [2] * (count // 2) + [1] * (count % 2)
+    alone = evaluate(Fading(), batches(clips, sizes), data=DATA, baselines={"repeat": Repeating()})
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(torch.distributed, "is_initialized", lambda: True)
+        patch.setattr(torch.distributed, "get_world_size", lambda: 2)
+        patch.setattr(torch.distributed, "get_rank", lambda: ranks.number)
+        patch.setattr(torch.distributed, "all_gather_object", gather)
+        cards = list(pool.map(run, (0, 1)))
+    for card in cards:
+        assert card.data == alone.data
+        assert flat(card) == pytest.approx(flat(alone), rel=1e-9)
+        assert card.per_clip == alone.per_clip
+    assert sum(predicted) == count
+
+
+def test_examples_are_the_best_the_median_and_the_worst_clip() -> None:
+    clips = torch.zeros(5, 4, 1, 8, 8, dtype=torch.uint8)
+    for number, level in enumerate((30, 250, 10, 90, 60)):
+        clips[number] = level
+    loaded = list(batches(clips, [3, 2]))
+    examples = evaluate(Fading(), loaded, data=DATA).evidence.examples()
+    assert [(example.title, example.number) for example in examples] == [("best", 2), ("median", 4), ("worst", 1)]
+    assert torch.equal(examples[2].target, clips[1, 2:])
+    assert examples[2].prediction[0].max().item() == pytest.approx(250 / 510)
+    assert evaluate(Fading(), batches(clips, [5]), data=DATA).evidence.examples() == []
+
+
+def test_the_error_map_is_the_mean_over_clips_and_channels() -> None:
+    clips = noise(4, size=(3, 8, 9))
+    card = evaluate(Fading(0.0), batches(clips, [1, 3]), data=DATA)
+    expected = (clips[:, 2:].float() / 255).square().mean(dim=(0, 2))
+    torch.testing.assert_close(card.evidence.error_map, expected)

@@ -35,7 +35,7 @@ def test_a_clips_past_teaches_its_future(film: Tensor, small_net: EncoderForecas
     given = parameters(small_net)
     adapted = adapt(small_net, film, steps=40, **SIZES)
     assert adapted.improved
-    assert adapted.after < 0.75 * adapted.before
+    assert adapted.error_after < 0.75 * adapted.error_before
     assert adapted.steps == 40
     assert torch.equal(parameters(small_net), given)
     assert not torch.equal(parameters(adapted.network), given)
@@ -45,11 +45,11 @@ def test_the_errors_told_are_those_of_the_last_windows(film: Tensor, small_net: 
     windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255  # 30 // 6 = 5 frames held out
     adapted = adapt(small_net, film, steps=3, **SIZES)
     assert adapted.windows == 3
-    assert adapted.before == pytest.approx(error(small_net, windows), rel=1e-5)
-    assert adapted.blended == pytest.approx(error(adapted.net, windows), rel=1e-5)
-    assert adapted.blended <= 1.01 * min(adapted.after, *adapted.baselines.values())
-    assert adapted.after == pytest.approx(error(adapted.network, windows), rel=1e-5)
-    assert adapted.baselines == pytest.approx(
+    assert adapted.error_before == pytest.approx(error(small_net, windows), rel=1e-5)
+    assert adapted.blend_error == pytest.approx(error(adapted.blend, windows), rel=1e-5)
+    assert adapted.blend_error <= 1.01 * min(adapted.error_after, *adapted.baseline_errors.values())
+    assert adapted.error_after == pytest.approx(error(adapted.network, windows), rel=1e-5)
+    assert adapted.baseline_errors == pytest.approx(
         {"last-frame": error(LastFrame(), windows), "optical-flow": error(OpticalFlow(), windows)}, rel=1e-5
     )
 
@@ -66,17 +66,17 @@ def test_nothing_is_learned_from_what_is_judged(film: Tensor, small_net: Encoder
     changed = film.clone()
     changed[25:] += 20  # 30 // 6 = 5 frames are held out; no cut comes of it
     one, other = (adapt(small_net, clip, steps=4, **SIZES) for clip in (film, changed))
-    assert one.before != other.before
+    assert one.error_before != other.error_before
     assert torch.equal(parameters(one.network), parameters(other.network))
     changed[24] += 1
-    assert not torch.equal(parameters(one.net), parameters(adapt(small_net, changed, steps=4, **SIZES).network))
+    assert not torch.equal(parameters(one.network), parameters(adapt(small_net, changed, steps=4, **SIZES).network))
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e6])
 def test_what_is_no_better_is_not_kept(
     film: Tensor, small_net: EncoderForecaster, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapting, "RATE", rate)
+    monkeypatch.setattr(adapting, "LEARNING_RATE", rate)
     adapted = adapt(small_net, film, steps=4, **SIZES)
     assert not adapted.improved
     assert adapted.network is small_net
@@ -86,15 +86,15 @@ def test_the_best_on_the_way_is_kept(
     film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = adapt(small_net, film, steps=12, **SIZES)
-    monkeypatch.setattr(adapting, "CHECKS", (0.5,))
+    monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5,))
     halfway = adapt(small_net, film, steps=12, **SIZES)
-    assert halfway.after > whole.after
+    assert halfway.error_after > whole.error_after
 
     errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04])  # last frame, optical flow, before, halfway, in the end, blend
-    monkeypatch.setattr(adapting._Exam, "error", lambda *_: next(errors))
-    monkeypatch.setattr(adapting, "CHECKS", (0.5, 1.0))
+    monkeypatch.setattr(adapting._Validation, "error", lambda *_: next(errors))
+    monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5, 1.0))
     adapted = adapt(small_net, film, steps=12, **SIZES)
-    assert adapted.after == 0.05
+    assert adapted.error_after == 0.05
     assert torch.equal(parameters(adapted.network), parameters(halfway.network))
 
 
@@ -122,7 +122,7 @@ def test_seconds_are_by_the_clock(film: Tensor, small_net: EncoderForecaster, mo
 
 def test_no_time_for_a_step(film: Tensor, small_net: EncoderForecaster) -> None:
     adapted = adapt(small_net, film, seconds=1e-6, **SIZES)
-    assert (adapted.steps, adapted.after, adapted.network) == (0, inf, small_net)
+    assert (adapted.steps, adapted.error_after, adapted.network) == (0, inf, small_net)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_arguments_are_checked(
 
 
 def test_what_cannot_learn_and_what_cannot_be_learned_from(film: Tensor, small_net: EncoderForecaster) -> None:
-    with pytest.raises(ConfigError, match="LastFrame has nothing that could learn"):
+    with pytest.raises(ConfigError, match="LastFrame has no parameters to train"):
         adapt(LastFrame(), film, steps=1)
     with pytest.raises(ClipError, match="has 5 frames"):
         adapt(small_net, film[:5], steps=1, **SIZES)

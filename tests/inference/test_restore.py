@@ -1,142 +1,116 @@
-from collections.abc import Iterator
+"""The call that restores: sources, methods, scores, files; what it finds by itself."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from torch import Tensor
 
+import framepred
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Future
-from framepred.errors import ClipError, ConfigError, WeightsError
-from framepred.inference.missing import LONGEST
-from framepred.inference.restore import (
-    MARGIN,
-    WINDOW,
-    Moment,
-    ScaledRestorer,
-    load_restorer,
-    marked,
-    restored,
-    restored_by,
-    slowed,
-)
+from framepred.errors import ConfigError, WeightsError
+from framepred.inference.missing import read_missing
+from framepred.inference.restore import ScaledRestorer
+from framepred.media.images import encode_png
 from framepred.models import BidirectionalForecaster
-from framepred.restorer import Missing, Restorer
+from framepred.restorer import Missing
 
 
-def frames(count: int) -> list[torch.Tensor]:
-    """Two clips side by side, each frame a shade of its own."""
-    return [torch.tensor([time / 1000, 1 - time / 1000]).view(2, 1, 1, 1) for time in range(count)]
+@pytest.fixture
+def fading() -> Tensor:
+    """Twelve frames that brighten evenly."""
+    return (torch.arange(12, dtype=torch.uint8) * 20).view(12, 1, 1, 1).expand(12, 1, 8, 10).clone()
 
 
-@settings(max_examples=40)
-@given(st.data())
-def test_windows_give_what_the_whole_clip_gives(data: st.DataObject) -> None:
-    """Linear interpolation looks at the nearest frames only, so that windows must not change it."""
-    count = data.draw(st.integers(1, 100))
-    missing = data.draw(st.frozensets(st.integers(0, count - 1), max_size=min(count - 1, LONGEST)))
-    clip = torch.stack(frames(count), dim=1)
-    marks = torch.tensor([number in missing for number in range(count)])
-    whole = LinearInterpolation().eval().restore(clip, marks)
-    windows = torch.stack(list(restored(LinearInterpolation(), marked(frames(count), missing), 1)), dim=1)
-    torch.testing.assert_close(windows, whole)
+def moving(count: int = 30) -> Tensor:
+    """A bright square that crosses a gray ground."""
+    clip = torch.full((count, 1, 32, 48), 40, dtype=torch.uint8)
+    for time in range(count):
+        clip[time, :, 8:20, time : time + 12] = 220
+    return clip
 
 
-class Watcher(Restorer):
-    """Notes how many frames it is shown at a time and how many were drawn from the source by then."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lengths: list[int] = []
-
-    def fill(self, clip: Clip, missing: Missing) -> Future:
-        self.lengths.append(clip.shape[1])
-        first, last = missing.nonzero().flatten()[[0, -1]].tolist()
-        self.seen_before, self.seen_after = int((~missing[:first]).sum()), int((~missing[last:]).sum())
-        return clip[:, missing]
+@pytest.mark.parametrize("missing", [[4, 5, 9], "4-5,9"])
+def test_missing_frames_are_rebuilt(fading: Tensor, missing: list[int] | str) -> None:
+    broken = fading.clone()
+    broken[[4, 5, 9]] = 255
+    restoration = framepred.restore(broken, missing=missing, method="linear")
+    assert torch.equal(restoration.frames, fading)
+    assert (restoration.rebuilt, restoration.count, restoration.notes) == ((4, 5, 9), 12, ())
 
 
-@pytest.mark.parametrize("factor", [1, 2, 5])
-def test_memory_does_not_grow_with_the_video(factor: int) -> None:
-    read = 0
-
-    def endless() -> Iterator[torch.Tensor]:
-        nonlocal read
-        while True:
-            read += 1
-            yield torch.zeros(1, 1, 1, 1)
-
-    watcher = Watcher()
-    missing = frozenset(range(5, 100_000, 7)) if factor == 1 else frozenset()
-    moments = slowed(marked(endless(), missing), factor)
-    ahead = []
-    for number, _ in enumerate(restored(watcher, moments)):
-        ahead.append(read - number / factor)
-        if number > 3000:
-            break
-    longest = max(WINDOW, factor * MARGIN) + 7 + 2 * (factor * MARGIN + 7)
-    assert max(watcher.lengths) <= longest
-    assert max(ahead) <= 2 * (max(WINDOW, MARGIN * factor) + 7)
+def test_a_score_for_each_method(fading: Tensor) -> None:
+    restoration = framepred.restore(fading, missing=[3, 4, 5], method="linear", compare=["last-frame"], holdout=True)
+    linear, last = restoration.scores.values()
+    assert restoration.score == linear
+    assert linear.mse == pytest.approx(0, abs=1e-6)
+    assert last.mse == pytest.approx(80 * ((20 / 255) ** 2 + (40 / 255) ** 2 + (60 / 255) ** 2) / 3, rel=1e-4)
+    assert framepred.restore(fading, missing=[3], method="linear").score is None
 
 
-def test_every_gap_is_shown_with_a_margin_on_both_sides() -> None:
-    watcher = Watcher()
-    list(restored(watcher, marked(frames(200), frozenset({100, 101, 102}))))
-    assert watcher.seen_before >= MARGIN
-    assert watcher.seen_after >= MARGIN
+def test_files_hold_what_frames_holds(fading: Tensor, tmp_path: Path) -> None:
+    restoration = framepred.restore(fading, missing=[4], method="linear", compare=["last-frame"])
+    restoration.save(tmp_path / "whole.npy")
+    assert np.array_equal(np.load(tmp_path / "whole.npy"), restoration.frames)
+    restoration.save(tmp_path / "both.npy", beside="last-frame")
+    assert np.load(tmp_path / "both.npy")[:, 4, 0, 0, 0].tolist() == [60, 80]
+    with pytest.raises(ConfigError, match="hopfield is not among the methods"):
+        restoration.save(tmp_path / "both.npy", beside="hopfield")
 
 
-def test_seen_frames_pass_as_they_are() -> None:
-    pixels = [torch.randint(0, 65536, (1, 3, 4, 5), dtype=torch.int32).to(torch.uint16) for _ in range(6)]
-    given_back = list(restored(LinearInterpolation(), marked(pixels, frozenset({2}))))
-    assert all(frame.dtype == torch.uint16 for frame in given_back)
-    assert all(torch.equal(given_back[number], pixels[number]) for number in (0, 1, 3, 4, 5))
-    mean = (pixels[1].float() + pixels[3].float()) / 2
-    torch.testing.assert_close(given_back[2].float(), mean, rtol=0, atol=1)
+def test_several_clips_have_scenes_of_their_own() -> None:
+    still = torch.full((20, 1, 8, 8), 50, dtype=torch.uint8)
+    cut = torch.cat([still[:10], still[10:] + 180])
+    frames = framepred.restore(torch.stack([still, cut]), missing=[9, 10], method="linear").frames
+    assert torch.equal(frames, torch.stack([still, cut]))
 
 
-def test_a_raised_rate_keeps_every_frame_and_draws_between() -> None:
-    slow = list(restored(LinearInterpolation(), slowed(marked(frames(4), frozenset()), 5)))
-    assert len(slow) == 16
-    torch.testing.assert_close(torch.stack(slow)[:, 0].flatten(), torch.arange(16) / 5000)
+def test_repeats_freezes_and_damage_are_found() -> None:
+    clip = moving()
+    broken = clip.clone()
+    broken[6] = broken[5]
+    broken[12:15] = broken[11]
+    broken[20] = 0
+    restoration = framepred.restore(broken, find=True, method="linear")
+    assert restoration.rebuilt == (6, 12, 13, 14, 20)
+    assert restoration.count == 30
 
 
-def test_a_missing_frame_stays_missing_at_a_raised_rate() -> None:
-    wrong = frames(4)
-    wrong[1] = torch.full_like(wrong[1], 0.5)
-    slow = list(restored(LinearInterpolation(), slowed(marked(wrong, frozenset({1})), 2)))
-    torch.testing.assert_close(torch.stack(slow)[:, 0].flatten(), torch.arange(7) / 2000)
+@pytest.mark.parametrize(
+    "clip", [moving(), torch.full((30, 1, 8, 8), 90, dtype=torch.uint8), torch.cat([moving(15), 255 - moving(15)])]
+)
+def test_what_is_intact_is_left_alone(clip: Tensor) -> None:
+    restoration = framepred.restore(clip, find=True, method="linear")
+    assert restoration.rebuilt == ()
+    assert torch.equal(restoration.frames, clip)
 
 
-def test_several_networks_see_the_same_moments() -> None:
-    class Zeros(Restorer):
-        def fill(self, clip: Clip, missing: Missing) -> Future:
-            return torch.zeros_like(clip[:, missing])
-
-    passed = list(restored_by([LinearInterpolation(), Zeros()], marked(frames(40), frozenset({20}))))
-    assert [moment.missing for moment, _ in passed] == [number == 20 for number in range(40)]
-    assert all(torch.equal(moment.frame, frames(40)[number]) for number, (moment, _) in enumerate(passed))
-    linear, zero = passed[20][1]
-    torch.testing.assert_close(linear, frames(40)[20])
-    assert not zero.any()
+def test_gaps_in_the_numbers_of_pictures_are_filled(tmp_path: Path) -> None:
+    for number, frame in enumerate(moving(12)):
+        if number not in (4, 5):
+            (tmp_path / f"frame{number:03}.png").write_bytes(encode_png(frame))
+    restoration = framepred.restore(tmp_path, find=True, method="linear")
+    assert (restoration.count, restoration.rebuilt) == (12, (4, 5))
 
 
-def test_numbers_beyond_the_end_are_refused() -> None:
-    with pytest.raises(ConfigError, match="numbered 0 to 4"):
-        list(restored(LinearInterpolation(), marked(frames(5), frozenset({7}))))
+def test_numbers_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "missing.txt").write_text("# dropped\n7, 8\n12-15  # a run\n\n")
+    assert read_missing(tmp_path / "missing.txt") == {7, 8, 12, 13, 14, 15}
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    with pytest.raises(ConfigError, match="names no frames"):
+        read_missing(tmp_path / "empty.txt")
 
 
-def test_something_must_be_seen() -> None:
-    with pytest.raises(ClipError, match="All 3 frames are missing"):
-        list(restored(LinearInterpolation(), marked(frames(3), frozenset({0, 1, 2}))))
+def test_values_of_the_source_are_restored_in_files(tmp_path: Path) -> None:
+    celsius = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8) - 20
+    restoration = framepred.restore(celsius, missing=[5], method="linear", value_range="auto", cuts=False)
+    restoration.save(tmp_path / "whole.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "whole.npy"), celsius, atol=1e-4)
 
 
-def test_gaps_have_a_longest() -> None:
-    with pytest.raises(ClipError, match=f"More than {LONGEST}"):
-        list(restored(LinearInterpolation(), [Moment(frame, number > 0) for number, frame in enumerate(frames(90))]))
-
-
-def test_large_frames_are_shown_small_and_keep_their_detail() -> None:
+def test_large_frames_are_shrunk_for_the_network_and_keep_their_detail() -> None:
     class Watched(LinearInterpolation):
         def fill(self, clip: Clip, missing: Missing) -> Future:
             self.size = clip.shape[-2:]
@@ -144,17 +118,33 @@ def test_large_frames_are_shown_small_and_keep_their_detail() -> None:
 
     clip, missing = torch.rand(1, 3, 1, 30, 60) / 2, torch.tensor([False, True, False])
     inner = Watched()
-    drawn = ScaledRestorer(inner, 20).eval().restore(clip, missing)
+    restored = ScaledRestorer(inner, 20).eval().restore(clip, missing)
     assert tuple(inner.size) == (10, 20)
-    torch.testing.assert_close(drawn[:, 1], clip[:, ::2].mean(dim=1) + 0.25)
+    torch.testing.assert_close(restored[:, 1], clip[:, ::2].mean(dim=1) + 0.25)
 
 
-def test_small_frames_are_shown_as_they_are() -> None:
+def test_small_frames_pass_unchanged() -> None:
     net = BidirectionalForecaster(hidden_channels=4, mixing_channels=4).eval()
     clip, missing = torch.rand(1, 4, 1, 9, 12), torch.tensor([False, True, True, False])
     assert torch.equal(ScaledRestorer(net, 12).eval().restore(clip, missing), net.restore(clip, missing))
 
 
-def test_weights_that_forecast_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "Nothing is to be done"),
+        ({"missing": [-1]}, "integers from 0 on, not -1"),
+        ({"missing": [1], "method": "magic"}, "There is no method 'magic'"),
+        ({"upsample": 66}, "must be 1 to 65, not 66"),
+        ({"upsample": 2, "holdout": True}, "leave upsample and find out"),
+        ({"missing": range(2, 90)}, "65 missing in a row"),
+    ],
+)
+def test_arguments_are_checked(fading: Tensor, arguments: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        framepred.restore(fading, **{"method": "linear"} | arguments)  # type: ignore[arg-type]
+
+
+def test_weights_that_forecast_are_refused(fading: Tensor) -> None:
     with pytest.raises(WeightsError, match="cannot restore"):
-        load_restorer("moving-mnist")
+        framepred.restore(fading, missing=[3], weights="moving-mnist-convlstm")

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from framepred.baselines import LastFrame
 from framepred.clips import RawFrame, State
 from framepred.errors import ConfigError
-from framepred.inference.scaling import ScaledForecaster, shrunk
+from framepred.inference.scaling import ScaledForecaster, shrink
 from framepred.models import EncoderForecaster
 
 
 class Sizes(LastFrame):
-    """Persistence that notes the size of what it sees."""
+    """Persistence that notes the size of its frames."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def test_frames_within_the_limit_pass_as_they_are() -> None:
 
 
 def test_the_aspect_is_kept() -> None:
-    assert shrunk(torch.rand(1, 3, 100, 400), 60).shape == (1, 3, 15, 60)
+    assert shrink(torch.rand(1, 3, 100, 400), 60).shape == (1, 3, 15, 60)
 
 
 def test_a_still_scene_survives_the_way_down_and_up() -> None:

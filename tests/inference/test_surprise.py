@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ConfigError
-from framepred.inference.surprise import FEWEST, LEAST_SPREAD, Alarm, Surprise
+from framepred.inference.surprise import MIN_DEVIATION, MIN_ERRORS, Alarm, Surprise
 
-errors = st.lists(st.floats(0, 1), min_size=FEWEST, max_size=30)
+errors = st.lists(st.floats(0, 1), min_size=MIN_ERRORS, max_size=30)
 
 
 def judged(values: list[float], window: int = 256) -> list[float | None]:
@@ -19,7 +19,7 @@ def judged(values: list[float], window: int = 256) -> list[float | None]:
 @given(errors, st.floats(0, 1))
 def test_it_is_the_distance_from_the_median_in_robust_standard_deviations(before: list[float], error: float) -> None:
     usual = np.median(before)
-    spread = max(1.4826 * np.median(np.abs(np.array(before) - usual)), 0.05 * usual, LEAST_SPREAD)
+    spread = max(1.4826 * np.median(np.abs(np.array(before) - usual)), 0.05 * usual, MIN_DEVIATION)
     assert judged([*before, error])[-1] == pytest.approx((error - usual) / spread, rel=1e-6, abs=1e-6)
 
 
@@ -30,15 +30,15 @@ def test_of_normal_errors_it_is_a_z_score() -> None:
 
 
 def test_few_errors_say_nothing() -> None:
-    assert judged([0.5] * (FEWEST + 1)) == [None] * FEWEST + [0]
+    assert judged([0.5] * (MIN_ERRORS + 1)) == [None] * MIN_ERRORS + [0]
 
 
 def test_a_picture_that_stands_still_does_not_turn_rounding_into_surprise() -> None:
-    assert judged([0.0] * 50 + [LEAST_SPREAD])[-1] == pytest.approx(1)
+    assert judged([0.0] * 50 + [MIN_DEVIATION])[-1] == pytest.approx(1)
 
 
 def test_an_error_that_hardly_varies_does_not_turn_drift_into_surprise() -> None:
-    assert max(judged(np.linspace(0.06, 0.065, 60).tolist())[FEWEST:]) < 2
+    assert max(judged(np.linspace(0.06, 0.065, 60).tolist())[MIN_ERRORS:]) < 2
 
 
 def test_outliers_do_not_hide_one_another() -> None:
@@ -55,8 +55,8 @@ def test_what_is_forgotten_does_not_count() -> None:
     surprise = Surprise()
     for _ in range(20):
         surprise.judge(0.9)
-    surprise.forget()
-    assert [surprise.judge(0.1) for _ in range(FEWEST + 1)] == [None] * FEWEST + [0]
+    surprise.reset()
+    assert [surprise.judge(0.1) for _ in range(MIN_ERRORS + 1)] == [None] * MIN_ERRORS + [0]
 
 
 def test_a_window_too_small_to_judge_by() -> None:
@@ -64,10 +64,10 @@ def test_a_window_too_small_to_judge_by() -> None:
         Surprise(window=3)
 
 
-def test_the_alarm_rings_when_surprise_passes_it_and_not_while_it_stays() -> None:
+def test_the_alarm_triggers_when_surprise_exceeds_it_and_not_while_it_stays_above() -> None:
     alarm = Alarm(4)
-    rings = [alarm.rings(surprise) for surprise in (None, 3.9, 4, 4.1, 9, 3, 5, None, 5)]
-    assert [place for place, rang in enumerate(rings) if rang] == [3, 6, 8]
+    triggered = [alarm.triggers(surprise) for surprise in (None, 3.9, 4, 4.1, 9, 3, 5, None, 5)]
+    assert [index for index, triggers in enumerate(triggered) if triggers] == [3, 6, 8]
 
 
 @pytest.mark.parametrize("threshold", [0, -1, float("nan"), float("inf")])

@@ -1,4 +1,4 @@
-"""Gradient flow: measured where it is known, for every cell, and refused where there is none."""
+"""Gradient flow: exact where it is known, measured for every cell, refused without recurrence."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ from framepred.visualization.gradient_flow import UNDERFLOW, Flow, flow_image
 
 
 class Fading(Forecaster):
-    """Memory that is multiplied by one number at every step."""
+    """A memory that is multiplied by a constant at every step."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def batch(frames: int = 14, channels: int = 1) -> ClipBatch:
     return ClipBatch.cut(torch.rand(2, frames, channels, 8, 8), frames // 2)
 
 
-def test_a_memory_that_is_halved_follows_the_line() -> None:
+def test_a_halved_memory_has_the_rate_one_half() -> None:
     (flow,) = gradient_flow(Fading(0.5), nn.MSELoss(), batch())
     assert len(flow.norms) == 13
     assert flow.ratios == pytest.approx([0.5**step for step in range(13)], rel=1e-5)
@@ -58,7 +58,7 @@ def test_a_memory_that_is_halved_follows_the_line() -> None:
     assert flow.marks == {"vanishing": 11}
 
 
-def test_explosion_underflow_and_what_is_lost_no_more() -> None:
+def test_explosion_underflow_and_constant_gradients_are_marked() -> None:
     (growing,) = gradient_flow(Fading(2.0), nn.MSELoss(), batch())
     assert growing.marks == {"explosion": 11}
     (sinking,) = gradient_flow(Fading(1e-4), nn.MSELoss(), batch())
@@ -101,7 +101,7 @@ def test_the_norm_is_that_of_the_derivative() -> None:
         (ConvJordanCell, ["output"]),
     ],
 )
-def test_every_cell_of_every_layer_is_seen(cell: type, parts: list[str]) -> None:
+def test_every_cell_of_every_layer_is_measured(cell: type, parts: list[str]) -> None:
     net = EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=cell, share_weights=False)
     flows = gradient_flow(net, nn.MSELoss(), batch())
     assert [flow.name for flow in flows] == [f"layer {layer}: {part}" for layer in (1, 2) for part in parts]
@@ -115,12 +115,12 @@ def test_layers_of_appearance_have_two_cells() -> None:
 
 
 @pytest.mark.parametrize("net", [FrameStack(), LastFrame()])
-def test_without_recurrence_there_is_nothing_to_see(net: Forecaster) -> None:
+def test_networks_without_recurrence_are_refused(net: Forecaster) -> None:
     with pytest.raises(ConfigError, match=rf"^{type(net).__name__} has no recurrent state .* such as .*\.$"):
         gradient_flow(net, nn.MSELoss(), batch())
 
 
-def test_a_clip_has_an_earlier_step() -> None:
+def test_clips_of_two_frames_are_refused() -> None:
     with pytest.raises(ConfigError, match="at least 3 frames, not 2"):
         gradient_flow(Fading(0.5), nn.MSELoss(), batch(2))
 

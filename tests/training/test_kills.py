@@ -20,7 +20,7 @@ STEPS, KILLS, LONGEST_SECONDS = 60, 20, 2.5
 def train(folder: Path) -> None:
     """Train in this process, from the last checkpoint where there is one."""
     torch.manual_seed(0)
-    task = ForecastTask(EncoderForecaster(widths=[4], kernel=3), STEPS, torch.nn.MSELoss())
+    task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), STEPS, torch.nn.MSELoss())
     data = MovingMNISTData(3, 3, 2, 8, 4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
     trainer = make_trainer(folder, STEPS, 3, accelerator="cpu", logger=False, enable_progress_bar=False)
     fit(trainer, task, data, ckpt_path="last" if (folder / "checkpoints/last.ckpt").exists() else None)

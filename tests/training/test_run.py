@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
+from full_disk import full_disk
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
-from framepred.errors import ConfigError, FramepredError, WeightsError
+from framepred.errors import ConfigError, FramepredError, MediaError, WeightsError
 from framepred.models import EncoderForecaster, load
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
@@ -203,7 +204,16 @@ def test_checkpoints_need_no_temporary_folder(tmp_path: Path, monkeypatch: pytes
     assert train(tmp_path / "run", steps=1)[1].steps == 1
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs an unwritable path")
+def test_a_full_disk_is_one_sentence_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    train(tmp_path, steps=2)
+    last = tmp_path / "checkpoints/last.ckpt"
+    before = last.read_bytes()
+    with full_disk(len(before) // 2), pytest.raises(MediaError, match=r"^\S+\.ckpt cannot be written \(.*\); "):
+        train(tmp_path, steps=4, ckpt_path="last")
+    assert last.read_bytes() == before
+    assert train(tmp_path, steps=4, ckpt_path="last")[1].steps == 4
+
+
 def test_an_unwritable_checkpoint_folder_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/checkpoints").write_text("a file where the folder would be")

@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time: the gradients of the truncated graph, and no other."""
+"""Truncated backpropagation through time has the gradients of the truncated graph."""
 
 from types import SimpleNamespace
 
@@ -25,8 +25,8 @@ def taught() -> torch.Tensor:
     return torch.rand(2, 9) < 0.5
 
 
-def cut_by_hand(net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
-    """The loss over one graph in which everything that reaches a new chunk was detached, frame by frame."""
+def loss_of_detached_graph(net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+    """Return the loss over one graph in which the state is detached before each chunk."""
     state, last, errors = None, clip[:, 0], []
     for time in range(8):
         if time in (3, 6):
@@ -50,22 +50,22 @@ def gradients(net: EncoderForecaster, loss: torch.Tensor) -> list[torch.Tensor]:
     return [parameter.grad.clone() for parameter in net.parameters()]
 
 
-def test_gradients_are_those_of_the_graph_cut_by_hand(
+def test_gradients_are_those_of_the_graph_loss_of_detached_graph(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
 ) -> None:
-    by_hand = cut_by_hand(net, clip, taught)
+    by_hand = loss_of_detached_graph(net, clip, taught)
     loss, errors = truncated(net, pixels, clip, CONTEXT, taught, STEPS)
     torch.testing.assert_close(loss, by_hand, rtol=1e-12, atol=0)
     torch.testing.assert_close(gradients(net, loss), gradients(net, by_hand), rtol=1e-10, atol=1e-15)
-    # No prediction is another for the cut; gradients are.
+    # Truncation changes gradients and no prediction.
     whole = predict_every_frame(net, clip, CONTEXT, taught).frames
     torch.testing.assert_close(errors, (whole - clip[:, 1:]).square().sum(dim=(2, 3, 4)), rtol=1e-12, atol=0)
     uncut = gradients(net, nn.functional.mse_loss(whole, clip[:, 1:]))
-    assert not torch.allclose(gradients(net, cut_by_hand(net, clip, taught))[0], uncut[0], rtol=1e-3)
+    assert not torch.allclose(gradients(net, loss_of_detached_graph(net, clip, taught))[0], uncut[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("steps", [8, 100])
-def test_a_chunk_as_long_as_the_clip_cuts_nothing(
+def test_a_chunk_as_long_as_the_clip_changes_nothing(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor, steps: int
 ) -> None:
     whole = nn.functional.mse_loss(predict_every_frame(net, clip, CONTEXT, taught).frames, clip[:, 1:])
@@ -74,9 +74,7 @@ def test_a_chunk_as_long_as_the_clip_cuts_nothing(
     torch.testing.assert_close(gradients(net, loss), expected, rtol=1e-10, atol=1e-15)
 
 
-def test_the_loss_hands_its_gradient_on_scaled_and_adds_to_what_is_there(
-    net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
-) -> None:
+def test_gradients_are_scaled_and_accumulated(net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor) -> None:
     once = gradients(net, truncated(net, pixels, clip, CONTEXT, taught, STEPS)[0])
     for _ in range(2):  # as gradient accumulation over batches does it
         (truncated(net, pixels, clip, CONTEXT, taught, STEPS)[0] / 2).backward()
@@ -84,14 +82,14 @@ def test_the_loss_hands_its_gradient_on_scaled_and_adds_to_what_is_there(
     torch.testing.assert_close(twice, [2 * gradient for gradient in once])
 
 
-def test_a_parameter_without_a_part_in_the_clip_gets_no_gradient(net: EncoderForecaster, clip: torch.Tensor) -> None:
+def test_unused_parameters_get_no_gradient(net: EncoderForecaster, clip: torch.Tensor) -> None:
     seen_only = torch.zeros(2, CONTEXT, dtype=torch.bool)
     truncated(net, pixels, clip[:, :CONTEXT], CONTEXT - 1, seen_only, 2)[0].backward()
     assert all(parameter.grad is None for parameter in net.forecaster.parameters())
     assert all(parameter.grad is not None for parameter in net.encoder.parameters())
 
 
-def test_a_mixed_precision_step_has_the_gradients_of_one_chunk_in_full(
+def test_mixed_precision_has_nearly_the_same_gradients(
     net: EncoderForecaster, clip: torch.Tensor, taught: torch.Tensor
 ) -> None:
     net, clip = net.float(), clip.float()
@@ -104,7 +102,7 @@ def test_a_mixed_precision_step_has_the_gradients_of_one_chunk_in_full(
         assert nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.97
 
 
-def test_the_task_cuts(small_net: EncoderForecaster) -> None:
+def test_the_task_truncates(small_net: EncoderForecaster) -> None:
     batch = ClipBatch.cut(torch.rand(2, 9, 1, 8, 8), CONTEXT)
     losses = {}
     for steps in (None, STEPS):
@@ -116,7 +114,7 @@ def test_the_task_cuts(small_net: EncoderForecaster) -> None:
     assert not torch.allclose(uncut[0], cut[0], rtol=1e-3)
 
 
-def test_a_chunk_has_a_frame_at_least(small_net: EncoderForecaster) -> None:
+def test_chunks_without_frames_are_refused(small_net: EncoderForecaster) -> None:
     with pytest.raises(ConfigError, match="tbptt_steps must be at least 1 frame"):
         ForecastTask(small_net, 10, nn.MSELoss(), tbptt_steps=0)
 

@@ -1,1 +1,1 @@
-"""The tracking forecaster: find each layer of a scene in every frame, predict its motion, move it as a whole."""
+"""Everything that only the tracking forecaster needs: tracker, layers from several frames, path network."""

@@ -1,10 +1,12 @@
-"""The tracking forecaster: the pieces of a scene are found, followed and moved as wholes, so that they stay sharp."""
+"""The tracking forecaster: layers of appearance are tracked and moved as wholes, so that predictions stay sharp."""
 
 import math
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,135 +15,157 @@ from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
 from framepred.models.patches import check_frame, fold, unfold
-from framepred.models.pretrained import PretrainedForecaster
-from framepred.models.tracking.slot_cell import PACE, Flight, Room, SlotCell, room_of
+from framepred.models.pretrained import MODEL, PretrainedForecaster
+from framepred.models.tracking.bounds import measure_bounds
+from framepred.models.tracking.path_network import PathNetwork
+from framepred.models.tracking.refinement import has_own_light, search_nearby, second_smallest
 from framepred.models.tracking.tracker import Tracks, nowhere, track
-from framepred.warping import shift
+from framepred.models.tracking.translation import expected_picture
+from framepred.warping import at_least_float32, no_autocast
 
 FINE, COARSE = 4, 8
-"""Pixels a cell of the two maps of memory: one draws, one sees the whole scene."""
+"""Pixels a cell of the two maps of memory: one reads out layers, one sees the whole scene."""
 
-CERTAIN = 8.0
-"""How much agreement counts when a pixel is given to a layer, in logits, before anything is learned."""
+AGREEMENT_LOGITS = 8.0
+"""Initial weight of agreement, in logits, when a pixel is given to a layer."""
 
-FOUND = 0.15
-"""Score of its track from which a layer counts as found, when it is judged by its place."""
+KEEP_LOGITS = 3.0
+"""Initial logits with which a layer keeps a pixel that it does not take over."""
 
+SQUARED_EXCESS_LOGITS, EXCESS_LOGITS = 20.0, 10.0
+"""Initial logits that keeping loses for light of a layer that the frame does not show: a squared unit, and a unit."""
+
+OWN_SHARE = 0.65
+"""Projection of a written on a revealed layer, as a share of the latter, from which it is the layer's own object."""
+
+LEAST_SHARE = 0.3
+"""The same share below which a layer shows nothing of its own."""
+
+SAME_SHARE = 0.5
+"""Projection of one revealed layer on another, as a share of the one's energy, from which both show one object."""
+
+SIGNS = (1.0, -1.0, 1.0, -1.0)
+"""How each distance to a frame edge changes as a layer moves right or down: see ``measure_bounds``."""
 
 _Memory: TypeAlias = tuple[Tensor, Tensor]
 """Hidden and cell state."""
 
 
-class _Scene(NamedTuple):
+class Scene(NamedTuple):
     """The state of a clip: n counts clips as the network runs them, k layers, c its channels; sides are padded."""
 
     frame: Tensor
     """The last frame, as it came: ``(b, c, h, w)``."""
-    layers: Tensor
-    """The layers at the last *observed* frame, ``(n, k, c, h, w)``."""
-    moved: Tensor
-    """The same moved to the next frame."""
-    travel: Tensor
-    """How far each layer moves from the last observed frame to the next one, ``(n, k, 2)``, pixels, right and down."""
-    place: Tensor
-    """The same as if frames had no pixels."""
-    velocity: Tensor
-    """Its pace at the next frame, ``(n, k, 2)``, pixels a frame."""
-    depth: Tensor
-    """How far in front each layer of the next frame lies, ``(n, k, h/4, w/4)``."""
-    residual: Tensor
-    """What no layer shows of the next frame, ``(n, c·4², h/4, w/4)``."""
-    coarse: Tensor
-    """Hidden state of the cell that sees the whole scene, ``(n, coarse, h/8, w/8)``; its cell state comes next."""
-    coarse_cell: Tensor
-    fine: Tensor
-    """Hidden state of the cell that draws, ``(n, fine, h/4, w/4)``; its cell state comes next."""
-    fine_cell: Tensor
-    slot: Tensor
-    """Hidden state of the cell that follows each layer, ``(n, k, 2, slot)``; its cell state comes next."""
-    slot_cell: Tensor
-    distances: Tensor
-    """Where the layers are in the last observed frame, ``(n, k, 2, 4)``, and their size, ``(n, k, 1)``: a Room."""
-    size: Tensor
-
-    @property
-    def flight(self) -> Flight:
-        return Flight(self.travel, self.place, self.velocity, self.slot, self.slot_cell)
-
-    @property
-    def room(self) -> Room:
-        return Room(self.distances, self.size)
+    frames: Float[Tensor, "n t c h w"]
+    """The last t frames, with zeros before the first."""
+    observed: Bool[Tensor, "n t"]
+    """Which of them were observed, not predicted."""
+    positions: Float[Tensor, "n k t 2"]
+    """Where the layers were in them relative to the last one, whole pixels, right and down."""
+    placed: Bool[Tensor, "n t"]
+    """Which of these positions are known, observed or predicted."""
+    trusted: Bool[Tensor, "n k t"]
+    """Which of the positions are known and, if the frame was observed, explain it."""
+    distances: Float[Tensor, "n k 2 4"]
+    """Of the layers in the last frame to the frame edges, pixels: see ``measure_bounds``."""
+    displacement: Float[Tensor, "n k 2"]
+    """Most probable displacement from the last observed frame to the last one, whole pixels; 0 if it was observed."""
+    probabilities: Float[Tensor, "n k 2 l d"]
+    """Of each displacement from the last observed frame to the l frames that come next."""
+    written: Float[Tensor, "n k c h w"]
+    """The layers at the last observed frame, as gates wrote them."""
+    revealed: Float[Tensor, "n k c h w"]
+    """The same as the second smallest value of the last frames."""
+    coarse_hidden: Float[Tensor, "n coarse h_coarse w_coarse"]
+    coarse_cell_state: Float[Tensor, "n coarse h_coarse w_coarse"]
+    fine_hidden: Float[Tensor, "n fine h_fine w_fine"]
+    fine_cell_state: Float[Tensor, "n fine h_fine w_fine"]
 
 
 class TrackingForecaster(PretrainedForecaster):
-    """Layers of appearance, each followed through the frames and moved as a whole by a memory of its own.
+    """Layers of appearance, each tracked through the frames and moved as a whole by a distribution over places.
 
     A scene is a stack of pictures that move past one another (Wang & Adelson 1994, "Representing moving images with
-    layers"). When a frame comes, each layer is found in it (:mod:`framepred.models.tracking.tracker`), and pixels go to
-    the layer that agrees with them. A :class:`framepred.models.tracking.slot_cell.SlotCell`, shared by all layers,
-    reads where its layer is and how far off its prediction was, and predicts its motion.
+    layers"). When a frame comes, each layer is looked for in it (:func:`track`). Two ConvLSTM cells read the frame, the
+    one before it and the layers; gates then give each pixel to the layer that agrees with it. From the last frames,
+    aligned by the tracks, each layer is estimated anew (:func:`second_smallest`) and its tracks corrected
+    (:func:`search_nearby`).
 
-    So even an untrained network follows what moves steadily; training teaches it when motion changes, what belongs to
-    which layer, and what no layer shows. For that, two ConvLSTM cells read each frame, the one before it and the
-    layers. The next frame is the sum of the moved layers, weighted by a softmax over depth, and the residual.
+    The path network (:class:`PathNetwork`) reads where a layer was and predicts a distribution over its displacement.
+    The next frame is the maximum of the expected layers. An untrained network follows what moves steadily.
 
-    Beyond the context the layers are not redrawn: their travel adds up, and the last observed layers are sampled once,
-    so that ten steps do not blur ten times. Frames of any size are padded inside.
+    In the future only positions change: each step, the most probable position extends the history, from which the path
+    network predicts one lead time more. Frames of any size are padded inside.
 
     Args:
         channels: channels c of the frames; with 1, each channel of a colour frame runs as a clip of its own.
         layers: how many pictures k a scene is made of.
-        coarse: channels of the cell that sees the whole scene; a multiple of 4.
-        fine: channels of the cell that draws.
-        embedding: channels into which 4x4 patches of the input are brought.
-        slot: width of the memory of each layer.
+        coarse_channels: channels of the cell that sees the whole scene; a multiple of 4.
+        fine_channels: channels of the cell from which layers are read out.
+        embedding_channels: channels into which 4x4 patches of the input are brought.
         reach: farthest that a layer may be off its predicted place, in pairs of pixels.
+        history: how many frames are kept, at least 2.
+        lead_times: how many frames ahead the path network predicts from what was observed.
+        path_reach: largest displacement that it predicts, pixels.
+        path_features: width of its hidden layers.
+        path_layers: how many hidden layers it has.
+        revealed_share: share of the layers that the last frames reveal in what is shown, in [0, 1]; the rest is as the
+            gates wrote them. Only with less than 1 do pixels train the gates.
 
     Raises:
-        ConfigError: if an argument is less than 1, or ``coarse`` not a multiple of 4.
+        ConfigError: if a count is less than 1, ``history`` less than 2, ``coarse_channels`` no multiple of 4, or
+            ``revealed_share`` outside [0, 1].
     """
+
+    signs: Tensor
 
     def __init__(
         self,
         channels: int = 1,
         layers: int = 3,
-        coarse: int = 64,
-        fine: int = 16,
-        embedding: int = 32,
-        slot: int = 64,
+        coarse_channels: int = 64,
+        fine_channels: int = 16,
+        embedding_channels: int = 32,
         reach: int = 4,
+        history: int = 10,
+        lead_times: int = 10,
+        path_reach: int = 64,
+        path_features: int = 384,
+        path_layers: int = 3,
+        revealed_share: float = 1.0,
     ) -> None:
         super().__init__()
-        if min(channels, layers, coarse, fine, embedding, slot, reach) < 1 or coarse % 4:
+        counts = (channels, layers, coarse_channels, fine_channels, embedding_channels, reach)
+        path_counts = (history - 1, lead_times, path_reach, path_features, path_layers)
+        if min(*counts, *path_counts) < 1 or coarse_channels % 4:
             raise ConfigError(
-                "A tracking forecaster needs arguments of at least 1 and coarse a multiple of 4, not "
-                f"channels {channels}, layers {layers}, coarse {coarse}, fine {fine}, embedding {embedding}, "
-                f"slot {slot}, reach {reach}."
+                "A tracking forecaster needs arguments of at least 1, a history of at least 2 and coarse_channels a "
+                f"multiple of 4, not channels {channels}, layers {layers}, coarse_channels {coarse_channels}, "
+                f"fine_channels {fine_channels}, embedding_channels {embedding_channels}, reach {reach}, "
+                f"history {history}, lead_times {lead_times}, path_reach {path_reach}, path_features {path_features}, "
+                f"path_layers {path_layers}."
             )
+        if not 0 <= revealed_share <= 1:
+            raise ConfigError(f"revealed_share lies in [0, 1], not {revealed_share}.")
         self.channels = channels
         self.layers = layers
         self.reach = reach
-        patch, shown = FINE**2, fine + coarse // 4
-        self.embed = nn.Conv2d(patch * channels * (2 + 2 * layers), embedding, 1)
-        self.descend = nn.Conv2d(embedding, coarse, 4, stride=2, padding=1)
-        self.match = nn.Conv2d((2 * reach + 1) ** 2, coarse, 1)
-        self.follow = ConvLSTMCell(coarse, coarse, 3, norm=True)
-        self.draw = ConvLSTMCell(embedding + coarse // 4, fine, 3, norm=True)
-        self.take = nn.Conv2d(shown, 2 * patch * layers, 1)
-        self.slot = SlotCell(coarse, slot)
-        self.depth = nn.Conv2d(shown, layers, 1)
-        self.residual = nn.Conv2d(shown, patch * channels, 1)
-        self.brightness = nn.Parameter(torch.tensor(8.0))  # how far a bright layer lies before a dark one
-        self.doubt = nn.Parameter(torch.tensor([20.0, 10.0]))  # of what the frame does not show, and of light too much
-        self._begin_plainly()
-
-    @torch.no_grad()
-    def _begin_plainly(self) -> None:
-        """A new network hardly adds anything of its own to what it tracks."""
-        for head in (self.take, self.depth, self.residual):
-            assert head.bias is not None
-            head.bias.zero_()
-            head.weight.mul_(0.1)
+        self.history = history
+        self.revealed_share = revealed_share
+        patch, risen = FINE**2, coarse_channels // 4
+        self.embed = nn.Conv2d(patch * channels * (2 + layers), embedding_channels, 1)
+        self.downsample = nn.Conv2d(embedding_channels, coarse_channels, 4, stride=2, padding=1)
+        self.embed_correlation = nn.Conv2d((2 * reach + 1) ** 2, coarse_channels, 1)
+        self.coarse_cell = ConvLSTMCell(coarse_channels, coarse_channels, 3, norm=True)
+        self.fine_cell = ConvLSTMCell(embedding_channels + risen, fine_channels, 3, norm=True)
+        self.write_gate = nn.Conv2d(fine_channels + risen, 2 * patch * layers, 1)
+        self.excess_logits = nn.Parameter(torch.tensor([SQUARED_EXCESS_LOGITS, EXCESS_LOGITS]))
+        self.path = PathNetwork(history, lead_times, path_reach, path_features, path_layers)
+        self.register_buffer("signs", torch.tensor(SIGNS), persistent=False)
+        with torch.no_grad():  # a new network hardly adds anything of its own to what it tracks
+            assert self.write_gate.bias is not None
+            self.write_gate.bias.zero_()
+            self.write_gate.weight.mul_(0.1)
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Take in one frame ``(b, c, h, w)``, integers or floats in [0, 1]: the layers take over what it shows.
@@ -151,108 +175,203 @@ class TrackingForecaster(PretrainedForecaster):
         """
         frame = to_unit(frame)
         check_frame(frame, state, self.channels)
-        scene = self._start(frame) if state is None else _Scene(*state)
         here = fold(frame, self.channels, COARSE)
-        found = nowhere(scene.layers) if state is None else track(here, scene.layers, scene.travel, 2 * self.reach)
-        coarse, fine, drawn = self._memory(here, found.aligned, scene)
-        layers = here[:, None].expand_as(scene.layers) if state is None else self._taken(drawn, here, found)
-        light = layers.mean(dim=2).relu()
-        room = room_of(light)
-        flight = self.slot(_seen(coarse[0], light), room, scene.flight, found)
-        return self._scene(frame, layers, flight, drawn, coarse, fine, room)
+        if state is None:
+            scene = self._start(frame)
+            found = nowhere(scene.written)
+        else:
+            scene = Scene(*state)
+            found = track(here, scene.written, self._most_probable(scene), 2 * self.reach)
+        coarse, fine, features = self._update_memory(here, found.aligned, scene)
+        written = here[:, None].expand_as(scene.written) if state is None else self._write(features, here, found)
+        return self._observed(frame, here, scene, found, written, (*coarse, *fine))
 
     def feedback(self, frame: Frame, state: State) -> State:
-        """Take in a frame of the future: memory sees it, the layers stay as they were last observed."""
-        frame, scene = frame.clamp(0, 1), _Scene(*state)
-        coarse, fine, drawn = self._memory(fold(frame, self.channels, COARSE), scene.moved, scene)
-        flight = self.slot(_seen(coarse[0], scene.moved.mean(dim=2).relu()), scene.room, scene.flight)
-        return self._scene(frame, scene.layers, flight, drawn, coarse, fine, scene.room)
+        """Take in a frame of the future: the layers stay as they were last observed and move on as is most probable."""
+        frame, scene = frame.clamp(0, 1), Scene(*state)
+        displacement = self._most_probable(scene)
+        step = displacement - scene.displacement
+        positions = _appended(scene.positions, step)
+        distances = scene.distances + step[..., None] * self.signs
+        trusted = _with_last(scene.trusted, True)
+        farthest = self._path(positions, trusted, distances)[..., -1:, :]
+        index = torch.arange(farthest.shape[-1], device=frame.device) - displacement[..., None, None].long()
+        inside = index.clamp(0, farthest.shape[-1] - 1)
+        farthest = torch.where(index == inside, farthest.gather(-1, inside), 0)
+        return scene._replace(
+            frame=frame,
+            frames=torch.cat([scene.frames[:, 1:], fold(frame, self.channels, COARSE)[:, None]], dim=1),
+            observed=_with_last(scene.observed, False),
+            positions=positions,
+            placed=_with_last(scene.placed, True),
+            trusted=trusted,
+            distances=distances,
+            displacement=displacement,
+            probabilities=torch.cat([scene.probabilities[..., 1:, :], farthest], dim=-2),
+        )
 
     def next_frame(self, state: State) -> Frame:
         """The frame that comes next, raw, ``(b, c, h, w)``."""
-        scene = _Scene(*state)
-        depth = functional.interpolate(scene.depth, scale_factor=FINE, mode="bilinear")
-        shares = (self.brightness * scene.moved.mean(dim=2) + depth).softmax(dim=1)
-        shown = (shares[:, :, None] * scene.moved).sum(dim=1)
-        return unfold(shown + functional.pixel_shuffle(scene.residual, FINE), like=scene.frame)
+        scene = Scene(*state)
+        moved = expected_picture(self.shown_layers(scene), scene.probabilities[..., 0, :])
+        return unfold(moved.amax(dim=1), like=scene.frame)
 
-    def auxiliary_loss(self, state: State, frame: Frame) -> Float[Tensor, ""]:
-        """How far the layers of the next frame lie from where ``frame``, the true one, shows them.
+    def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
+        """The layers at the last observed frame as predictions show them: of an object that two follow, only one."""
+        return torch.lerp(scene.written, scene.revealed * self._shown(scene), self.revealed_share)
 
-        A layer that misses its object by more than a stroke learns nothing from the squared error of pixels but to
-        hide. The distance in units of PACE tells it where to go: squared, beyond a pixel linear (Huber 1964), and
-        weighted by the light of the layer.
+    @torch.no_grad()
+    def _shown(self, scene: Scene) -> Bool[Tensor, "n k 1 1 1"]:
+        """Which revealed layers are shown.
+
+        Gates give each pixel to one layer. A layer that owns at least ``OWN_SHARE`` of what it reveals is shown. One
+        that owns less follows another layer's object or shares one with it: it is shown if no other layer that reveals
+        mostly the same owns more of it, and if it owns at least ``LEAST_SHARE``.
         """
-        scene = _Scene(*state)
-        with torch.no_grad():
-            found = track(fold(to_unit(frame), self.channels, COARSE), scene.layers, scene.travel, 2 * self.reach)
-        light = scene.moved.detach().mean(dim=2).relu().sum((-2, -1)) / 50
-        weight = light * (found.score[..., 0] > FOUND)
-        distance = functional.huber_loss(scene.travel / PACE, found.travel / PACE, reduction="none", delta=1 / PACE)
-        return (2 * weight[..., None] * distance).mean()
+        written, revealed = (at_least_float32(part.flatten(2)) for part in (scene.written, scene.revealed))
+        own = (written * revealed).sum(dim=-1)
+        common = revealed @ revealed.mT
+        energy = common.diagonal(dim1=-2, dim2=-1)
+        rival = (common > SAME_SHARE * energy[..., None]) & (own[:, None] > own[..., None])
+        alone = ~rival.any(dim=-1) & (own > LEAST_SHARE * energy)
+        return ((own > OWN_SHARE * energy) | alone)[..., None, None, None]
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Weights are stored in half precision, which halves the file."""
+        super()._save_pretrained(save_directory)
+        halves = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(halves, save_directory / MODEL, metadata={"format": "pt"})
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
-        """The hidden and the cell state of the three cells."""
-        scene = _Scene(*state)
+        """The hidden and the cell state of the two cells."""
+        scene = Scene(*state)
         return {
-            "coarse: hidden": scene.coarse,
-            "coarse: cell": scene.coarse_cell,
-            "fine: hidden": scene.fine,
-            "fine: cell": scene.fine_cell,
-            "slot: hidden": scene.slot,
-            "slot: cell": scene.slot_cell,
+            "coarse: hidden": scene.coarse_hidden,
+            "coarse: cell": scene.coarse_cell_state,
+            "fine: hidden": scene.fine_hidden,
+            "fine: cell": scene.fine_cell_state,
         }
 
     def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one observed step's correlations; a future step has fewer.
+        """Multiply-accumulates of one observed step that are neither convolution nor matrix product.
 
-        5/4·N·log₂N for a real Fourier transform of N values, three a layer.
+        Correlations, 5/4·N·log₂N for a real Fourier transform of N values, three a layer, and the search for nearby
+        positions; a future step has fewer.
         """
         padded = [side + -side % COARSE for side in (height, width)]
         cells = math.prod(padded) // COARSE**2
         wrapped = math.prod(side + 4 * self.reach for side in padded)
         transforms = 3 * self.layers * (5 * wrapped * math.ceil(math.log2(wrapped)) // 4)
-        return local_correlation_macs(self.reach, COARSE) * cells + transforms
+        search = 9 * self.history * self.layers * self.channels * math.prod(padded)
+        return local_correlation_macs(self.reach, COARSE) * cells + transforms + search
 
-    def _start(self, frame: Frame) -> _Scene:
-        """Empty layers and memory; all but ``depth``, ``residual`` and the room is read of it."""
+    def _start(self, frame: Frame) -> Scene:
+        """Empty layers and memory, and no frame observed."""
         here = fold(frame, self.channels, COARSE)
         count = len(here)
         empty = here.new_zeros(count, self.layers, *here.shape[1:])
-        coarse, fine = here[..., ::COARSE, ::COARSE], here[..., ::FINE, ::FINE]
-        (hidden, cell), (drawing, paper) = self.follow.start(coarse), self.draw.start(fine)
-        flight, room = self.slot.start(empty), room_of(empty[:, :, 0])
-        return _Scene(frame, empty, empty, *flight[:3], fine, fine, hidden, cell, drawing, paper, *flight[3:], *room)
+        nothing = torch.zeros(count, self.history, dtype=torch.bool, device=here.device)
+        still = here.new_zeros(count, self.layers, self.history, 2)
+        unknown = here.new_zeros(count, self.layers, 2, self.path.lead_times, 2 * self.path.reach + 1)
+        coarse = self.coarse_cell.start(here[..., ::COARSE, ::COARSE])
+        fine = self.fine_cell.start(here[..., ::FINE, ::FINE])
+        return Scene(
+            frame,
+            here.new_zeros(count, self.history, *here.shape[1:]),
+            nothing,
+            still,
+            nothing,
+            nothing[:, None].expand(-1, self.layers, -1),
+            here.new_zeros(count, self.layers, 2, len(SIGNS)),
+            still[:, :, 0],
+            unknown,
+            empty,
+            empty,
+            *coarse,
+            *fine,
+        )
 
-    def _memory(self, here: Tensor, aligned: Tensor, scene: _Scene) -> tuple[_Memory, _Memory, Tensor]:
-        """Both maps of memory, one frame later, and what is drawn from; ``aligned`` are the layers where they are."""
+    def _observed(
+        self, frame: Frame, here: Tensor, scene: Scene, found: Tracks, written: Tensor, memory: tuple[Tensor, ...]
+    ) -> State:
+        """The scene at an observed frame: tracks corrected, layers estimated anew, paths predicted."""
+        frames = torch.cat([scene.frames[:, 1:], here[:, None]], dim=1)
+        observed = _with_last(scene.observed, True)
+        placed = _with_last(scene.placed, True)
+        positions = _appended(scene.positions, found.displacement - scene.displacement)
+        positions, others, fits = self._corrected(frames, scene, positions, found)
+        trusted = placed[:, None] & (fits | ~observed[:, None])
+        revealed = second_smallest(frames, trusted & observed[:, None], positions)
+        own = has_own_light(frames, observed, others, positions)
+        revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(here.dtype)
+        light = revealed.mean(dim=2).relu()
+        distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
+        probabilities = self._path(positions, trusted, distances)
+        still = torch.zeros_like(found.displacement)
+        return Scene(
+            frame,
+            frames,
+            observed,
+            positions,
+            placed,
+            trusted,
+            distances,
+            still,
+            probabilities,
+            written,
+            revealed,
+            *memory,
+        )
+
+    def _corrected(
+        self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions after a search around each, with the layers as they were written before; see ``search_nearby``."""
+        offsets = positions + found.displacement[:, :, None]
+        searched, others, fits = search_nearby(frames, scene.written, offsets)
+        known = (scene.observed.any(dim=1)[:, None] & _with_last(scene.observed, True))[:, None, :, None]
+        corrected = torch.where(known, searched - found.displacement[:, :, None], positions)
+        fits = torch.cat([fits[..., :-1] | ~known[..., :-1, 0], torch.ones_like(fits[..., -1:])], dim=-1)
+        return corrected - corrected[:, :, -1:], others, fits
+
+    def _path(self, positions: Tensor, trusted: Tensor, distances: Tensor) -> Tensor:
+        with no_autocast(positions.device):  # in half precision positions would be pixels off
+            log_probabilities: Tensor = self.path(positions, trusted, distances)
+            return log_probabilities.exp()
+
+    def _most_probable(self, scene: Scene) -> Tensor:
+        """The most probable displacement from the last observed frame to the next one, ``(n, k, 2)``, whole pixels."""
+        mode = scene.probabilities[..., 0, :].argmax(dim=-1) - self.path.reach
+        return mode.to(scene.positions.dtype)
+
+    def _update_memory(self, here: Tensor, aligned: Tensor, scene: Scene) -> tuple[_Memory, _Memory, Tensor]:
+        """Both maps of memory, one frame later, and the features that gates read; ``aligned`` are the layers in it."""
         before = fold(scene.frame, self.channels, COARSE)
-        pictures = torch.cat([here, before, scene.moved.flatten(1, 2), aligned.flatten(1, 2)], dim=1)
+        pictures = torch.cat([here, before, aligned.flatten(1, 2)], dim=1)
         signal = self.embed(functional.pixel_unshuffle(pictures, FINE)).relu()
         matches = local_correlation(here.mean(1, keepdim=True), before.mean(1, keepdim=True), self.reach, COARSE)
-        hidden, cell = self.follow(self.descend(signal) + self.match(matches), (scene.coarse, scene.coarse_cell))
+        hidden, cell_state = self.coarse_cell(
+            self.downsample(signal) + self.embed_correlation(matches), (scene.coarse_hidden, scene.coarse_cell_state)
+        )
         risen = functional.pixel_shuffle(hidden, COARSE // FINE)
-        drawing, paper = self.draw(torch.cat([signal, risen], dim=1), (scene.fine, scene.fine_cell))
-        return (hidden, cell), (drawing, paper), torch.cat([drawing, risen], dim=1)
+        fine = self.fine_cell(torch.cat([signal, risen], dim=1), (scene.fine_hidden, scene.fine_cell_state))
+        return (hidden, cell_state), fine, torch.cat([fine[0], risen], dim=1)
 
-    def _taken(self, drawn: Tensor, here: Tensor, found: Tracks) -> Tensor:
+    def _write(self, features: Tensor, here: Tensor, found: Tracks) -> Tensor:
         """The layers: each pixel of the frame goes to one of them, the others keep what the frame may be hiding."""
-        take, keep = functional.pixel_shuffle(self.take(drawn), FINE).to(here.dtype).chunk(2, dim=1)
-        share = (take + CERTAIN * found.agreement.to(here.dtype)).softmax(dim=1)[:, :, None]
+        take, keep = functional.pixel_shuffle(self.write_gate(features), FINE).to(here.dtype).chunk(2, dim=1)
+        share = (take + AGREEMENT_LOGITS * found.agreement.to(here.dtype)).softmax(dim=1)[:, :, None]
         excess = found.aligned - here[:, None]
-        wrong = (self.doubt[0] * excess.square() + self.doubt[1] * excess.relu()).mean(dim=2, keepdim=True)
-        kept = (keep[:, :, None] + 3 - wrong).sigmoid() * found.aligned
+        costs = self.excess_logits[0] * excess.square() + self.excess_logits[1] * excess.relu()
+        kept = (keep[:, :, None] + KEEP_LOGITS - costs.mean(dim=2, keepdim=True)).sigmoid() * found.aligned
         return torch.lerp(kept, here[:, None], share)
 
-    def _scene(
-        self, frame: Frame, layers: Tensor, flight: Flight, drawn: Tensor, coarse: _Memory, fine: _Memory, room: Room
-    ) -> State:
-        moved = shift(layers, flight.travel)
-        depth, residual = self.depth(drawn), self.residual(drawn)
-        return _Scene(frame, layers, moved, *flight[:3], depth, residual, *coarse, *fine, *flight[3:], *room)
+
+def _with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
+    """The mask one frame later."""
+    return torch.cat([mask[..., 1:], torch.full_like(mask[..., :1], value)], dim=-1)
 
 
-def _seen(coarse: Tensor, light: Tensor) -> Tensor:
-    """What the map of the whole scene holds where each layer's light is, ``(n, k, coarse)``."""
-    cells = functional.avg_pool2d(light.detach(), COARSE).flatten(2) + 1e-3
-    return (cells / cells.sum(dim=-1, keepdim=True)) @ coarse.to(cells.dtype).flatten(2).mT
+def _appended(positions: Float[Tensor, "n k t 2"], step: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k t 2"]:
+    """Positions one step later, relative to the new last one."""
+    return torch.cat([positions[:, :, 1:] - step[:, :, None], torch.zeros_like(step)[:, :, None]], dim=2)

@@ -1,4 +1,4 @@
-"""Where the pieces of a scene went: each layer is looked for in the frame that came, the dominant one first."""
+"""Where the layers of a scene went: each is looked for in the frame that came, the dominant one first."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -8,29 +8,36 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.warping import at_least_float32, local_mean, shift
+from framepred.models.tracking.translation import translate
+from framepred.warping import at_least_float32, local_mean
 
-BACKGROUND = 17
+BACKGROUND_PX = 17
 """Side of the window, in pixels, whose mean is taken from a picture before it is looked for."""
 
-PATCH = 7
-"""Side of the window, in pixels, over which a layer and the frame are held to agree or not."""
+PATCH_PX = 7
+"""Side of the window, in pixels, over which a layer and the frame are compared."""
 
-STAY = 5e-4
-"""What a squared pixel of distance costs a score: of two places that fit alike, the nearer one is right."""
+DISTANCE_COST = 5e-4
+"""Cost of a squared pixel of distance, in units of a score: of two places that fit alike, the nearer one is right."""
 
-SURE = 0.05
-"""A score below which a layer is held to have stayed: it is not in the frame."""
+PRESENT_SCORE = 0.05
+"""Score from which a layer counts as present in the frame; one that is not present stays where it is expected."""
 
 TOLERANCE = 0.3
-"""Disagreement, as a share of the energy of both pictures, at which a patch is explained to 1/e."""
+"""Disagreement, as a share of the mean energy of both pictures, at which agreement has fallen to 1/e."""
+
+DARK_ENERGY = 0.04
+"""Squared brightness that is added to the energy of a patch, so that dark patches agree."""
+
+SMALLEST_NORM = 1e-3
+"""Norm that is added to a picture's, so that an empty one can be divided by it."""
 
 
 class Tracks(NamedTuple):
     """Where k layers were found in a frame."""
 
-    travel: Float[Tensor, "b k 2"]
-    """How far right and down of its place each layer was found, pixels."""
+    displacement: Float[Tensor, "b k 2"]
+    """How far right and down of its place each layer was found, whole pixels."""
     score: Float[Tensor, "b k 1"]
     """How much of the frame it is: 1 for a frame that shows this layer and nothing else, 0 for nothing of it."""
     aligned: Float[Tensor, "b k c h w"]
@@ -46,43 +53,35 @@ def track(
 
     One after the other, the layers are correlated with what those before have not explained of the frame (the dominant
     motion first: Irani, Rousso & Peleg 1994, "Computing occluding and transparent motions"), by Fourier transform.
-    Layers that look alike so come to follow different objects. The place is that of the highest score, to a part of a
-    pixel by the mean of its neighbours. A layer is looked for as it is, not resampled to where it is expected: what
-    moved by whole pixels is found at whole pixels. Gradient passes through what ``aligned`` shows alone.
+    Layers that look alike so come to follow different objects. Gradient passes through ``aligned`` alone.
 
     Args:
         frame: ``(b, c, h, w)``.
-        layers: ``(b, k, c, h, w)``, where they were last seen.
-        expected: ``(b, k, 2)``, how far right and down of there they should be, pixels.
-        reach: farthest along an axis that a layer may be off the whole pixel next to where it is expected.
+        layers: ``(b, k, c, h, w)``, where they were last observed.
+        expected: ``(b, k, 2)``, how far right and down of there they should be, whole pixels.
+        reach: farthest along an axis that a layer may be off the expected place, pixels.
     """
-    seen, pictures = (
-        at_least_float32(frame.detach()).mean(dim=1),
-        at_least_float32(layers.detach()).mean(dim=2, keepdim=True),
-    )
-    expected = at_least_float32(expected.detach())
-    whole = expected.round()
-    details = torch.cat([seen[:, None], shift(pictures, whole)[:, :, 0]], dim=1)
-    details = details - local_mean(details, BACKGROUND)
-    norms = torch.linalg.vector_norm(details, dim=(-2, -1), keepdim=True) + 1e-3
-    size = [side + 2 * reach for side in seen.shape[-2:]]
-    templates = torch.fft.rfft2(details[:, 1:] / norms[:, 1:], s=size).conj()
-    unexplained = details[:, 0] / norms[:, 0]
-    brightness = local_mean(seen.square(), PATCH) + 0.04
+    expected = expected.detach()
+    grey, pictures = at_least_float32(frame.detach()).mean(dim=1), at_least_float32(layers.detach()).mean(dim=2)
+    details = torch.cat([grey[:, None], translate(pictures, expected)], dim=1)
+    details = details - local_mean(details, BACKGROUND_PX)
+    details = details / (torch.linalg.vector_norm(details, dim=(-2, -1), keepdim=True) + SMALLEST_NORM)
+    size = [side + 2 * reach for side in grey.shape[-2:]]
+    templates = torch.fft.rfft2(details[:, 1:], s=size).conj()
+    unexplained = details[:, 0]
+    brightness = local_mean(grey.square(), PATCH_PX) + DARK_ENERGY
     found: list[Tracks] = []
-    for layer, template, here, off in zip(
-        *(each.unbind(dim=1) for each in (layers, templates, expected, expected - whole)), strict=True
-    ):
+    for layer, template, place in zip(*(each.unbind(dim=1) for each in (layers, templates, expected)), strict=True):
         around = functional.pad(unexplained, (reach, reach, reach, reach))
         correlation = torch.fft.irfft2(torch.fft.rfft2(around) * template, s=size)
-        place, score = _peak(correlation[:, : 2 * reach + 1, : 2 * reach + 1], off)
-        travel = here + place * (40 * (score - SURE)).sigmoid()[:, None]
-        aligned = shift(layer, travel)
-        there = at_least_float32(aligned.detach()).mean(dim=1)
-        energy, wrong = local_mean(torch.stack([there, seen - there]).square(), PATCH)
+        offset, score = _peak(correlation[:, : 2 * reach + 1, : 2 * reach + 1])
+        displacement = place + torch.where(score[:, None] > PRESENT_SCORE, offset, 0)
+        aligned = translate(layer, displacement[:, None])
+        explained = at_least_float32(aligned.detach()).mean(dim=1)
+        energy, wrong = local_mean(torch.stack([explained, grey - explained]).square(), PATCH_PX)
         agreement = (wrong / (brightness + energy) * (-2 / TOLERANCE)).exp()
         unexplained = unexplained * (1 - agreement)
-        found.append(Tracks(travel, score[:, None], aligned, agreement))
+        found.append(Tracks(displacement, score[:, None], aligned, agreement))
     return Tracks(*(torch.stack(parts, dim=1) for parts in zip(*found, strict=True)))
 
 
@@ -92,19 +91,17 @@ def nowhere(layers: Float[Tensor, "b k c h w"]) -> Tracks:
     return Tracks(still, still[..., :1], layers, at_least_float32(layers).new_zeros(layers[:, :, 0].shape))
 
 
-def _peak(scores: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """How far from ``expected`` the highest score is ``(b, 2)``, to a part of a pixel, and the score ``(b,)``."""
-    places, beside = _offsets(scores.shape[-1] // 2, scores.dtype, scores.device)
-    scores, places = scores.flatten(1), places - expected[:, None]
-    score, at = (scores - STAY * places.square().sum(dim=-1)).max(dim=1)
-    return ((80 * scores + beside[at]).softmax(dim=1)[:, None] @ places)[:, 0], score
+def _peak(scores: Float[Tensor, "b m m"]) -> tuple[Float[Tensor, "b 2"], Float[Tensor, " b"]]:
+    """The offset of the highest score, right and down, and the score less the cost of its distance."""
+    offsets, costs = _offsets(scores.shape[-1] // 2, scores.dtype, scores.device)
+    score, at = (scores.flatten(1) - costs).max(dim=1)
+    return offsets[at], score
 
 
 @lru_cache(maxsize=8)
 @torch.inference_mode(mode=False)  # what training needs too
 def _offsets(reach: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """All offsets ``(m, 2)``, right and down, in rows; and for each ``(m, m)``: 0 at its neighbours, elsewhere -inf."""
-    span = torch.arange(-reach, reach + 1, dtype=dtype)
-    places = torch.stack([span.repeat(2 * reach + 1), span.repeat_interleave(2 * reach + 1)], dim=-1)
-    near = (places[:, None] - places).abs().amax(dim=-1) < 2
-    return places.to(device), torch.zeros(near.shape, dtype=dtype).masked_fill(~near, -torch.inf).to(device)
+    """All offsets ``(m², 2)``, right and down, in rows, and what each costs."""
+    span = torch.arange(-reach, reach + 1, dtype=dtype, device=device)
+    offsets = torch.stack([span.repeat(len(span)), span.repeat_interleave(len(span))], dim=-1)
+    return offsets, DISTANCE_COST * offsets.square().sum(dim=-1)

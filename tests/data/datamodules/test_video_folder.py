@@ -207,10 +207,8 @@ def test_too_few_files_are_divided_along_time(tmp_path: Path, count: int) -> Non
     for one, other in combinations(seen.values(), 2):
         assert min(abs(a - b) for a in one for b in other if a // 100 == b // 100) > data.context + data.horizon
     if count == 1:
-        assert (
-            "divided  0.npy, as files are few: train frames 0 to 65, val frames 71 to 82, test frames 88"
-            in data.describe()
-        )
+        ranges = "train frames 0 to 65, val frames 71 to 82, test frames 88 to 99"
+        assert f"divided  0.npy, as files are few: {ranges}" in data.describe()
         assert "warning" not in data.describe()
         assert data.describe().splitlines()[0].startswith("1 files in")
     longer = small(tmp_path, stride=1, test_fraction=0)

@@ -1,0 +1,64 @@
+"""Paths of single digits for training the path network; whole clips for validation and test."""
+
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from framepred.data.datamodules.moving_mnist import MovingMNISTData
+from framepred.data.loading import EpochBatches
+from framepred.data.moving_mnist import MovingMNIST
+from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
+
+
+class MovingMNISTPathData(MovingMNISTData):
+    """Loads ``PathBatch``es of single digits for training, whole clips for validation and test.
+
+    Args:
+        path_frame_sizes: frame sizes, height and width in pixels, through which paths lead, in turn.
+        settings: as :class:`MovingMNISTData` takes them; ``clips_per_epoch`` counts paths.
+
+    Raises:
+        ConfigError: if an argument is outside its domain.
+    """
+
+    def __init__(self, path_frame_sizes: list[tuple[int, int]], **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self.path_frame_sizes = path_frame_sizes
+
+    def train_dataloader(self) -> "DataLoader[PathBatch]":  # type: ignore[override]
+        """Batches of paths, from where training stands."""
+        rank, world = self._rank_and_world()
+        batches = EpochBatches(
+            self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
+        )
+        paths = MovingMNISTPaths([self._single_digits((size[0], size[1])) for size in self.path_frame_sizes])
+        return PathLoader(paths, batch_sampler=batches, collate_fn=_as_it_is, num_workers=self.num_workers)
+
+    def _single_digits(self, frame_size: tuple[int, int]) -> MovingMNIST:
+        return MovingMNIST(
+            "train",
+            seed=self.seed,
+            length=self.context + self.horizon,
+            frame_size=frame_size,
+            digits_per_clip=1,
+            speed=self.speed,
+            digits=self.digits,
+            root=self.root,
+            download=self.download,
+        )
+
+
+class PathLoader(DataLoader[PathBatch]):
+    """A loader whose position the trainer keeps; see :class:`framepred.data.loading.ClipLoader`."""
+
+    def state_dict(self) -> dict[str, object]:
+        """Nothing: the sampler asks the trainer where training stands."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Nothing to restore; see ``state_dict``."""
+
+
+def _as_it_is(batch: Any) -> PathBatch:
+    assert isinstance(batch, PathBatch)
+    return batch

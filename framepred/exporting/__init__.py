@@ -1,0 +1,1 @@
+"""Export of networks: the graphs of one step as ONNX or ``torch.export`` files, checked against PyTorch."""

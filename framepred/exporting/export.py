@@ -1,0 +1,189 @@
+"""Export a network: write its graphs, run them beside PyTorch, and keep them only if both agree."""
+
+import os
+import secrets
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch.export import ExportedProgram
+
+from framepred.clips import State
+from framepred.errors import ConfigError, WeightsError
+from framepred.exporting.graphs import frame_multiple, has_dynamic_size, trace
+from framepred.exporting.parity import rollout_differences
+from framepred.forecaster import Forecaster
+from framepred.media.atomic import atomic_write
+from framepred.media.outputs import check_output
+from framepred.models.exported import (
+    GRAPH_KEY,
+    INSTALL_HINT,
+    METADATA_KEY,
+    ExportedForecaster,
+    ExportInfo,
+    Graph,
+    GraphName,
+    graph_path,
+    load_onnx,
+)
+from framepred.models.pretrained import bundled_cards, load_weights
+
+SUFFIXES = (".onnx", ".pt2")
+TOLERANCE = 1e-4
+"""Largest difference of a pixel in [0, 1] from PyTorch: below half a level of 8 bits by a factor of 20."""
+
+DYNAMIC_SIZES = [(64, 64), (40, 56), (37, 50)]
+"""Frame sizes of the comparison where any size is allowed; the last one is no multiple of any patch."""
+
+Programs: TypeAlias = Mapping[GraphName, ExportedProgram]
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was exported.
+
+    Attributes:
+        files: the files, one per graph.
+        differences: the largest difference of a pixel from PyTorch over 30 steps, by frame size (height, width).
+        info: the metadata in the files.
+    """
+
+    files: tuple[Path, ...]
+    differences: Mapping[tuple[int, int], float]
+    info: ExportInfo
+
+
+def export(weights: str | Path | Forecaster, path: str | Path, *, size: tuple[int, int] = (64, 64)) -> Export:
+    """Write the graphs of one step of a forecaster as ONNX or ``torch.export`` files.
+
+    ``path`` gets the graph *frame and state to next frame and state*; ``NAME.start`` beside it the graph of the first
+    frame, and ``NAME.feedback``, where it differs, the graph of frames beyond the context. Batch size is dynamic, and
+    so is the frame size if the network is one of patches. The files are kept only if 30 steps (10 observed, 20 fed
+    back) give the frames of PyTorch.
+
+    Args:
+        weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a forecaster.
+        path: ends in ``.onnx`` or ``.pt2``.
+        size: height and width of the frames, for networks whose graphs hold the size; rounded up to a multiple of 8.
+
+    Raises:
+        WeightsError: if the weights cannot be used or restore missing frames.
+        ConfigError: if the network cannot be traced, differs from its export by more than 1e-4, or the size is not
+            positive.
+        MediaError: if the files cannot be written.
+    """
+    path = Path(os.path.realpath(check_output(path, inputs=_files_of(weights), suffixes=SUFFIXES)))
+    if min(size) < 1:
+        raise ConfigError(f"Frames have at least one pixel in height and width, not {size[0]}x{size[1]}.")
+    net, info = _open(weights, size)
+    programs = trace(net, info.size or size)
+    info = replace(info, has_feedback="feedback" in programs)
+    with atomic_write(path) as draft:
+        exported = _WRITERS[path.suffix.lower()](programs, info, draft)
+        differences = rollout_differences(net, exported, _sizes(info))
+        _check_differences(differences, info)
+        del exported  # Windows does not rename open files
+        for name in info.graphs:
+            if name != "observe":
+                graph_path(draft, name).replace(graph_path(path, name))
+    return Export(tuple(graph_path(path, name) for name in info.graphs), differences, info)
+
+
+def _files_of(weights: str | Path | Forecaster) -> list[str | Path]:
+    return [] if isinstance(weights, Forecaster) else [weights]
+
+
+def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Forecaster, ExportInfo]:
+    """Load the network, and describe its export."""
+    sha256: str | None = None
+    if isinstance(weights, Forecaster):
+        net, name = weights, type(weights).__name__
+    else:
+        loaded, name, sha256 = load_weights(weights)
+        if not isinstance(loaded, Forecaster):
+            raise WeightsError(
+                f"The weights {weights} restore missing frames: their graph depends on which frames are missing, so "
+                "there is no step to export; choose weights that forecast."
+            )
+        net = loaded
+    if isinstance(net, ExportedForecaster):
+        raise WeightsError(f"{weights} is an export already; name the weights that it was made from.")
+    card = bundled_cards().get(name)
+    multiple = frame_multiple(net)
+    info = ExportInfo(
+        id=secrets.token_hex(8),
+        framepred=version("framepred"),
+        network=type(net).__name__,
+        weights=name,
+        sha256=sha256,
+        channels=getattr(net, "channels", 1),
+        multiple=multiple,
+        size=None if has_dynamic_size(net) else (size[0] + -size[0] % multiple, size[1] + -size[1] % multiple),
+        has_feedback=False,
+        context=card["data"]["context"] if card else None,
+        card=card,
+    )
+    return net.cpu().eval(), info
+
+
+def _sizes(info: ExportInfo) -> list[tuple[int, int]]:
+    """Return the frame sizes of the comparison; those of a fixed size differ in what is padded."""
+    if info.size is None:
+        return DYNAMIC_SIZES
+    height, width = info.size
+    return [(height, width), (height - 1, width - 2), (height - info.multiple + 1, width)]
+
+
+def _check_differences(differences: Mapping[tuple[int, int], float], info: ExportInfo) -> None:
+    size, largest = max(differences.items(), key=lambda item: item[1])
+    if largest > TOLERANCE:
+        raise ConfigError(
+            f"The export of {info.weights} differs from PyTorch by {largest:.2g} at {size[0]}x{size[1]} pixels, and at "
+            f"most {TOLERANCE:g} is allowed; nothing was written. Run the weights in PyTorch."
+        )
+
+
+def _write_onnx(programs: Programs, info: ExportInfo, draft: Path) -> ExportedForecaster:
+    """Convert the graphs to ONNX, and load them with ONNX Runtime."""
+    try:
+        import onnxruntime  # noqa: F401  the comparison needs it
+        import onnxscript  # noqa: F401  the converter needs it
+    except ImportError as error:
+        raise ConfigError(f"ONNX files need {error.name}, which is not installed; {INSTALL_HINT}.") from error
+    for name, program in programs.items():
+        states = range(len(program.graph_signature.user_outputs) - 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            converted = torch.onnx.export(
+                program,
+                dynamo=True,
+                verbose=False,
+                input_names=["frame", *(f"state_{index}" for index in states if name != "start")],
+                output_names=["next_frame", *(f"new_state_{index}" for index in states)],
+            )
+        assert converted is not None
+        converted.model.metadata_props.update({METADATA_KEY: info.to_json(), GRAPH_KEY: name})
+        converted.save(graph_path(draft, name))
+    return load_onnx(draft)
+
+
+def _write_pt2(programs: Programs, info: ExportInfo, draft: Path) -> ExportedForecaster:
+    """Save the graphs, and load them with ``torch.export``."""
+    graphs: dict[GraphName, Graph] = {}
+    for name, program in programs.items():
+        file = graph_path(draft, name)
+        torch.export.save(program, file, extra_files={f"{METADATA_KEY}.json": info.to_json()})
+        graphs[name] = _spread(torch.export.load(file).module())
+    return ExportedForecaster(graphs, info).eval()
+
+
+def _spread(module: Callable[..., State]) -> Graph:
+    """Return a module of several arguments as a function of one sequence."""
+    return lambda inputs: module(*inputs)
+
+
+_WRITERS = {".onnx": _write_onnx, ".pt2": _write_pt2}

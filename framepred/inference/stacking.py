@@ -1,0 +1,129 @@
+"""Weights of a blend: products of the members' errors by lead time and region, and the weights that follow."""
+
+from itertools import combinations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+NEGLIGIBLE = 1e-6
+"""Squared error of a pixel in [0, 1] that does not differ from none: a quarter of a level of 255."""
+
+PREFERENCE = 1e-3
+"""Pull of the whole frame's weights towards the last member, as a share of the members' mean squared error."""
+
+SHRINKAGE = 0.05
+"""Pull of a region's weights towards those of the whole frame, as a share of the members' mean squared error there."""
+
+SMALLEST = 5e-3
+"""Weights below this are set to zero, so that where a member is useless the others stay exact."""
+
+Products = Float[Tensor, "*r m m"]
+Weights = Float[Tensor, "*r m"]
+
+
+class ErrorProducts:
+    """Sums of products of the errors of several forecasters, by lead time and region.
+
+    The weights with the least squared error depend on nothing else (stacking; Wolpert 1992, Neural Networks 5:241-259),
+    so memory does not grow with what is added.
+
+    Args:
+        horizon: lead times k.
+        members: forecasters m.
+        regions: regions q that every frame is divided into.
+        decay: factor by which older products count less with each one that is added; 1 counts all alike.
+    """
+
+    def __init__(self, horizon: int, members: int, regions: int = 1, decay: float = 1.0) -> None:
+        self._sums = torch.zeros(horizon, regions, members, members, dtype=torch.float64)
+        self._counts = torch.zeros(horizon, dtype=torch.float64)
+        self._decay = decay
+
+    def add(
+        self,
+        lead: int,
+        predictions: Float[Tensor, "m c h w"],
+        truth: Float[Tensor, "c h w"],
+        regions: Float[Tensor, "q h w"] | None = None,
+    ) -> None:
+        """Add one predicted frame of each forecaster for the lead time ``lead`` + 1.
+
+        Products are counted relative to the least of the errors, so that a nearly still clip counts like one that
+        moves.
+
+        Args:
+            lead: frames between the last observed frame and the predicted one.
+            predictions: the predicted frames.
+            truth: the true frame.
+            regions: share of each pixel in each region, adding up to 1; None for a single region.
+        """
+        errors = predictions - truth
+        if regions is None:
+            regions = torch.ones_like(errors[:1, 0])
+        products = torch.stack([torch.einsum("ichw,jchw->ij", errors * share, errors) for share in regions])
+        products = products.double().cpu() / truth.numel()
+        products /= products.sum(dim=0).diagonal().min() + NEGLIGIBLE
+        self._sums[lead] = self._decay * self._sums[lead] + products
+        self._counts[lead] = self._decay * self._counts[lead] + 1
+
+    @property
+    def measured(self) -> int:
+        """Lead times with at least one product, from the first on."""
+        return int((self._counts > 0).long().cumprod(0).sum())
+
+    def best_weights(self) -> Float[Tensor, "k q m"]:
+        """The weights with the least error at each measured lead time in each region; they add up to 1.
+
+        Among near equals, the last member gets more. A region's weights are drawn to those of the whole frame, the more
+        the less its own errors say.
+        """
+        sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
+        simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
+        simplest[-1] = 1
+        whole = least_squares_weights(sums.sum(dim=1), simplest, PREFERENCE)
+        if sums.shape[1] == 1:
+            return whole[:, None].float()
+        return least_squares_weights(sums, whole[:, None], SHRINKAGE).float()
+
+
+def least_squares_weights(products: Products, prior: Weights, pull: float) -> Weights:
+    """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · mean(diag P) · |w - prior|²``.
+
+    With few members the exact solution is found by trying every set of members that get a weight.
+
+    Args:
+        products: symmetric products of errors P, one matrix per problem.
+        prior: weights to fall back to where the errors do not decide.
+        pull: strength of the prior.
+    """
+    members = products.shape[-1]
+    scale = products.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None] + NEGLIGIBLE
+    matrix = products + pull * scale[..., None] * torch.eye(members, dtype=products.dtype)
+    vector = (pull * scale * prior).expand(products.shape[:-1])
+    best = prior.expand_as(vector)
+    least = torch.full_like(scale, torch.inf)
+    for chosen in _subsets(members):
+        weights = _solve(matrix, vector, chosen)
+        cost = torch.einsum("...i,...ij,...j->...", weights, matrix, weights) - 2 * (vector * weights).sum(dim=-1)
+        better = (weights >= 0).all(dim=-1, keepdim=True) & (cost[..., None] < least)
+        best = torch.where(better, weights, best)
+        least = torch.where(better, cost[..., None], least)
+    best = torch.where(best < SMALLEST, 0, best)
+    return best / best.sum(dim=-1, keepdim=True)
+
+
+def _subsets(members: int) -> list[Bool[Tensor, " m"]]:
+    chosen = [each for size in range(1, members + 1) for each in combinations(range(members), size)]
+    return [torch.tensor([member in each for member in range(members)]) for each in chosen]
+
+
+def _solve(matrix: Products, vector: Weights, chosen: Bool[Tensor, " m"]) -> Weights:
+    """The minimum over weights of the chosen members that add up to 1; others get 0 (Lagrange multiplier)."""
+    inner = matrix[..., chosen, :][..., :, chosen]
+    sides = torch.stack([vector[..., chosen], torch.ones_like(vector[..., chosen])], dim=-1)
+    free, direction = torch.linalg.solve(inner, sides).unbind(dim=-1)
+    step = (1 - free.sum(dim=-1, keepdim=True)) / direction.sum(dim=-1, keepdim=True)
+    weights = torch.zeros_like(vector)
+    weights[..., chosen] = free + step * direction
+    return weights

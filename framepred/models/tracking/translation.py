@@ -1,0 +1,91 @@
+"""Moving pictures by whole pixels, exactly, or by a distribution over whole pixels, in expectation."""
+
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+def translate(
+    picture: Float[Tensor, "*#b h w"], offset: Float[Tensor, "*#b 2"], beyond: float | None = None
+) -> Float[Tensor, "*_ h w"]:
+    """Pictures moved by whole pixels.
+
+    Args:
+        picture: ``(…, h, w)``.
+        offset: ``(…, 2)``, right and down, whole pixels; it broadcasts against the pictures.
+        beyond: value of what comes in at an edge; None continues the picture as its border.
+    """
+    height, width = picture.shape[-2:]
+    columns, inside_columns = _source(offset[..., 0], width)
+    rows, inside_rows = _source(offset[..., 1], height)
+    index = rows[..., None] * width + columns[..., None, :]
+    batch = (picture[..., 0, 0] + index[..., 0, 0]).shape
+    picture, index = picture.expand(*batch, height, width), index.expand(*batch, height, width)
+    moved = picture.flatten(-2).gather(-1, index.flatten(-2)).view(index.shape)
+    if beyond is None:
+        return moved
+    return torch.where(inside_rows[..., None] & inside_columns[..., None, :], moved, beyond)
+
+
+def _source(offset: Tensor, size: int) -> tuple[Int64[Tensor, "*b size"], Tensor]:
+    """Where each pixel of a moved row comes from, and whether that lies within the row."""
+    source = torch.arange(size, device=offset.device) - offset[..., None].long()
+    inside = source.clamp(0, size - 1)
+    return inside, source == inside
+
+
+def expected_picture(
+    picture: Float[Tensor, "*b c h w"], probabilities: Float[Tensor, "*b 2 d"]
+) -> Float[Tensor, "*b c h w"]:
+    """The mean of a picture over its random displacement: ``rows @ picture @ columnsᵀ``.
+
+    Displacements along the two axes are independent. What comes in at an edge continues the picture as its border.
+
+    Args:
+        picture: ``(…, c, h, w)``.
+        probabilities: of the displacements −r to r right and down, whole pixels, d = 2·r + 1.
+    """
+    height, width = picture.shape[-2:]
+    if height == width:
+        columns, rows = displacement_matrix(probabilities, width).unbind(dim=-3)
+    else:
+        columns = displacement_matrix(probabilities[..., 0, :], width)
+        rows = displacement_matrix(probabilities[..., 1, :], height)
+    return rows[..., None, :, :] @ picture @ columns[..., None, :, :].mT
+
+
+def displacement_matrix(probabilities: Float[Tensor, "*b d"], size: int) -> Float[Tensor, "*b size size"]:
+    """The matrix that takes ``size`` values to their mean over a random displacement.
+
+    Row i holds the probability that the value at i comes from each j: that of the displacement i − j; all that comes
+    from beyond an end comes from that end.
+    """
+    reach = probabilities.shape[-1] // 2
+    band, known = _band(size, reach, probabilities.device)
+    inner = torch.where(known, probabilities[..., band], 0)
+    below = probabilities.cumsum(dim=-1)  # P(displacement <= d)
+    first, last = _ends(size, reach, probabilities.device)
+    from_start = 1 - torch.where(first >= 0, below[..., first.clamp(min=0, max=2 * reach)], 0)  # displacement >= i
+    from_end = torch.where(last >= 0, below[..., last.clamp(min=0, max=2 * reach)], 0)  # displacement <= i - size + 1
+    if size == 1:
+        return torch.ones_like(inner)
+    return torch.cat([from_start[..., None], inner[..., 1:-1], from_end[..., None]], dim=-1)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # what training needs too
+def _band(size: int, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    at = torch.arange(size, device=device)
+    index = at[:, None] - at + reach
+    inside = index.clamp(0, 2 * reach)
+    return inside, index == inside
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # what training needs too
+def _ends(size: int, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of each row: the index of the largest displacement below i, and of i − size + 1."""
+    at = torch.arange(size, device=device)
+    return at - 1 + reach, at - size + 1 + reach

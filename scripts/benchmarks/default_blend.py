@@ -1,0 +1,45 @@
+"""Weights of a blend where a clip is too short to measure its own, measured on the first two thirds of films."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from framepred.clips import ClipBatch, to_unit
+from framepred.inference.blend import add_errors, default_members, evenly
+from framepred.inference.default_blend import FILE
+from framepred.inference.regions import REGIONS
+from framepred.inference.scenes import find_scenes
+from framepred.inference.sources import shrink_raw
+from framepred.inference.stacking import ErrorProducts
+from framepred.media.reading import read_video
+from framepred.models import load
+
+CONTEXT, HORIZON, LONGER_SIDE = 10, 10, 176
+OBSERVED = 2 / 3
+"""Share of each film that is used, the first; what lies after it is for scoring."""
+
+DECIMALS = 2
+
+
+def write_default_blend(folder: Path, weights: str, windows: int) -> None:
+    """Measure the weights on films, each counted alike, and write them into the package."""
+    members = default_members(load(weights))
+    products = ErrorProducts(HORIZON, len(members), REGIONS)
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in paths:
+        film = read_video(path)
+        frames = to_unit(torch.stack([shrink_raw(frame, LONGER_SIDE) for frame in film[: int(OBSERVED * len(film))]]))
+        frames = frames.mean(dim=1, keepdim=True)
+        length = CONTEXT + HORIZON
+        starts = [start for scene in find_scenes(frames) for start in range(scene.start, scene.stop - length + 1)]
+        chosen = [starts[index] for index in np.linspace(0, len(starts) - 1, windows).round().astype(int)]
+        with torch.inference_mode():
+            for start in chosen:
+                window = ClipBatch.cut(frames[None, start : start + length], CONTEXT)
+                add_errors(products, evenly(members), *window)
+    found = products.best_weights().double().round(decimals=DECIMALS).tolist()
+    FILE.write_text(json.dumps({"films": [path.stem for path in paths], "network": weights, "weights": found}) + "\n")
+    Console().print(f"{FILE}: {len(paths)} films, {windows} windows each")

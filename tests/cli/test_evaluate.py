@@ -1,0 +1,242 @@
+"""``framepred evaluate`` and ``framepred compare`` as users type them, and the Python call behind them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import zarr
+from torch import Tensor
+
+import framepred as package
+from framepred.errors import ConfigError, DataError, FramepredError
+from framepred.evaluation import Card
+
+RNG = np.random.default_rng(0)
+CLIPS = RNG.integers(0, 256, (6, 5, 1, 16, 18), dtype=np.uint8)  # (n, t, c, h, w): 2 observed, 3 predicted
+CONTEXT, TRUTH = CLIPS[:, :2], CLIPS[:, 2:]
+PREDICTIONS = np.clip(TRUTH / 255 + RNG.normal(0, 0.1, TRUTH.shape), -0.1, 1.1).astype(np.float32)
+
+
+def values(card: Card) -> dict[str, float]:
+    return {name: interval.value for name, interval in card.metrics.items()}
+
+
+def save(kind: str, name: str, array: np.ndarray) -> Path:
+    """The array as one file, or as a folder of files, under the current folder."""
+    path = Path(f"{name}.{kind}")
+    if kind == "npy":
+        np.save(path, array)
+    elif kind == "npz":
+        np.savez(path, array)
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["frames"] = array
+    elif kind == "zarr":
+        zarr.save_array(str(path), array)
+    else:
+        path.mkdir()
+        parts = {"shards": np.array_split(array, 2), "clips": list(array)}[kind]
+        for number, part in enumerate(parts):
+            np.save(path / f"part {number}.npy", part)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected() -> Card:
+    """The scores of the predictions as arrays."""
+    return package.evaluate(predictions=PREDICTIONS, truth=TRUTH, context_frames=CONTEXT, batch_size=4)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "h5", "zarr", "shards", "clips"])
+def test_saved_predictions_of_any_kind_score_alike(kind: str, expected: Card, framepred) -> None:
+    paths = [save(kind, name, array) for name, array in (("p", PREDICTIONS), ("t", TRUTH), ("c", CONTEXT))]
+    card = package.evaluate(predictions=paths[0], truth=paths[1], context_frames=paths[2])
+    assert values(card) == pytest.approx(values(expected), rel=1e-9)
+    assert card.data.sha256 == expected.data.sha256
+    assert card.baselines.keys() == {"blank", "last-frame", "optical-flow"}
+
+
+def test_saved_predictions_give_the_card_of_the_program_that_made_them(expected: Card) -> None:
+    def program(context: Tensor, horizon: int) -> Tensor:
+        matches = [
+            np.equal(CONTEXT, np.uint8(clip * 255 + 0.5)).all(axis=(1, 2, 3, 4)).argmax() for clip in context.numpy()
+        ]
+        return torch.from_numpy(PREDICTIONS[matches])
+
+    card = package.evaluate(program, data=CLIPS, context=2, horizon=3)
+    assert values(card) == pytest.approx(values(expected), rel=1e-9)
+    assert card.data.sha256 == expected.data.sha256  # so that the two can be compared
+    assert card.baselines == expected.baselines
+
+
+@pytest.mark.parametrize("protocol", ["openstl", "predrnn", "wang2004"])
+def test_saved_predictions_without_context_have_no_baselines(protocol: str) -> None:
+    card = package.evaluate(predictions=PREDICTIONS, truth=torch.from_numpy(TRUTH), protocol=protocol)
+    assert (card.protocol.name, card.data.context, card.data.horizon) == (protocol, None, 3)
+    assert card.baselines == {}
+    assert len(card.lead_intervals["mse"]) == 3
+
+
+def test_the_verb_scores_saved_predictions_and_writes_card_and_report(expected: Card, framepred) -> None:
+    for name, array in (("preds", PREDICTIONS), ("trues", TRUTH), ("inputs", CONTEXT)):
+        save("npy", name, array)
+    saved = ("evaluate", "--predictions", "preds.npy", "--truth", "trues.npy")
+    code, out, _ = framepred(*saved, "--context", "inputs.npy", "--output", "to", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(Path("to/card.json").read_text())
+    assert values(Card.read(Path("to"))) == pytest.approx(values(expected))
+    assert Path("to/report.html").stat().st_size > 10_000
+    code, out, _ = framepred(*saved, "--context-frames", "inputs.npy")
+    assert code == 0
+    assert "last-frame" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--predictions", "p.npy"], "give both predictions and truth"),
+        (["--predictions", "p.npy", "--truth", "short.npy"], "predictions for 6 clips but truth for 5"),
+        (["--predictions", "p.npy", "--truth", "long.npy"], "Predictions have 3 frames per clip but the truth has 4"),
+        (["--predictions", "p.npy", "--truth", "nosuch.npy"], "nosuch.npy does not exist"),
+        (["--predictions", "p.npy", "--truth", "t.npy", "--weights", "moving-mnist"], "leave out --weights"),
+        (["--predictions", "nan.npy", "--truth", "t.npy"], "predicted NaN or infinite pixels for clip 4"),
+        (["--predictions", "white.npy", "--truth", "t.npy"], "white must be 1"),
+        (["--predictions", "p.npy", "--truth", "wide.npy"], "must have one shape"),
+        (["--context", "0"], "--context must be a number of frames from 1 to 10,000, not 0"),
+        (["--context", "nosuch.npy"], "--context must be a number of frames from 1 to 10,000, not nosuch.npy"),
+        (["--predictions", "p.npy", "--truth", "t.npy", "--context", "nosuch.npy"], "nosuch.npy does not exist"),
+    ],
+)
+def test_what_cannot_be_scored_gets_one_sentence(arguments: list[str], sentence: str, framepred) -> None:
+    nan = PREDICTIONS.copy()
+    nan[4, 1] = np.nan
+    named = {"p": PREDICTIONS, "t": TRUTH, "short": TRUTH[:5], "long": CLIPS[:, 1:], "nan": nan}
+    for name, array in {**named, "white": PREDICTIONS * 255, "wide": TRUTH[..., :-1]}.items():
+        np.save(f"{name}.npy", array)
+    code, out, err = framepred("evaluate", *arguments, "--output", "to")
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert not Path("to").exists()
+
+
+def test_predictions_are_read_clip_by_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory-mapped file of 10 GB (mostly holes) is opened at once."""
+    for name in ("p", "t"):
+        np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", np.uint8, (2**18, 10, 1, 64, 64))
+    card = package.evaluate(predictions=tmp_path / "p.npy", truth=tmp_path / "t.npy", clips=3)
+    assert card.data.clips == 3
+
+
+def test_shards_are_read_as_one_test_set(framepred) -> None:
+    save("npy", "all", CLIPS)
+    save("shards", "all", CLIPS)
+    options = {"context": 2, "horizon": 3}
+    one = package.evaluate("baseline:last-frame", "all.npy", **options)
+    many = package.evaluate("baseline:last-frame", "all.shards", split="all", **options)
+    assert many.data.sha256 == one.data.sha256
+    assert values(many) == values(one)
+
+
+def test_several_weights_are_scored_in_one_pass_then_compared(framepred) -> None:
+    save("npy", "clips", CLIPS)
+    data = ("--data", "clips.npy", "--context", 2, "--horizon", 3)
+    names = ("--weights", "baseline:last-frame", "--weights", "baseline:blank")
+    code, out, _ = framepred("evaluate", *names, *data, "--output", "to")
+    assert code == 0
+    cards = ("to/baseline-last-frame/card.json", "to/baseline-blank")
+    assert "to/baseline-blank/report.html" in out.replace("\n", "")
+
+    code, out, _ = framepred("compare", *cards, "--plot", "curves.png")
+    assert code == 0
+    assert "baseline:blank" in out.replace("\n", "")
+    assert Path("curves.png").is_file()
+    code, out, _ = framepred("compare", *cards, "--json")
+    assert [card["name"] for card in json.loads(out)["cards"]] == ["baseline:last-frame", "baseline:blank"]
+    assert framepred("compare", *cards, "--markdown")[1].splitlines()[2].startswith("|  | mse ↓ |")
+
+
+def test_cards_of_other_clips_or_protocols_are_refused(framepred) -> None:
+    save("npy", "clips", CLIPS)
+    data = ("evaluate", "--weights", "baseline:blank", "--data", "clips.npy", "--context", 2, "--horizon", 3)
+    for name, options in {"a": (), "b": ("--clips", 5), "c": ("--protocol", "predrnn")}.items():
+        assert framepred(*data, *options, "--output", name)[0] == 0
+    for other, reason in (("b", "the number of clips differs, 6 and 5"), ("c", "openstl v1 and predrnn v1")):
+        code, out, err = framepred("compare", "a", other)
+        assert (code, out) == (2, "")
+        assert reason in err
+        assert err.count("\n") == 1
+    code, _, err = framepred("compare", "a", "--reference", "openstl/convlstm-s")
+    assert code == 2
+    assert "it has data moving-mnist or mnist_test_seq.npy, not clips.npy" in err
+    assert "nosuch.json cannot be read" in framepred("compare", "a", "nosuch.json")[2]
+
+
+def test_a_single_clip_has_no_interval(framepred) -> None:
+    save("npy", "clips", CLIPS)
+    data = ("--data", "clips.npy", "--context", 2, "--horizon", 3, "--clips", 1)
+    _, out, _ = framepred("evaluate", "--weights", "baseline:last-frame", *data)
+    assert "±" not in out
+
+
+def test_films_show_psnr_first_and_errors_per_pixel(framepred) -> None:
+    np.save("film.npy", RNG.integers(0, 256, (10, 40, 40, 3), dtype=np.uint8))
+    _, out, _ = framepred(
+        "evaluate", "--weights", "baseline:last-frame", "--data", "film.npy", "--context", 2, "--horizon", 3
+    )
+    heading = next(line for line in out.splitlines() if "ssim" in line)
+    assert heading.split()[:3] == ["psnr", "dB", "↑"]
+    assert "mse/pixel·10³" in heading
+
+
+def test_lpips_without_its_weights_is_one_sentence(framepred, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", "empty")
+    save("npy", "clips", CLIPS)
+    options = ("--weights", "baseline:blank", "--data", "clips.npy", "--context", 2, "--horizon", 3)
+    code, _, err = framepred("evaluate", *options, "--lpips")
+    assert code == 2
+    assert "LPIPS needs AlexNet's weights, and empty/hub/checkpoints/alexnet-owt-7be5be79.pth does not exist" in err
+    Path("wrong.pth").write_bytes(b"no weights")
+    _, _, err = framepred("evaluate", *options, "--lpips-weights", "wrong.pth")
+    assert "wrong.pth cannot be read as PyTorch weights" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"clips": 0}, ConfigError),
+        ({"horizon": 10**8}, ConfigError),
+        ({"seed": -1}, ConfigError),
+        ({"split": "nosuch"}, ConfigError),
+        ({"protocol": "nosuch"}, ConfigError),
+        ({"truth": TRUTH}, ConfigError),
+        ({"predictions": PREDICTIONS, "truth": TRUTH, "context_frames": CONTEXT[:2]}, DataError),
+        ({"data": np.zeros((2, 3)), "context": 1, "horizon": 1}, FramepredError),
+        ({"data": CLIPS}, FramepredError),
+    ],
+)
+def test_wrong_arguments_of_the_call_are_errors_of_ours(options: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        package.evaluate("baseline:blank", **{"data": CLIPS, **options})
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_write_the_card_of_one(tmp_path: Path) -> None:
+    verb = ["-m", "framepred.cli", "evaluate", "--weights", "baseline:optical-flow", "--clips", "7", "--output"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29533"]
+    outputs = []
+    for name, prefix in (("one", []), ("two", launch)):
+        done = subprocess.run([sys.executable, *prefix, *verb, str(tmp_path / name)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    one, two = (Card.read(tmp_path / name) for name in ("one", "two"))
+    assert two.data == one.data
+    assert two.per_clip == one.per_clip
+    assert values(two) == pytest.approx(values(one), rel=1e-9)
+    assert two.baselines["blank"] == pytest.approx(one.baselines["blank"], rel=1e-9)
+    assert outputs[1].count("report.html") == outputs[0].count("report.html") == 1

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import Tensor
+
+from framepred.evaluation import PixelStatistics
+
+TRUTH = torch.rand(3, 4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.9
+
+
+def collapse(pred: Tensor, truth: Tensor = TRUTH, **errors: float) -> str:
+    statistics = PixelStatistics()
+    for part, true in zip(pred.split(2), truth.split(2), strict=True):
+        statistics.add(part, true)
+    return statistics.collapse(**errors)
+
+
+@pytest.mark.parametrize(
+    ("pred", "sentence"),
+    [
+        (torch.zeros_like(TRUTH), "All predictions are blank: every pixel is 0.00"),
+        (torch.rand(3, 4, 1, 1, 1).expand_as(TRUTH), "Every predicted frame is flat"),
+        ((TRUTH > 0.1).float(), "saturated: 89% of the pixels are white"),
+        ((TRUTH > 0.8).float(), "saturated: 88% of the pixels are black"),
+    ],
+)
+def test_collapse_is_one_sentence_with_causes(pred: Tensor, sentence: str) -> None:
+    found = collapse(pred)
+    assert sentence.split(":")[0] in found
+    assert "Likely causes:" in found
+    assert "\n" not in found
+
+
+def test_a_good_prediction_has_not_collapsed() -> None:
+    assert collapse(TRUTH + 0.01, mse=1.0, blank_mse=20.0) == ""
+
+
+def test_no_better_than_blank_is_said() -> None:
+    assert "no better than a blank frame: mse 30.00, blank 20.00" in collapse(TRUTH * 2, mse=30.0, blank_mse=20.0)
+    assert collapse(TRUTH * 2, mse=0.0, blank_mse=0.0) == ""  # blank data
+
+
+def test_frames_that_are_truly_flat_are_no_collapse() -> None:
+    flat = torch.rand(3, 4, 1, 1, 1).expand_as(TRUTH)
+    assert collapse(flat, flat) == ""
+
+
+def test_any_split_gives_the_same_statistics() -> None:
+    pred = TRUTH.flip(0)
+    whole, merged = PixelStatistics(), PixelStatistics()
+    whole.add(pred, TRUTH)
+    for part, true in zip(pred, TRUTH, strict=True):
+        merged.add(part[None], true[None])
+    assert merged == whole

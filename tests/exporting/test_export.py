@@ -1,0 +1,191 @@
+"""Exports give the frames of PyTorch, are refused where they do not, and leave nothing half-written."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import framepred
+from framepred.errors import ClipError, ConfigError, MediaError, WeightsError
+from framepred.exporting.export import TOLERANCE, Export, export
+from framepred.exporting.parity import rollout_difference
+from framepred.forecaster import Forecaster
+from framepred.inference.networks import open_forecaster
+from framepred.models import EncoderForecaster, FrameStack, LayeredForecaster, TrackingForecaster
+
+SMALL: dict[str, Callable[[], Forecaster]] = {
+    "shared": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3),
+    "separate": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3, stride=2, share_weights=False),
+    "colour": partial(EncoderForecaster, channels=3, hidden_channels=[4], kernel_size=3),
+    "frame-stack": partial(FrameStack, hidden_channels=[4], kernel_size=3, frames=2),
+    "layered": partial(LayeredForecaster, layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
+    "tracking": TrackingForecaster,
+}
+NOT_YET = {"tracking"}
+"""Networks that are refused with one sentence, because torch.export cannot trace them."""
+
+
+def make(name: str) -> Forecaster:
+    torch.manual_seed(0)
+    return SMALL[name]().eval()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The only export of the quick tests, because tracing takes seconds."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    return export(make("shared"), tmp_path_factory.mktemp("export") / "small.onnx")
+
+
+@pytest.fixture
+def clip() -> torch.Tensor:
+    return torch.randint(0, 256, (2, 6, 1, 26, 31), dtype=torch.uint8)
+
+
+def test_an_export_gives_the_frames_of_pytorch(exported: Export, clip: torch.Tensor) -> None:
+    """Sizes, batches and types that the export's own comparison does not use."""
+    loaded, net = framepred.load(exported.files[1]), make("shared")
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(clip, 5), net(clip, 5), rtol=0, atol=1e-5)
+        colour = clip.expand(-1, -1, 3, -1, -1)
+        torch.testing.assert_close(loaded(colour, 2), net(colour, 2), rtol=0, atol=1e-5)
+
+
+def test_an_observed_state_is_kept(exported: Export, clip: torch.Tensor) -> None:
+    loaded = framepred.load(exported.files[1])
+    state = loaded.observe(clip[:, 0])
+    before = [tensor.clone() for tensor in state]
+    loaded.forecast(loaded.observe(clip[:, 1], state), 3)
+    assert all(torch.equal(old, new) for old, new in zip(before, state, strict=True))
+
+
+def test_differences_are_measured_at_three_sizes(exported: Export) -> None:
+    assert len(exported.differences) == 3
+    assert max(exported.differences.values()) < TOLERANCE
+    assert {file.name for file in exported.files} == {"small.onnx", "small.start.onnx"}
+
+
+def test_the_comparison_finds_a_difference_in_fed_back_frames_only() -> None:
+    net, other = make("separate"), make("separate")
+    assert rollout_difference(net, other, torch.rand(1, 4, 1, 16, 16)) == 0
+    nn.init.zeros_(next(other.forecaster.parameters()))  # type: ignore[union-attr]
+    assert rollout_difference(net, other, torch.rand(1, 4, 1, 16, 16)) > TOLERANCE
+
+
+def test_metadata_describe_the_network(exported: Export) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(exported.files[1], providers=["CPUExecutionProvider"])
+    info = json.loads(session.get_modelmeta().custom_metadata_map["framepred"])
+    assert info["network"] == "EncoderForecaster"
+    assert info["axes"] == "b c h w"
+    assert info["value_range"] == [0, 1]
+    assert info["framepred"] == framepred.__version__
+    assert [entry.name for entry in session.get_inputs()][:2] == ["frame", "state_0"]
+
+
+def test_predict_and_stream_run_an_export(exported: Export, clip: torch.Tensor) -> None:
+    """An export is blended as the network is, and gives the same frames."""
+    path, net = exported.files[1], make("shared")
+    for blend in (False, True):
+        found = framepred.predict(clip[0], weights=path, context=4, frames=3, blend=blend)
+        expected = framepred.predict(clip[0], weights=net, context=4, frames=3, blend=blend)
+        assert (found.frames.int() - expected.frames.int()).abs().max() <= 1
+    steps = zip(*(framepred.stream(clip[0], weights=weights, frames=2) for weights in (path, net)), strict=True)
+    for streamed, in_pytorch in steps:
+        torch.testing.assert_close(streamed.future, in_pytorch.future, rtol=0, atol=1e-4)
+
+
+def test_an_export_is_named_by_its_hash(exported: Export) -> None:
+    assert open_forecaster(exported.files[1]).record.sha256 is not None
+
+
+def test_an_export_is_neither_adapted_nor_exported_again(exported: Export, clip: torch.Tensor, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no parameters to train"):
+        framepred.predict(clip[0].repeat(6, 1, 1, 1), weights=exported.files[1], context=3, frames=2, adapt=1)
+    with pytest.raises(WeightsError, match="is an export already"):
+        export(exported.files[1], tmp_path / "again.onnx")
+
+
+def test_frames_that_do_not_fit_are_refused(exported: Export, clip: torch.Tensor) -> None:
+    loaded = framepred.load(exported.files[1])
+    with pytest.raises(ClipError, match="at least 4 pixels"):
+        loaded(clip[..., :3, :], 1)
+    with pytest.raises(ClipError, match="the one before had"):
+        loaded.observe(clip[:, 0, :, :20], loaded.observe(clip[:, 0]))
+
+
+@pytest.fixture
+def copy(exported: Export, tmp_path: Path) -> Path:
+    """A copy of the export, to be damaged."""
+    for file in exported.files:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path / "small.onnx"
+
+
+def test_damaged_exports_are_refused(copy: Path) -> None:
+    start = copy.with_name("small.start.onnx")
+    with pytest.raises(WeightsError, match="holds the graph start, not observe"):
+        framepred.load(start)
+    whole = start.read_bytes()
+    start.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match=r"small.start.onnx is no file that framepred export wrote"):
+        framepred.load(copy)
+    start.unlink()
+    with pytest.raises(WeightsError, match="the file is missing"):
+        framepred.load(copy)
+    copy.write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"small.onnx is no file that framepred export wrote"):
+        framepred.load(copy)
+
+
+def test_files_of_different_exports_are_refused(exported: Export, copy: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(copy)
+    entry = next(entry for entry in model.metadata_props if entry.key == "framepred")
+    entry.value = entry.value.replace(exported.info.id, "0" * len(exported.info.id))
+    onnx.save(model, copy)
+    with pytest.raises(WeightsError, match="different exports"):
+        framepred.load(copy)
+
+
+def test_a_deviating_export_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framepred.exporting.export.TOLERANCE", -1.0)
+    (tmp_path / "model.pt2").write_bytes(b"older")
+    with pytest.raises(ConfigError, match="differs from PyTorch"):
+        export(FrameStack(hidden_channels=[2], kernel_size=1, frames=1), tmp_path / "model.pt2")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"model.pt2": b"older"}
+
+
+def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="restore missing frames"):
+        export("moving-mnist-restore", tmp_path / "model.onnx")
+    with pytest.raises(MediaError, match=r"choose .onnx or .pt2"):
+        export("moving-mnist-convlstm", tmp_path / "model.pt")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_network_is_exported(name: str, suffix: str, tmp_path: Path) -> None:
+    if name in NOT_YET:
+        with pytest.raises(ConfigError, match="cannot be exported"):
+            export(make(name), tmp_path / f"model.{suffix}")
+        return
+    result = export(make(name), tmp_path / f"model.{suffix}", size=(30, 40))
+    assert max(result.differences.values()) < TOLERANCE
+    assert all(file.is_file() for file in result.files)
+
+
+@pytest.mark.slow
+def test_a_fixed_size_is_named(tmp_path: Path, clip: torch.Tensor) -> None:
+    export(make("layered"), tmp_path / "model.onnx", size=(26, 31))
+    loaded = framepred.load(tmp_path / "model.onnx")
+    assert loaded(clip, 2).shape == (2, 2, 1, 26, 31)
+    with pytest.raises(ClipError, match="exported for frames of 32x32 pixels"):
+        loaded(clip[..., :20, :], 1)
