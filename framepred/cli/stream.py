@@ -21,7 +21,6 @@ from framepred.cli.options import (
     WeightsOption,
 )
 from framepred.cli.signals import stop_when_ready
-from framepred.inference.surprise import Alarm
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output
 
@@ -38,12 +37,9 @@ def stream(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or any INPUT of predict.")],
     weights: WeightsOption = NATURAL,
     frames: FramesOption = 10,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Table: frame, time, mse, cut, surprise.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Table: frame, time, mse, cut.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help=".mp4 of observed | forecast above the curve of surprise.")
-    ] = None,
-    alarm: Annotated[
-        float | None, typer.Option("--alarm", metavar="Z", help="Report when surprise exceeds this robust z-score.")
+        Path | None, typer.Option("--output", help=".mp4 of observed | forecast above the curve of the error.")
     ] = None,
     blend: Annotated[
         bool, typer.Option("--blend/--no-blend", help="Blend with optical flow and the last frame.")
@@ -64,8 +60,6 @@ def stream(
     source = source if is_live(source) else str(check_input(source))
     csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
     output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
-    if alarm is not None:
-        Alarm(alarm)  # refuses what is no threshold before torch is imported
 
     from rich.console import Console
 
@@ -92,8 +86,8 @@ def stream(
         if not playing.steady:
             console.print(f"The frame rate of {source} varies; its mean, {playing.fps:.3g}, gives the times.")
         table = [CsvSink(csv)] if csv else []
-        video = [VideoSink(output, playing.fps, frames, alarm)] if output else []
-        log = StreamLog(source, alarm)
+        video = [VideoSink(output, playing.fps, frames)] if output else []
+        log = StreamLog(source)
         with closing(record(playing, [*table, *video])) as steps, _shown_rate(console, lambda: log.rate):
             for step in steps:
                 if step.index == 0:

@@ -16,7 +16,7 @@ from framepred.media.atomic import explain_os_errors
 from framepred.media.encoding import VideoWriter
 from framepred.visualization.stream_page import StreamPage
 
-COLUMNS = ("frame", "time", "mse", "cut", "surprise")
+COLUMNS = ("frame", "time", "mse", "cut")
 
 
 class StepWriter(Protocol):
@@ -42,7 +42,7 @@ def record(steps: Iterable[StreamStep], sinks: Sequence[AbstractContextManager[S
 
 
 class CsvSink:
-    """A CSV file with a line per frame: number, seconds, mse, cut (0 or 1) and surprise; empty where unknown.
+    """A CSV file with a line per frame: number, seconds, mse (empty where unknown) and cut (0 or 1).
 
     Args:
         path: the file; missing folders are made.
@@ -63,8 +63,8 @@ class CsvSink:
 
     def write(self, step: StreamStep) -> None:
         """Append the line of one frame."""
-        mse, surprise = _number(step.mse, ".6g"), _number(step.surprise, ".3f")
-        self._write_line(f"{step.index},{step.time:.3f},{mse},{int(step.cut)},{surprise}")
+        mse = "" if step.mse is None else f"{step.mse:.6g}"
+        self._write_line(f"{step.index},{step.time:.3f},{mse},{int(step.cut)}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -77,22 +77,20 @@ class CsvSink:
 
 
 class VideoSink:
-    """A video of each frame beside the forecast that was made for it, above the curve of surprise.
+    """A video of each frame beside the forecast that was made for it, above the curve of the error.
 
     Args:
         path: an ``.mp4`` file.
         fps: frames per second.
         lead: number of frames before a frame at which the forecast that is shown was made; the horizon of the stream.
-        alarm: threshold that is drawn into the curve; None draws none.
 
     Raises:
         MediaError: on entering or writing, if the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, fps: float, lead: int, alarm: float | None = None) -> None:
+    def __init__(self, path: str | Path, fps: float, lead: int) -> None:
         self._writer = VideoWriter(path, fps, growing=True)
         self._lead = lead
-        self._alarm = alarm
         self._page: StreamPage | None = None
         self._forecasts: deque[UInt8[Tensor, "c h w"]] = deque(maxlen=lead)  # the first is for the next frame
 
@@ -103,18 +101,14 @@ class VideoSink:
     def write(self, step: StreamStep) -> None:
         """Append the page of one frame."""
         height, width = step.frame.shape[-2:]
-        self._page = self._page or StreamPage(height, width, self._lead, self._alarm)
+        self._page = self._page or StreamPage(height, width, self._lead)
         if step.mse is None:  # a scene begins
             self._forecasts.clear()
         predicted = self._forecasts[0] if len(self._forecasts) == self._lead else None
         self._forecasts.append(to_uint8(step.future[-1]).cpu())
-        self._writer.write(self._page.drawn(step.frame, predicted, step.surprise, step.time), step.time)
+        self._writer.write(self._page.drawn(step.frame, predicted, step.mse, step.time), step.time)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.__exit__(kind, error, trace)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)

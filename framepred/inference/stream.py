@@ -19,7 +19,6 @@ from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
-from framepred.inference.surprise import WINDOW, SceneSurprise
 from framepred.media.formats import is_array
 from framepred.media.live import Moment, Player
 from framepred.media.values import RangeChoice
@@ -40,7 +39,6 @@ class StreamStep:
         mse: mean squared error of a pixel in [0, 1], at that size, of the forecast that was made for this frame at the
             frame before; None for the first frame of a scene.
         cut: whether a scene begins with this frame.
-        surprise: robust z-score of ``mse``; None while too few errors of the scene are known.
     """
 
     index: int
@@ -49,13 +47,12 @@ class StreamStep:
     future: Float[Tensor, "k _c _h _w"]
     mse: float | None
     cut: bool
-    surprise: float | None
 
 
 class StreamForecaster:
     """Observes a stream, keeps the state, and forecasts at each frame, in constant memory.
 
-    A scene cut resets the state and the error statistics, so the cut itself raises no alarm.
+    A scene cut resets the state.
 
     Args:
         net: the forecaster, on the device where it is to run.
@@ -63,7 +60,6 @@ class StreamForecaster:
         max_side: frames with a longer side are scaled to it, in pixels.
         blend: whether to blend a network with optical flow and the last frame, by what each was worth so far.
         cuts: whether to look for scene cuts.
-        window: number of errors that surprise is judged by.
 
     Raises:
         ConfigError: if a number is outside its domain.
@@ -77,7 +73,6 @@ class StreamForecaster:
         *,
         blend: bool = True,
         cuts: bool = True,
-        window: int = WINDOW,
     ) -> None:
         if min(horizon, max_side) < 1:
             raise ConfigError(
@@ -89,7 +84,6 @@ class StreamForecaster:
         self._max_side = max_side
         self._blend = OnlineBlend(members, horizon)
         self._cuts = CutDetector() if cuts else None
-        self._surprise = SceneSurprise(window)
         self._index = 0
         self._expected: Frame | None = None
 
@@ -118,12 +112,11 @@ class StreamForecaster:
         future = self._blend.step(observed)[0]
         self._expected = future[:1]
         self._index += 1
-        return StreamStep(self._index - 1, time, frame, future, mse, cut, self._surprise.judge(mse))
+        return StreamStep(self._index - 1, time, frame, future, mse, cut)
 
     def _start_scene(self) -> None:
         self._blend.reset()
         self._expected = None
-        self._surprise.reset()
 
 
 class Stream:

@@ -1,4 +1,4 @@
-"""Events of a stream as sentences and as JSON: scene cuts, alarms, and the counts at the end."""
+"""Events of a stream as sentences and as JSON: scene cuts, and the counts at the end."""
 
 import json
 import time
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from framepred.inference.stream import StreamStep
-from framepred.inference.surprise import Alarm
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class StreamEvent:
     """Something that happened in a stream.
 
     Attributes:
-        kind: ``cut``, ``alarm`` or ``end``.
+        kind: ``cut`` or ``end``.
         sentence: the event for a person.
         fields: the event for a program; numbers, strings and lists.
     """
@@ -31,20 +30,18 @@ class StreamEvent:
 
 
 class StreamLog:
-    """Counts the frames, cuts and alarms of a stream and describes them.
+    """Counts the frames and cuts of a stream and describes them.
 
     Args:
         source: the name of the source.
-        alarm: the threshold of surprise, if there is an alarm.
         clock: seconds, for the rate.
     """
 
-    def __init__(self, source: str, alarm: float | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, source: str, clock: Callable[[], float] = time.perf_counter) -> None:
         self._source = source
-        self._alarm = None if alarm is None else Alarm(alarm)
         self._clock = clock
         self._start = clock()
-        self._frames = self._alarms = self._cuts = 0
+        self._frames = self._cuts = 0
 
     @property
     def rate(self) -> float:
@@ -60,16 +57,12 @@ class StreamLog:
             self._cuts += 1
             sentence = f"Scene cut at frame {step.index}, {step.time:.2f} s: the state is reset."
             events.append(StreamEvent("cut", sentence, where))
-        if self._alarm is not None and self._alarm.triggers(step.surprise):
-            self._alarms += 1
-            sentence = f"Alarm at frame {step.index}, {step.time:.2f} s: surprise {step.surprise:.1f}."
-            events.append(StreamEvent("alarm", sentence, where | {"mse": step.mse, "surprise": step.surprise}))
         return events
 
     def end(self, files: Sequence[Path] = ()) -> StreamEvent:
         """Describe the whole stream, with the files that were written."""
         rate, written = self.rate, [str(path) for path in files if self._frames]
-        counts = {"frames": self._frames, "alarms": self._alarms, "cuts": self._cuts}
+        counts = {"frames": self._frames, "cuts": self._cuts}
         listed = ", ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in counts.items())
         sentence = "\n".join([f"{self._source}: {listed}; {rate:.1f} frames a second.", *written])
         fields = {"source": self._source, **counts, "frames_per_second": rate, "files": written}

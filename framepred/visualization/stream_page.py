@@ -21,6 +21,7 @@ from framepred.visualization.pictures import (
 )
 
 MIN_SCALE = 10.0  # the vertical axis reaches at least up to this value, so that small values look small
+ERROR_UNITS = 1000  # the curve shows thousandths, so that usual errors are numbers between 0 and 100
 HISTORY = 200  # frames that the curve shows
 MAX_SIDE = 640  # pixels: pictures of a stream are smaller than those of a file, because each is encoded in real time
 
@@ -79,10 +80,9 @@ class StreamPage:
         height: of the first frame, in pixels.
         width: of the first frame.
         lead: how many frames ahead the predictions were made.
-        alarm: a horizontal line in the curve; above it the observed frame has another border. None for no alarm.
     """
 
-    def __init__(self, height: int, width: int, lead: int, alarm: float | None = None) -> None:
+    def __init__(self, height: int, width: int, lead: int) -> None:
         self._frame_size = width, height
         self._picture = picture_size(height, width, MAX_SIDE)
         self._text_height = max(16, self._picture[1] // 16)
@@ -92,14 +92,13 @@ class StreamPage:
         self._curve_top = self._pictures_top + self._picture[1] + 2 * self._border + 2 * self._text_height
         self._curve_height = max(4 * self._text_height, self._picture[1] // 3)
         self._lead = lead
-        self._alarm = alarm
-        self._curve = Curve(HISTORY, alarm)
+        self._curve = Curve(HISTORY)
 
     def drawn(
         self,
         observed: Shaped[Tensor, "c h w"],
         predicted: Shaped[Tensor, "c h_small w_small"] | None,
-        surprise: float | None,
+        error: float | None,
         time: float,
     ) -> UInt8[Tensor, "3 H W"]:
         """Draw the page of the next frame.
@@ -107,17 +106,17 @@ class StreamPage:
         Args:
             observed: the frame, gray or RGB: uint8, uint16, or floats in [0, 1].
             predicted: its prediction, of any size; None where there is none.
-            surprise: the value that the curve shows; None where it is unknown.
+            error: mean squared error of a pixel; None where it is unknown.
             time: seconds since the start.
         """
-        self._curve.add(surprise)
+        shown = None if error is None else ERROR_UNITS * error
+        self._curve.add(shown)
         page = Image.new("RGB", self._size, BACKGROUND)
         draw = ImageDraw.Draw(page)
-        alarming = self._alarm is not None and surprise is not None and surprise > self._alarm
         lead = f"{self._lead} frame{'s' * (self._lead != 1)} ahead"
-        self._put(page, draw, 0, observed, PREDICTED if alarming else OBSERVED, ("observed", f"{time:.2f} s"))
+        self._put(page, draw, 0, observed, OBSERVED, ("observed", f"{time:.2f} s"))
         self._put(page, draw, 1, predicted, PREDICTED, ("predicted", lead))
-        self._draw_curve(draw, surprise)
+        self._draw_curve(draw, shown)
         return torch.from_numpy(np.array(page)).permute(2, 0, 1)
 
     @property
@@ -150,10 +149,10 @@ class StreamPage:
         original = (frame.shape[2], frame.shape[1]) == self._frame_size
         return to_picture(frame, self._picture, smooth=not original)
 
-    def _draw_curve(self, draw: ImageDraw.ImageDraw, surprise: float | None) -> None:
+    def _draw_curve(self, draw: ImageDraw.ImageDraw, error: float | None) -> None:
         font = ImageFont.load_default(self._text_height)
         baseline, right = self._curve_top - self._text_height // 2, self._size[0] - self._text_height
-        draw.text((self._text_height, baseline), "surprise", TEXT, font, anchor="ls")
-        draw.text((right, baseline), "" if surprise is None else f"{surprise:.1f}", TEXT, font, anchor="rs")
+        draw.text((self._text_height, baseline), "mean squared error × 1000", TEXT, font, anchor="ls")
+        draw.text((right, baseline), "" if error is None else f"{error:.1f}", TEXT, font, anchor="rs")
         box = self._text_height, self._curve_top, right, self._curve_top + self._curve_height
         self._curve.draw(draw, box, self._text_height)

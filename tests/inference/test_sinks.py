@@ -29,11 +29,11 @@ def test_a_csv_file_is_complete_after_each_step(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.csv"
     for step in record(steps(25), [CsvSink(path)]):
         lines = path.read_text().splitlines()
-        assert lines[0] == ",".join(COLUMNS) == "frame,time,mse,cut,surprise"
+        assert lines[0] == ",".join(COLUMNS) == "frame,time,mse,cut"
         assert len(lines) == step.index + 2
         last = lines[-1].split(",")
         assert (float(last[0]), float(last[1])) == (step.index, step.time)
-        for text, value in zip(last[2:], (step.mse, int(step.cut), step.surprise), strict=True):
+        for text, value in zip(last[2:], (step.mse, int(step.cut)), strict=True):
             assert text == "" if value is None else float(text) == pytest.approx(value, abs=1e-3, rel=1e-5)
 
 
@@ -51,12 +51,12 @@ def test_a_video_shows_the_forecast_of_each_frame(tmp_path: Path, monkeypatch: p
     shown = []
 
     class Page(StreamPage):
-        def drawn(self, seen, predicted, surprise, time):  # type: ignore[no-untyped-def]
+        def drawn(self, seen, predicted, error, time):  # type: ignore[no-untyped-def]
             shown.append((int(seen[0, 0, 0]), None if predicted is None else int(predicted[0, 0, 0])))
-            return super().drawn(seen, predicted, surprise, time)
+            return super().drawn(seen, predicted, error, time)
 
     monkeypatch.setattr(sinks, "StreamPage", Page)
-    list(record(steps(9, horizon=2, lost_before=5), [VideoSink(tmp_path / "a.mp4", 10, 2, 5.0)]))
+    list(record(steps(9, horizon=2, lost_before=5), [VideoSink(tmp_path / "a.mp4", 10, 2)]))
     before = [(0, None), (1, None), (2, 0), (3, 1), (4, 2)]
     after = [(5, None), (6, None), (7, 5), (8, 6)]
     assert shown == before + after

@@ -13,10 +13,7 @@ from framepred.baselines import LastFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.stream import StreamForecaster, StreamStep, stream
-from framepred.inference.surprise import MIN_ERRORS, SETTLING_FRAMES
 from framepred.models import EncoderForecaster
-
-YOUNG = SETTLING_FRAMES + MIN_ERRORS  # frames of a scene before surprise is known
 
 
 def flicker(count: int, level: int = 60, shape: tuple[int, int, int] = (1, 4, 4)) -> Iterator[Tensor]:
@@ -47,22 +44,11 @@ def test_the_error_is_that_of_the_forecast_one_frame_before(small_net: EncoderFo
         assert step.mse == pytest.approx(float((before.future[0] - frame).square().mean()))
 
 
-def test_what_does_not_belong_surprises() -> None:
-    frames = list(flicker(60, shape=(1, 8, 8)))
-    frames[40][:, :2, :2] += 90
-    steps = steps_of(LastFrame(), iter(frames))
-    assert [step.surprise is None for step in steps] == [True] * YOUNG + [False] * (60 - YOUNG)
-    scores = [step.surprise or 0 for step in steps]
-    assert max(scores[:40]) < 5 < 50 < scores[40]
-    assert not any(step.cut for step in steps)
-
-
-def test_a_scene_cut_resets_state_and_error_statistics() -> None:
+def test_a_scene_cut_resets_the_state() -> None:
     steps = steps_of(LastFrame(), iter([*flicker(40, shape=(1, 8, 8)), *flicker(40, level=200, shape=(1, 8, 8))]))
     assert [step.index for step in steps if step.cut] == [40]
     assert steps[40].mse is None
-    assert [step.surprise for step in steps[40 : 40 + YOUNG]] == [None] * YOUNG
-    assert all(step.surprise is not None for step in steps[40 + YOUNG :])
+    assert all(step.mse is not None for step in steps[41:])
 
 
 def test_a_reset_leaves_no_trace(small_net: EncoderForecaster) -> None:
@@ -73,7 +59,7 @@ def test_a_reset_leaves_no_trace(small_net: EncoderForecaster) -> None:
     forecaster.reset()
     again = [forecaster.step(frame) for frame in then]
     afresh = steps_of(small_net, iter(then), horizon=10)
-    assert [step.surprise for step in again] == [step.surprise for step in afresh]
+    assert [step.mse for step in again] == [step.mse for step in afresh]
     assert torch.equal(again[-1].future, afresh[-1].future)
 
 
@@ -106,7 +92,7 @@ import json, resource, sys, torch
 from framepred.baselines import LastFrame
 from framepred.inference.stream import StreamForecaster
 
-forecaster = StreamForecaster(LastFrame(), horizon=1, window=16)
+forecaster = StreamForecaster(LastFrame(), horizon=1)
 frames = [torch.randint(60, 70, (1, 4, 4), dtype=torch.uint8) for _ in range(97)]
 held = []
 for number in range(5_001):

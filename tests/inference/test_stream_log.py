@@ -6,17 +6,16 @@ from framepred.inference.stream import StreamStep
 from framepred.inference.stream_log import StreamLog
 
 
-def step(index: int, cut: bool = False, surprise: float | None = None) -> StreamStep:
+def step(index: int, cut: bool = False) -> StreamStep:
     frame = torch.zeros(1, 2, 2)
-    return StreamStep(index, index / 10, frame, frame[None], 0.25, cut, surprise)
+    return StreamStep(index, index / 10, frame, frame[None], 0.25, cut)
 
 
-def test_cuts_and_alarms_are_events() -> None:
-    log = StreamLog("a.mp4", alarm=5)
-    events = [event for each in (step(0), step(1, cut=True), step(2, surprise=9.0)) for event in log.add(each)]
-    assert [event.kind for event in events] == ["cut", "alarm"]
+def test_cuts_are_events() -> None:
+    log = StreamLog("a.mp4")
+    events = [event for each in (step(0), step(1, cut=True), step(2)) for event in log.add(each)]
+    assert [event.kind for event in events] == ["cut"]
     assert json.loads(events[0].to_json()) == {"event": "cut", "frame": 1, "time": 0.1}
-    assert json.loads(events[1].to_json()) == {"event": "alarm", "frame": 2, "time": 0.2, "mse": 0.25, "surprise": 9.0}
 
 
 def test_the_end_counts_everything() -> None:
@@ -25,5 +24,5 @@ def test_the_end_counts_everything() -> None:
     for number in range(4):
         log.add(step(number, cut=number == 2))
     end = log.end()
-    assert end.sentence == "a.mp4: 4 frames, 0 alarms, 1 cut; 2.0 frames a second."
+    assert end.sentence == "a.mp4: 4 frames, 1 cut; 2.0 frames a second."
     assert json.loads(end.to_json())["frames_per_second"] == 2

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from framepred.visualization.pictures import EMPTY, OBSERVED, PREDICTED
+from framepred.visualization.pictures import EMPTY
 from framepred.visualization.stream_page import MAX_SIDE, StreamPage
 
 RED, GREEN = torch.tensor([250, 0, 0]), torch.tensor([0, 250, 0])
@@ -31,15 +31,6 @@ def test_what_nobody_predicted_stays_empty() -> None:
 def test_a_smaller_prediction_is_as_large_as_what_was_seen() -> None:
     page = StreamPage(720, 1280, lead=1).drawn(plain(RED, 720, 1280), plain(GREEN, 18, 32), 0.0, 0.0)
     assert has(page, RED).sum() == has(page, GREEN).sum() == MAX_SIDE * MAX_SIDE * 720 // 1280
-
-
-def test_past_the_alarm_the_frame_seen_has_another_border() -> None:
-    borders = []
-    for surprise in (4.0, 4.1, None):
-        page = StreamPage(32, 40, lead=1, alarm=4.0).drawn(plain(RED), plain(GREEN), surprise, 0.0)
-        left = page[:, : page.shape[1] // 2, : page.shape[2] // 2]
-        borders.append((bool(has(left, OBSERVED)[:, 20].any()), bool(has(left, PREDICTED)[:, 20].any())))
-    assert borders == [(True, False), (False, True), (True, False)]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 3000), (3, 3000, 7), (3, 33, 47)])
