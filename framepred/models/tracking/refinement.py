@@ -78,11 +78,11 @@ def search_nearby(
         found.append(positions[:, index] + steps[best])
         offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
         moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
-    others = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
+    rest = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
     excess = (stacked - frames[:, None]).relu().square().sum(dim=(-3, -2, -1))
     fits = excess <= MISFIT_SHARE * stacked.square().sum(dim=(-3, -2, -1))
-    return torch.stack(found, dim=1), torch.stack(others, dim=1), fits
+    return torch.stack(found, dim=1), torch.stack(rest, dim=1), fits
 
 
 @torch.no_grad()
