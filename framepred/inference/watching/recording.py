@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -39,6 +39,7 @@ MOST_CLIP_SECONDS = 60.0
 EVENT_COLUMNS = ("number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom")
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """Takes the frames and events of a watch."""
 
