@@ -11,23 +11,35 @@ from io import BytesIO
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
 
 from framepred.errors import ConfigError
+from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event, heat_map
 from framepred.visualization.heat_map import heat_picture
 from framepred.visualization.pictures import picture_size, to_picture
 
-if TYPE_CHECKING:
+try:
+    import uvicorn
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.requests import Request
-    from starlette.responses import Response
-
-    from framepred.inference.watch import Watch, WatchStep
+    from starlette.responses import (
+        FileResponse,
+        HTMLResponse,
+        JSONResponse,
+        PlainTextResponse,
+        RedirectResponse,
+        Response,
+    )
+    from starlette.routing import Route
+except ImportError as error:
+    raise ConfigError("The live page needs Starlette and Uvicorn; install framepred[web].") from error
 
 CURVE_LENGTH = 600
 """Scores that the curve shows, at most."""
@@ -70,7 +82,7 @@ class LivePage:
         self._ended = False
         self._known = {path.name for path in folder.glob("event-*.mp4")}
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Take one frame."""
         with self._lock:
             self._step = step
@@ -87,7 +99,7 @@ class LivePage:
     def close(self) -> None:
         """Nothing is open."""
 
-    def apply(self, watching: "Watch") -> None:
+    def apply(self, watching: Watch) -> None:
         """Give the watch the rate of false alarms that a viewer chose."""
         if watching.false_alarms != self._rate:
             watching.false_alarms = self._rate
@@ -96,13 +108,8 @@ class LivePage:
         """Show that the source has ended."""
         self._ended = True
 
-    def app(self) -> "Starlette":
+    def app(self) -> Starlette:
         """The web application."""
-        from starlette.applications import Starlette
-        from starlette.middleware import Middleware
-        from starlette.middleware.base import BaseHTTPMiddleware
-        from starlette.routing import Route
-
         routes = [
             Route("/", self._html),
             Route("/page.js", self._script),
@@ -113,10 +120,8 @@ class LivePage:
         ]
         return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._checked)])
 
-    async def _checked(self, request: "Request", answer: "Callable[[Request], Awaitable[Response]]") -> "Response":
+    async def _checked(self, request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         """Refuse who has no token, other sites' requests, and names that only point at this machine."""
-        from starlette.responses import PlainTextResponse, RedirectResponse
-
         given = request.query_params.get("token", "")
         if self._token is not None:
             if secrets.compare_digest(given.encode(), self._token.encode()) and request.url.path == "/":
@@ -134,18 +139,15 @@ class LivePage:
         response.headers.update(_HEADERS)
         return response
 
-    async def _html(self, _: "Request") -> "Response":
-        from starlette.responses import HTMLResponse
+    async def _html(self, _: Request) -> Response:
 
         return HTMLResponse(_template("live.html"), headers=_NO_CACHE)
 
-    async def _script(self, _: "Request") -> "Response":
-        from starlette.responses import Response
+    async def _script(self, _: Request) -> Response:
 
         return Response(_template("live.js"), media_type="text/javascript", headers=_NO_CACHE)
 
-    async def _state(self, _: "Request") -> "Response":
-        from starlette.responses import JSONResponse
+    async def _state(self, _: Request) -> Response:
 
         with self._lock:
             step = self._step
@@ -161,10 +163,8 @@ class LivePage:
             }
         return JSONResponse(state, headers=_NO_CACHE)
 
-    def _frame(self, request: "Request") -> "Response":
+    def _frame(self, request: Request) -> Response:
         """A picture of the newest frame; Starlette runs it in a thread, so that encoding delays nobody."""
-        from starlette.responses import PlainTextResponse, Response
-
         view = request.path_params["view"]
         with self._lock:
             step = self._step
@@ -174,16 +174,14 @@ class LivePage:
         _picture(step, view).save(drawn, "jpeg", quality=JPEG_QUALITY)
         return Response(drawn.getvalue(), media_type="image/jpeg", headers=_NO_CACHE)
 
-    def _clip(self, request: "Request") -> "Response":
-        from starlette.responses import FileResponse, PlainTextResponse
+    def _clip(self, request: Request) -> Response:
 
         path = self.folder / Path(request.path_params["name"]).name
         if path.suffix not in (".mp4", ".png") or not path.name.startswith("event-") or not path.is_file():
             return PlainTextResponse("There is no such clip.", 404)
         return FileResponse(path)
 
-    async def _set_rate(self, request: "Request") -> "Response":
-        from starlette.responses import JSONResponse, PlainTextResponse
+    async def _set_rate(self, request: Request) -> Response:
 
         try:
             rate = float((await request.json())["false_alarms"])
@@ -205,13 +203,8 @@ def serve_page(address: str, events: Path | None, false_alarms: float) -> Iterat
         false_alarms: rate that the slider shows first.
 
     Raises:
-        ConfigError: if the address is none, is in use, or the extra ``web`` is not installed.
+        ConfigError: if the address is none or is in use.
     """
-    try:
-        import uvicorn
-        from starlette.applications import Starlette  # noqa: F401  a clear error before the source is opened
-    except ImportError as error:
-        raise ConfigError("The live page needs Starlette and Uvicorn; install framepred[web].") from error
     listener, host = _listen(address)
     port = listener.getsockname()[1]
     token = None if is_loopback(host) else secrets.token_urlsafe(16)
@@ -256,7 +249,7 @@ def _listen(address: str) -> tuple[socket.socket, str]:
     return listener, host
 
 
-def _picture(step: "WatchStep", view: str) -> Image.Image:
+def _picture(step: WatchStep, view: str) -> Image.Image:
     size = picture_size(*step.frame.shape[-2:], PICTURE_SIDE)
     if view == "heat":
         empty = np.zeros((0, 0), dtype=np.float32)

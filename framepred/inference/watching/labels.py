@@ -6,18 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from framepred.errors import DataError
+from framepred.inference.watch import WatchStep
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.rareness import HOUR
-
-if TYPE_CHECKING:
-    from framepred.inference.watch import WatchStep
 
 Labels = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_]]
 """From numbers and times of frames to whether each is unusual."""
@@ -108,7 +105,7 @@ class Evaluation:
         self._rows: list[tuple[int, float, float, bool]] = []
         self._events: list[Event] = []
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Take one frame."""
         self._rows.append((step.index, step.time, step.scored.score, step.scored.current > step.threshold))
 

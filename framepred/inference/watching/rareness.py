@@ -145,7 +145,7 @@ class Calibration:
 def block_peaks(scores: Vector, fps: float) -> Vector:
     """The largest score of each block of ``BLOCK_SECONDS``; an incomplete last block is left out."""
     length = max(1, round(BLOCK_SECONDS * fps))
-    return scores[: len(scores) // length * length].reshape(-1, length).max(axis=1)
+    return np.asarray(scores[: len(scores) // length * length].reshape(-1, length).max(axis=1))
 
 
 def _scale_factor(count: int, confidence: float) -> float:

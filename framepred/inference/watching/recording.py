@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,15 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from framepred.inference.sources import shrink_raw
+from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.profile import FrameScore
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
 from framepred.media.frames import to_8_bits
 from framepred.visualization.heat_map import WatchPage, heat_picture
-
-if TYPE_CHECKING:
-    from framepred.inference.watch import Watch, WatchStep
 
 AROUND_SECONDS = 2.0
 """Seconds of a clip before the event begins and after it has ended."""
@@ -39,10 +37,11 @@ MOST_CLIP_SECONDS = 60.0
 EVENT_COLUMNS = ("number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom")
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """Takes the frames and events of a watch."""
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Take one frame."""
 
     def add(self, event: Event) -> None:
@@ -52,7 +51,7 @@ class Recorder(Protocol):
         """Write what is still open."""
 
 
-def recorded(watching: "Watch", recorders: Sequence[Recorder]) -> Generator["WatchStep | Event"]:
+def recorded(watching: Watch, recorders: Sequence[Recorder]) -> Generator[WatchStep | Event]:
     """Play a watch into all recorders; yields each frame, and each event after it was recorded."""
     try:
         for step in watching.steps():
@@ -86,7 +85,7 @@ class FrameTable:
         self.path = path
         self._file: BinaryIO | None = None
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Append the line of one frame."""
         with explain_os_errors(self.path):
             if self._file is None:
@@ -117,7 +116,7 @@ class WatchVideo:
         self._writer = VideoWriter(path, fps, growing=True)
         self._page: WatchPage | None = None
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Append the page of one frame."""
         if self._page is None:
             self._page = WatchPage(*step.frame.shape[-2:], step.threshold)
@@ -161,7 +160,7 @@ class EventFolder:
         """The name of an event's files, without suffix."""
         return f"event-{self._next + event.number - 1:06d}"
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
         frame = to_8_bits(shrink_raw(step.frame, CLIP_SIDE))
         frame = frame if len(frame) in (1, 3) else frame[:1]
@@ -251,7 +250,7 @@ class _EventClip:
         if tuple(frame.shape) == self._shape and time - self._start < MOST_CLIP_SECONDS:
             self._writer.write(frame, time - self._start)
 
-    def look(self, step: "WatchStep") -> None:
+    def look(self, step: WatchStep) -> None:
         """Draw the most unusual frame."""
         if step.active:
             self._last = step.time

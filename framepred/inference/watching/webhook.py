@@ -7,15 +7,12 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 from threading import Event as Flag
 from threading import Thread
-from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from framepred.inference.watch import WatchStep
 from framepred.inference.watching.addresses import check_webhook
 from framepred.inference.watching.events import Event
-
-if TYPE_CHECKING:
-    from framepred.inference.watch import WatchStep
 
 QUEUE_LENGTH = 100
 """Events that wait to be posted, at most; further ones are dropped."""
@@ -57,7 +54,7 @@ class Webhook:
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def write(self, step: "WatchStep") -> None:
+    def write(self, step: WatchStep) -> None:
         """Frames are not posted."""
 
     def add(self, event: Event) -> None:
