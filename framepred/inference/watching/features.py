@@ -98,7 +98,7 @@ class FeatureExtractor:
         before, self._last = self._last, gray
         if before is None:
             return None
-        flow = self._flow.calc(_levels(before), _levels(gray), None)
+        flow = self._flow.calc(_levels(before), _levels(gray), None)  # type: ignore[call-overload]
         former, self._last_flow = self._last_flow, flow
         if former is None:
             return None
