@@ -97,8 +97,8 @@ class ErrorProducts:
 def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float) -> Weights:
     """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · min(diag P) · |w - prior|²``.
 
-    The pull vanishes where a member is exact. With few members the exact solution is found by trying every set of members
-    that get a weight.
+    The pull vanishes where a member is exact. With few members the exact solution is found by trying every set of
+    members that get a weight.
 
     Args:
         products: symmetric products of errors P, one matrix per problem.
