@@ -1,6 +1,6 @@
 """Restore films: move the frames on both sides of a gap, and mix them by how well that rebuilds observed frames."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain, groupby, islice, zip_longest
 from typing import NamedTuple
@@ -50,7 +50,7 @@ the best candidate."""
 SHRINKAGE = 0.3
 """Pull of a region's weights towards those of the whole frame: few trials measure a region badly."""
 
-DEFAULT = ((0.25, 0.25, 0.5, 0.0), (0.2, 0.2, 0.4, 0.2), (0.1, 0.1, 0.3, 0.5), (0.05, 0.05, 0.2, 0.7))
+DEFAULT = ((0.1, 0.1, 0.8, 0.0), (0.1, 0.1, 0.7, 0.1), (0.1, 0.1, 0.6, 0.2), (0.1, 0.1, 0.4, 0.4))
 """Weights of the candidates by agreement where nothing can be measured: the worse the two sides agree, the more linear
 interpolation."""
 
@@ -125,7 +125,8 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
     """Observed frames that can be hidden, rebuilt from frames about as distant as those of a missing frame.
 
     Both outer frames and the hidden one are observed; what lies between does not matter. The distances are halved until
-    a trial fits, so that a long gap is measured on shorter ones. Those nearest to the gap are taken, from both sides of
+    a trial fits, so that a long gap is measured on shorter ones; where none fits, as with every second frame missing,
+    they are multiplied. Those nearest to the gap are taken, from both sides of
     it in turn.
 
     Args:
@@ -134,18 +135,28 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
         after: frames from the missing one to the observed frame after the gap.
         near: the observed frames of the gap.
     """
-    while before + after >= 2:
+    for first, second in _distances(before, after, len(missing)):
         found = [
-            Trial(first, first + before, first + before + after)
-            for first in range(len(missing) - before - after)
-            if not (missing[first] or missing[first + before] or missing[first + before + after])
+            Trial(start, start + first, start + first + second)
+            for start in range(len(missing) - first - second)
+            if not (missing[start] or missing[start + first] or missing[start + first + second])
         ]
         if found:
             return _nearest(found, near)
-        if before == after == 1:
-            break
-        before, after = max(1, before // 2), max(1, after // 2)
     return []
+
+
+def _distances(before: int, after: int, frames: int) -> Iterator[tuple[int, int]]:
+    """The distances of a missing frame, then shorter ones, then longer ones up to the length of the clip."""
+    yield before, after
+    shorter = (before, after)
+    while max(shorter) > 1:
+        shorter = (max(1, shorter[0] // 2), max(1, shorter[1] // 2))
+        yield shorter
+    factor = 2
+    while factor * (before + after) < frames:
+        yield factor * before, factor * after
+        factor += 1
 
 
 def _nearest(found: Sequence[Trial], near: Sides) -> list[Trial]:

@@ -10,10 +10,10 @@ NEGLIGIBLE = 1e-6
 """Squared error of a pixel in [0, 1] that does not differ from none: a quarter of a level of 255."""
 
 PREFERENCE = 1e-3
-"""Pull of the whole frame's weights towards the preferred member, as a share of the members' mean squared error."""
+"""Pull of the whole frame's weights towards the preferred member, as a share of the least squared error of a member."""
 
 SHRINKAGE = 0.05
-"""Pull of a region's weights towards those of the whole frame, as a share of the members' mean squared error there."""
+"""Pull of a region's weights towards those of the whole frame, as a share of the least squared error there."""
 
 SMALLEST = 5e-3
 """Weights below this are set to zero, so that where a member is useless the others stay exact."""
@@ -81,9 +81,9 @@ class ErrorProducts:
         more the less its own errors say.
 
         Args:
-            shrinkage: strength of that, as a share of the members' mean squared error in the region.
+            shrinkage: strength of that, as a share of the least of the members' squared errors in the region.
             preferred: index of the preferred member.
-            preference: strength of the preference, as a share of the members' mean squared error.
+            preference: strength of the preference, as a share of the least of the members' squared errors.
         """
         sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
         simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
@@ -95,9 +95,10 @@ class ErrorProducts:
 
 
 def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float) -> Weights:
-    """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · mean(diag P) · |w - prior|²``.
+    """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · min(diag P) · |w - prior|²``.
 
-    With few members the exact solution is found by trying every set of members that get a weight.
+    The pull vanishes where a member is exact. With few members the exact solution is found by trying every set of
+    members that get a weight.
 
     Args:
         products: symmetric products of errors P, one matrix per problem.
@@ -105,7 +106,7 @@ def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pul
         pull: strength of the prior.
     """
     members = products.shape[-1]
-    scale = products.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None] + NEGLIGIBLE
+    scale = products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)[..., None] + NEGLIGIBLE
     matrix = products + pull * scale[..., None] * torch.eye(members, dtype=products.dtype)
     vector = (pull * scale * prior).expand(products.shape[:-1])
     best = prior.expand_as(vector)

@@ -59,6 +59,7 @@ def test_trials_hide_observed_frames_only() -> None:
         assert not any(missing[index] for index in trial)
         assert (trial.hidden - trial.before, trial.after - trial.hidden) == (2, 2)
     assert trials([False, True, False], 1, 1, Sides(0, 2)) == []
+    assert trials([False, True] * 2 + [False], 1, 1, Sides(0, 2)) == [Trial(0, 2, 4)]
     assert trials([False, False, False, True, False], 1, 1, Sides(2, 4)) == [Trial(0, 1, 2)]
 
 
