@@ -10,8 +10,8 @@ from framepred.cli.options import WeightsOption
 from framepred.errors import ConfigError
 from framepred.media.outputs import check_output
 
-EXPORTED = "moving-mnist"
-"""Bundled weights that are exported unless others are named."""
+EXPORTED = "moving-mnist-convlstm"
+"""Bundled weights that are exported unless others are named; the tracking network cannot be traced yet."""
 
 SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
