@@ -35,7 +35,7 @@ def second_smallest(
 
     Args:
         frames: ``(n, t, c, h, w)``, in order of time.
-        usable: True where a frame shows the layer at its position; the last frame is always used in the estimate.
+        usable: True where a frame shows the layer at its position; the last frame must be usable.
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
     frames = at_least_float32(frames)
