@@ -1,4 +1,4 @@
-"""Signals that ask the command to stop: Ctrl-C (SIGINT), a polite kill (SIGTERM), a closed terminal (SIGHUP)."""
+"""Handle signals that stop the command: Ctrl-C (SIGINT), ``kill`` (SIGTERM) and a closed terminal (SIGHUP)."""
 
 import os
 import signal
@@ -15,15 +15,15 @@ STOP_SIGNALS = tuple(
 )  # Windows has no SIGHUP
 
 IMPORT_RETRY_S = 0.1
-"""Seconds after which a signal that came during an import is sent again."""
+"""Delay in seconds after which a signal that arrives during an import is sent again."""
 
 
 class Stopped(KeyboardInterrupt):
     """The user or the system asked the command to stop.
 
     Args:
-        number: the signal, which gives the exit code: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
-        sentence: what was kept and how to go on.
+        number: the signal number. The exit code is 128 + number: SIGINT 130, SIGTERM 143, SIGHUP 129.
+        sentence: message for the user: what was saved and how to resume.
     """
 
     def __init__(self, number: int = signal.SIGINT, sentence: str = "Stopped; nothing half-written is left.") -> None:
@@ -36,54 +36,54 @@ class StopRequest(threading.Event):
     """An event that the first stop signal sets.
 
     Attributes:
-        number: the signal that set it; None as long as there was none.
+        number: number of the first signal; None before any signal.
     """
 
     number: int | None = None
 
     def receive(self, number: int, _: FrameType | None = None) -> None:
-        """Note a signal; a second one raises ``Stopped`` at once."""
+        """Record the first signal; raise ``Stopped`` at the second one."""
         if self.number is not None:
             raise Stopped(number)
         self.number = number
         self.set()
 
     def raise_if_set(self, sentence: str) -> None:
-        """Raise ``Stopped`` with ``sentence`` if a signal came."""
+        """Raise ``Stopped`` with ``sentence`` if a signal was received."""
         if self.number is not None:
             raise Stopped(self.number, sentence)
 
 
 @contextmanager
 def stop_at_once() -> Iterator[StopRequest]:
-    """Raise ``Stopped`` in the main thread at every stop signal, so that drafts and half results are removed.
+    """Raise ``Stopped`` in the main thread at each stop signal, so that cleanup code removes incomplete files.
 
-    The request that the block gets knows the signal also where a library turns the exception into something else.
+    The yielded request keeps the signal number, because a library may replace the exception with another one.
     """
     request = StopRequest()
 
     def stop(number: int, frame: FrameType | None) -> None:
         request.number = number
-        if _is_importing(frame):  # some modules catch every exception of an import, and go on
+        if _is_importing(frame):  # some modules catch all exceptions during an import
             retry = threading.Timer(IMPORT_RETRY_S, os.kill, (os.getpid(), number))
             retry.daemon = True
             retry.start()
         else:
             raise Stopped(number)
 
-    with _handled_by(stop):
+    with _install_handler(stop):
         yield request
 
 
 @contextmanager
 def stop_when_ready() -> Iterator[StopRequest]:
-    """Set an event at the first stop signal, so that the loop of the block ends where its files are complete.
+    """Set an event at the first stop signal, so that the block can stop after it has completed its files.
 
-    The event is also set at the end of the block. A second signal does not wait.
+    The event is also set at the end of the block. A second signal raises ``Stopped`` immediately.
     """
     request = StopRequest()
     try:
-        with _handled_by(request.receive):
+        with _install_handler(request.receive):
             yield request
     finally:
         request.set()
@@ -99,17 +99,17 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 @contextmanager
-def _handled_by(handler: Handler) -> Iterator[None]:
-    """Install a handler of all stop signals; those that are ignored, as under ``nohup``, stay ignored."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+def _install_handler(handler: Handler) -> Iterator[None]:
+    """Handle the stop signals in the block; signals that are ignored, as under ``nohup``, stay ignored."""
+    if threading.current_thread() is not threading.main_thread():  # Python sets handlers in the main thread only
         yield
         return
-    former = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    heeded = [number for number in STOP_SIGNALS if former[number] is not signal.SIG_IGN]
-    for number in heeded:
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    handled = [number for number in STOP_SIGNALS if previous[number] is not signal.SIG_IGN]
+    for number in handled:
         signal.signal(number, handler)
     try:
         yield
     finally:
-        for number in heeded:
-            signal.signal(number, former[number] or signal.SIG_DFL)
+        for number in handled:
+            signal.signal(number, previous[number] or signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The base class of the data sets of clips, and the training stream that shuffles them."""
+"""Base class of clip data sets, and a shuffled training stream over one."""
 
 import operator
 from abc import ABC, abstractmethod
@@ -15,19 +15,19 @@ from framepred.errors import ConfigError
 
 
 class ClipDataset(Dataset[Tensor], ABC):
-    """Clips by index, each ``(t, c, h, w)``, for any ``torch.utils.data.DataLoader``.
+    """Map-style data set of clips ``(t, c, h, w)`` for ``torch.utils.data.DataLoader``.
 
-    ``dataset[i]`` accepts indices from ``-len(dataset)`` to ``len(dataset) - 1``, as a list does, and raises
-    ``IndexError`` beyond, so that iteration ends.
+    ``dataset[i]`` accepts indices from ``-len(dataset)`` to ``len(dataset) - 1``, as a list does. Other indices
+    raise ``IndexError``, which ends iteration.
     """
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of clips; of a training stream, those of one epoch."""
+        """Number of clips; for a training stream, the number of clips per epoch."""
 
     @abstractmethod
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the clips at these indices, each 0 or more; a ``DataLoader`` fetches batches by this method."""
+        """Return the clips at these non-negative indices; ``DataLoader`` calls this method to fetch a batch."""
 
     def __getitem__(self, index: SupportsIndex) -> Shaped[Tensor, "t c h w"]:
         count, position = len(self), operator.index(index)
@@ -37,13 +37,13 @@ class ClipDataset(Dataset[Tensor], ABC):
 
 
 class ShuffledClips(ClipDataset):
-    """An endless training stream of a data set's clips: each epoch holds every clip once, in its own order.
+    """Infinite training stream over a data set: each epoch contains every clip once, in a new random order.
 
-    Clip ``i`` of the stream is a function of (seed, i) alone, so a resumed run sees the same clips.
+    Clip ``i`` of the stream depends only on (seed, i), so a resumed run gets the same clips.
 
     Args:
         clips: the data set, with at least one clip.
-        seed: seed of the orders.
+        seed: seed of the random orders.
     """
 
     def __init__(self, clips: ClipDataset, seed: int = 0) -> None:
@@ -54,7 +54,7 @@ class ShuffledClips(ClipDataset):
         return len(self.clips)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the clips at these indices of the stream, which has no end."""
+        """Return the clips at these indices of the stream; any index of at least 0 is valid."""
         positions = (divmod(index, len(self.clips)) for index in indices)
         return self.clips.__getitems__([self._shuffled(epoch, position) for epoch, position in positions])
 
@@ -71,7 +71,7 @@ def check_counts(**counts: int | None) -> None:
     """Check that every argument is at least 1; None passes.
 
     Raises:
-        ConfigError: if one is not.
+        ConfigError: if an argument is less than 1.
     """
     for name, count in counts.items():
         if count is not None and count < 1:

@@ -1,8 +1,8 @@
 """Generated Moving MNIST: digits that move in straight lines and bounce (Srivastava et al. 2015, arXiv:1502.04681).
 
-Clip ``i`` is a function of (seed, split, i) alone. Each of its digits uses one block of four 64-bit words of the
+Clip ``i`` depends only on (seed, split, i). Each of its digits uses one block of four 64-bit words of the
 counter-based generator Philox4x64-10 (Salmon et al. 2011) for the digit image, x, y and angle. NumPy guarantees the
-raw stream, so the clips are the same for every NumPy version, machine, batch size and worker.
+raw stream, so the clips do not depend on NumPy version, machine, batch size or worker.
 """
 
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ class MovingMNIST(ClipDataset):
     """Clips of digits that move over a black canvas, uint8 ``(t, 1, h, w)``.
 
     Before each frame every digit moves by ``speed`` times the free canvas (canvas minus digit) along its direction.
-    A digit that would leave the canvas is set on the edge, and its velocity in that coordinate is reversed. Digits are
-    drawn at whole pixels, rounded down; where they overlap, the brighter pixel counts.
+    A digit that would leave the canvas is placed at the edge, and its velocity along that axis is reversed. Digits are
+    drawn at whole pixels, rounded down; overlapping digits are combined by pixelwise maximum.
 
     Args:
-        split: ``train``, ``val`` or ``test``: chooses the digit images and the stream of clips.
-        clips: ``len`` of the data set; ``render`` generates any clip of the stream.
+        split: ``train``, ``val`` or ``test``; it selects the digit images and the random stream.
+        clips: length of the data set; ``render`` also generates clips after it.
         seed: seed of the stream, 0 to 2^64 − 1.
         length: frames per clip.
         frame_size: height and width in pixels, each at least 28.
@@ -82,11 +82,11 @@ class MovingMNIST(ClipDataset):
         return self.clips
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the clips at these indices, which may lie beyond ``len``; see ``render``."""
+        """Return the clips at these indices, which may exceed ``len``; see ``render``."""
         return list(self.render(indices))
 
     def render(self, indices: Sequence[int]) -> UInt8[Tensor, "b t 1 h w"]:
-        """Generate the clips at these indices, which may lie beyond ``len``: the stream has no end.
+        """Generate the clips at these indices; any index of at least 0 is valid.
 
         Raises:
             IndexError: if an index is negative.
@@ -95,7 +95,7 @@ class MovingMNIST(ClipDataset):
         return torch.from_numpy(_paint(self.images(indices), corners, self.frame_size)).unsqueeze(2)
 
     def images(self, indices: Sequence[int]) -> UInt8[np.ndarray, "b d s s"]:
-        """The image of every digit of these clips, 28×28 pixels.
+        """Return the image of each digit of these clips, s = 28 pixels.
 
         Raises:
             IndexError: if an index is negative.
@@ -138,7 +138,7 @@ def _check(
     if split not in STREAMS:
         raise ConfigError(f"There is no split {split!r}; choose train, val or test.")
     if not 0 <= seed < 2**64:
-        raise ConfigError(f"seed must lie in 0 to 2^64 − 1, not {seed}.")
+        raise ConfigError(f"seed must be in [0, 2^64 − 1], not {seed}.")
     if min(frame_size) < SIDE:
         raise ConfigError(f"frame_size must be at least 28 by 28, the size of a digit, not {frame_size}.")
     if not (speed >= 0 and np.isfinite(speed)):
@@ -147,13 +147,16 @@ def _check(
 
 
 def _random_words(seed: int, stream: int, clips: Int64[np.ndarray, " b"], digits: int) -> Words:
-    """Return four random words for every digit of every clip; consecutive clips need one call per digit."""
+    """Return four random words per digit and clip; each run of consecutive clips is generated in one call per digit."""
     runs = np.split(clips, np.flatnonzero(np.diff(clips) != 1) + 1)
     return np.concatenate([_random_run(seed, stream, run, digits) for run in runs])
 
 
 def _random_run(seed: int, stream: int, run: Int64[np.ndarray, " b"], digits: int) -> Words:
-    """The counter of digit k of clip i is k · 2^64 + i + 1: NumPy adds one before it generates."""
+    """Return the random words of consecutive clips.
+
+    The Philox counter of digit k of clip i is k · 2^64 + i + 1; NumPy increments the counter before each block.
+    """
     words = np.empty((len(run), digits, 4), np.uint64)
     key = np.array([seed, stream], np.uint64)
     for digit in range(digits if len(run) else 0):
@@ -163,12 +166,12 @@ def _random_run(seed: int, stream: int, run: Int64[np.ndarray, " b"], digits: in
 
 
 def _unit(words: UInt64[np.ndarray, "*n"]) -> Float64[np.ndarray, "*n"]:
-    """Convert words to floats in [0, 1) by their upper 53 bits, the precision of a double."""
+    """Convert the upper 53 bits of each word, the precision of a double, to a float in [0, 1)."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _scale(words: UInt64[np.ndarray, "*n"], count: int) -> Int64[np.ndarray, "*n"]:
-    """Convert words to integers 0 to count − 1 by integer arithmetic, which is exact on every machine."""
+    """Convert words to integers in [0, count − 1] with integer arithmetic, which is exact on every machine."""
     return ((words >> np.uint64(32)) * np.uint64(count) >> np.uint64(32)).astype(np.int64)
 
 
@@ -188,7 +191,7 @@ def _bounce(
 def _paint(
     sprites: UInt8[np.ndarray, "b d s s"], corners: Int64[np.ndarray, "b t d 2"], frame_size: tuple[int, int]
 ) -> UInt8[np.ndarray, "b t h w"]:
-    """Draw each digit on all frames at once through views of the canvas; the brighter pixel counts."""
+    """Draw the digits on black frames; overlapping digits are combined by pixelwise maximum."""
     batch, length, digits, _ = corners.shape
     canvas = np.zeros((batch, length, *frame_size), np.uint8)
     squares = sliding_window_view(canvas, (SIDE, SIDE), axis=(2, 3), writeable=True)

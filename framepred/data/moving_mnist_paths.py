@@ -1,4 +1,4 @@
-"""Paths of single digits of Moving MNIST: what the path network learns from, without rendering a frame."""
+"""Position sequences of single Moving MNIST digits, as training data of the path network; no frames are rendered."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,18 +16,18 @@ class PathBatch(NamedTuple):
     """Paths of b digits through t frames."""
 
     corners: Int64[Tensor, "b t 2"]
-    """How far right and down the upper left corner of the digit's square lies, pixels."""
+    """Column and row of the upper left corner of the digit image, pixels."""
     images: UInt8[Tensor, "b s s"]
-    """The digits."""
+    """Digit images, s = 28 pixels."""
     sizes: Int64[Tensor, "b 2"]
     """Width and height of the frames, pixels."""
 
 
 class MovingMNISTPaths(Dataset[PathBatch]):
-    """Paths by number; path i flies through frames of size ``i mod`` the number of sizes.
+    """Map-style data set of digit paths; path ``i`` uses variant ``i % len(variants)``.
 
     Args:
-        variants: clips of one digit, one data set for each frame size.
+        variants: data sets of clips with one digit and equal length, one data set per frame size.
     """
 
     def __init__(self, variants: Sequence[MovingMNIST]) -> None:
@@ -37,7 +37,7 @@ class MovingMNISTPaths(Dataset[PathBatch]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> PathBatch:
-        """A batch at once, as a ``DataLoader`` asks for it; any index from 0 on."""
+        """Return the paths at these indices as one batch; any index of at least 0 is valid."""
         length = self.variants[0].length
         corners = torch.zeros(len(indices), length, 2, dtype=torch.int64)
         images = torch.zeros(len(indices), SIDE, SIDE, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Adapt a forecaster to one clip: train it on the clip's past, validate it there, and blend it with baselines."""
+"""Adapt a forecaster to one clip: fine-tune and validate it on the observed frames, then blend it with baselines."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -22,38 +22,38 @@ from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import learning_rate_factor
 
 MIN_PIECE = 3
-"""Frames of a piece that is trained on, at least: fewer show no motion."""
+"""Minimum number of consecutive frames to train on; shorter pieces show too little motion."""
 
 VALIDATION_SHARE = 6
-"""One in this many frames of the past, the last ones, is kept for validation; never fewer than the horizon."""
+"""The last ``1 / VALIDATION_SHARE`` of the past, and at least ``horizon`` frames, is kept for validation."""
 
 VALIDATION_WINDOWS = 4
-"""Validation windows, at most: each costs about as much as a training step."""
+"""Maximum number of validation windows; each one takes about as long as a training step."""
 
 LEARNING_RATE = 5e-4
-"""Peak learning rate of AdamW; it falls to zero over the budget."""
+"""Peak learning rate of AdamW; it decays to zero at the end of the budget."""
 
 WARMUP = 0.05
 """Share of the budget over which the learning rate rises."""
 
 CROPS, CROP_SIDE = 4, 64
-"""Crops in a training step, and their side in pixels."""
+"""Number of crops per training step, and their side in pixels."""
 
 CHECKPOINTS = (0.5, 1.0)
 """Shares of the budget after which the copy is validated."""
 
-_SCHEDULE_STEPS = 1000  # resolution at which the share of the budget is handed to the learning-rate schedule
+_SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
 
 
 @dataclass(frozen=True)
 class TrainingWindows:
-    """Windows of a clip to train on, none of which holds a scene cut.
+    """Training windows of a clip, none of which contains a scene cut.
 
     Attributes:
         frames: the past of the clip, ``(t, c, h, w)``: uint8, uint16, or floats in [0, 1].
-        pieces: numbers of the frames to train on; the frames of a piece follow one another.
-        context: frames that a whole window shows.
-        horizon: frames that follow in a whole window.
+        pieces: index ranges of the consecutive frames to train on.
+        context: number of input frames of a full window.
+        horizon: number of target frames of a full window.
     """
 
     frames: Shaped[Tensor, "t c h w"]
@@ -62,12 +62,14 @@ class TrainingWindows:
     horizon: int
 
     def crops(self, random: np.random.Generator, count: int, side: int, split_channels: bool) -> ClipBatch:
-        """Random crops of random windows of one random piece, floats; windows of a short piece are shorter.
+        """Return random crops, as floats, of random windows of one random piece.
+
+        A piece that is shorter than a full window gives shorter windows.
 
         Args:
-            random: chooses piece, windows and positions.
+            random: generator that chooses the piece, the windows and the crop positions.
             count: number of crops.
-            side: in pixels; where the frames are smaller, the whole side is taken.
+            side: crop side in pixels; a smaller frame side is used completely.
             split_channels: take one random channel of each crop instead of all.
         """
         sizes = np.array([len(piece) for piece in self.pieces])
@@ -92,29 +94,29 @@ class TrainingWindows:
 def split_past(
     past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool = True
 ) -> tuple[TrainingWindows, ClipBatch]:
-    """Split the past of a clip into windows to train on and the last windows, which are kept for validation.
+    """Split the past of a clip into training windows and validation windows; the latter are the last ones.
 
-    Validation windows lie in the last scene that holds a whole window. Their context may have been trained on, their
-    future never. Frames after them, of scenes that are too short for a window, are trained on.
+    Validation windows come from the end of the past and do not cross scene cuts. Their context frames may also be
+    training frames; their target frames are not. Later scenes that are too short for a window are used for training.
 
     Args:
         past: the frames: uint8, uint16, or floats in [0, 1].
-        context: frames that a window shows.
-        horizon: frames that follow in a window.
-        cuts: whether to look for scene cuts.
+        context: number of input frames of a window.
+        horizon: number of target frames of a window.
+        cuts: whether to detect scene cuts.
 
     Returns:
-        The training windows, and the validation windows as floats, the last one first.
+        The training windows, and the validation windows as floats, latest first.
 
     Raises:
-        ClipError: if no scene holds a window, or nothing is left to train on.
+        ClipError: if no scene is as long as a window, or too few frames are left for training.
     """
     length = context + horizon
     scenes = find_scenes(past) if cuts else [range(len(past))]
     starts = [start for scene in scenes for start in range(scene.start, scene.stop - length + 1)]
     if not starts:
         raise ClipError(
-            f"The longest scene before what is predicted has {max(map(len, scenes))} frames, but adapting needs "
+            f"The longest scene in the past of the clip has {max(map(len, scenes))} frames, but adapting needs "
             f"{context} + {horizon} for validation; give a longer clip, lower the context, or do not adapt."
         )
     end = starts[-1] + length
@@ -127,7 +129,7 @@ def split_past(
     ]
     if not pieces:
         raise ClipError(
-            f"Validation needs the last of the {len(past)} frames before what is predicted, and too few are left to "
+            f"Validation uses the last of the {len(past)} frames in the past of the clip, and too few are left to "
             "train on; give a longer clip, or do not adapt."
         )
     found = [start for start in reversed(starts) if start + context >= first]
@@ -141,15 +143,15 @@ def split_past(
 class AdaptationResult:
     """The result of adapting a forecaster to a clip.
 
-    Errors are mean squared errors of a pixel in [0, 1] on the same validation windows. The network is not trained on
-    their futures; the blend gets its weights from them.
+    All errors are mean squared errors per pixel, pixels in [0, 1], on the same validation windows. The network is not
+    trained on the target frames of these windows; the weights of the blend are fitted to them.
 
     Attributes:
         blend: the better network blended with the baselines, in eval mode.
         network: the better of the network before and after training.
         blend_error: error of the blend.
         error_before: error of the forecaster before training.
-        error_after: least error during training; infinite if training diverged or there was no time for a step.
+        error_after: lowest error during training; infinite if training diverged or there was no time for a step.
         baseline_errors: errors of the baselines by name.
         windows: number of validation windows.
         steps: number of training steps.
@@ -202,20 +204,20 @@ def adapt(
 ) -> AdaptationResult:
     """Fine-tune a copy of a forecaster on the past of a clip, keep it if it is better, and blend it with baselines.
 
-    The copy is trained to predict every next frame of random crops of random windows without scene cuts. The last
-    frames of the past are kept for validation: there the copy is compared with ``net`` and the baselines, and there the
-    weights of the :class:`~framepred.inference.blend.Blend` are measured.
+    The copy is trained to predict each next frame in random crops of random windows without scene cuts. The last
+    frames of the past are kept for validation. They serve to compare the copy with ``net`` and the baselines, and to
+    fit the weights of the :class:`~framepred.inference.blend.Blend`.
 
     Args:
-        net: the forecaster, on the device where it is to run; it is not modified.
-        past: the frames, at the size that ``net`` is to get: uint8, uint16, or floats in [0, 1].
+        net: the forecaster, on the device to train on; it is not modified.
+        past: the observed frames, at the input size of ``net``: uint8, uint16, or floats in [0, 1].
         seconds: wall-clock budget; give either this or ``steps``.
         steps: number of training steps.
-        context: frames that a window shows.
-        horizon: frames that follow in a window.
+        context: number of input frames of a window.
+        horizon: number of target frames of a window.
         seed: seed of the windows and crops.
-        cuts: whether to look for scene cuts.
-        on_progress: called after each step with the share of the budget that is spent, in [0, 1].
+        cuts: whether to detect scene cuts.
+        on_progress: called after each step with the spent share of the budget, in [0, 1].
 
     Raises:
         ConfigError: if not exactly one of ``seconds`` and ``steps`` is given, a number is not positive, or the
@@ -230,7 +232,7 @@ def adapt(
     baseline_errors = {_name(baseline): validation.error(baseline) for baseline in reversed(baselines)}
     before = validation.error(network)
     budget.reserve(3 * validation.seconds)  # for validating the copy once more, fitting the blend and validating it
-    copy, best, least = deepcopy(net).requires_grad_(True), net, inf
+    copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
     done = validated = 0
     for progress in _train(copy, training, budget, seed):
         done += 1
@@ -238,11 +240,11 @@ def adapt(
         passed = sum(progress >= checkpoint for checkpoint in CHECKPOINTS)
         if passed > validated:
             validated, error = passed, validation.error(copy)
-            best = deepcopy(copy) if error < min(before, least) else best
-            least = min(error, least)
+            best = deepcopy(copy) if error < min(before, lowest_error) else best
+            lowest_error = min(error, lowest_error)
     blend = validation.blend(default_members(best))
     return AdaptationResult(
-        blend, best, validation.error(blend), before, least, baseline_errors, len(windows.context), done
+        blend, best, validation.error(blend), before, lowest_error, baseline_errors, len(windows.context), done
     )
 
 
@@ -258,7 +260,7 @@ def _check(net: Forecaster, context: int, horizon: int) -> None:
 
 
 class _Budget:
-    """A number of seconds by the clock from now on, or a number of steps."""
+    """Training budget: a wall-clock time in seconds that starts now, or a number of steps."""
 
     def __init__(self, seconds: float | None, steps: int | None) -> None:
         whole = seconds if steps is None else steps
@@ -266,18 +268,18 @@ class _Budget:
             raise ConfigError(
                 f"Adapting takes either seconds or steps, a positive number, not {seconds} seconds and {steps} steps."
             )
-        self._whole = whole
-        self._clocked = steps is None
+        self._total = whole
+        self._is_time_limit = steps is None
         self._start = monotonic()
 
     def reserve(self, seconds: float) -> None:
-        """Keep seconds back for what follows training."""
-        self._whole -= seconds if self._clocked else 0
+        """Reserve time for the work after training; has no effect on a budget in steps."""
+        self._total -= seconds if self._is_time_limit else 0
 
     def spent(self, steps: int) -> float:
-        """The share that is spent after this many steps, in [0, 1]."""
-        spent = monotonic() - self._start if self._clocked else steps
-        return min(1.0, spent / self._whole) if self._whole > 0 else 1.0
+        """Share of the budget spent after this many steps, in [0, 1]."""
+        spent = monotonic() - self._start if self._is_time_limit else steps
+        return min(1.0, spent / self._total) if self._total > 0 else 1.0
 
 
 class _Validation:
@@ -289,7 +291,7 @@ class _Validation:
 
     @torch.inference_mode()
     def error(self, net: Forecaster) -> float:
-        """Mean squared error of a pixel."""
+        """Mean squared error per pixel."""
         start = monotonic()
         error = float((self._predict(net) - self._target).square().mean())
         self.seconds = monotonic() - start
@@ -297,7 +299,7 @@ class _Validation:
 
     @torch.inference_mode()
     def blend(self, members: list[Forecaster]) -> Blend:
-        """These forecasters with the best weights at each lead time in each region."""
+        """Blend these forecasters with the best weights for each lead time and region."""
         return fit_windows(members, [ClipBatch(self._context, self._target)])
 
     def _predict(self, net: Forecaster) -> Clip:
@@ -306,7 +308,7 @@ class _Validation:
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:
-    """Train a forecaster in place; after each step, yield the share of the budget that is spent."""
+    """Train a forecaster in place; yield the spent share of the budget after each step."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE)
     device, split_channels = device_of(net), getattr(net, "channels", None) == 1
     step, progress = 0, budget.spent(0)
@@ -326,6 +328,6 @@ def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int
 
 
 def _loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
-    # Beyond the context the network goes on from its own predictions, as it does when it is used.
+    # After the context, the network reads its own predictions, as it does at inference.
     no_truth = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)
     return (predict_every_frame(net, clips, context, no_truth).frames - clips[:, 1:]).square().mean()

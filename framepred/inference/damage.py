@@ -1,4 +1,4 @@
-"""Find frames that a recorder or player dropped, repeated, froze or damaged."""
+"""Find dropped, repeated, frozen and damaged frames in a clip."""
 
 from collections.abc import Iterable, Iterator
 from itertools import count, takewhile
@@ -17,22 +17,22 @@ from framepred.media.random_access import map_video
 from framepred.media.sequences import missing_numbers
 
 COMPARED_SIDE = 176  # pixels: longer side at which frames are compared
-MOTION = 0.0005  # of the value range: a smaller mean change is a still picture; an eighth of a level of 255
-REPEATED = 0.1  # times the usual change: a smaller change is a repeat, up to what a codec adds
-DAMAGED = 3.0  # times the change across a frame: larger changes on both of its sides are damage
-MIN_DAMAGE = 0.05  # of the value range: smaller changes are no damage
-JITTER = 0.2  # of a frame's duration by which time stamps may be off
-REGULAR_SHARE = 0.75  # of the frames of a video with gaps that last one usual duration, at least
-MIN_STEPS = 8  # time stamps from which a usual duration follows
-NEIGHBOURS = 5  # moving changes on each side from which the usual change follows
+MOTION = 0.0005  # of the value range (1/8 of an 8-bit level): a smaller mean change counts as no motion
+REPEATED = 0.1  # times the usual change: a smaller change is a repeated frame plus coding noise
+DAMAGED = 3.0  # times the change between a frame's neighbours: a damaged frame differs more from both
+MIN_DAMAGE = 0.05  # of the value range: smaller changes do not count as damage
+JITTER = 0.2  # of a frame's duration: tolerance of time stamps
+REGULAR_SHARE = 0.75  # minimum share of frame intervals that equal the median, in a video with gaps
+MIN_STEPS = 8  # minimum number of frame intervals to estimate the frame duration
+NEIGHBOURS = 5  # changes with motion, on each side, whose median is the usual change
 
 
 def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
-    """For each frame of a clip, whether it repeats the one before or is damaged.
+    """Yield for each frame of a clip whether it is damaged or repeats the previous frame.
 
-    A frame is a repeat if it hardly differs from the one before while the picture moves before and after: repeats that
-    a player inserted, and frozen frames. It is damaged if it differs much from both neighbours, which resemble each
-    other. A picture that stands still is no repeat. Reads up to ``MAX_GAP`` + ``NEIGHBOURS`` frames ahead.
+    A frame is a repeat (inserted by a player, or frozen) if it hardly differs from the previous frame while there is
+    motion before and after it. It is damaged if it differs strongly from both neighbours while these are similar to
+    each other. Frames of a static scene are not repeats. Reads up to ``MAX_GAP`` + ``NEIGHBOURS`` frames ahead.
 
     Args:
         frames: the frames in order: uint8, uint16, or floats in [0, 1].
@@ -43,28 +43,28 @@ def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
         >>> list(find_damaged(moving))
         [False, False, False, True, False, False, False]
     """
-    ahead = MAX_GAP + NEIGHBOURS
+    lookahead = MAX_GAP + NEIGHBOURS
     small: dict[int, Tensor] = {}
-    changes: dict[int, float] = {}  # by the number of the later frame
+    changes: dict[int, float] = {}  # mean absolute change from the previous frame, by frame index
     total = 0
     for total, frame in enumerate(frames, start=1):
         last = total - 1
         small[last] = to_unit(shrink_raw(frame.detach().cpu(), COMPARED_SIDE)).mean(dim=0, keepdim=True)
         if last > 0:
             changes[last] = _difference(small[last - 1], small[last])
-        if last >= ahead:
-            yield _is_damaged(last - ahead, small, changes)
-        small.pop(last - ahead - 2, None)
-        changes.pop(last - 2 * ahead, None)
-    for number in range(max(0, total - ahead), total):
+        if last >= lookahead:
+            yield _is_damaged(last - lookahead, small, changes)
+        small.pop(last - lookahead - 2, None)
+        changes.pop(last - 2 * lookahead, None)
+    for number in range(max(0, total - lookahead), total):
         yield _is_damaged(number, small, changes)
 
 
 def find_dropped(source: Source) -> frozenset[int]:
-    """Indices, in the complete series, of frames that are missing in a source.
+    """Return the indices, in the complete sequence, of frames that are missing in a source.
 
-    Pictures of a folder are missing where the numbers in their names have gaps, frames of a video where its time stamps
-    do while all other frames last equally long. Gaps of more than ``MAX_GAP`` frames are left as they are.
+    In a folder of pictures, gaps in the numbers of the file names are missing frames. In a video with an otherwise
+    constant frame rate, gaps in the time stamps are missing frames. Gaps of more than ``MAX_GAP`` frames are ignored.
     """
     if not isinstance(source, (str, Path)) or is_array(Path(source)):
         return frozenset()
@@ -108,16 +108,16 @@ def _is_damaged(number: int, small: dict[int, Tensor], changes: dict[int, float]
 
 
 def _is_repeat(number: int, changes: dict[int, float]) -> bool:
-    """Whether nothing moves here, though it moves before and after."""
-    before = _moving(reversed(range(min(changes), number)), changes)
-    after = _moving(range(number + 1, max(changes) + 1), changes)
+    """Whether the frame shows no motion, but frames before and after it do."""
+    before = _nearest_motion(reversed(range(min(changes), number)), changes)
+    after = _nearest_motion(range(number + 1, max(changes) + 1), changes)
     if not (before and after):
         return False
     return changes[number] < max(MOTION, REPEATED * median([*before, *after]))
 
 
-def _moving(numbers: Iterable[int], changes: dict[int, float]) -> list[float]:
-    """The nearest changes at which the picture moves."""
+def _nearest_motion(numbers: Iterable[int], changes: dict[int, float]) -> list[float]:
+    """Return the first ``NEIGHBOURS`` changes that are large enough to be motion."""
     found = (changes[number] for number in numbers if changes[number] >= MOTION)
     return [change for change, _ in zip(found, range(NEIGHBOURS), strict=False)]
 
@@ -125,5 +125,5 @@ def _moving(numbers: Iterable[int], changes: dict[int, float]) -> list[float]:
 def _is_outlier(number: int, small: dict[int, Tensor], changes: dict[int, float]) -> bool:
     if number + 1 not in changes:
         return False
-    nearer = min(changes[number], changes[number + 1])
-    return nearer > MIN_DAMAGE and nearer > DAMAGED * _difference(small[number - 1], small[number + 1])
+    smaller = min(changes[number], changes[number + 1])
+    return smaller > MIN_DAMAGE and smaller > DAMAGED * _difference(small[number - 1], small[number + 1])

@@ -1,4 +1,4 @@
-"""The device that a network runs on."""
+"""Choose the device that a network runs on."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ from framepred.errors import ConfigError
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """Return the device of this name; ``auto`` is a GPU where PyTorch finds one, else the CPU.
+    """Return the device of this name; ``auto`` is a CUDA GPU if PyTorch finds one, else the CPU.
 
     Raises:
         ConfigError: if the name is unknown, or PyTorch finds no such device.
@@ -28,5 +28,5 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def device_of(net: nn.Module) -> torch.device:
-    """The device of a network's parameters; the CPU where it has none."""
+    """Return the device of a network's parameters; the CPU if it has none."""
     return next((tensor.device for tensor in net.parameters()), torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""The live page of a watch: the newest frame, its heat map, the score with its threshold, and events with clips."""
+"""Live web page of a watch: newest frame, heat map, anomaly score with threshold, and events with clips."""
 
 import secrets
 import socket
@@ -42,16 +42,16 @@ except ImportError as error:
     raise ConfigError("The live page needs Starlette and Uvicorn; install framepred[web].") from error
 
 CURVE_LENGTH = 600
-"""Scores that the curve shows, at most."""
+"""Maximum number of scores in the curve."""
 
 EVENTS_SHOWN = 100
-"""Events that the list shows, at most."""
+"""Maximum number of events in the list."""
 
 JPEG_QUALITY = 80
 PICTURE_SIDE = 640  # pixels
-VIEWS = ("seen", "usual", "heat")
+VIEWS = ("seen", "usual", "heat")  # the newest frame, the expected frame and the heat map
 RATES = (0.01, 3600.0)
-"""False alarms an hour that the slider can ask for."""
+"""Range of the slider, in false alarms per hour."""
 
 _NO_CACHE = {"Cache-Control": "no-store"}
 _HEADERS = {
@@ -63,11 +63,11 @@ _COOKIE = "framepred_token"
 
 
 class LivePage:
-    """What a page shows of a watch; the watch writes, the server reads.
+    """Content of the live page; the watch thread writes it and the server thread reads it.
 
     Attributes:
-        folder: where the clips of the events are.
-        address: of the page, with its token where it has one.
+        folder: folder with the clips of the events.
+        address: URL of the page, including the access token if one is required.
     """
 
     def __init__(self, folder: Path, address: str, token: str | None, false_alarms: float) -> None:
@@ -83,13 +83,13 @@ class LivePage:
         self._known = {path.name for path in folder.glob("event-*.mp4")}
 
     def write(self, step: WatchStep) -> None:
-        """Take one frame."""
+        """Add the result of one frame."""
         with self._lock:
             self._step = step
             self._scores.append((round(step.time, 3), round(step.scored.score, 3)))
 
     def add(self, event: Event) -> None:
-        """Take one event; its clip is in the folder by now."""
+        """Add one event, whose clip is already in the folder."""
         clips = sorted(path.name for path in self.folder.glob("event-*.mp4") if path.name not in self._known)
         self._known.update(clips)
         clip = clips[0] if clips else None
@@ -97,10 +97,10 @@ class LivePage:
             self._events.appendleft(event.to_dict() | {"clip": clip, "sentence": event.sentence})
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the page has no open file."""
 
     def apply(self, watching: Watch) -> None:
-        """Give the watch the rate of false alarms that a viewer chose."""
+        """Set the watch's false-alarm rate to the rate chosen on the page."""
         if watching.false_alarms != self._rate:
             watching.false_alarms = self._rate
 
@@ -109,7 +109,7 @@ class LivePage:
         self._ended = True
 
     def app(self) -> Starlette:
-        """The web application."""
+        """Return the web application."""
         routes = [
             Route("/", self._html),
             Route("/page.js", self._script),
@@ -118,10 +118,13 @@ class LivePage:
             Route("/events/{name}", self._clip),
             Route("/false-alarms", self._set_rate, methods=["POST"]),
         ]
-        return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._checked)])
+        return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._check_request)])
 
-    async def _checked(self, request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Refuse who has no token, other sites' requests, and names that only point at this machine."""
+    async def _check_request(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Reject requests without a valid token, requests from other sites, and host names that are not loopback.
+
+        The host name is checked only where no token is required; this prevents DNS rebinding.
+        """
         given = request.query_params.get("token", "")
         if self._token is not None:
             if secrets.compare_digest(given.encode(), self._token.encode()) and request.url.path == "/":
@@ -129,13 +132,15 @@ class LivePage:
                 redirect.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
                 return redirect
             if not secrets.compare_digest(request.cookies.get(_COOKIE, "").encode(), self._token.encode()):
-                return PlainTextResponse("Open the address with its token, as the watch printed it.", 403)
+                return PlainTextResponse(
+                    "Access token missing or wrong. Open the full address that the watch printed.", 403
+                )
         elif not is_loopback(request.url.hostname or ""):
-            return PlainTextResponse("This page is for this machine alone.", 403)
+            return PlainTextResponse("This page can be opened only on the machine that serves it.", 403)
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return PlainTextResponse("Other sites may not use this page.", 403)
-        response = await answer(request)
+            return PlainTextResponse("Requests from other sites are not allowed.", 403)
+        response = await call_next(request)
         response.headers.update(_HEADERS)
         return response
 
@@ -164,15 +169,15 @@ class LivePage:
         return JSONResponse(state, headers=_NO_CACHE)
 
     def _frame(self, request: Request) -> Response:
-        """A picture of the newest frame; Starlette runs it in a thread, so that encoding delays nobody."""
+        """Return a JPEG view of the newest frame; Starlette runs this in a thread, because encoding is slow."""
         view = request.path_params["view"]
         with self._lock:
             step = self._step
         if view not in VIEWS or step is None:
             return PlainTextResponse("There is no such picture.", 404)
-        drawn = BytesIO()
-        _picture(step, view).save(drawn, "jpeg", quality=JPEG_QUALITY)
-        return Response(drawn.getvalue(), media_type="image/jpeg", headers=_NO_CACHE)
+        buffer = BytesIO()
+        _picture(step, view).save(buffer, "jpeg", quality=JPEG_QUALITY)
+        return Response(buffer.getvalue(), media_type="image/jpeg", headers=_NO_CACHE)
 
     def _clip(self, request: Request) -> Response:
 
@@ -186,9 +191,9 @@ class LivePage:
         try:
             rate = float((await request.json())["false_alarms"])
         except (ValueError, KeyError, TypeError):
-            return PlainTextResponse("Send a number as false_alarms.", 400)
+            return PlainTextResponse("false_alarms must be a number.", 400)
         if not RATES[0] <= rate <= RATES[1]:
-            return PlainTextResponse(f"The rate must be from {RATES[0]} to {RATES[1]} an hour.", 400)
+            return PlainTextResponse(f"false_alarms must be in [{RATES[0]}, {RATES[1]}] per hour.", 400)
         self._rate = rate
         return JSONResponse({"false_alarms": rate})
 
@@ -198,12 +203,12 @@ def serve_page(address: str, events: Path | None, false_alarms: float) -> Iterat
     """Serve a live page in a thread while the block runs.
 
     Args:
-        address: ``host:port``; port 0 takes a free one. Only loopback addresses need no token.
-        events: the folder of the events; None for a temporary one.
-        false_alarms: rate that the slider shows first.
+        address: ``host:port``; port 0 selects a free port. Addresses other than loopback require a token.
+        events: folder of the events; None creates a temporary folder.
+        false_alarms: initial value of the slider, false alarms per hour.
 
     Raises:
-        ConfigError: if the address is none or is in use.
+        ConfigError: if the address is invalid or in use.
     """
     listener, host = _listen(address)
     port = listener.getsockname()[1]
@@ -225,7 +230,7 @@ def serve_page(address: str, events: Path | None, false_alarms: float) -> Iterat
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
+    """Whether a host name or IP address is a loopback address."""
     if host == "localhost":
         return True
     try:
@@ -238,7 +243,7 @@ def _listen(address: str) -> tuple[socket.socket, str]:
     host, _, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or int(port) > 65_535:
-        raise ConfigError(f"{address} is no address such as 127.0.0.1:8400.")
+        raise ConfigError(f"{address} is not an address of the form host:port, such as 127.0.0.1:8400.")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -246,7 +251,7 @@ def _listen(address: str) -> tuple[socket.socket, str]:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise ConfigError(f"{address} cannot be served ({error.strerror}); choose another port or host.") from error
+        raise ConfigError(f"Cannot listen on {address} ({error.strerror}); choose another port or host.") from error
     return listener, host
 
 

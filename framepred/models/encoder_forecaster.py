@@ -1,4 +1,4 @@
-"""The encoder-forecaster: stacked recurrent cells that read a clip and continue on their own predictions."""
+"""Encoder-forecaster: stacked recurrent cells that read a clip, then their own predictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,22 +18,23 @@ class EncoderForecaster(PretrainedForecaster):
 
     Each patch of ``stride`` x ``stride`` pixels is one position of the feature map, as in OpenSTL's ConvLSTM. The
     encoder's cells read the observed frames. The forecaster's cells start from the encoder's state and read the
-    predictions. A 1x1 convolution over the outputs of all layers gives the next frame. Frames of any size from the
-    stride upwards are padded inside and cropped at the end.
+    predictions. A 1x1 convolution over the outputs of all layers gives the next frame. Frames may have any
+    size of at least ``stride``; they are padded internally and predictions are cropped.
 
-    State: last frame ``(b, c, h, w)``, then the maps ``(b, d, h/stride, w/stride)`` of each layer's state; see
-    :meth:`memory`.
+    The state is the last frame ``(b, c, h, w)``, followed by the maps ``(b, d, h/stride, w/stride)`` of each layer's
+    state; see :meth:`memory`.
 
     Args:
-        channels: channels c of the frames; with 1, each channel of a colour frame is processed as a clip of its own.
+        channels: channels c of the frames; with 1, each channel of a colour frame is processed as a separate clip.
         hidden_channels: channels d of each layer's state, one number per layer.
         kernel_size: odd side of the cells' convolutions, in patches.
         stride: side of a patch in pixels.
         norm: apply group normalisation in the cells.
         motion: the first layer also reads the previous frame.
         share_weights: use one set of cells as both encoder and forecaster.
-        cell: the cell: a class of ``framepred.models``, a partial of one, or its description as in ``config.json``.
-        head: what the output means, pixel values or class probabilities.
+        cell: a cell class of ``framepred.models``, a ``functools.partial`` of one, or its description as in
+            ``config.json``.
+        head: meaning of the output: pixel values or class probabilities.
 
     Raises:
         ConfigError: if there is no layer, or an argument is outside its domain.
@@ -89,7 +90,7 @@ class EncoderForecaster(PretrainedForecaster):
         return list(self.encoder)  # type: ignore[arg-type]
 
     def memory(self, state: State) -> list[State]:
-        """Split a state into the states of the layers; the cells' ``parts`` name their maps."""
+        """Split a state into one state per layer; ``parts`` of each cell gives the names of its maps."""
         layers, start = [], 1
         for cell in self.cells:
             layers.append(state[start : start + len(cell.parts)])
@@ -97,7 +98,7 @@ class EncoderForecaster(PretrainedForecaster):
         return layers
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
-        """Name the maps of every layer's state, such as ``layer 1: hidden``."""
+        """Return the maps of each layer's state by name, such as ``layer 1: hidden``."""
         return {
             f"layer {number}: {part}": memory
             for number, (cell, layer) in enumerate(zip(self.cells, self.memory(state), strict=True), start=1)
@@ -108,13 +109,13 @@ class EncoderForecaster(PretrainedForecaster):
         """Update the state with one frame ``(b, c, h, w)``, integers or floats in [0, 1].
 
         Raises:
-            ClipError: if the frame is smaller than the stride, has other channels than the weights, or differs in
-                shape from the previous frame.
+            ClipError: if the frame is smaller than the stride, its number of channels does not match the weights, or
+                its shape differs from the previous frame.
         """
         return self._advance(self.encoder, to_input(frame, self.readout.weight), state)
 
     def feedback(self, frame: Frame, state: State) -> State:
-        """Update the state with a frame beyond the context, using the forecaster's cells."""
+        """Update the state with a predicted frame, using the forecaster's cells."""
         cells = self.encoder if self.forecaster is None else self.forecaster
         return self._advance(cells, frame.clamp(0, 1), state)
 

@@ -1,4 +1,4 @@
-"""Learning where objects go: from simulated paths of whole pixels, without rendering a frame."""
+"""Train the path network on simulated object positions in whole pixels, without rendering frames."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -18,25 +18,26 @@ from framepred.models.tracking.forecaster import TrackingForecaster
 from framepred.training.forecast_task import ForecastTask
 
 WRONG_EXTENT_SHARE = 0.5
-"""Share of outliers of which the ends of the light are wrong too."""
+"""Share of outliers whose measured extent is wrong as well as their centre."""
 
 JITTER = 0.3
-"""Probability with which a position of a predicted history is a pixel off."""
+"""Probability that a position of a jittered path is wrong by one pixel."""
 
 
 @dataclass(frozen=True)
 class PathNoise:
-    """What a tracker gets wrong, drawn anew for each step.
+    """Simulated tracker errors, sampled anew at each training step.
 
     Args:
-        centre_px: standard deviation of the measured centre of light, pixels.
-        outlier_share: share of objects whose layer still holds light of others, in [0, 1].
-        outlier_px: standard deviation of their centre of light, pixels.
-        extent_px: standard deviation of the ends of their light, pixels; of half of them the ends are right.
-        misplaced_share: share of positions that are a pixel off, in [0, 1].
-        jittered_share: share of paths of which each position is a pixel off with probability ``JITTER``, as in a
-            history that was predicted itself, in [0, 1].
-        short_share: share of paths of which fewer positions were observed than the network reads, in [0, 1].
+        centre_px: standard deviation of the error of the measured brightness centroid, pixels.
+        outlier_share: share of objects whose layer still contains pixels of other objects, in [0, 1].
+        outlier_px: standard deviation of the centroid error of these outliers, pixels.
+        extent_px: standard deviation of the error of each edge of an outlier's extent, pixels; only a share
+            ``WRONG_EXTENT_SHARE`` of the outliers has this error.
+        misplaced_share: share of positions that are wrong by one pixel, in [0, 1].
+        jittered_share: share of paths in which each position is wrong by one pixel with probability ``JITTER``, in
+            [0, 1]. It imitates a history of predicted positions.
+        short_share: share of paths with fewer observed positions than the network reads, in [0, 1].
 
     Raises:
         ConfigError: if an argument is outside its domain.
@@ -57,7 +58,7 @@ class PathNoise:
 
 
 class PathInputs(NamedTuple):
-    """What the path network reads of b objects, and what it is to predict."""
+    """Inputs and targets of the path network for b objects."""
 
     positions: Float[Tensor, "b 1 t 2"]
     observed: Bool[Tensor, "b 1 t"]
@@ -67,18 +68,19 @@ class PathInputs(NamedTuple):
 
 
 class PathTask(ForecastTask):
-    """Train the path network of a tracking forecaster alone, by the loss of its distributions on simulated paths.
+    """Train only the path network of a tracking forecaster, on simulated paths.
 
-    Validation is that of :class:`ForecastTask`, on whole clips with the whole network. The noise of a step depends on
-    (seed, step, rank) alone.
+    The loss compares the predicted displacement distributions with the true displacements. Validation is that of
+    :class:`ForecastTask`: the complete network on complete clips. The noise of a step depends only on (seed, step,
+    rank).
 
     Args:
         net: the network whose ``path`` is trained.
-        paths: what the simulated tracker gets wrong.
-        settings: as :class:`ForecastTask` takes them; the loss takes log-probabilities ``(m, d)`` and classes ``(m,)``.
+        paths: errors of the simulated tracker.
+        settings: arguments of :class:`ForecastTask`; the loss takes log-probabilities ``(m, d)`` and classes ``(m,)``.
 
     Raises:
-        ConfigError: as :class:`ForecastTask`, or if the network is no :class:`TrackingForecaster`.
+        ConfigError: as :class:`ForecastTask`, or if the network is not a :class:`TrackingForecaster`.
     """
 
     def __init__(self, net: Forecaster, paths: PathNoise = PathNoise(), **settings: Any) -> None:
@@ -92,10 +94,10 @@ class PathTask(ForecastTask):
 
     @override
     def training_step(self, batch: PathBatch) -> Tensor:  # type: ignore[override]
-        """Loss over all lead times and both axes.
+        """Return the mean loss over all lead times and both axes.
 
         Raises:
-            ConfigError: if the paths are no longer than the history that the path network reads.
+            ConfigError: if the paths have at most as many frames as the path network reads.
         """
         if batch.corners.shape[1] <= self.path.history:
             raise ConfigError(
@@ -113,7 +115,7 @@ class PathTask(ForecastTask):
 
     @property
     def _generator(self) -> torch.Generator:
-        """Random numbers of this step and process."""
+        """Random number generator of this step and process."""
         seed = np.random.default_rng([self.seed, self.global_step, self.global_rank]).integers(2**62)
         return torch.Generator().manual_seed(int(seed))
 
@@ -124,10 +126,10 @@ class PathTask(ForecastTask):
 
 
 def simulate(batch: PathBatch, history: int, noise: PathNoise, generator: torch.Generator) -> PathInputs:
-    """What a tracker finds of each path after ``history`` frames, and where the path leads from there."""
+    """Simulate tracker output on each path after ``history`` frames; return it with the true displacements."""
     count = len(batch.corners)
-    corners, now = batch.corners.float(), history - 1
-    displacements = (corners[:, now + 1 :] - corners[:, now, None]).mT
+    corners, current = batch.corners.float(), history - 1
+    displacements = (corners[:, current + 1 :] - corners[:, current, None]).mT
     first = torch.where(
         torch.rand(count, generator=generator) < noise.short_share,
         torch.randint(1, history, (count,), generator=generator),
@@ -137,26 +139,28 @@ def simulate(batch: PathBatch, history: int, noise: PathNoise, generator: torch.
     jittered = torch.rand(count, 1, 1, generator=generator) < noise.jittered_share
     share = torch.where(jittered, JITTER, noise.misplaced_share)
     misplaced = torch.rand(count, history, 2, generator=generator) < share
-    beside = torch.randint(0, 2, misplaced.shape, generator=generator) * 2.0 - 1
-    positions = corners[:, :history] + (misplaced * beside).to(corners.device)
-    positions = (positions - positions[:, now, None])[:, None]
+    direction = torch.randint(0, 2, misplaced.shape, generator=generator) * 2.0 - 1
+    positions = corners[:, :history] + (misplaced * direction).to(corners.device)
+    positions = (positions - positions[:, current, None])[:, None]
     return PathInputs(
-        positions, observed[:, None], _distances(batch, corners[:, now], noise, generator)[:, None], displacements
+        positions, observed[:, None], _distances(batch, corners[:, current], noise, generator)[:, None], displacements
     )
 
 
 def _distances(batch: PathBatch, corners: Tensor, noise: PathNoise, generator: torch.Generator) -> Tensor:
-    """Distances of the light of each object to the frame edges as measured, ``(b, 2, 4)``, pixels."""
-    light = to_unit(batch.images)[:, None]
-    square = light.shape[-1]
-    inside = measure_bounds(light, (square, square))[:, 0]
-    outlier = torch.rand(len(light), 1, generator=generator) < noise.outlier_share
+    """Measured distances of each object to the frame edges, with noise, ``(b, 2, 4)``, pixels."""
+    brightness = to_unit(batch.images)[:, None]
+    square = brightness.shape[-1]
+    inside = measure_bounds(brightness, (square, square))[:, 0]
+    outlier = torch.rand(len(brightness), 1, generator=generator) < noise.outlier_share
     deviation = torch.where(outlier, noise.outlier_px, noise.centre_px)
-    centre = inside[..., 0] + corners + (deviation * torch.randn(len(light), 2, generator=generator)).to(corners.device)
-    wrong = outlier & (torch.rand(len(light), 1, generator=generator) < WRONG_EXTENT_SHARE)
-    ends = (wrong * noise.extent_px)[..., None] * torch.randn(len(light), 2, 2, generator=generator)
-    ends = ends.round().to(corners.device)
+    centre = (
+        inside[..., 0] + corners + (deviation * torch.randn(len(brightness), 2, generator=generator)).to(corners.device)
+    )
+    wrong = outlier & (torch.rand(len(brightness), 1, generator=generator) < WRONG_EXTENT_SHARE)
+    extent_errors = (wrong * noise.extent_px)[..., None] * torch.randn(len(brightness), 2, 2, generator=generator)
+    extent_errors = extent_errors.round().to(corners.device)
     sizes = batch.sizes.float()
-    first = inside[..., 2] + corners + ends[..., 0]
-    last = sizes - square - corners + inside[..., 3] + ends[..., 1]
+    first = inside[..., 2] + corners + extent_errors[..., 0]
+    last = sizes - square - corners + inside[..., 3] + extent_errors[..., 1]
     return torch.stack([centre, sizes - centre, first, last], dim=-1)

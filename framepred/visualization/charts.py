@@ -1,4 +1,4 @@
-"""Charts as inline SVG: lines by lead time and a histogram; colours come from the page's style sheet."""
+"""Line charts over lead time and histograms, as inline SVG; the page's style sheet sets the colours."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,12 +10,12 @@ from framepred.visualization.curves import Curve
 
 WIDTH, HEIGHT = 420, 260  # units of the view box
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 36  # margins around the plot
-BINS = 24
-TICKS = 5  # at most, on the vertical axis
+BINS = 24  # of a histogram
+TICKS = 5  # approximate number of intervals between ticks on the vertical axis
 
 
 def line_chart(curves: Sequence[Curve], heading: str) -> str:
-    """Lines over lead times 1, 2, …, with a band where a curve has bounds; the first curve is emphasized."""
+    """Draw curves over lead times 1, 2, …; bounds are drawn as a band. The first curve is emphasized."""
     count = max(len(curve.values) for curve in curves)
     edges = [value for curve in curves for value in (*curve.values, *(edge for pair in curve.bounds for edge in pair))]
     ticks = _ticks(min(edges), max(edges))
@@ -39,7 +39,7 @@ def line_chart(curves: Sequence[Curve], heading: str) -> str:
 
 
 def histogram(values: Sequence[float], heading: str, marks: Sequence[tuple[str, float]] = ()) -> str:
-    """How many clips have which value, with labelled marks at single values."""
+    """Draw the number of clips per bin of values, with labelled vertical lines at the values of ``marks``."""
     low, high = min(values), max(values)
     counts, edges = np.histogram(values, bins=BINS, range=(low, high if high > low else low + 1))
     ticks = _ticks(0, float(counts.max()))
@@ -96,7 +96,7 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers that cover the range from low to high."""
+    """Return evenly spaced round numbers that cover the range from low to high."""
     span = (high - low) or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(span / TICKS))
     step = next(power * factor for factor in (1, 2, 5, 10, 20) if span / (power * factor) <= TICKS)

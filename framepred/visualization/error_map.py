@@ -1,4 +1,4 @@
-"""The error of a prediction, in colours."""
+"""Colour maps of the absolute prediction error."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -15,11 +15,11 @@ from framepred.media.resizing import resized
 from framepred.visualization.pictures import MAX_SIDE
 
 COLOURMAP = "inferno"
-_LEVELS = 256  # of the colour map
+_LEVELS = 256  # colours in the colour map
 
 
 def colour_error(error: Float[Tensor, "h w"]) -> UInt8[Tensor, "3 h w"]:
-    """Colour an error map on the fixed scale from 0 (dark) to 1 (bright), so that two maps can be compared."""
+    """Colour an error map; the scale is fixed from 0 (dark) to 1 (bright), so that maps are comparable."""
     level = (error * _LEVELS).clamp(0, _LEVELS - 1).long()
     return torch.from_numpy(_colours())[level].permute(2, 0, 1).contiguous()
 
@@ -27,7 +27,9 @@ def colour_error(error: Float[Tensor, "h w"]) -> UInt8[Tensor, "3 h w"]:
 def absolute_error(
     prediction: Shaped[Tensor, "_c _h _w"], target: Shaped[Tensor, "_c _h _w"], max_side: int = MAX_SIDE
 ) -> Float[Tensor, "_height _width"]:
-    """|prediction − target|, averaged over channels, and over areas where a side is longer than ``max_side`` pixels.
+    """Absolute error ``|prediction − target|`` averaged over channels, pixels in [0, 1].
+
+    The map is downscaled by area averaging if a side is longer than ``max_side`` pixels.
 
     Raises:
         ClipError: if the shapes differ.
@@ -55,7 +57,7 @@ def error_pages(
 
     Args:
         target: the true frames: uint8, uint16, or floats in [0, 1].
-        prediction: the predicted frames, as many.
+        prediction: the predicted frames, the same number.
 
     Raises:
         ClipError: if the shapes of two frames differ.
@@ -67,7 +69,7 @@ def error_pages(
 def error_view(
     target: Shaped[Tensor, "_t _c _h _w"], prediction: Shaped[Tensor, "_t _c _h _w"]
 ) -> UInt8[Tensor, "t 3 h w"]:
-    """The coloured error maps of a whole clip; see ``error_pages``.
+    """Return the coloured error maps of a complete clip; see ``error_pages``.
 
     Raises:
         ClipError: if the shapes differ.
@@ -82,5 +84,5 @@ def error_view(
 
 @cache
 def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """The colour map as a table with 256 rows of RGB."""
+    """Return the colour map as a 256 x 3 array of RGB values."""
     return np.ascontiguousarray(colormaps[COLOURMAP](np.arange(_LEVELS), bytes=True)[:, :3])

@@ -73,7 +73,7 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
         (["film.npy", "--webhook", "ftp://host"], "no http or https address"),
         (["film.npy", "--profile", "p.pkl"], "choose .safetensors"),
         (["film.npy", "--labels", "nosuch.csv"], "nosuch.csv does not exist"),
-        (["film.npy", "--normal", "15", "--serve", "nowhere"], "is no address such as"),
+        (["film.npy", "--normal", "15", "--serve", "nowhere"], "is not an address of the form host:port"),
     ],
 )
 def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: list[str], sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Paths of single digits for training the path network; whole clips for validation and test."""
+"""Data module of digit paths, for training the path network, and of clips, for validation and test."""
 
 from typing import Any
 
@@ -11,11 +11,12 @@ from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
 
 
 class MovingMNISTPathData(MovingMNISTData):
-    """Loads ``PathBatch``es of single digits for training, whole clips for validation and test.
+    """Data module with batches of digit paths for training, and of clips for validation and test.
 
     Args:
-        path_frame_sizes: frame sizes, height and width in pixels, through which paths lead, in turn.
-        settings: as :class:`MovingMNISTData` takes them; ``clips_per_epoch`` counts paths.
+        path_frame_sizes: frame sizes of the training paths, height and width in pixels; successive paths cycle through
+            them.
+        settings: arguments of :class:`MovingMNISTData`; ``clips_per_epoch`` is the number of paths per epoch.
 
     Raises:
         ConfigError: if an argument is outside its domain.
@@ -26,13 +27,13 @@ class MovingMNISTPathData(MovingMNISTData):
         self.path_frame_sizes = path_frame_sizes
 
     def train_dataloader(self) -> "DataLoader[PathBatch]":  # type: ignore[override]
-        """Batches of paths, from where training stands."""
+        """Return a loader of path batches that starts at the current training position."""
         rank, world = self._rank_and_world()
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
         paths = MovingMNISTPaths([self._single_digits((size[0], size[1])) for size in self.path_frame_sizes])
-        return PathLoader(paths, batch_sampler=batches, collate_fn=_as_it_is, num_workers=self.num_workers)
+        return PathLoader(paths, batch_sampler=batches, collate_fn=_identity, num_workers=self.num_workers)
 
     def _single_digits(self, frame_size: tuple[int, int]) -> MovingMNIST:
         return MovingMNIST(
@@ -49,16 +50,16 @@ class MovingMNISTPathData(MovingMNISTData):
 
 
 class PathLoader(DataLoader[PathBatch]):
-    """A loader whose position the trainer keeps; see :class:`framepred.data.loading.ClipLoader`."""
+    """Data loader without own state; see :class:`framepred.data.loading.ClipLoader`."""
 
     def state_dict(self) -> dict[str, object]:
-        """Nothing: the sampler asks the trainer where training stands."""
+        """Return an empty dictionary: the sampler gets its position from the trainer."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Nothing to restore; see ``state_dict``."""
+        """Do nothing; see ``state_dict``."""
 
 
-def _as_it_is(batch: Any) -> PathBatch:
+def _identity(batch: Any) -> PathBatch:
     assert isinstance(batch, PathBatch)
     return batch

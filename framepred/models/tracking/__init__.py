@@ -1,1 +1,1 @@
-"""Everything that only the tracking forecaster needs: tracker, layers from several frames, path network."""
+"""Modules of the tracking forecaster: layer tracker, layer refinement over several frames, path network."""

@@ -1,29 +1,29 @@
-"""Where a layer lies in its frame: its centre of light, and how far its light extends."""
+"""Measure the position and extent of a layer in its frame: brightness centroid and lit rows and columns."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 LIT_SHARE = 0.25
-"""Share of a layer's brightest light from which a row or a column counts as lit."""
+"""A row or column is lit if its maximum exceeds this share of the layer's maximum."""
 
 EMPTY_LIGHT = 1e-3
-"""Light, in pixels of full brightness, that is added at the middle of the frame, where the centre of nothing lies."""
+"""Brightness added at the middle of the frame, in fully bright pixels; an empty layer has its centroid there."""
 
 FAINTEST_PEAK = 0.2
-"""Light below ``LIT_SHARE`` times this never counts as lit, so that an empty layer extends nowhere."""
+"""Lower bound of the layer maximum in the definition of lit, so that an empty layer has no lit row or column."""
 
 
 @torch.no_grad()
 def measure_bounds(light: Float[Tensor, "n k h w"], size: tuple[int, int]) -> Float[Tensor, "n k 2 4"]:
-    """Distances of the light of each layer to the edges of the frame, along each axis (right, down), pixels.
+    """Distances of each layer to the frame edges along each axis (right, down), in pixels.
 
-    From the centre of light to the first and to the last edge, from the first lit column or row to the first edge, from
-    the last one to the last edge. The centre is that of all light, without a threshold: what is centred by its light is
-    centred by all of it.
+    The four distances are: from the centroid to the left or top edge, from the centroid to the right or bottom edge,
+    from the first lit column or row to the left or top edge, and from the last one to the right or bottom edge. The
+    centroid is the mean position of all pixels weighted by brightness, without a threshold.
 
     Args:
-        light: of each layer, at least 0; what lies beyond ``size`` is padding.
+        light: brightness of each layer, at least 0; pixels outside ``size`` are padding.
         size: height and width of the frame.
     """
     height, width = size

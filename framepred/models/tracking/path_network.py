@@ -1,4 +1,4 @@
-"""The path network: where a rigid object that is seen in whole pixels will be, as a distribution."""
+"""Path network: predicts a distribution over the future positions of a rigid object, in whole pixels."""
 
 import math
 from itertools import pairwise
@@ -10,48 +10,48 @@ from torch import Tensor, nn
 from framepred.models.tracking.straight import SpeedBounds, speed_bounds, steady_velocity
 
 BINS_PER_PIXEL = 4
-"""Resolution at which a distance to a frame edge selects its embedding."""
+"""Number of embeddings per pixel of distance to a frame edge."""
 
 FAR_PX = 64
-"""Distances to a frame edge beyond this, in pixels, share one embedding."""
+"""Larger distances to a frame edge, in pixels, share one embedding."""
 
 EDGE_BINS = BINS_PER_PIXEL * FAR_PX + 1
-"""Embeddings of the distance to one edge."""
+"""Number of embeddings of the distance to one edge."""
 
 UNIT_PX = 16.0
-"""Pixels: the unit in which the network reads positions and distances."""
+"""Divisor of positions and distances in the network input, pixels."""
 
 UNIT_SPEED = 4.0
-"""Pixels a frame: the unit in which the network reads velocities."""
+"""Divisor of velocities in the network input, pixels per frame."""
 
 DIRECTION_STEPS = 2
-"""Last steps whose sum says which way an object moves."""
+"""Number of last steps whose sum gives the direction of motion."""
 
 NEAR_STEADY_PX = 6
-"""Displacements at most this far from steady motion have a score of their own, relative to steady motion."""
+"""Displacements at most this far from constant-velocity motion get an additional score relative to it, pixels."""
 
 PRIOR_WEIGHT = 3.0
-"""Initial exponent of the Student-t prior around steady motion, which an untrained network predicts."""
+"""Initial exponent of the Student-t prior, which is centred on constant-velocity motion."""
 
 
 class PathNetwork(nn.Module):
-    """Predicts the displacement of an object along each axis, a distribution over whole pixels for each lead time.
+    """Predict the displacement of an object: a distribution over whole pixels for each axis and lead time.
 
-    A multilayer perceptron reads the recent positions along both axes; it runs once for each axis, which it reads
-    first. Axes are mirrored so that the object moves right and down, and the prediction is mirrored back. Beside the
-    positions and their differences it reads the velocities that agree with them: a point that moves steadily and is
-    seen in whole pixels traces a digital straight line, so each pair of positions bounds its velocity (see
-    :mod:`framepred.models.tracking.straight`). Distances to the frame edges select embeddings.
+    A multilayer perceptron reads the recent positions along both axes. It runs once per axis, with the features of that
+    axis first. Axes are mirrored so that the object moves right and down, and predictions are mirrored back. The inputs
+    are the positions, their differences, the bounds of a constant velocity that fits them (see
+    :mod:`framepred.models.tracking.straight`), and the distances to the frame edges, plain and as learned embeddings.
 
-    The score of a displacement is the sum of a Student-t prior around steady motion, a score of the displacement itself
-    and one relative to steady motion. The latter two are products of features of the lead time with learned embeddings.
+    The logit of a displacement is the sum of a Student-t prior around constant-velocity motion, a learned score of the
+    displacement, and a learned score of its difference from constant-velocity motion. The learned scores are inner
+    products of features of the lead time and embeddings of displacements.
 
     Args:
-        history: positions T that are read, at least 2.
-        lead_times: frames ahead L that are predicted.
-        reach: largest displacement in pixels.
+        history: number of positions t that are read, at least 2.
+        lead_times: number of frames ahead l that are predicted.
+        reach: largest displacement r in pixels; d = 2·r + 1.
         hidden_features: width of the hidden layers.
-        hidden_layers: how many there are, at least 1.
+        hidden_layers: number of hidden layers, at least 1.
         rank: size of the embeddings of displacements.
         edge_features: size of the embeddings of distances to frame edges.
     """
@@ -72,7 +72,7 @@ class PathNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.history, self.lead_times, self.reach, self.rank = history, lead_times, reach, rank
-        self.centre_edges = nn.Embedding(4 * EDGE_BINS, edge_features)  # behind or ahead, in both directions
+        self.centre_edges = nn.Embedding(4 * EDGE_BINS, edge_features)  # edge behind or ahead, per direction
         self.extent_edges = nn.Embedding(4 * EDGE_BINS, edge_features)
         per_axis = 9 * (history - 1) + 5 + 4 * edge_features
         widths = [2 * per_axis] + [hidden_features] * hidden_layers
@@ -93,12 +93,12 @@ class PathNetwork(nn.Module):
         observed: Bool[Tensor, "n k t"],
         distances: Float[Tensor, "n k 2 4"],
     ) -> Float[Tensor, "n k 2 l d"]:
-        """Log-probabilities of each displacement from the last position, along each axis and for each lead time.
+        """Return log-probabilities of the displacements from the last position, for each axis and lead time.
 
         Args:
-            positions: the last T positions (right, down), whole pixels relative to the last, which is 0.
-            observed: which of them were observed; the last always is.
-            distances: to the frame edges at the last position, pixels: see :func:`measure_bounds`.
+            positions: the last t positions (right, down), whole pixels, relative to the last position.
+            observed: True for known positions; the last position must be known.
+            distances: distances to the frame edges at the last position, pixels: see :func:`measure_bounds`.
         """
         direction = _direction(positions.mT, observed)
         paths = positions.mT * direction[..., None]  # (n, k, 2, t)
@@ -119,21 +119,21 @@ class PathNetwork(nn.Module):
         recent = torch.where(known, paths[..., :-1], 0.0)
         steps = torch.where(known, paths.diff(dim=-1), 0.0)
         speeds = torch.cat(bounds[:4], dim=-1)
-        plain = [recent / UNIT_PX, steps / UNIT_SPEED, known, direction[..., None], speeds / UNIT_SPEED, *bounds[4:]]
-        return torch.cat([*plain, *self._edges(distances, direction)], dim=-1)
+        features = [recent / UNIT_PX, steps / UNIT_SPEED, known, direction[..., None], speeds / UNIT_SPEED, *bounds[4:]]
+        return torch.cat([*features, *self._edges(distances, direction)], dim=-1)
 
     def _edges(self, distances: Tensor, direction: Tensor) -> list[Tensor]:
-        """Distances to the frame edges behind and ahead, plainly and as embeddings.
+        """Return the distances to the frame edges behind and ahead, in pixel units and as embeddings.
 
-        Embedded are those of the centre of light and of the middle of the light's extent; the direction selects the
-        table, because pixels are rounded down whichever way an object moves.
+        The distances of the centroid and of the middle of the extent are embedded. Each direction of motion has its own
+        embedding table, because positions are rounded down in both directions.
         """
-        reverse = direction[..., None] < 0
-        distances = torch.where(reverse, distances[..., [1, 0, 3, 2]], distances)
+        mirrored = direction[..., None] < 0
+        distances = torch.where(mirrored, distances[..., [1, 0, 3, 2]], distances)
         centre, first, last = distances[..., :2], distances[..., 2], distances[..., 3]
         size = centre.sum(dim=-1)
         middle = torch.stack([first + size - last, last + size - first], dim=-1) / 2
-        side = torch.arange(2, device=distances.device) + 2 * reverse
+        side = torch.arange(2, device=distances.device) + 2 * mirrored
         parts = [distances / UNIT_PX]
         for values, table in ((centre, self.centre_edges), (middle, self.extent_edges)):
             bins = (values.clamp(0, FAR_PX) * BINS_PER_PIXEL).floor().long()
@@ -141,7 +141,7 @@ class PathNetwork(nn.Module):
         return parts
 
     def _prior(self, velocity: Tensor) -> Tensor:
-        """Scores of a Student-t distribution around steady motion, its scale a pixel."""
+        """Logits of a Student-t distribution around constant-velocity motion, with a scale of 1 pixel."""
         ahead = velocity[..., None] * self.horizon_frames
         distance = self.displacements - ahead[..., None]
         return -self.prior_weight[:, None] * torch.log1p(distance.square())
@@ -153,7 +153,7 @@ class PathNetwork(nn.Module):
 
 
 def _direction(paths: Float[Tensor, "n k 2 t"], observed: Bool[Tensor, "n k t"]) -> Float[Tensor, "n k 2"]:
-    """1 for motion right or down, and for none; -1 for motion left or up: that of the last observed steps."""
+    """Direction of the last observed steps: -1 for left or up, 1 for right, down or no motion."""
     steps = paths.diff(dim=-1) * (observed[..., :-1] & observed[..., 1:])[:, :, None]
     recent = steps[..., -DIRECTION_STEPS:].sum(dim=-1)
     return torch.where(recent < 0, -1.0, 1.0).to(paths.dtype)

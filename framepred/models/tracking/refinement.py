@@ -1,4 +1,4 @@
-"""Layers and tracks made exact from several frames: what is behind a moving thing shows when it has moved on."""
+"""Refine layers and tracks over several aligned frames, in which different parts of a layer are unoccluded."""
 
 from functools import reduce
 
@@ -11,32 +11,32 @@ from framepred.models.tracking.translation import translate
 from framepred.warping import at_least_float32
 
 STEPS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
-"""Where a position is searched for, pixels right and down of it; what is farther off is found in the next frames."""
+"""Offsets (right, down) in pixels of one search step; larger errors are corrected over several frames."""
 
 MISFIT_SHARE = 0.2
-"""Energy by which a layer may exceed a frame, as a share of the layer's, where it still fits."""
+"""A layer fits a frame if the energy of its excess over the frame is at most this share of its own energy."""
 
 LIGHT_MARGIN = 0.05
-"""Brightness by which a frame must exceed the layers that explain it."""
+"""A pixel is unexplained if the frame exceeds the maximum of the other layers by more than this brightness."""
 
 DISTANCE_COST = 1e-3
-"""Squared error that a pixel of distance costs: an empty layer fits everywhere and stays where it is."""
+"""Squared error added per squared pixel of distance; it keeps an empty layer, which fits everywhere, in place."""
 
 
 @torch.no_grad()
 def second_smallest(
     frames: Float[Tensor, "n t c h w"], usable: Bool[Tensor, "n k t"], positions: Float[Tensor, "n k t 2"]
 ) -> Float[Tensor, "n k c h w"]:
-    """Each layer at the last frame as the second smallest value of each pixel over the frames aligned with it.
+    """Estimate each layer at the last frame: the second smallest value of each pixel over the aligned frames.
 
-    Where frames are composed by maximum, what other layers add to a pixel is never negative, so small values are those
-    of the layer alone; the second smallest stands one frame whose position is wrong. Frames continue as their border.
-    Of a single frame, its values are taken.
+    A frame is the maximum of its layers, so other layers can only increase a pixel, and the smallest values belong to
+    the layer itself. The second smallest value tolerates one frame with a wrong position. Border pixels are replicated.
+    If only one frame is usable, its values are returned.
 
     Args:
-        frames: ``(n, t, c, h, w)``, the last one last.
-        usable: which of them show each layer at its position; the last one always does.
-        positions: of each layer in each frame relative to the last one, whole pixels, right and down.
+        frames: ``(n, t, c, h, w)``, in order of time.
+        usable: True where a frame shows the layer at its position; the last frame must be usable.
+        positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
     frames = at_least_float32(frames)
     offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
@@ -54,18 +54,18 @@ def second_smallest(
 def search_nearby(
     frames: Float[Tensor, "n t c h w"], layers: Float[Tensor, "n k c h w"], positions: Float[Tensor, "n k t 2"]
 ) -> tuple[Float[Tensor, "n k t 2"], Float[Tensor, "n k t c h w"], Bool[Tensor, "n k t"]]:
-    """Positions that explain the frames best, each at most a pixel away, given the other layers.
+    """Correct each position by at most one pixel per axis, so that the layers explain the frames best.
 
-    One layer after the other moves, against the maximum of the others (coordinate descent).
+    Layers are corrected one after the other, with the other layers fixed (coordinate descent).
 
     Args:
         frames: ``(n, t, c, h, w)``.
         layers: ``(n, k, c, h, w)``.
-        positions: of each layer in each frame, whole pixels right and down of where ``layers`` shows it.
+        positions: displacement of each layer in each frame from its place in ``layers``, right and down, whole pixels.
 
     Returns:
-        The new positions, for each layer and frame the maximum of the other layers there, and whether the layer fits
-        the frame at its position: a frame is at least as bright as each of its layers.
+        The corrected positions, the maximum of the other layers for each layer and frame, and whether each layer fits
+        each frame. A layer fits if it is hardly brighter than the frame; see ``MISFIT_SHARE``.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
     offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
@@ -78,11 +78,11 @@ def search_nearby(
         found.append(positions[:, index] + steps[best])
         offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
         moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
-    rest = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
+    other_maxima = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
     excess = (stacked - frames[:, None]).relu().square().sum(dim=(-3, -2, -1))
     fits = excess <= MISFIT_SHARE * stacked.square().sum(dim=(-3, -2, -1))
-    return torch.stack(found, dim=1), torch.stack(rest, dim=1), fits
+    return torch.stack(found, dim=1), torch.stack(other_maxima, dim=1), fits
 
 
 @torch.no_grad()
@@ -92,15 +92,16 @@ def has_own_light(
     others: Float[Tensor, "n k t c h w"],
     positions: Float[Tensor, "n k t 2"],
 ) -> Bool[Tensor, "n k c h w"]:
-    """Where at least two frames show light at a pixel of a layer that the other layers do not explain.
+    """Mask of the layer pixels at which at least two frames are brighter than all other layers.
 
-    Where two layers move alike, the one always covers the same pixels of the other, and their light may be its own.
+    If two layers move alike, one always covers the same pixels of the other. Such pixels are not in the mask, because
+    their brightness may belong to either layer.
 
     Args:
         frames: ``(n, t, c, h, w)``.
-        observed: which of them hold a frame.
-        others: for each layer and frame the maximum of the other layers there.
-        positions: of each layer in each frame relative to the last one, whole pixels, right and down.
+        observed: True for observed frames.
+        others: maximum of the other layers, for each layer and frame.
+        positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
     unexplained = (frames[:, None] > others + LIGHT_MARGIN) & observed[:, None, :, None, None, None]
     offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
@@ -108,12 +109,12 @@ def has_own_light(
 
 
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
-    """Which of ``STEPS`` a layer ``(n, t, c, h, w)`` should take in each frame."""
+    """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
     height, width = frames.shape[-2:]
-    around = functional.pad(layer, (1, 1, 1, 1))
+    padded = functional.pad(layer, (1, 1, 1, 1))
     errors = []
     for right, down in STEPS:
-        shifted = around[..., 1 - down : 1 - down + height, 1 - right : 1 - right + width]
+        shifted = padded[..., 1 - down : 1 - down + height, 1 - right : 1 - right + width]
         difference = torch.maximum(shifted, others).sub_(frames).flatten(2)
         squared = torch.linalg.vector_norm(difference, dim=-1).square()
         errors.append(squared + DISTANCE_COST * (right**2 + down**2))
@@ -121,5 +122,5 @@ def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "
 
 
 def _maximum(pictures: list[Tensor], like: Tensor) -> Tensor:
-    """The maximum of some pictures; 0 of none."""
+    """Pixelwise maximum of the pictures; zeros like ``like`` if there are none."""
     return reduce(torch.maximum, pictures) if pictures else torch.zeros_like(like)

@@ -1,4 +1,4 @@
-"""Digital straight lines: what whole-pixel positions say about a steady velocity."""
+"""Digital straight lines: bounds of a constant velocity from positions in whole pixels."""
 
 from typing import NamedTuple
 
@@ -7,37 +7,37 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 FASTEST = 16.0
-"""Pixels a frame: velocities are bounded by this where positions do not bound them."""
+"""Bound of the velocity where positions give none, pixels per frame."""
 
 FARTHEST = 4.0
-"""Pixels: bounds of a position within its pixel are clamped to this where no steady motion fits."""
+"""Limit of the bounds of the last position, pixels; reached only if no constant velocity fits."""
 
 
 class SpeedBounds(NamedTuple):
-    """Bounds of a steady velocity, pixels a frame, and of the last position; m = t − 1 windows of positions."""
+    """Bounds of a constant velocity, pixels per frame, and of the last position, for m = t − 1 windows."""
 
     suffix_low: Float[Tensor, "*n m"]
-    """Of the positions from i on, i from 0 to t − 2."""
+    """Lower velocity bound of the window of positions i to t − 1, for i from 0 to t − 2."""
     suffix_high: Float[Tensor, "*n m"]
     prefix_low: Float[Tensor, "*n m"]
-    """Of the positions up to i, i from 1 to t − 1."""
+    """Lower velocity bound of the window of positions 0 to i, for i from 1 to t − 1."""
     prefix_high: Float[Tensor, "*n m"]
     last_low: Float[Tensor, "*n m"]
-    """Pixels: of the last position less its pixel, if the middle velocity of the suffix is right."""
+    """Lower bound of the subpixel part of the last position, pixels, at the mean of the suffix velocity bounds."""
     last_high: Float[Tensor, "*n m"]
 
 
 def speed_bounds(paths: Float[Tensor, "*n t"], observed: Bool[Tensor, "*n t"]) -> SpeedBounds:
-    """Bounds of the velocity of a point that moves steadily and is seen in the pixel that holds it.
+    """Bounds of the velocity of a point at constant velocity whose position is known in whole pixels.
 
-    If it is in pixel p_i at time i and in p_j at time j, its velocity lies between (p_j − p_i − 1) / (j − i) and
-    (p_j − p_i + 1) / (j − i). A window of positions bounds it by its tightest pair. A lower bound above the upper one
-    says that the motion within the window was not steady. Such positions form a digital straight line (O'Rourke 1981,
-    "An on-line algorithm for fitting straight lines between data ranges").
+    If the point is in pixel p_i at time i and in p_j at time j, its velocity is between (p_j − p_i − 1) / (j − i) and
+    (p_j − p_i + 1) / (j − i). The bounds of a window are the tightest over its pairs. If the lower bound exceeds the
+    upper bound, the velocity was not constant in the window. Positions at constant velocity form a digital straight
+    line (O'Rourke 1981, "An on-line algorithm for fitting straight lines between data ranges").
 
     Args:
-        paths: whole pixels at successive frames.
-        observed: which of them are known.
+        paths: positions in successive frames, whole pixels.
+        observed: True for known positions.
     """
     count = paths.shape[-1]
     time = torch.arange(count, device=paths.device, dtype=paths.dtype)
@@ -52,17 +52,17 @@ def speed_bounds(paths: Float[Tensor, "*n t"], observed: Bool[Tensor, "*n t"]) -
     prefix_low = low.amax(dim=-2).cummax(dim=-1).values[..., 1:]
     prefix_high = high.amin(dim=-2).cummin(dim=-1).values[..., 1:]
     middle = (suffix_low + suffix_high) / 2
-    # Each position of a window, brought to the last frame by the window's middle velocity.
-    brought = (paths - paths[..., -1:])[..., None, :] + middle[..., None] * (count - 1 - time)
+    # Extrapolate each position of a window to the last frame with the window's mean velocity bound.
+    extrapolated = (paths - paths[..., -1:])[..., None, :] + middle[..., None] * (count - 1 - time)
     inside = observed[..., None, :] & (time >= time[:-1, None])
-    last_low = torch.where(inside, brought, -FARTHEST).amax(dim=-1).clamp(-FARTHEST, FARTHEST)
-    last_high = torch.where(inside, brought + 1, FARTHEST).amin(dim=-1).clamp(-FARTHEST, FARTHEST)
+    last_low = torch.where(inside, extrapolated, -FARTHEST).amax(dim=-1).clamp(-FARTHEST, FARTHEST)
+    last_high = torch.where(inside, extrapolated + 1, FARTHEST).amin(dim=-1).clamp(-FARTHEST, FARTHEST)
     return SpeedBounds(suffix_low, suffix_high, prefix_low, prefix_high, last_low, last_high)
 
 
 def steady_velocity(bounds: SpeedBounds) -> Float[Tensor, "*n"]:
-    """The middle velocity of the longest window up to the last position over which the motion was steady."""
-    straight = bounds.suffix_low < bounds.suffix_high
-    longest = straight.shape[-1] - straight.sum(dim=-1, keepdim=True)
-    longest = longest.clamp(max=straight.shape[-1] - 1)
+    """Mean of the velocity bounds of the longest window that ends at the last position and fits a constant velocity."""
+    steady = bounds.suffix_low < bounds.suffix_high
+    longest = steady.shape[-1] - steady.sum(dim=-1, keepdim=True)
+    longest = longest.clamp(max=steady.shape[-1] - 1)
     return ((bounds.suffix_low + bounds.suffix_high) / 2).gather(-1, longest)[..., 0]

@@ -1,4 +1,4 @@
-"""Moving pictures by whole pixels, exactly, or by a distribution over whole pixels, in expectation."""
+"""Translate pictures by whole pixels, or compute the expected picture under a distribution of translations."""
 
 from functools import lru_cache
 
@@ -10,12 +10,12 @@ from torch import Tensor
 def translate(
     picture: Float[Tensor, "*#b h w"], offset: Float[Tensor, "*#b 2"], beyond: float | None = None
 ) -> Float[Tensor, "*_ h w"]:
-    """Pictures moved by whole pixels.
+    """Translate pictures by whole pixels.
 
     Args:
         picture: ``(…, h, w)``.
         offset: ``(…, 2)``, right and down, whole pixels; it broadcasts against the pictures.
-        beyond: value of what comes in at an edge; None continues the picture as its border.
+        beyond: fill value of pixels from outside the picture; None replicates the border.
     """
     height, width = picture.shape[-2:]
     columns, inside_columns = _source(offset[..., 0], width)
@@ -30,7 +30,7 @@ def translate(
 
 
 def _source(offset: Tensor, size: int) -> tuple[Int64[Tensor, "*b size"], Tensor]:
-    """Where each pixel of a moved row comes from, and whether that lies within the row."""
+    """Return the source index of each pixel of a translated row, clamped, and whether it is inside the row."""
     source = torch.arange(size, device=offset.device) - offset[..., None].long()
     inside = source.clamp(0, size - 1)
     return inside, source == inside
@@ -39,13 +39,13 @@ def _source(offset: Tensor, size: int) -> tuple[Int64[Tensor, "*b size"], Tensor
 def expected_picture(
     picture: Float[Tensor, "*b c h w"], probabilities: Float[Tensor, "*b 2 d"]
 ) -> Float[Tensor, "*b c h w"]:
-    """The mean of a picture over its random displacement: ``rows @ picture @ columnsᵀ``.
+    """Return the expected picture under a random displacement: ``rows @ picture @ columnsᵀ``.
 
-    Displacements along the two axes are independent. What comes in at an edge continues the picture as its border.
+    Displacements along the two axes are independent. Border pixels are replicated outside the picture.
 
     Args:
         picture: ``(…, c, h, w)``.
-        probabilities: of the displacements −r to r right and down, whole pixels, d = 2·r + 1.
+        probabilities: probabilities of the displacements −r to r, right and down, whole pixels; d = 2·r + 1.
     """
     height, width = picture.shape[-2:]
     if height == width:
@@ -57,10 +57,10 @@ def expected_picture(
 
 
 def displacement_matrix(probabilities: Float[Tensor, "*b d"], size: int) -> Float[Tensor, "*b size size"]:
-    """The matrix that takes ``size`` values to their mean over a random displacement.
+    """Return the matrix that maps ``size`` values to their expectation under a random displacement.
 
-    Row i holds the probability that the value at i comes from each j: that of the displacement i − j; all that comes
-    from beyond an end comes from that end.
+    Entry (i, j) is the probability of the displacement i − j, which moves the value at j to i. The first and the last
+    column also collect the displacements from outside the range, because the end values are replicated.
     """
     reach = probabilities.shape[-1] // 2
     band, known = _band(size, reach, probabilities.device)
@@ -86,6 +86,6 @@ def _band(size: int, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=32)
 @torch.inference_mode(mode=False)  # what training needs too
 def _ends(size: int, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of each row: the index of the largest displacement below i, and of i − size + 1."""
+    """Return, for each row i, the indices of the displacements i − 1 and i − size + 1."""
     at = torch.arange(size, device=device)
     return at - 1 + reach, at - size + 1 + reach
