@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from framepred.inference.live_page import LivePage
     from framepred.inference.watch import Watch
+    from framepred.inference.watching.events import Event
     from framepred.inference.watching.recording import Recorder
 
 NORMAL_SECONDS = "60"
