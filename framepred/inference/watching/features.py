@@ -98,7 +98,7 @@ class FeatureExtractor:
         before, self._last = self._last, gray
         if before is None:
             return None
-        flow = self._flow.calc(_levels(before), _levels(gray), cast(Any, None))
+        flow = np.asarray(self._flow.calc(_levels(before), _levels(gray), cast(Any, None)), dtype=np.float32)
         former, self._last_flow = self._last_flow, flow
         if former is None:
             return None
