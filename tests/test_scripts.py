@@ -23,6 +23,7 @@ def test_scripts_are_short(name: str) -> None:
     assert len((SCRIPTS / name).read_text().splitlines()) < 40
 
 
+@pytest.mark.slow
 def test_train_then_evaluate(tmp_path: Path) -> None:
     run(tmp_path, "train.py", "mine", "--steps", 1, "--validate-every", 1)
     told = run(tmp_path, "evaluate.py", "mine/checkpoints/best.ckpt", "--clips", 2)

@@ -105,7 +105,7 @@ class Blend(Forecaster):
         weights = self.weights[self._lead(state)][:, used]
         return torch.einsum("qu,bqhw->ubhw", weights, state[2].to(weights))[:, :, None]
 
-    def _find_regions(self, frame: Frame, state: State | None) -> Float[Tensor, "b q h w"]:
+    def _find_regions(self, frame: Frame, state: State | None) -> Float[Tensor, "b q _h _w"]:
         """The regions of a frame, of which the optical flow among the members says how it moves."""
         regions = self.weights.shape[1]
         if state is None or regions == 1:

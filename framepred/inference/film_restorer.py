@@ -1,8 +1,8 @@
 """Restore films: move the frames on both sides of a gap, and mix them by how well that rebuilds observed frames."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby, islice, zip_longest
 from typing import NamedTuple
 
 import torch
@@ -37,10 +37,20 @@ SMOOTHING = 7
 REGION_SIDE = 352
 """Longer side, in pixels, at which regions are found and weights are measured."""
 
-TRIALS = 3
-"""Observed gaps that are hidden to measure the weights, at most: each costs about as much as one gap."""
+TRIALS = 4
+"""Observed frames that are hidden to measure the weights, at most: each costs about as much as one gap."""
 
-DEFAULT = ((0.25, 0.25, 0.5, 0.0), (0.2, 0.2, 0.4, 0.2), (0.1, 0.1, 0.3, 0.5), (0.05, 0.05, 0.2, 0.7))
+MEAN = 2
+"""Index of the mean of both moved frames among the candidates."""
+
+PREFERENCE = 0.1
+"""Pull of the whole frame's weights towards that mean: a gap may differ from the trials, and on films in general it is
+the best candidate."""
+
+SHRINKAGE = 0.3
+"""Pull of a region's weights towards those of the whole frame: few trials measure a region badly."""
+
+DEFAULT = ((0.1, 0.1, 0.8, 0.0), (0.1, 0.1, 0.7, 0.1), (0.1, 0.1, 0.6, 0.2), (0.1, 0.1, 0.4, 0.4))
 """Weights of the candidates by agreement where nothing can be measured: the worse the two sides agree, the more linear
 interpolation."""
 
@@ -48,7 +58,7 @@ NETWORK_SIDE = 128
 """Longer side, in pixels, up to which gray frames are offered to the network: it is trained on digits."""
 
 Candidates = Float[Tensor, "m b c h w"]
-Shares = Float[Tensor, "b q h w"]
+Shares = Float[Tensor, "b q _h _w"]
 
 
 class Trial(NamedTuple):
@@ -115,7 +125,9 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
     """Observed frames that can be hidden, rebuilt from frames about as distant as those of a missing frame.
 
     Both outer frames and the hidden one are observed; what lies between does not matter. The distances are halved until
-    a trial fits, so that a long gap is measured on shorter ones. The trials nearest to the gap come first.
+    a trial fits, so that a long gap is measured on shorter ones; where none fits, as with every second frame missing,
+    they are multiplied. Those nearest to the gap are taken, from both sides of
+    it in turn.
 
     Args:
         missing: for each frame of the clip, whether it is missing.
@@ -123,23 +135,37 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
         after: frames from the missing one to the observed frame after the gap.
         near: the observed frames of the gap.
     """
-    while before + after >= 2:
+    for first, second in _distances(before, after, len(missing)):
         found = [
-            Trial(first, first + before, first + before + after)
-            for first in range(len(missing) - before - after)
-            if not (missing[first] or missing[first + before] or missing[first + before + after])
+            Trial(start, start + first, start + first + second)
+            for start in range(len(missing) - first - second)
+            if not (missing[start] or missing[start + first] or missing[start + first + second])
         ]
         if found:
-            return sorted(found, key=lambda trial: _distance(trial, near))[:TRIALS]
-        if before == after == 1:
-            break
-        before, after = max(1, before // 2), max(1, after // 2)
+            return _nearest(found, near)
     return []
 
 
-def _distance(trial: Trial, near: Sides) -> float:
-    """Frames between the middles of a trial and of a gap."""
-    return abs(trial.before + trial.after - near.before - near.after) / 2
+def _distances(before: int, after: int, frames: int) -> Iterator[tuple[int, int]]:
+    """The distances of a missing frame, then shorter ones, then longer ones up to the length of the clip."""
+    yield before, after
+    shorter = (before, after)
+    while max(shorter) > 1:
+        shorter = (max(1, shorter[0] // 2), max(1, shorter[1] // 2))
+        yield shorter
+    factor = 2
+    while factor * (before + after) < frames:
+        yield factor * before, factor * after
+        factor += 1
+
+
+def _nearest(found: Sequence[Trial], near: Sides) -> list[Trial]:
+    """The trials nearest to a gap, from both sides of it in turn."""
+    offsets = sorted((trial.before + trial.after - near.before - near.after, trial) for trial in found)
+    earlier = [trial for offset, trial in reversed(offsets) if offset < 0]
+    later = [trial for offset, trial in offsets if offset >= 0]
+    turns = chain.from_iterable(zip_longest(earlier, later))
+    return list(islice((trial for trial in turns if trial is not None), TRIALS))
 
 
 def _measure(clip: Clip, chosen: Sequence[Trial]) -> Float[Tensor, "q m"]:
@@ -154,7 +180,7 @@ def _measure(clip: Clip, chosen: Sequence[Trial]) -> Float[Tensor, "q m"]:
         shares = motion.regions(candidates)
         for number, truth in enumerate(hidden):
             products.add(0, candidates[:, number], truth, spread(shares, _size(truth))[number])
-    return products.best_weights()[0]
+    return products.best_weights(SHRINKAGE, MEAN, PREFERENCE)[0]
 
 
 def _rebuild(motion: Motion, time: float, weights: Float[Tensor, "q m"]) -> Frame:
@@ -183,13 +209,13 @@ def _size(frame: Tensor) -> tuple[int, int]:
     return frame.shape[-2], frame.shape[-1]
 
 
-def _small(frame: Frame) -> Frame:
+def _small(frame: Frame) -> Float[Tensor, "b c _h _w"]:
     ratio = min(1.0, REGION_SIDE / max(frame.shape[-2:]))
     size = tuple(max(1, round(side * ratio)) for side in frame.shape[-2:])
     return frame if ratio == 1 else functional.interpolate(frame, size, mode="area")
 
 
-def _local_size(difference: Frame) -> Float[Tensor, "b h w"]:
+def _local_size(difference: Frame) -> Float[Tensor, "b _h _w"]:
     """Root mean square over channels and the window around each pixel, at most ``REGION_SIDE`` pixels wide."""
     energy = _small(difference.square().mean(dim=1, keepdim=True))
     return local_mean(energy[:, 0], WINDOW).clamp(min=0).sqrt()

@@ -251,8 +251,7 @@ def _listen(address: str) -> tuple[socket.socket, str]:
 
 
 def _picture(step: WatchStep, view: str) -> Image.Image:
-    height, width = step.frame.shape[-2:]
-    size = picture_size(height, width, PICTURE_SIDE)
+    size = picture_size(step.frame.shape[-2], step.frame.shape[-1], PICTURE_SIDE)
     if view == "heat":
         empty = np.zeros((0, 0), dtype=np.float32)
         return heat_picture(step.frame, heat_map(step.scored) if step.scored.deviations.size else empty, size)

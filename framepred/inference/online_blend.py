@@ -56,11 +56,13 @@ class OnlineBlend:
         if len(self._members) > 1:
             for lead, forecast in enumerate(reversed(self._forecasts)):
                 self._products.add(lead, forecast.futures[:, lead], frame[0], forecast.regions)
+        first = self._state is None  # how its regions move is unknown, so it is not measured
         self._state = self._observer.observe(frame, self._state)
         states = zip(self._members, member_states(self._state), strict=True)
         futures = torch.stack([member.forecast(own, self._horizon)[0] for member, own in states])
         shares = self._state[2]
-        self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), spread(shares, size)[0]))
+        if not first:
+            self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), spread(shares, size)[0]))
         weights = torch.einsum("kqm,qhw->mkhw", self.weights.to(shares), shares[0])
         return mix(futures, weights[:, :, None])[None]
 

@@ -30,7 +30,7 @@ does not explain the change."""
 REGIONS = 7
 """Still, and two amounts of change times three degrees of steadiness."""
 
-Shares = Float[Tensor, "b q h w"]
+Shares = Float[Tensor, "b q _h _w"]
 
 
 def find_regions(frame: Frame, previous: Frame, moved: Frame) -> Shares:

@@ -10,10 +10,10 @@ NEGLIGIBLE = 1e-6
 """Squared error of a pixel in [0, 1] that does not differ from none: a quarter of a level of 255."""
 
 PREFERENCE = 1e-3
-"""Pull of the whole frame's weights towards the last member, as a share of the members' mean squared error."""
+"""Pull of the whole frame's weights towards the preferred member, as a share of the least squared error of a member."""
 
 SHRINKAGE = 0.05
-"""Pull of a region's weights towards those of the whole frame, as a share of the members' mean squared error there."""
+"""Pull of a region's weights towards those of the whole frame, as a share of the least squared error there."""
 
 SMALLEST = 5e-3
 """Weights below this are set to zero, so that where a member is useless the others stay exact."""
@@ -72,25 +72,33 @@ class ErrorProducts:
         """Lead times with at least one product, from the first on."""
         return int((self._counts > 0).long().cumprod(0).sum())
 
-    def best_weights(self) -> Float[Tensor, "k q m"]:
+    def best_weights(
+        self, shrinkage: float = SHRINKAGE, preferred: int = -1, preference: float = PREFERENCE
+    ) -> Float[Tensor, "k q m"]:
         """The weights with the least error at each measured lead time in each region; they add up to 1.
 
-        Among near equals, the last member gets more. A region's weights are drawn to those of the whole frame, the more
-        the less its own errors say.
+        Among near equals, the preferred member gets more. A region's weights are drawn to those of the whole frame, the
+        more the less its own errors say.
+
+        Args:
+            shrinkage: strength of that, as a share of the least of the members' squared errors in the region.
+            preferred: index of the preferred member.
+            preference: strength of the preference, as a share of the least of the members' squared errors.
         """
         sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
         simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
-        simplest[-1] = 1
-        whole = least_squares_weights(sums.sum(dim=1), simplest, PREFERENCE)
+        simplest[preferred] = 1
+        whole = least_squares_weights(sums.sum(dim=1), simplest, preference)
         if sums.shape[1] == 1:
             return whole[:, None].float()
-        return least_squares_weights(sums, whole[:, None], SHRINKAGE).float()
+        return least_squares_weights(sums, whole[:, None], shrinkage).float()
 
 
-def least_squares_weights(products: Products, prior: Weights, pull: float) -> Weights:
-    """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · mean(diag P) · |w - prior|²``.
+def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float) -> Weights:
+    """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · min(diag P) · |w - prior|²``.
 
-    With few members the exact solution is found by trying every set of members that get a weight.
+    The pull vanishes where a member is exact. With few members the exact solution is found by trying every set of
+    members that get a weight.
 
     Args:
         products: symmetric products of errors P, one matrix per problem.
@@ -98,7 +106,7 @@ def least_squares_weights(products: Products, prior: Weights, pull: float) -> We
         pull: strength of the prior.
     """
     members = products.shape[-1]
-    scale = products.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None] + NEGLIGIBLE
+    scale = products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)[..., None] + NEGLIGIBLE
     matrix = products + pull * scale[..., None] * torch.eye(members, dtype=products.dtype)
     vector = (pull * scale * prior).expand(products.shape[:-1])
     best = prior.expand_as(vector)

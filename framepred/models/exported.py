@@ -85,8 +85,9 @@ class ExportInfo:
         """
         try:
             values = json.loads(text)
-            size = values["size"]
-            info = cls(**values | {"size": None if size is None else (int(size[0]), int(size[1]))})
+            for name in ("size", "value_range"):  # JSON has no tuples
+                values[name] = None if values[name] is None else tuple(values[name])
+            info = cls(**values)
         except (TypeError, KeyError, IndexError, RecursionError) as error:
             raise ValueError("its metadata is incomplete") from error
         if not all(isinstance(number, int) and number > 0 for number in (info.channels, info.multiple)):

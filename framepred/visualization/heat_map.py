@@ -28,8 +28,7 @@ def heat_picture(
         heat: spreads from what is usual, ``(rows, columns)``; an empty one leaves the frame as it is.
         size: width and height of the picture; None for a size that fits a screen.
     """
-    height, width = frame.shape[-2:]
-    size = size or picture_size(height, width, MAX_SIDE)
+    size = size or picture_size(frame.shape[-2], frame.shape[-1], MAX_SIDE)
     picture = to_picture(frame, size)
     if heat.size == 0:
         return picture

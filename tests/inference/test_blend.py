@@ -111,6 +111,7 @@ def drifting(count: int, channels: int = 1) -> Tensor:
     return (255 * clip).to(torch.uint8)[None]
 
 
+@torch.no_grad()
 def test_what_served_best_in_the_past_gets_the_weight(small_net: EncoderForecaster) -> None:
     blend = fit_blend(default_members(small_net), drifting(30), context=4, horizon=4)
     clip, last = drifting(5), LastFrame()
@@ -145,6 +146,7 @@ def halves(count: int) -> Tensor:
     return (255 * torch.stack(frames)).to(torch.uint8)[None]
 
 
+@torch.no_grad()
 def test_half_still_half_moving_is_predicted_better_than_by_any_member(small_net: EncoderForecaster) -> None:
     clip = halves(40)
     past, context, truth = clip[:, :35], clip[:, 30:35], clip[:, 35:] / 255
@@ -152,8 +154,8 @@ def test_half_still_half_moving_is_predicted_better_than_by_any_member(small_net
     blend = fit_blend(members, past, context=5, horizon=5)
     error, *others = (float((net(context, 5) - truth).square().mean()) for net in (blend, *members))
     assert error < min(others)
-    still = blend(context, 5)[..., :20]
-    assert torch.equal(still, (context[:, -1:, ..., :20] / 255).expand_as(still))
+    still = blend(context, 5)[..., :8]  # farther from what moves than the windows of flow and regions
+    assert torch.equal(still, (context[:, -1:, ..., :8] / 255).expand_as(still))
 
 
 def test_only_the_last_scene_counts(small_net: EncoderForecaster) -> None:

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -98,7 +98,7 @@ class FeatureExtractor:
         before, self._last = self._last, gray
         if before is None:
             return None
-        flow = np.asarray(self._flow.calc(_levels(before), _levels(gray), cast(Any, None)), dtype=np.float32)
+        flow = self._flow.calc(_levels(before), _levels(gray), None)  # type: ignore[call-overload]
         former, self._last_flow = self._last_flow, flow
         if former is None:
             return None

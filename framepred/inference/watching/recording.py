@@ -119,8 +119,7 @@ class WatchVideo:
     def write(self, step: WatchStep) -> None:
         """Append the page of one frame."""
         if self._page is None:
-            height, width = step.frame.shape[-2:]
-            self._page = WatchPage(height, width, step.threshold)
+            self._page = WatchPage(step.frame.shape[-2], step.frame.shape[-1], step.threshold)
             self._writer.__enter__()
         heat = _heat(step.scored)
         self._writer.write(self._page.drawn(step.frame, heat, step.scored.score, step.time, step.active), step.time)

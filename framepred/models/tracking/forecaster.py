@@ -38,6 +38,9 @@ SQUARED_EXCESS_LOGITS, EXCESS_LOGITS = 20.0, 10.0
 OWN_SHARE = 0.65
 """Projection of a written on a revealed layer, as a share of the latter, from which it is the layer's own object."""
 
+OBJECT_SHARE = 0.5
+"""Energy of a layer's own pixels, as a share of the layer's, from which they hold its object."""
+
 LEAST_SHARE = 0.3
 """The same share below which a layer shows nothing of its own."""
 
@@ -303,6 +306,7 @@ class TrackingForecaster(PretrainedForecaster):
         trusted = placed[:, None] & (fits | ~observed[:, None])
         revealed = second_smallest(frames, trusted & observed[:, None], positions)
         own = has_own_light(frames, observed, others, positions)
+        own = own | ~_is_most_of(own, revealed)
         revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(here.dtype)
         light = revealed.mean(dim=2).relu()
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
@@ -365,6 +369,13 @@ class TrackingForecaster(PretrainedForecaster):
         costs = self.excess_logits[0] * excess.square() + self.excess_logits[1] * excess.relu()
         kept = (keep[:, :, None] + KEEP_LOGITS - costs.mean(dim=2, keepdim=True)).sigmoid() * found.aligned
         return torch.lerp(kept, here[:, None], share)
+
+
+def _is_most_of(own: Bool[Tensor, "n k c h w"], layers: Float[Tensor, "n k c h w"]) -> Bool[Tensor, "n k 1 1 1"]:
+    """Whether a layer's own pixels hold its object: of an object that two layers follow, neither holds much alone."""
+    energy = layers.square()
+    within = (energy * own).sum(dim=(-3, -2, -1), keepdim=True)
+    return within > OBJECT_SHARE * energy.sum(dim=(-3, -2, -1), keepdim=True)
 
 
 def _with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
