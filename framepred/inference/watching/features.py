@@ -4,7 +4,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Shaped
