@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 . scripts/environment.sh
 environment "[dev]"
 export OMP_NUM_THREADS=1 # processes that each use all cores slow each other many times over
-exec .venv/bin/python -m pytest --numprocesses "$(nproc)" --dist worksteal "$@"
+exec .venv/bin/python -m pytest --numprocesses auto --dist worksteal "$@"
