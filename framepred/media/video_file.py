@@ -26,7 +26,7 @@ _FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpi
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 _BUFFER_BYTES = 1 << 18  # fewer calls from FFmpeg into Python than with PyAV's 32 KiB
 
-# Decoders that hide damage unless they are told to stop at it. Others flag damaged frames, or fail.
+# Decoders that hide damage unless error detection is enabled. Others flag damaged frames, or fail.
 _STRICT_CODECS = (
     *("mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv1", "wmv1", "wmv2", "msmpeg4v2", "msmpeg4v3"),
 )
@@ -34,7 +34,7 @@ _STRICT_CODECS = (
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
 _VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
-_SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # can be told at any time to skip unreferenced frames
+_SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # skip unreferenced frames on request, at any time
 _MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
 _EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
 
