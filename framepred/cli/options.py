@@ -92,6 +92,9 @@ RangeOption: TypeAlias = Annotated[
         help="Values of arrays and 16-bit pictures that become black and white; auto takes those that they use.",
     ),
 ]
+ArrayOption: TypeAlias = Annotated[
+    str | None, typer.Option("--array", metavar="NAME", help="Which array of a file that holds several.")
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -14,6 +14,7 @@ from framepred.clips import to_uint8
 from framepred.inference.stream import StreamStep
 from framepred.media.atomic import explain_os_errors
 from framepred.media.encoding import VideoWriter
+from framepred.visualization.pictures import check_channels
 from framepred.visualization.stream_page import StreamPage
 
 COLUMNS = ("frame", "time", "mse", "cut")
@@ -30,11 +31,16 @@ def record(steps: Iterable[StreamStep], sinks: Sequence[AbstractContextManager[S
     """Write each step to all files, then yield it.
 
     The files are opened at the first step, so a stream that cannot be forecast leaves none behind.
+
+    Raises:
+        ClipError: if a video is wanted of frames that are neither gray nor RGB.
     """
     with ExitStack() as stack:
         writers: list[StepWriter] | None = None
         for step in steps:
             if writers is None:
+                if any(isinstance(sink, VideoSink) for sink in sinks):
+                    check_channels(step.frame)
                 writers = [stack.enter_context(sink) for sink in sinks]
             for writer in writers:
                 writer.write(step)

@@ -20,7 +20,7 @@ from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
-from framepred.media.values import RangeChoice, ValueRange, chosen_range
+from framepred.media.values import DefaultRange, RangeChoice, ValueRange, chosen_range, range_notes, scaling_note
 
 Source: TypeAlias = str | Path | NDArray[np.generic] | Tensor
 """A path, or frames in memory: ``(t, h, w)``, ``(t, c, h, w)`` or ``(n, t, c, h, w)``, else ``(t, h, w, c)``."""
@@ -34,12 +34,27 @@ class SourceForm:
         layout: the order of an array's axes, such as ``thwc``; None where its shape determines it.
         channels: channels that the network takes, by which the layout of an array is found; None for gray or RGB.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
-            that the values suggest; None for those that the type states.
+            that the values suggest; None for ``learned_range``, or else those that the type states, where 16 bits of
+            which fewer are used count as fewer.
+        array_name: which array of a file that holds several; None where only one can be meant.
+        learned_range: the values that the network was trained on as 0 and 1; None if it was trained on bytes.
     """
 
     layout: str | None = None
     channels: int | None = None
     value_range: RangeChoice = None
+    array_name: str | None = None
+    learned_range: ValueRange | None = None
+
+    @property
+    def range_of_files(self) -> RangeChoice:
+        """The range for files: the stated one, else the default."""
+        return DefaultRange(self.learned_range) if self.value_range is None else self.value_range
+
+    @property
+    def range_of_arrays(self) -> RangeChoice:
+        """The range for arrays in memory: those without a stated range keep their type, unless the network has one."""
+        return None if self.value_range is None and self.learned_range is None else self.range_of_files
 
     @property
     def accepted_channels(self) -> tuple[int, ...]:
@@ -115,12 +130,15 @@ def read_end(source: Source, last: int, *, recent: int, max_side: int, form: Sou
             source,
             last=recent,
             layout=form.layout,
+            array_name=form.array_name,
             channels=form.accepted_channels,
-            value_range=form.value_range,
+            value_range=form.range_of_files,
         )
         return _both_ends(video.clips, last, max_side, video.notes, video.value_range)
-    stream = open_frames(source, last=recent, layout=form.layout, value_range=form.value_range)
-    return _stream_end(stream, last, recent, max_side)
+    stream = open_frames(
+        source, last=recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
+    )
+    return _stream_end(stream, last, recent, max_side, source_name(source))
 
 
 def open_source(source: Source, form: SourceForm) -> OpenSource:
@@ -135,11 +153,18 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
         clips, value_range = clips_in_memory(source, form)
         return OpenSource(iter(clips.unbind(dim=1)), DEFAULT_FPS, True, value_range=value_range)
     if is_array(Path(source)):
-        video = read_clips(source, layout=form.layout, channels=form.accepted_channels, value_range=form.value_range)
+        video = read_clips(
+            source,
+            layout=form.layout,
+            array_name=form.array_name,
+            channels=form.accepted_channels,
+            value_range=form.range_of_files,
+        )
         return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
-    stream = open_frames(source, layout=form.layout, value_range=form.value_range)
+    stream = open_frames(source, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files)
     frames = (frame[None] for frame in stream.frames)
-    return OpenSource(frames, stream.fps, stream.steady, stream.notes, stream.value_range)
+    notes = () if stream.value_range is None else scaling_note(stream.value_range, source_name(source))
+    return OpenSource(frames, stream.fps, stream.steady, (*stream.notes, *notes), stream.value_range)
 
 
 def clips_in_memory(
@@ -158,7 +183,7 @@ def clips_in_memory(
     clips = arranged(array, order)
     if 0 in clips.shape:
         raise ClipError(f"The array holds no frames: its shape is {array.shape}.")
-    value_range = chosen_range(form.value_range, lambda: [clips])
+    value_range = chosen_range(form.range_of_arrays, lambda: [clips])
     return to_frames(clips, "The array", value_range), value_range
 
 
@@ -197,7 +222,7 @@ def _both_ends(
     return SourceEnd(clips[:, -last:], shrink_clips(clips, max_side), DEFAULT_FPS, True, notes, value_range)
 
 
-def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int) -> SourceEnd:
+def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int, name: str) -> SourceEnd:
     """Both ends in one pass; a video file or GIF whose last frames are gray gives one channel."""
     frames: deque[Tensor] = deque(maxlen=last)
     small: deque[Tensor] = deque(maxlen=recent)
@@ -207,7 +232,8 @@ def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int) -> S
     within = stream.gray_within
     gray = within is not None and all(_is_gray(frame, within) for frame in frames)
     full, shrunk = (_stack(part, gray)[None] for part in (frames, small))
-    return SourceEnd(full, shrunk, stream.fps, stream.steady, stream.notes, stream.value_range)
+    notes = (*stream.notes, *range_notes(full, stream.value_range, name))
+    return SourceEnd(full, shrunk, stream.fps, stream.steady, notes, stream.value_range)
 
 
 def _is_gray(frame: Tensor, within: int) -> bool:
@@ -223,7 +249,8 @@ def _stack(frames: Iterable[Tensor], gray: bool) -> Shaped[Tensor, "t c h w"]:
 def to_source_values(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
     """What turns frames in [0, 1] back into the values of the source for a file; None where nothing does.
 
-    Arrays get the values themselves as float32, png files get them as 16-bit integers, if these can hold them.
+    Arrays get the values themselves, as float32 where they are no whole numbers; png files get them as 16-bit integers,
+    if these can hold them.
     """
     suffix = Path(path).suffix.lower()
     if value_range is None or (suffix and suffix not in ARRAYS):
