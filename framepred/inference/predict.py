@@ -191,6 +191,7 @@ class _Job:
             score,
             tuple(notes),
             end.value_range,
+            None if end.missing is None else single_or_all(end.missing),
         )
 
     def _check_memory(self, clips: RawClip) -> None:

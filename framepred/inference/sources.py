@@ -2,19 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
-from framepred.media.arrays import AXES, CHANNELS, to_frames
+from framepred.media.arrays import AXES, CHANNELS, open_array, to_frames
 from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.reading import open_frames, read_clips
@@ -73,6 +73,7 @@ class SourceEnd:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the source that a viewer should know.
         value_range: the values that became 0 and 1; None where the type states them.
+        missing: which pixels are NaN in all of ``frames``, ``(n, c, h, w)``; None where NaN is not read.
     """
 
     frames: Shaped[Tensor, "n t c h w"]
@@ -81,6 +82,7 @@ class SourceEnd:
     steady: bool
     notes: tuple[str, ...] = ()
     value_range: ValueRange | None = None
+    missing: Bool[Tensor, "n c h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def read_end(source: Source, last: int, *, recent: int, max_side: int, form: Sou
     """
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
-        return _both_ends(clips[:, -recent:], last, max_side, value_range=value_range)
+        end = _both_ends(clips[:, -recent:], last, max_side, value_range=value_range)
+        return replace(end, missing=_missing(_arranged(source, form)[:, -last:], value_range))
     if is_array(Path(source)):
         video = read_clips(
             source,
@@ -134,7 +137,9 @@ def read_end(source: Source, last: int, *, recent: int, max_side: int, form: Sou
             channels=form.accepted_channels,
             value_range=form.range_of_files,
         )
-        return _both_ends(video.clips, last, max_side, video.notes, video.value_range)
+        end = _both_ends(video.clips, last, max_side, video.notes, video.value_range)
+        stored = open_array(Path(source), form.layout, form.accepted_channels, form.array_name)
+        return replace(end, missing=_missing(stored[:, max(0, stored.shape[1] - last) :], video.value_range))
     stream = open_frames(
         source, last=recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
     )
@@ -176,6 +181,25 @@ def clips_in_memory(
         ClipError: if the shape is no clip's, the type has no known range, or floats are not finite or outside [0, 1].
         ConfigError: if the layout does not fit.
     """
+    clips = _arranged(source, form)
+    value_range = chosen_range(form.range_of_arrays, lambda: [clips])
+    return to_frames(clips, "The array", value_range), value_range
+
+
+def _missing(clips: NDArray[np.generic], value_range: ValueRange | None) -> Bool[Tensor, "n c h w"] | None:
+    """Which pixels are NaN in every frame, such as those outside the coverage of a radar."""
+    if value_range is None or value_range.filler is None:
+        return None
+    return torch.from_numpy(np.isnan(clips).all(axis=1))
+
+
+def _arranged(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:
+    """A view ``(n, t, c, h, w)`` of frames in memory.
+
+    Raises:
+        ClipError: if the shape is no clip's.
+        ConfigError: if the layout does not fit.
+    """
     array = source.detach().cpu().numpy() if isinstance(source, Tensor) else source
     order = form.layout or _found_layout(array.shape, form)
     if not set("thw") <= set(order) <= set(AXES) or len(order) != array.ndim or len(set(order)) != len(order):
@@ -183,8 +207,7 @@ def clips_in_memory(
     clips = arranged(array, order)
     if 0 in clips.shape:
         raise ClipError(f"The array holds no frames: its shape is {array.shape}.")
-    value_range = chosen_range(form.range_of_arrays, lambda: [clips])
-    return to_frames(clips, "The array", value_range), value_range
+    return clips
 
 
 def shrink_raw(frame: Shaped[Tensor, "c _h _w"], max_side: int) -> Shaped[Tensor, "c _h_small _w_small"]:

@@ -26,6 +26,7 @@ class ValueRange:
         low: the value that becomes 0.
         high: the value that becomes 1; above ``low``.
         whole: whether the values of the file are whole numbers, to which :meth:`from_unit` rounds.
+        filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
 
     Raises:
         ConfigError: if the two are not finite numbers in this order.
@@ -40,9 +41,10 @@ class ValueRange:
     low: float
     high: float
     whole: bool = False
+    filler: float | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+        if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
             raise ConfigError(
                 f"A range of values is two finite numbers, the lower one first, not {self.low:g} and {self.high:g}."
             )
@@ -63,7 +65,7 @@ class ValueRange:
 
     def to_json(self) -> dict[str, float]:
         """The range as numbers for a JSON file."""
-        return {"low": self.low, "high": self.high}
+        return {"low": self.low, "high": self.high} | ({} if self.filler is None else {"nan": self.filler})
 
     @classmethod
     def from_json(cls, entry: Any) -> "ValueRange":
@@ -73,8 +75,9 @@ class ValueRange:
             ConfigError: if it is no such entry.
         """
         try:
-            return cls(float(entry["low"]), float(entry["high"]))
-        except (KeyError, TypeError, ValueError) as error:
+            filler = entry.get("nan")
+            return cls(float(entry["low"]), float(entry["high"]), filler=None if filler is None else float(filler))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"A range of values has the entries low and high, not {entry}.") from error
 
 
@@ -103,21 +106,27 @@ RangeChoice: TypeAlias = "ValueRange | DefaultRange | Literal['auto'] | None"
 
 
 def parse_range(text: str) -> "ValueRange | Literal['auto']":
-    """A range as users write it: ``auto``, or two numbers such as ``-32,60``.
+    """A range as users write it: ``auto``, two numbers such as ``-32,60``, or these and what NaN is read as.
 
     Raises:
-        ConfigError: if it is neither.
+        ConfigError: if it is none of these.
 
     >>> parse_range("0,4095")
-    ValueRange(low=0.0, high=4095.0)
+    ValueRange(low=0.0, high=4095.0, whole=False, filler=None)
+    >>> parse_range("-32,60,nan=-32").filler
+    -32.0
     """
     if text == "auto":
         return "auto"
+    numbers, _, filler = text.partition(",nan=")
     try:
-        low, high = (float(part) for part in text.split(","))
+        low, high = (float(part) for part in numbers.split(","))
+        return ValueRange(low, high, filler=float(filler) if filler else None)
     except ValueError as error:
-        raise ConfigError(f"A range of values is auto or two numbers such as 0,4095, not {text}.") from error
-    return ValueRange(low, high)
+        raise ConfigError(
+            f"A range of values is auto or two numbers such as 0,4095, not {text}; where NaN is to be read, add what "
+            "it stands for, such as -32,60,nan=-32."
+        ) from error
 
 
 def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:
@@ -162,7 +171,8 @@ def check_finite(array: NDArray[Any], name: object, axes: str = "ntchw") -> None
     )  # fmt: skip
     raise ClipError(
         f"{name} holds values that are not finite (NaN or infinite), {float(wrong.mean()):.3%} of those read, the "
-        f"first at {where}; fill them, for instance with numpy.nan_to_num."
+        f"first at {where}; fill them, for instance with numpy.nan_to_num, or state a range of values and what NaN is "
+        "read as, such as -32,60,nan=-32."
     )
 
 
@@ -217,6 +227,8 @@ def to_frames(
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "buif":
         raise ClipError(f"{name} holds {array.dtype} values; save numbers: uint8, uint16 or floats.")
+    if value_range is not None and value_range.filler is not None and array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.asarray(value_range.filler, array.dtype), array)
     check_finite(array, name, axes)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255

@@ -62,7 +62,7 @@ def test_12_bits_in_16_are_no_black_film_and_come_back_exactly(tmp_path: Path, s
     frames = camera()
     prediction = framepred.predict(save(tmp_path / "clip", frames), weights=LAST, frames=2, cuts=False)
     assert prediction.frames.max() > 0.8
-    assert any("values 0 to 4095 of clip" in note for note in prediction.notes)
+    assert any("values 0 to 4095 of" in note for note in prediction.notes)
     prediction.save(tmp_path / "future.npy")
     found = np.load(tmp_path / "future.npy")
     assert found.dtype == np.uint16
@@ -158,3 +158,30 @@ def test_nan_in_a_late_frame_is_found_before_training(tmp_path: Path, value_rang
     np.save(tmp_path / "a.npy", frames)
     with pytest.raises(DataError, match=r"a\.npy holds values that are not finite .* at frame 15, row 5, column 6"):
         VideoFolder(tmp_path, 10, value_range=value_range)
+
+
+def test_nan_is_read_as_a_stated_value_and_put_back(tmp_path: Path, small_net: EncoderForecaster) -> None:
+    dbz = np.linspace(-20, 40, 14 * 16 * 16).reshape(14, 16, 16).astype(np.float32)
+    dbz[:, :3] = np.nan  # outside the coverage
+    dbz[4, 8, 8] = np.nan  # a pixel that was not measured once
+    np.save(tmp_path / "radar.npy", dbz)
+    with pytest.raises(ClipError, match="state a range of values and what NaN is read as, such as -32,60,nan=-32"):
+        framepred.predict(tmp_path / "radar.npy", value_range=ValueRange(-32, 60))
+    stated = ValueRange(-32, 60, filler=-32)
+    for source in (tmp_path / "radar.npy", dbz):
+        prediction = framepred.predict(source, weights=small_net, frames=2, cuts=False, value_range=stated)
+        assert prediction.frames.isfinite().all()
+        prediction.save(tmp_path / "future.npy")
+        missing = np.isnan(np.load(tmp_path / "future.npy"))
+        assert missing[:, :, :3].all()
+        assert not missing[:, :, 3:].any()
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", dbz)
+    assert framepred.evaluate(LAST, tmp_path, context=3, horizon=3, split="all", value_range=stated).metrics["mse"]
+
+
+def test_infinity_is_never_filled() -> None:
+    clip = np.zeros((12, 8, 8), np.float32)
+    clip[0, 0, 0] = np.inf
+    with pytest.raises(ClipError, match="not finite"):
+        framepred.predict(clip, weights=LAST, value_range=ValueRange(0, 1, filler=0))
