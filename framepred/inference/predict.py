@@ -12,7 +12,7 @@ from torch import Tensor
 from framepred.baselines import BASELINES, load_baseline
 from framepred.clips import ClipBatch, RawClip, RawFrame, from_unit, to_unit
 from framepred.errors import ClipError, ConfigError
-from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
+from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt as adapt_to
 from framepred.inference.blend import PAST as BLEND_PAST
@@ -320,6 +320,8 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
         record: what the card says of the weights.
         name: what the card calls the data.
     """
+    from framepred.evaluation import evaluate  # torchmetrics takes seconds to import and only scores need it
+
     context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
     futures = iter(guess)
     return evaluate(
