@@ -5,7 +5,8 @@ Usage: scripts/count_structure.py [REVISION …]     (default: HEAD)
 
 Modules are the Python files of ``framepred`` without ``__init__.py``. A room is a folder or a file directly below
 ``framepred``; an arrow is an ordered pair of rooms of which one imports the other, imports for type checking aside.
-Public names are those of the ``__all__`` lists of the packages; public functions and classes have no leading underscore.
+Exported names are those of the ``__all__`` lists of the packages; public functions and classes have no leading
+underscore.
 """
 
 import ast

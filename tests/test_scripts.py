@@ -18,11 +18,6 @@ def run(folder: Path, name: str, *arguments: object) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("name", ["train.py", "evaluate.py", "export_predictions.py"])
-def test_scripts_are_short(name: str) -> None:
-    assert len((SCRIPTS / name).read_text().splitlines()) < 40
-
-
 @pytest.mark.slow
 def test_train_then_evaluate(tmp_path: Path) -> None:
     run(tmp_path, "train.py", "mine", "--steps", 1, "--validate-every", 1)

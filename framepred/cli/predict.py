@@ -21,7 +21,7 @@ from framepred.cli.options import (
 )
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
-from framepred.media.outputs import check_new_folder, check_output
+from framepred.media.outputs import check_new_folder, check_output, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
@@ -48,7 +48,7 @@ def predict(
         Path | None,
         typer.Option(
             "--output",
-            help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-predicted.mp4. For a folder of clips, a folder.",
+            help=f"{list_suffixes()}. Default: STEM-predicted.mp4. For a folder of clips, a folder.",
         ),
     ] = None,
     adapt: Annotated[

@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.formats import GIF
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.outputs import check_output
+from framepred.warping import pad_to_multiple
 
 _X264 = {
     "crf": "17",  # constant rate factor: visually nearly lossless
@@ -203,8 +203,7 @@ class _Mp4(_Encoder):
         return container, stream
 
     def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
-        rows, columns = self.shape[1] % 2, self.shape[2] % 2
-        even = functional.pad(frame.expand(3, -1, -1)[None], (0, columns, 0, rows), mode="replicate")[0]
+        even = pad_to_multiple(frame.expand(3, -1, -1)[None], 2)[0]
         pixels = np.ascontiguousarray(even.permute(1, 2, 0).numpy())
         return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
 
