@@ -135,6 +135,8 @@ def _sizes(info: ExportInfo) -> list[tuple[int, int]]:
     if info.size is None:
         return DYNAMIC_SIZES
     height, width = info.size
+    if info.multiple == 1:
+        return [info.size]
     return [(height, width), (height - 1, width - 2), (height - info.multiple + 1, width)]
 
 
