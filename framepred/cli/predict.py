@@ -121,6 +121,7 @@ def _predict_folder(
     source: Path, output: Path, weights: str, view: View, skip_broken: bool, options: "PredictOptions"
 ) -> None:
     from framepred.inference.folders import predict_folder
+    from framepred.inference.processes import process_is_first
 
     try:
         found = predict_folder(
@@ -134,6 +135,8 @@ def _predict_folder(
         )
     except (ClipError, MediaError) as error:
         raise type(error)(str(error).replace("or skip broken files", "or pass --skip-broken")) from error
+    if not process_is_first():
+        return
     for sentence in found.left_out:
         typer.echo(f"left out: {sentence}", err=True)
     for name, size in found.outputs.items():

@@ -17,8 +17,8 @@ def cross_correlation(templates: Float[Tensor, "b k h w"], reach: int) -> Correl
     """Prepare the correlation of pictures with k templates.
 
     The returned function gives the inner product of a picture and a template that is moved by each displacement of at
-    most ``reach`` pixels per axis, ``(b, m, m)``, down and right, with m = 2·reach + 1. Pixels outside the picture count
-    as 0. An exported graph uses matrix products, because ONNX Runtime has no fast Fourier transform of any size.
+    most ``reach`` pixels per axis: ``(b, m, m)``, down and right, with m = 2·reach + 1. Pixels outside the picture are
+    0. An exported graph uses matrix products, because ONNX has no real Fourier transform in two dimensions.
 
     Args:
         templates: ``(b, k, h, w)``, float32 or float64.
