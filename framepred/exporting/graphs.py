@@ -1,4 +1,4 @@
-"""Trace the graphs of one step of a forecaster; :mod:`framepred.models.exported` describes them."""
+"""Trace the graphs of one step of a forecaster; :mod:`framepred.onnx_graphs` describes them."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from torch.export import Dim, ExportedProgram
 from framepred.clips import State
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.models.exported import GraphName
 from framepred.models.tracking.forecaster import TrackingForecaster
+from framepred.onnx_graphs import GraphName
 
 FIXED_SIZE_MULTIPLE = 8
 """Networks without a stride pad frames inside to multiples of this many pixels."""

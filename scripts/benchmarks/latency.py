@@ -21,8 +21,9 @@ from framepred.clips import Frame, State
 from framepred.exporting.export import export
 from framepred.exporting.graphs import StepGraph
 from framepred.forecaster import Forecaster
-from framepred.models.exported import ExportedForecaster, Graph, graph_path, load_onnx
+from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import load
+from framepred.onnx_graphs import graph_path
 
 CONTEXT = HORIZON = 10
 SIZE = (64, 64)
