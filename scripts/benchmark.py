@@ -234,17 +234,25 @@ def cuts(
 
 @app.command()
 def latency(
-    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-convlstm",
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
     turns: Annotated[int, typer.Option(help="Measurements of each runtime, of which the median counts.")] = 9,
     threads: Annotated[int, typer.Option(help="Threads of each runtime.")] = 2,
     compiled: Annotated[
         bool, typer.Option("--compiled/--no-compiled", help="Measure torch.compile too; it compiles for minutes.")
     ] = True,
 ) -> None:
-    """One network in PyTorch eager, torch.compile and ONNX Runtime: latency, start-up and memory."""
+    """One network in PyTorch eager, torch.compile, ONNX Runtime and OpenVINO: latency, start-up and memory."""
     from benchmarks.latency import print_latencies
 
     print_latencies(weights, turns, threads, compiled)
+
+
+@app.command()
+def shards(clips: Annotated[int, typer.Option(help="Clips to write and read.")] = 2000) -> None:
+    """Shards in the formats of LitData and WebDataset: time to write, to read an epoch and to resume within it."""
+    from benchmarks.shards import print_shards
+
+    print_shards(clips)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from framepred.cli.options import (
     RangeOption,
     WeightsOption,
 )
+from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
 from framepred.media.outputs import check_new_folder, check_output, list_suffixes
@@ -84,6 +85,15 @@ def predict(
         source = check_input(source)
         output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
 
+    plain = not (many or blend or cuts or holdout or adapt or layout or value_range)
+    if plain and view is View.PREDICTED and device is not Device.CUDA and runs_without_torch(weights, source, output):
+        from framepred.inference.onnx_only import predict_file
+
+        size = predict_file(source, output, weights, context=context, frames=frames, max_side=max_side)
+        print(f"{output}: {size}")
+        return
+    check_torch("predict")
+
     from framepred.cli.progress import shown_progress
     from framepred.media.values import parse_range
 
@@ -121,6 +131,7 @@ def _predict_folder(
     source: Path, output: Path, weights: str, view: View, skip_broken: bool, options: "PredictOptions"
 ) -> None:
     from framepred.inference.folders import predict_folder
+    from framepred.inference.processes import process_is_first
 
     try:
         found = predict_folder(
@@ -134,6 +145,8 @@ def _predict_folder(
         )
     except (ClipError, MediaError) as error:
         raise type(error)(str(error).replace("or skip broken files", "or pass --skip-broken")) from error
+    if not process_is_first():
+        return
     for sentence in found.left_out:
         typer.echo(f"left out: {sentence}", err=True)
     for name, size in found.outputs.items():
