@@ -270,6 +270,25 @@ def gpu(
 
 
 @app.command()
+def scoring(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
+    clips: Annotated[int, typer.Option(help="Clips of Moving MNIST.")] = 1000,
+    turns: Annotated[int, typer.Option(help="Measurements, of which the median counts.")] = 3,
+    root: Annotated[Path | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    memory: Annotated[
+        list[int] | None, typer.Option(help="Print the peak memory for this number of clips instead; repeat it.")
+    ] = None,
+) -> None:
+    """Evaluation: its time beside that of the network alone, or its peak memory by the number of clips."""
+    from benchmarks.scoring import print_memory, print_times
+
+    if memory:
+        print_memory(weights, memory)
+    else:
+        print_times(weights, clips, turns, root)
+
+
+@app.command()
 def watch(
     video: Annotated[Path, typer.Argument(help="One uneventful film; a third of it is normal footage.")],
     seed: Annotated[list[int], typer.Option(help="Seed of the injected events; give it several times.")] = [0, 1, 2],  # noqa: B006
