@@ -179,7 +179,7 @@ def videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
     side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 176,
-    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 512,
+    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 256,
     windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
     adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
     adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,

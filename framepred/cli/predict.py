@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framepred.cli.options import (
-    MAX_SIDE,
     NATURAL,
     BatchOption,
     ContextOption,
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
     from framepred.evaluation import Card
     from framepred.inference.predict import PredictOptions
     from framepred.inference.prediction import Prediction
+
+
+MAX_SIDE = 256
+"""Longer side of the frames that a network gets, in pixels, as in :func:`framepred.predict`."""
 
 
 class View(StrEnum):

@@ -33,8 +33,9 @@ from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end,
 from framepred.media.memory import check_memory
 from framepred.media.values import RangeChoice
 
-MAX_SIDE = 512
-"""Longer side, in pixels, of the frames that a network gets."""
+MAX_SIDE = 256
+"""Longer side, in pixels, of the frames that a network gets. On the first parts of films it has less error in full size
+with 256 than with 512, in a third of the time: it knows motions of a few pixels, and the last frame has the detail."""
 
 ADAPT_PAST = 500
 """Frames before the end of a clip that are trained on, at most: about 20 seconds."""
