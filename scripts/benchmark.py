@@ -256,6 +256,16 @@ def shards(clips: Annotated[int, typer.Option(help="Clips to write and read.")] 
 
 
 @app.command()
+def views(
+    sizes: Annotated[list[str], typer.Option("--size", help="720p or 4K; give it several times.")] = ["720p", "4K"],  # noqa: B006
+) -> None:
+    """Time and memory of predict and its views on large frames."""
+    from benchmarks.view_cost import print_view_costs
+
+    print_view_costs(sizes)
+
+
+@app.command()
 def gpu(
     device: Annotated[str, typer.Option(help="cuda, or cpu for a trial.")] = "cuda",
     minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 6,

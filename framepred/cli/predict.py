@@ -8,6 +8,7 @@ import typer
 
 from framepred.cli.options import (
     NATURAL,
+    ArrayOption,
     BatchOption,
     ContextOption,
     Device,
@@ -72,6 +73,7 @@ def predict(
         bool, typer.Option("--skip-broken", help="Of a folder: leave out files that cannot be used, and name them.")
     ] = False,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
@@ -109,6 +111,7 @@ def predict(
             "holdout": holdout or view is not View.PREDICTED,
             "device": device.value,
             "layout": layout,
+            "array_name": array,
             "value_range": None if value_range is None else parse_range(value_range),
             "max_side": max_side,
             "cuts": cuts,

@@ -43,17 +43,31 @@ class StepWriter(Protocol[Written]):
         """Append one step."""
 
 
+@runtime_checkable
+class ChecksStep(Protocol[Written]):
+    """A file that cannot take all kinds of steps."""
+
+    def check(self, step: Written) -> None:
+        """Raise an error if the file cannot take steps like this one."""
+
+
 def record(
     steps: Iterable[Step], sinks: Sequence[AbstractContextManager[StepWriter[Step]]]
 ) -> Generator[Step, None, None]:
     """Write each step to all files, then yield it.
 
     The files are opened at the first step, so a stream that cannot be forecast leaves none behind.
+
+    Raises:
+        ClipError: if a file cannot take such steps, before any file is opened.
     """
     with ExitStack() as stack:
         writers: list[StepWriter[Step]] | None = None
         for step in steps:
             if writers is None:
+                for sink in sinks:
+                    if isinstance(sink, ChecksStep):
+                        sink.check(step)
                 writers = [stack.enter_context(sink) for sink in sinks]
             for writer in writers:
                 writer.write(step)
