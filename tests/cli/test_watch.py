@@ -1,5 +1,6 @@
 """``framepred watch`` as users type it: events, files, refusals, the webhook, and the live page."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+import typer
 
 import framepred as package
+from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.recording import EventFolder, recorded
@@ -73,7 +76,7 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
         (["film.npy", "--webhook", "ftp://host"], "no http or https address"),
         (["film.npy", "--profile", "p.pkl"], "choose .safetensors"),
         (["film.npy", "--labels", "nosuch.csv"], "nosuch.csv does not exist"),
-        (["film.npy", "--normal", "15", "--serve", "nowhere"], "is not an address of the form host:port"),
+        (["film.npy", "--normal", "15", "--serve", "nowhere:port"], "is not an address of the form host:port"),
     ],
 )
 def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: list[str], sentence: str) -> None:
@@ -82,6 +85,25 @@ def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: lis
     assert (code, out) == (2, "")
     assert sentence in err.splitlines()[-1]
     assert [path.name for path in Path.cwd().iterdir()] == ["film.npy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        (["--serve"], "127.0.0.1:8400"),
+        (["--serve", "--csv", "a.csv"], "127.0.0.1:8400"),
+        (["--serve", "0.0.0.0:81"], "0.0.0.0:81"),
+        (["--serve=[::1]:81"], "[::1]:81"),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_serve_may_stand_without_an_address(arguments: list[str], address: str | None, first: bool) -> None:
+    command = typer.main.get_command(app)
+    for source in ("0", "street.mp4", "rtsp://camera/live"):
+        given = [*arguments, source] if first else [source, *arguments]
+        context = command.commands["watch"].make_context("watch", given)
+        assert (context.params["serve"], context.params["source"]) == (address, source)
 
 
 def event(number: int) -> Event:
@@ -136,7 +158,11 @@ def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
         list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=2 * size / 1e6)]))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3.5 * size
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert all((tmp_path / line["clip"]).exists() for line in lines)
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    clips = {path.name for path in tmp_path.glob("event-*.mp4")}
+    assert clips == {line["clip"] for line in lines} == {row["clip"] for row in rows}
+    assert {path.stem for path in tmp_path.glob("event-*.png")} == {Path(clip).stem for clip in clips}
 
 
 @pytest.fixture
