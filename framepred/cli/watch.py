@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from framepred.cli.options import Device, DeviceOption, JsonOption, LayoutOption
 from framepred.cli.signals import StopRequest, stop_when_ready
-from framepred.errors import ConfigError, MediaError
+from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output, check_results_folder, expand_user
 
@@ -111,26 +111,33 @@ def watch(
 
     import framepred
     from framepred.inference.watching.events import Event
-    from framepred.inference.watching.labels import Evaluation, read_labels
     from framepred.inference.watching.recording import recorded
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     found = frames = 0
-    truth = None if labels is None else read_labels(labels)
+    truth = None
+    if labels is not None:
+        from framepred.inference.watching.labels import Evaluation, read_labels  # scikit-learn is slow to import
+
+        truth = read_labels(labels)
     with stop_when_ready() as stop:
-        watching = framepred.watch(
-            source,
-            normal=wanted,
-            profile=profile if profile and profile.is_file() else None,
-            false_alarms=false_alarms,
-            weights=weights,
-            adapt=adapt,
-            device=device.value,
-            layout=layout,
-            cuts=cuts,
-            on_notice=console.print,
-            stop=stop,
-        )
+        try:
+            watching = framepred.watch(
+                source,
+                normal=wanted,
+                profile=profile if profile and profile.is_file() else None,
+                false_alarms=false_alarms,
+                weights=weights,
+                adapt=adapt,
+                device=device.value,
+                layout=layout,
+                cuts=cuts,
+                on_notice=console.print,
+                stop=stop,
+            )
+        except ClipError:
+            stop.raise_if_set("Stopped before the normal footage was complete; nothing was written.")
+            raise
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)

@@ -267,6 +267,8 @@ class _Taken:
 def _learned(moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster | None, adapt: float | None) -> Profile:
     builder = ProfileBuilder(fps, net)
     if net is not None and adapt is not None:
+        from framepred.inference.adapt import adapt as adapt_network  # slow to import, and seldom wanted
+
         kept = list(moments)
         frames = torch.stack([shrink_raw(moment.frame, SIDE) for moment in kept[-ADAPT_FRAMES:]])
         builder = ProfileBuilder(fps, adapt_network(net, frames, seconds=adapt, cuts=False).network)

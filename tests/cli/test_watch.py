@@ -2,8 +2,6 @@
 
 import csv
 import json
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import typer
+from browser import CHROMIUM, browser
 
 import framepred as package
 from framepred.cli.main import app
@@ -212,14 +211,30 @@ def test_only_loopback_addresses_need_no_token(tmp_path: Path) -> None:
         assert json.loads(get(f"{local}/state", Cookie=f"framepred_token={token}"))["frame"] is None
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was not opened in a browser")
-def test_the_page_works_in_a_browser(page: object, tmp_path: Path) -> None:
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
-    command += [f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=4000", "--dump-dom", page.address]
-    end = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-    assert "freeze, score" in end.stdout
-    assert "CONSOLE" not in end.stderr
+def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
+    with serve_page("127.0.0.1:0", tmp_path / "events", 30.0) as served, browser(tmp_path / "browser") as shown:
+        shown.call("Page.navigate", url=served.address)
+        assert shown.wait("document.getElementById('status')?.textContent") == "Waiting for frames"
+        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+        for _ in recorded(watching, [EventFolder(tmp_path / "events", watching.fps), served]):
+            served.apply(watching)
+        shown.wait("document.getElementById('seen').naturalWidth > 0")
+        shown.wait("document.querySelector('#curve polyline').getAttribute('points').split(' ').length > 100")
+        shown.wait(
+            "[...document.querySelectorAll('#events button')].some((item) => item.textContent.includes('freeze'))"
+        )
+        shown.press("Tab")  # to the slider
+        shown.press("ArrowRight")
+        shown.wait("document.getElementById('rate-shown').textContent === '40'")  # a step of the slider above 30
+        shown.press("Tab")  # to the newest event
+        shown.press("Enter")
+        shown.wait("document.getElementById('clip').currentTime > 0.2")
+        for width in (360, 1280):
+            shown.show(width, 800)
+            assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        wrong = [*shown.found("Runtime.exceptionThrown"), *shown.found("Log.entryAdded")]
+        assert wrong + [call for call in shown.found("Runtime.consoleAPICalled") if call["type"] == "error"] == []
+        urls = {request["request"]["url"] for request in shown.found("Network.requestWillBeSent")}
+        assert all(url.startswith((served.address, "data:")) for url in urls)
