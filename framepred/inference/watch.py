@@ -12,7 +12,6 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.adapt import adapt as adapt_network
 from framepred.inference.devices import pick_device
 from framepred.inference.networks import Weights, channels_of, open_forecaster
 from framepred.inference.scaling import shrink
