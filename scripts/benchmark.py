@@ -312,6 +312,20 @@ def watch(
     print_watch(video, seed, false_alarms, output)
 
 
+@app.command()
+def watch_speed(
+    frames: Annotated[int, typer.Option(min=200, help="Frames to watch.")] = 1500,
+    height: Annotated[int, typer.Option(help="Pixels.")] = 480,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 640,
+    output: Annotated[Path, typer.Option(help="Picture of memory, open files and speed.")] = Path("watch-speed.png"),
+) -> None:
+    """Speed and memory of a watch with table, video, events, webhook and a page with one viewer."""
+    from benchmarks.watch_speed import print_watch_speed
+
+    _use_one_core()
+    print_watch_speed(frames, height, width, output)
+
+
 def _use_one_core() -> None:
     import torch
 

@@ -20,7 +20,7 @@ from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
 from framepred.cli.streams import safe_streams
 from framepred.cli.train import train
-from framepred.cli.watch import watch
+from framepred.cli.watch import WatchCommand, watch
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
 
@@ -42,7 +42,7 @@ app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
-app.command()(watch)
+app.command(cls=WatchCommand)(watch)
 app.command()(stream)
 app.command()(restore)
 app.command(context_settings={"ignore_unknown_options": True})(diagnose)
