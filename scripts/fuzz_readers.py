@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 _TESTS = Path(__file__).resolve().parent.parent / "tests"
-_BATCH = 100  # mutations of one process
+_BATCH = 500  # mutations of one process
 _BATCH_SECONDS = 3600  # a hang in native code, which no signal ends
 
 Outcomes = Counter[tuple[str, str]]

@@ -31,7 +31,7 @@ from framepred.training import ForecastTask, fit, make_trainer
 FOLDER = Path("runs/soak")
 KIB_PER_MIB = 1024
 MEASUREMENTS = 50
-HORIZON = 2  # frames that the stream forecasts
+HORIZON = 1  # frames that the stream forecasts
 WARM_UP = 0.1  # share of a run after which memory must no longer grow
 
 app = typer.Typer(add_completion=False)
@@ -130,7 +130,7 @@ def stream(
     with VideoWriter(source, fps=25) as writer:
         for frame in moving_square(frames):
             writer.write(frame)
-    net = EncoderForecaster(hidden_channels=[4])
+    net = EncoderForecaster(hidden_channels=[2], kernel_size=3)
     playing = framepred.stream(source, frames=HORIZON, weights=net, device="cpu", blend=blend)
     sinks: list[Any] = [CsvSink(folder / "stream.csv")]
     if video:
