@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -166,12 +167,14 @@ def _read_by_number(path: Path) -> None:
 
 
 def _read_card(path: Path) -> None:
+    """Read a card, and make of it what the verbs show."""
     from framepred.evaluation.cards import Card
-    from framepred.evaluation.tables import score_table, title
+    from framepred.evaluation.tables import score_table
 
     card = Card.read(path)
-    title(card)
     score_table(card)
+    with tempfile.TemporaryDirectory() as folder:
+        card.report(Path(folder) / "report.html")
 
 
 def _open_config(path: Path) -> None:

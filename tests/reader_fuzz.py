@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from fuzz_seeds import Reader, readers
+from structure_fuzz import restructure
 
 from framepred.errors import FramepredError
 
@@ -32,13 +33,20 @@ def mutate(source: Path, target: Path, rng: np.random.Generator) -> None:
     files = [source] if source.is_file() else sorted(file for file in source.rglob("*") if file.is_file())
     chosen = files[int(rng.integers(len(files)))]
     for file in files:
-        place = target if file == source else target / file.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        content = bytearray(file.read_bytes())
-        if file == chosen:
-            for _ in range(int(rng.integers(1, 5))):
-                _CHANGES[int(rng.integers(len(_CHANGES)))](content, rng)
-        place.write_bytes(content)
+        copy = target if file == source else target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(_changed(file, rng) if file == chosen else file.read_bytes())
+
+
+def _changed(file: Path, rng: np.random.Generator) -> bytes:
+    """The content of a file with changed bytes; of structured files every other time with a changed value."""
+    restructured = restructure(file, rng) if rng.random() < 0.5 else None
+    if restructured is not None:
+        return restructured
+    content = bytearray(file.read_bytes())
+    for _ in range(int(rng.integers(1, 5))):
+        _CHANGES[int(rng.integers(len(_CHANGES)))](content, rng)
+    return bytes(content)
 
 
 def _position(content: bytearray, rng: np.random.Generator) -> int:

@@ -53,8 +53,8 @@ VERBS = {
                      "--output", "out.mp4")),
     "data": Verb(("data", "moving-mnist", "--clips", "60", "--output", "out.npz")),
     "data, apart": Verb(("data", "moving-mnist", "--clips", "12", "--apart", "--output", "out.mp4")),
-    "stream": Verb(("stream", "clip.npy", "--weights", "baseline:last-frame", "--no-cuts", "--frames", "2", "--csv", "out.csv",
-                    "--output", "out.mp4"), growing=("out.csv", "out.mp4")),
+    "stream": Verb(("stream", "clip.npy", "--weights", "baseline:last-frame", "--no-cuts", "--frames", "2",
+                    "--csv", "out.csv", "--output", "out.mp4"), growing=("out.csv", "out.mp4")),
     "watch": Verb(("watch", "clip.npy", "--normal", "9", "--profile", "usual.safetensors", "--csv", "out.csv",
                    "--output", "out.mp4", "--events", "events"), growing=("out.csv", "out.mp4")),
 }  # fmt: skip
