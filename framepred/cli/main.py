@@ -90,6 +90,11 @@ def _run(request: StopRequest) -> int:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
         return _report(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        return _report(f"{name} cannot be read or written ({error.strerror}); check the path and the disk.")
     except UsageError as error:
         return _report(f"{_sentence(error.format_message())} See framepred --help.")
     except Stopped as stop:

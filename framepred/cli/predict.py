@@ -21,7 +21,7 @@ from framepred.cli.options import (
 )
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
-from framepred.media.outputs import check_new_folder, check_output
+from framepred.media.outputs import check_new_folder, check_output, expand_user
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
@@ -74,7 +74,7 @@ def predict(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Predict the frames that follow the last one of a clip, from the last --context frames of it."""
-    source = source.expanduser()
+    source = expand_user(source)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"--adapt takes a positive number of seconds, not {adapt:g}.")
     many = is_folder_of_clips(source)

@@ -20,6 +20,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import DataRecord
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
+from framepred.media.outputs import expand_user
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 """The generated data sets, each with the digits it is made of."""
@@ -112,7 +113,7 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
         return _open_array(data, choice)
     if str(data) in GENERATED:
         return _open_generated(str(data), choice)
-    path = Path(data).expanduser()
+    path = expand_user(data)
     if path.suffix.lower() in CONFIGS:
         return _open_run(path, choice)
     if is_folder_of_clips(path):

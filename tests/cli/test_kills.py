@@ -53,7 +53,7 @@ VERBS = {
                      "--output", "out.mp4")),
     "data": Verb(("data", "moving-mnist", "--clips", "60", "--output", "out.npz")),
     "data, apart": Verb(("data", "moving-mnist", "--clips", "12", "--apart", "--output", "out.mp4")),
-    "stream": Verb(("stream", "clip.npy", "--weights", "baseline:last-frame", "--no-cuts", "--frames", "2",
+    "stream": Verb(("stream", "short.npy", "--weights", "baseline:last-frame", "--no-cuts", "--frames", "2",
                     "--csv", "out.csv", "--output", "out.mp4"), growing=("out.csv", "out.mp4")),
     "watch": Verb(("watch", "clip.npy", "--normal", "9", "--profile", "usual.safetensors", "--csv", "out.csv",
                    "--output", "out.mp4", "--events", "events"), growing=("out.csv", "out.mp4")),
@@ -94,13 +94,14 @@ def test_kills_leave_nothing_half_written(
 
 
 def new_folder(folder: Path) -> Path:
-    """A folder with a clip of a square that moves, and stands still in the end."""
+    """A folder with a clip of a square that moves and stands still in the end, and its first frames."""
     folder.mkdir()
     clip = np.random.default_rng(0).integers(90, 110, (140, 24, 24), dtype=np.uint8)
     for number, frame in enumerate(clip):
         left = 1 + min(number, 100) % 14
         frame[6:14, left : left + 8] = 220
     np.save(folder / "clip.npy", clip)
+    np.save(folder / "short.npy", clip[:40])
     return folder
 
 
@@ -152,7 +153,7 @@ def finished(verb: Verb, folder: Path) -> tuple[dict[str, bytes], float]:
 def contents(folder: Path) -> set[str]:
     """All files below a folder but those that the test itself makes."""
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    return files - {"clip.npy", "stderr"}
+    return files - {"clip.npy", "short.npy", "stderr"}
 
 
 def check_whole(path: Path, whole: bytes | None, growing: bool) -> None:
