@@ -22,7 +22,7 @@ from framepred.cli.options import (
 from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
-from framepred.media.outputs import check_new_folder, check_output, list_suffixes
+from framepred.media.outputs import check_new_folder, check_output, expand_user, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
@@ -80,7 +80,7 @@ def predict(
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Predict the frames that follow the last one of a clip, from the last --context frames of it."""
-    source = source.expanduser()
+    source = expand_user(source)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"--adapt takes a positive number of seconds, not {adapt:g}.")
     many = is_folder_of_clips(source)

@@ -312,7 +312,7 @@ def _title(one: NamedPredictor, number: int, named: Sequence[NamedPredictor]) ->
 
 
 def _path(lpips: bool | str | Path) -> Path | None:
-    return None if isinstance(lpips, bool) else Path(lpips).expanduser()
+    return None if isinstance(lpips, bool) else expand_user(lpips)
 
 
 def _ignore(_clips: int) -> None:
