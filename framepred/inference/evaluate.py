@@ -30,6 +30,7 @@ from framepred.inference.networks import needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.inference.scaling import ScaledForecaster
+from framepred.media.outputs import expand_user
 from framepred.media.values import RangeChoice
 from framepred.models.cost import count_parameters, macs_per_clip
 
