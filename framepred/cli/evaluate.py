@@ -1,5 +1,6 @@
 """``framepred evaluate``: score weights, or another program's saved predictions."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +29,7 @@ from framepred.cli.options import (
 from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips
 from framepred.media.memory import check_memory
-from framepred.media.outputs import check_results_folder
+from framepred.media.outputs import check_results_folder, expand_user
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
@@ -137,7 +138,7 @@ def _read_context(context: str, saved: bool) -> tuple[int, Path | None]:
     """A number of frames or, with saved predictions, the path of the frames before them."""
     if saved and not context.lstrip("-").isdecimal():
         return 10, Path(context)
-    if not context.isdecimal() or not 1 <= int(context) <= MAX_FRAMES:
+    if not re.fullmatch("[0-9]{1,9}", context) or not 1 <= int(context) <= MAX_FRAMES:
         raise ConfigError(f"--context must be a number of frames from 1 to {MAX_FRAMES:,}, not {context}.")
     return int(context), None
 
@@ -146,7 +147,7 @@ def _check_source(source: str | Path | None) -> None:
     """Refuse a missing file before torch is imported."""
     if source is None or str(source) in DIGITS or Path(source).suffix.lower() in CONFIGS:
         return
-    if not is_folder_of_clips(Path(source).expanduser()):
+    if not is_folder_of_clips(expand_user(source)):
         check_input(source)
 
 

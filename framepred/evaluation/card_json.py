@@ -55,7 +55,7 @@ def from_text(text: str, source: str) -> Card:
 
 
 def _card(card: Mapping[str, Any]) -> Card:
-    return Card(
+    read = Card(
         framepred=_text(card["framepred"]),
         protocol=_protocol(card["protocol"]),
         data=_data(_mapping(card["data"])),
@@ -69,6 +69,18 @@ def _card(card: Mapping[str, Any]) -> Card:
         baseline_lead_times=_each(card.get("baseline_lead_times", {}), lambda values: _each(values, _numbers)),
         per_clip=_each(card.get("per_clip", {}), _decoded),
     )
+    _check_complete(read)
+    return read
+
+
+def _check_complete(card: Card) -> None:
+    """Check that lead times and baselines hold every metric, as tables and reports expect."""
+    for metric in card.metrics:
+        if metric not in card.lead_times:
+            raise ValueError(f"{metric} has no lead times")
+        for name, values in card.baselines.items():
+            if metric not in values:
+                raise ValueError(f"the baseline {name} has no {metric}")
 
 
 def _protocol(value: object) -> ProtocolVersion:

@@ -30,6 +30,7 @@ from framepred.inference.networks import needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.inference.scaling import ScaledForecaster
+from framepred.media.outputs import expand_user
 from framepred.media.values import RangeChoice
 from framepred.models.cost import count_parameters, macs_per_clip
 
@@ -298,10 +299,9 @@ def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:
     """The record with the size of the network and its cost for a clip of the data."""
     if one.net is None:
         return one.record
-    _, frames, *size = next(iter(data.batches)).context.shape
-    channels, height, width = size
-    horizon = next(iter(data.batches)).target.shape[1]
-    macs = macs_per_clip(one.net, frames, horizon, (channels, height, width))
+    context, target = next(iter(data.batches))
+    channels, height, width = context.shape[2:]
+    macs = macs_per_clip(one.net, context.shape[1], target.shape[1], (channels, height, width))
     return replace(one.record, parameters=count_parameters(one.net), macs_per_clip=macs)
 
 
@@ -313,7 +313,7 @@ def _title(one: NamedPredictor, number: int, named: Sequence[NamedPredictor]) ->
 
 
 def _path(lpips: bool | str | Path) -> Path | None:
-    return None if isinstance(lpips, bool) else Path(lpips).expanduser()
+    return None if isinstance(lpips, bool) else expand_user(lpips)
 
 
 def _ignore(_clips: int) -> None:

@@ -21,6 +21,7 @@ from framepred.evaluation import DataRecord
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
+from framepred.media.outputs import expand_user
 from framepred.media.values import DefaultRange, RangeChoice, ValueRange
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
@@ -114,8 +115,8 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
 
     Args:
         data: ``moving-mnist`` or ``moving-fashion-mnist``; the path of a video, of an array file such as
-            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for its test split; or an
-            array or tensor ``(n, t, c, h, w)``.
+            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for a split of its data;
+            or an array or tensor ``(n, t, c, h, w)``.
         choice: which clips, and how they are read.
 
     Raises:
@@ -128,7 +129,7 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
         return _open_array(data, choice)
     if str(data) in GENERATED:
         return _open_generated(str(data), choice)
-    path = Path(data).expanduser()
+    path = expand_user(data)
     if path.suffix.lower() in CONFIGS:
         return _open_run(path, choice)
     if is_folder_of_clips(path):
@@ -210,11 +211,13 @@ def _limits(value_range: ValueRange | None) -> tuple[float, float] | None:
 
 
 def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
-    """The test clips of the data that the config of a run names, with its context and horizon."""
+    """The clips of a split of the data that the config of a run names, with its context and horizon."""
+    if choice.split == "all":
+        raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
     data = _data_of(config)
-    name = Path(getattr(data, "root", None) or config.stem).name
-    record = DataRecord(name, split="test", seed=getattr(data, "seed", None))
-    return _in_order(data.dataset("test"), data.count("test"), choice, data.context, record)
+    name = Path(getattr(data, "root", None) or type(data).__name__).name
+    record = DataRecord(name, split=choice.split, seed=getattr(data, "seed", None))
+    return _in_order(data.dataset(choice.split), data.count(choice.split), choice, data.context, record)
 
 
 def _data_of(config: Path) -> ClipData:

@@ -133,5 +133,5 @@ def _error_map(_: Tensor, target: Tensor, frames: Tensor) -> Tensor:
 
 
 def single_or_all(clips: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "..."]:
-    """The first of a source of one clip, such as ``(t, c, h, w)``; all of a source of several, ``(n, t, c, h, w)``."""
+    """The clip itself where there is one, such as ``(t, c, h, w)``; else all clips, ``(n, t, c, h, w)``."""
     return clips[0] if len(clips) == 1 else clips

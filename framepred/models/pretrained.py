@@ -25,6 +25,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.media.text import read_small_text
 from framepred.media.values import ValueRange
 from framepred.models.checkpoints import read_checkpoint
 from framepred.models.exported import load_onnx
@@ -215,18 +216,12 @@ def _download(name: str) -> Path:
 
 def _read_folder(folder: Path) -> tuple[object, dict[str, Tensor]]:
     try:
-        _refuse_large_config(folder / CONFIG)
-        return json.loads((folder / CONFIG).read_text(encoding="utf-8")), load_file(folder / MODEL)
+        return json.loads(read_small_text(folder / CONFIG, MAX_CONFIG_BYTES)), load_file(folder / MODEL)
     except (OSError, ValueError, RecursionError, MemoryError, SafetensorError) as error:
         raise WeightsError(
             f"{folder} does not hold readable weights ({_first_line(error)}); "
             f"a folder of weights has {CONFIG} and {MODEL}, as save_pretrained writes them."
         ) from error
-
-
-def _refuse_large_config(path: Path) -> None:
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ValueError(f"{path.name} has more than {MAX_CONFIG_BYTES} bytes")
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
