@@ -81,12 +81,12 @@ def predict_folder(
                     name = name.with_suffix(".npy")
                 prediction.save(draft / name, view)
             except (ClipError, MediaError) as error:
-                share.failed[number] = error
+                share.failed[number] = type(error)(str(error).replace(str(draft), str(output)))
                 if not skip_broken:
                     break
             else:
                 on_clip(path, prediction)
-                share.outputs[number] = prediction.describe(view)
+                share.outputs[number] = name, prediction.describe(view)
         whole = _joined(from_all_processes(share))
         if whole.failed and not skip_broken:
             first = next(iter(whole.failed.values()))
@@ -94,13 +94,13 @@ def predict_folder(
         problems += map(str, whole.failed.values())
         if not whole.outputs:
             raise MediaError(f"None of the {len(sources)} clips in {root} can be predicted: {problems[0]}")
-    return FolderPrediction({names[number][1]: size for number, size in whole.outputs.items()}, tuple(problems))
+    return FolderPrediction(dict(whole.outputs.values()), tuple(problems))
 
 
 class _Share(NamedTuple):
-    """What one process did, by the number of the clip."""
+    """What one process did, by the number of the clip: name and size of each output, and errors."""
 
-    outputs: dict[int, str]
+    outputs: dict[int, tuple[Path, str]]
     failed: dict[int, ClipError | MediaError]
 
 

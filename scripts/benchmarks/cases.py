@@ -108,7 +108,7 @@ def blobs(count: int = 20, height: int = 48, width: int = 48) -> NDArray[np.floa
 
 def pictures(folder: str, numbers: list[int], pattern: str) -> None:
     """Save numbered pictures of the blob into a folder."""
-    Path(folder).mkdir(exist_ok=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
     frames = (255 * blobs(max(numbers) + 1)).astype(np.uint8)
     for number in numbers:
         Image.fromarray(frames[number]).save(Path(folder) / pattern.format(number))
@@ -285,18 +285,18 @@ def surveillance() -> list[str]:
     still = cv2.normalize(still, None, 60, 200, cv2.NORM_MINMAX)
 
     def footage(path: str, dark_from: int) -> None:
-        frames = [still * (1 if time < dark_from else 0.05) + random.normal(0, 2, still.shape) for time in range(180)]
+        frames = [still * (1 if time < dark_from else 0.05) + random.normal(0, 2, still.shape) for time in range(300)]
         clip = torch.from_numpy(np.stack(frames).clip(0, 255).astype(np.uint8))[:, None]
         framepred.write_video(path, clip, fps=15)
 
-    footage("normal.mp4", 180)
-    footage("covered.mp4", 90)
+    footage("normal.mp4", 300)
+    footage("covered.mp4", 150)
     watched = run("watch", "covered.mp4", "--normal", "normal.mp4", "--csv", "w.csv", "--json")
     streamed = run("stream", "covered.mp4", *LAST, "--csv", "s.csv", "--json")
     cuts = [line.split(",")[0] for line in Path("s.csv").read_text().splitlines()[1:] if line.endswith(",1")]
     events = [line for line in watched.out.splitlines() if '"event": "event"' in line]
     return [
-        f"watch: {watched}, {len(events)} event(s) in JSON for a lens covered from 6 s on: "
+        f"watch: {watched}, {len(events)} event(s) in JSON for a lens covered from 10 s on: "
         f"{events[0][:90] if events else 'none'}",
         f"stream: cut at frame {', '.join(cuts) or 'none'} in the CSV, "
         f"{sum('cut' in line for line in streamed.out.splitlines())} line(s) in JSON",

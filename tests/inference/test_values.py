@@ -175,9 +175,12 @@ def test_nan_is_read_as_a_stated_value_and_put_back(tmp_path: Path, small_net: E
         missing = np.isnan(np.load(tmp_path / "future.npy"))
         assert missing[:, :, :3].all()
         assert not missing[:, :, 3:].any()
+    (tmp_path / "events").mkdir()
     for number in range(3):
-        np.save(tmp_path / f"{number}.npy", dbz)
-    assert framepred.evaluate(LAST, tmp_path, context=3, horizon=3, split="all", value_range=stated).metrics["mse"]
+        np.save(tmp_path / "events" / f"{number}.npy", dbz)
+    assert framepred.evaluate(LAST, tmp_path / "events", context=3, horizon=3, split="all", value_range=stated).metrics[
+        "mse"
+    ]
 
 
 def test_infinity_is_never_filled() -> None:
