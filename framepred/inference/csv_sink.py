@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from framepred.media.atomic import explain_os_errors
 
@@ -43,17 +43,31 @@ class StepWriter(Protocol[Written]):
         """Append one step."""
 
 
+@runtime_checkable
+class ChecksSteps(Protocol):
+    """A sink that may refuse a stream at its first step, before any file is opened."""
+
+    def check(self, step: Any) -> None:
+        """Raise a ClipError if steps like this one cannot be written."""
+
+
 def record(
     steps: Iterable[Step], sinks: Sequence[AbstractContextManager[StepWriter[Step]]]
 ) -> Generator[Step, None, None]:
     """Write each step to all files, then yield it.
 
     The files are opened at the first step, so a stream that cannot be forecast leaves none behind.
+
+    Raises:
+        ClipError: if a sink cannot write such frames.
     """
     with ExitStack() as stack:
         writers: list[StepWriter[Step]] | None = None
         for step in steps:
             if writers is None:
+                for sink in sinks:
+                    if isinstance(sink, ChecksSteps):
+                        sink.check(step)
                 writers = [stack.enter_context(sink) for sink in sinks]
             for writer in writers:
                 writer.write(step)

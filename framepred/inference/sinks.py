@@ -10,7 +10,7 @@ from torch import Tensor
 from framepred.clips import to_uint8
 from framepred.inference.csv_sink import COLUMNS, CsvSink, record
 from framepred.inference.stream import StreamStep
-from framepred.media.encoding import VideoWriter
+from framepred.media.encoding import VideoWriter, check_picture
 from framepred.visualization.stream_page import StreamPage
 
 __all__ = ["COLUMNS", "CsvSink", "VideoSink", "record"]
@@ -37,6 +37,10 @@ class VideoSink:
     def __enter__(self) -> "VideoSink":
         self._writer.__enter__()
         return self
+
+    def check(self, step: StreamStep) -> None:
+        """Refuse frames that are neither gray nor RGB."""
+        check_picture(tuple(step.frame.shape), self._writer.path)
 
     def write(self, step: StreamStep) -> None:
         """Append the page of one frame."""
