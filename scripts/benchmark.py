@@ -179,7 +179,7 @@ def videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
     side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 176,
-    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 512,
+    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 256,
     windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
     adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
     adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
@@ -267,6 +267,25 @@ def gpu(
     from benchmarks.gpu import write_gpu_card
 
     write_gpu_card(device, minutes, batch_size, side, output)
+
+
+@app.command()
+def scoring(
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
+    clips: Annotated[int, typer.Option(help="Clips of Moving MNIST.")] = 1000,
+    turns: Annotated[int, typer.Option(help="Measurements, of which the median counts.")] = 3,
+    root: Annotated[Path | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
+    memory: Annotated[
+        list[int] | None, typer.Option(help="Print the peak memory for this number of clips instead; repeat it.")
+    ] = None,
+) -> None:
+    """Evaluation: its time beside that of the network alone, or its peak memory by the number of clips."""
+    from benchmarks.scoring import print_memory, print_times
+
+    if memory:
+        print_memory(weights, memory)
+    else:
+        print_times(weights, clips, turns, root)
 
 
 @app.command()

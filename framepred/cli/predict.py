@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framepred.cli.options import (
-    MAX_SIDE,
     NATURAL,
     BatchOption,
     ContextOption,
@@ -22,12 +21,16 @@ from framepred.cli.options import (
 from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
-from framepred.media.outputs import check_new_folder, check_output
+from framepred.media.outputs import check_new_folder, check_output, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
     from framepred.inference.predict import PredictOptions
     from framepred.inference.prediction import Prediction
+
+
+MAX_SIDE = 256
+"""Longer side of the frames that a network gets, in pixels, as in :func:`framepred.predict`."""
 
 
 class View(StrEnum):
@@ -49,7 +52,7 @@ def predict(
         Path | None,
         typer.Option(
             "--output",
-            help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-predicted.mp4. For a folder of clips, a folder.",
+            help=f"{list_suffixes()}. Default: STEM-predicted.mp4. For a folder of clips, a folder.",
         ),
     ] = None,
     adapt: Annotated[

@@ -18,7 +18,7 @@ from framepred.cli.options import (
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, parse_missing, read_missing
 from framepred.media.formats import check_input
-from framepred.media.outputs import check_output
+from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.inference.restore import Restoration
@@ -56,7 +56,7 @@ def restore(
     ] = Method.AUTO,
     weights: WeightsOption = "moving-mnist-restore",
     output: Annotated[
-        Path | None, typer.Option("--output", help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-restored.mp4.")
+        Path | None, typer.Option("--output", help=f"{list_suffixes()}. Default: STEM-restored.mp4.")
     ] = None,
     beside: Annotated[
         Method | None, typer.Option("--beside", help="Show the result of this method on the left, such as linear.")

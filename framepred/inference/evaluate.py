@@ -289,10 +289,9 @@ def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:
     """The record with the size of the network and its cost for a clip of the data."""
     if one.net is None:
         return one.record
-    _, frames, *size = next(iter(data.batches)).context.shape
-    channels, height, width = size
-    horizon = next(iter(data.batches)).target.shape[1]
-    macs = macs_per_clip(one.net, frames, horizon, (channels, height, width))
+    context, target = next(iter(data.batches))
+    channels, height, width = context.shape[2:]
+    macs = macs_per_clip(one.net, context.shape[1], target.shape[1], (channels, height, width))
     return replace(one.record, parameters=count_parameters(one.net), macs_per_clip=macs)
 
 

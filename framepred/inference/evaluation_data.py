@@ -98,7 +98,7 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
 
     Args:
         data: ``moving-mnist`` or ``moving-fashion-mnist``; the path of a video, of an array file such as
-            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for its test split; or an
+            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for a split of its data; or an
             array or tensor ``(n, t, c, h, w)``.
         choice: which clips, and how they are read.
 
@@ -172,11 +172,13 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
 
 
 def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
-    """The test clips of the data that the config of a run names, with its context and horizon."""
+    """The clips of a split of the data that the config of a run names, with its context and horizon."""
+    if choice.split == "all":
+        raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
     data = _data_of(config)
-    name = Path(getattr(data, "root", None) or config.stem).name
-    record = DataRecord(name, split="test", seed=getattr(data, "seed", None))
-    return _in_order(data.dataset("test"), data.count("test"), choice, data.context, record)
+    name = Path(getattr(data, "root", None) or type(data).__name__).name
+    record = DataRecord(name, split=choice.split, seed=getattr(data, "seed", None))
+    return _in_order(data.dataset(choice.split), data.count(choice.split), choice, data.context, record)
 
 
 def _data_of(config: Path) -> ClipData:

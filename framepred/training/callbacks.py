@@ -23,7 +23,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
-from framepred.training.task import MONITOR, Task
+from framepred.training.task import Task
 from framepred.visualization.gradient_flow import flow_image
 from framepred.visualization.panels import panel
 
@@ -68,10 +68,14 @@ class RunReport(Callback):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the score of a validation."""
-        if trainer.is_global_zero and not trainer.sanity_checking and MONITOR in trainer.callback_metrics:
-            mse = float(trainer.callback_metrics[MONITOR])
-            _console().print(f"step {trainer.global_step:>7,}   {MONITOR} {mse:.2f} (protocol openstl)")
+        """Print the score of a validation, and whether the predictions have collapsed."""
+        assert isinstance(pl_module, Task)
+        score = pl_module.val_score
+        if not trainer.is_global_zero or trainer.sanity_checking or score is None:
+            return
+        _console().print(f"step {trainer.global_step:>7,}   {score.summary}")
+        if score.note:
+            _console().print(score.note, style="bold red")
 
 
 def _cost_and_clips(task: Task, batch: Any) -> tuple[str, list[str]]:
@@ -326,7 +330,7 @@ def _gmacs(task: Task, context: int, horizon: int, size: tuple[int, int, int]) -
 def _outputs(trainer: Trainer) -> str:
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return "nothing, because fast_dev_run is a trial"
-    best = "checkpoints/best.ckpt, " if _validates(trainer) else ""
+    best = "checkpoints/best.ckpt with its report.html, " if _validates(trainer) else ""
     logs = ", TensorBoard logs" if isinstance(trainer.logger, TensorBoardLogger) else ""
     return f"{best}checkpoints/last.ckpt{logs}" if trainer.checkpoint_callbacks else f"no checkpoint{logs}"
 
