@@ -84,8 +84,8 @@ def predict_folder(
                 share.outputs[number] = prediction.describe(view)
         whole = _joined(from_all_processes(share))
         if whole.failed and not skip_broken:
-            error = next(iter(whole.failed.values()))
-            raise type(error)(f"{str(error).rstrip('.')}, or skip broken files.") from error
+            first = next(iter(whole.failed.values()))
+            raise type(first)(f"{str(first).rstrip('.')}, or skip broken files.") from first
         problems += map(str, whole.failed.values())
         if not whole.outputs:
             raise MediaError(f"None of the {len(sources)} clips in {root} can be predicted: {problems[0]}")

@@ -113,8 +113,9 @@ class PathNetwork(nn.Module):
         hidden = torch.cat([inputs, inputs.flip(2)], dim=-1).to(self.scores.weight.dtype)
         for layer in self.hidden:
             hidden = layer(hidden).relu()
-        weight, bias = (part.unflatten(0, (self.lead_times, -1))[first:].flatten(0, 1) for part in self._score_parts())
-        scores = functional.linear(hidden, weight, bias).unflatten(-1, (-1, 2, self.rank))
+        rows = slice(first * 2 * self.rank, None)  # each lead time has 2 · rank scores
+        scores = functional.linear(hidden, self.scores.weight[rows], self.scores.bias[rows])
+        scores = scores.reshape(*scores.shape[:-1], -1, 2, self.rank)
         absolute, near = scores[..., 0, :] @ self.absolute, scores[..., 1, :] @ self.relative
         ahead = velocity[..., None] * self.horizon_frames[first:]
         logits = absolute.to(positions.dtype) + self._prior(ahead, self.prior_weight[first:])
@@ -135,7 +136,7 @@ class PathNetwork(nn.Module):
         embedding table, because positions are rounded down in both directions.
         """
         mirrored = direction[..., None] < 0
-        swapped = distances.unflatten(-1, (2, 2)).flip(-1).flatten(-2)
+        swapped = distances.reshape(*distances.shape[:-1], 2, 2).flip(-1).flatten(-2)
         distances = torch.where(mirrored, swapped, distances)
         centre, first, last = distances[..., :2], distances[..., 2], distances[..., 3]
         size = centre.sum(dim=-1)
@@ -146,10 +147,6 @@ class PathNetwork(nn.Module):
             bins = (values.clamp(0, FAR_PX) * BINS_PER_PIXEL).floor().long()
             parts.append(table(bins + EDGE_BINS * side).flatten(-2))
         return parts
-
-    def _score_parts(self) -> tuple[Tensor, Tensor]:
-        assert self.scores.bias is not None
-        return self.scores.weight, self.scores.bias
 
     def _prior(self, ahead: Tensor, weight: Tensor) -> Tensor:
         """Logits of a Student-t distribution around constant-velocity motion, with a scale of 1 pixel."""
