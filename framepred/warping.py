@@ -17,7 +17,7 @@ CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
 Planes = Float[Tensor, "*b h w"]
 
 
-def pad_edges(picture: AnyPicture, rows: int, columns: int) -> PaddedPicture:
+def pad_edges(picture: AnyPicture, rows: int | torch.SymInt, columns: int | torch.SymInt) -> PaddedPicture:
     """Add rows below and columns on the right that repeat the last row and column."""
     return functional.pad(picture, (0, columns, 0, rows), mode="replicate") if rows or columns else picture
 
