@@ -256,6 +256,16 @@ def shards(clips: Annotated[int, typer.Option(help="Clips to write and read.")] 
 
 
 @app.command()
+def views(
+    sizes: Annotated[list[str], typer.Option("--size", help="720p or 4K; give it several times.")] = ["720p", "4K"],  # noqa: B006
+) -> None:
+    """Time and memory of predict and its views on large frames."""
+    from benchmarks.view_cost import print_view_costs
+
+    print_view_costs(sizes)
+
+
+@app.command()
 def gpu(
     device: Annotated[str, typer.Option(help="cuda, or cpu for a trial.")] = "cuda",
     minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 6,
@@ -300,6 +310,20 @@ def watch(
 
     _use_one_core()
     print_watch(video, seed, false_alarms, output)
+
+
+@app.command()
+def watch_speed(
+    frames: Annotated[int, typer.Option(min=200, help="Frames to watch.")] = 1500,
+    height: Annotated[int, typer.Option(help="Pixels.")] = 480,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 640,
+    output: Annotated[Path, typer.Option(help="Picture of memory, open files and speed.")] = Path("watch-speed.png"),
+) -> None:
+    """Speed and memory of a watch with table, video, events, webhook and a page with one viewer."""
+    from benchmarks.watch_speed import print_watch_speed
+
+    _use_one_core()
+    print_watch_speed(frames, height, width, output)
 
 
 def _use_one_core() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from framepred.cli.options import (
     NATURAL,
+    ArrayOption,
     BatchOption,
     ContextOption,
     Device,
@@ -21,7 +22,7 @@ from framepred.cli.options import (
 from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
-from framepred.media.outputs import check_new_folder, check_output, list_suffixes
+from framepred.media.outputs import check_new_folder, check_output, expand_user, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
@@ -72,13 +73,14 @@ def predict(
         bool, typer.Option("--skip-broken", help="Of a folder: leave out files that cannot be used, and name them.")
     ] = False,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Predict the frames that follow the last one of a clip, from the last --context frames of it."""
-    source = source.expanduser()
+    source = expand_user(source)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"--adapt takes a positive number of seconds, not {adapt:g}.")
     many = is_folder_of_clips(source)
@@ -109,6 +111,7 @@ def predict(
             "holdout": holdout or view is not View.PREDICTED,
             "device": device.value,
             "layout": layout,
+            "array_name": array,
             "value_range": None if value_range is None else parse_range(value_range),
             "max_side": max_side,
             "cuts": cuts,

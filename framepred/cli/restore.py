@@ -8,6 +8,7 @@ import typer
 
 from framepred.cli.options import (
     MAX_SIDE,
+    ArrayOption,
     Device,
     DeviceOption,
     LayoutOption,
@@ -66,6 +67,7 @@ def restore(
     ] = False,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Never blend across a scene cut.")] = True,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     device: DeviceOption = Device.AUTO,
@@ -101,6 +103,7 @@ def restore(
             holdout=holdout,
             device=device.value,
             layout=layout,
+            array_name=array,
             value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             cuts=cuts,

@@ -10,6 +10,7 @@ import typer
 
 from framepred.cli.options import (
     NATURAL,
+    ArrayOption,
     BatchOption,
     Device,
     DeviceOption,
@@ -47,6 +48,7 @@ def stream(
     ] = True,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Reset the state at scene cuts.")] = True,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; a stream is one clip
@@ -83,6 +85,7 @@ def stream(
             weights=weights,
             device=device.value,
             layout=layout,
+            array_name=array,
             value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             blend=blend,

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from framepred.media.atomic import explain_os_errors
 
@@ -44,11 +44,11 @@ class StepWriter(Protocol[Written]):
 
 
 @runtime_checkable
-class ChecksSteps(Protocol):
-    """A sink that may refuse a stream at its first step, before any file is opened."""
+class ChecksStep(Protocol[Written]):
+    """A file that cannot take all kinds of steps."""
 
-    def check(self, step: Any) -> None:
-        """Raise a ClipError if steps like this one cannot be written."""
+    def check(self, step: Written) -> None:
+        """Raise an error if the file cannot take steps like this one."""
 
 
 def record(
@@ -59,14 +59,14 @@ def record(
     The files are opened at the first step, so a stream that cannot be forecast leaves none behind.
 
     Raises:
-        ClipError: if a sink cannot write such frames.
+        ClipError: if a file cannot take such steps, before any file is opened.
     """
     with ExitStack() as stack:
         writers: list[StepWriter[Step]] | None = None
         for step in steps:
             if writers is None:
                 for sink in sinks:
-                    if isinstance(sink, ChecksSteps):
+                    if isinstance(sink, ChecksStep):
                         sink.check(step)
                 writers = [stack.enter_context(sink) for sink in sinks]
             for writer in writers:

@@ -19,6 +19,9 @@ from framepred.media.atomic import atomic_write
 from framepred.media.formats import check_input
 from framepred.media.outputs import check_new_folder
 
+PICTURE_CHANNELS = (1, 3)
+"""Channels that a video can have; the results of other arrays are arrays."""
+
 
 @dataclass(frozen=True)
 class FolderPrediction:
@@ -43,7 +46,7 @@ def predict_folder(
     on_clip: Callable[[Path, Prediction], object] = lambda _path, _prediction: None,
     **options: Unpack[PredictOptions],
 ) -> FolderPrediction:
-    """Predict every clip of a folder and of the folders below it, and write one video for each.
+    """Predict every clip of a folder and of the folders below it, and write one video or array for each.
 
     The output folder appears, whole, when all clips are done. Processes that torchrun starts share the clips, and each
     returns the result of all.
@@ -74,6 +77,8 @@ def predict_folder(
         for number, (path, name) in share_of_process(list(enumerate(names))):
             try:
                 prediction = predict(check_input(path), weights=named, **options)
+                if view == "predicted" and prediction.frames.shape[-3] not in PICTURE_CHANNELS:
+                    name = name.with_suffix(".npy")
                 prediction.save(draft / name, view)
             except (ClipError, MediaError) as error:
                 share.failed[number] = error

@@ -10,7 +10,8 @@ from torch import Tensor
 from framepred.clips import to_uint8
 from framepred.inference.csv_sink import COLUMNS, CsvSink, record
 from framepred.inference.stream import StreamStep
-from framepred.media.encoding import VideoWriter, check_picture
+from framepred.media.encoding import VideoWriter
+from framepred.visualization.pictures import check_channels
 from framepred.visualization.stream_page import StreamPage
 
 __all__ = ["COLUMNS", "CsvSink", "VideoSink", "record"]
@@ -39,8 +40,12 @@ class VideoSink:
         return self
 
     def check(self, step: StreamStep) -> None:
-        """Refuse frames that are neither gray nor RGB."""
-        check_picture(tuple(step.frame.shape), self._writer.path)
+        """Refuse frames that are neither gray nor RGB.
+
+        Raises:
+            ClipError: if they are not.
+        """
+        check_channels(step.frame)
 
     def write(self, step: StreamStep) -> None:
         """Append the page of one frame."""

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.adapt import adapt as adapt_network
 from framepred.inference.devices import pick_device
 from framepred.inference.networks import Weights, channels_of, open_forecaster
 from framepred.inference.scaling import shrink
@@ -267,6 +266,8 @@ class _Taken:
 def _learned(moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster | None, adapt: float | None) -> Profile:
     builder = ProfileBuilder(fps, net)
     if net is not None and adapt is not None:
+        from framepred.inference.adapt import adapt as adapt_network  # slow to import, and seldom wanted
+
         kept = list(moments)
         frames = torch.stack([shrink_raw(moment.frame, SIDE) for moment in kept[-ADAPT_FRAMES:]])
         builder = ProfileBuilder(fps, adapt_network(net, frames, seconds=adapt, cuts=False).network)

@@ -124,6 +124,16 @@ def test_the_threshold_keeps_the_rate_on_exponential_tails() -> None:
         calibration.threshold(0)
 
 
+@pytest.mark.parametrize("seconds", [16, 60])
+def test_short_footage_raises_the_threshold_so_that_the_rate_holds_on_average(seconds: int) -> None:
+    random = np.random.default_rng(1)
+    for rate in (30, 120):
+        expected = [
+            3600 * np.exp(-Calibration(random.exponential(1.0, seconds)).threshold(rate)) for _ in range(2000)
+        ]  # exceedances an hour
+        assert 0.5 * rate < np.mean(expected) < 1.5 * rate
+
+
 def test_events_join_over_short_pauses_and_are_reported_once() -> None:
     finder = EventFinder(1.0)
     scores = [0.0] * 5 + [2.0] * 3 + [0.0] * 5 + [3.0] * 2 + [0.0] * 15 + [2.0]
