@@ -75,7 +75,8 @@ class ClipShards(ClipDataset):
         if "://" not in self.address and not (Path(self.address) / "index.json").is_file():
             raise DataError(f"{address} holds no shards; write them with framepred.data.write_shards.")
         try:
-            self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache)
+            # By default all clips of a shard are decoded whenever a clip of another shard was read in between.
+            self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
             self._count = len(self._shards)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(f"The shards of {address} cannot be opened ({error}); check the address.") from error
