@@ -14,6 +14,7 @@ from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
+from framepred.cli.hints import with_options
 from framepred.cli.predict import predict
 from framepred.cli.processes import claims_message, tell_torchrun
 from framepred.cli.restore import restore
@@ -89,7 +90,7 @@ def _run(request: StopRequest) -> int:
     try:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
-        return _report(str(error))
+        return _report(with_options(str(error), typer.main.get_command(app)))
     except OSError as error:
         if error.filename is None:
             raise
