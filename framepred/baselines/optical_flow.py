@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from framepred.clips import Clip, Frame, Future, RawFrame, State, to_uint8, to_unit
+from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, to_uint8, to_unit
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
 from framepred.restorer import Missing, Restorer, Sides, sides
@@ -41,6 +41,11 @@ class OpticalFlow(Forecaster):
         frame = to_unit(frame)
         flow = frame.new_zeros(len(frame), 2, *frame.shape[-2:]) if state is None else measure_flow(frame, state[0])
         return frame, frame, flow, flow
+
+    @override
+    def forward(self, context: RawClip, horizon: int) -> Future:
+        """Forecast from the last two frames of ``context``, which decide the flow, ``(b, horizon, c, h, w)``."""
+        return super().forward(context[:, -2:] if context.ndim > 1 else context, horizon)
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
