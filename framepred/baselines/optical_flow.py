@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from framepred.clips import Clip, Frame, Future, RawFrame, State, to_uint8, to_unit
+from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, to_uint8, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
@@ -64,6 +64,11 @@ class OpticalFlow(Forecaster):
         earlier = state[4]
         flow = measure_flow(gray, earlier[:, :1]) / earlier.shape[1]
         return frame, frame, flow, flow, torch.cat([earlier, gray], dim=1)[:, -self.span :]
+
+    @override
+    def forward(self, context: RawClip, horizon: int) -> Future:
+        """Forecast from the last ``span + 1`` frames of ``context``, which decide the flow, ``(b, horizon, c, h, w)``."""
+        return super().forward(context[:, -self.span - 1 :] if context.ndim > 1 else context, horizon)
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
