@@ -4,14 +4,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import override
 
 from framepred.clips import Clip, Frame, Future, RawFrame, State, to_uint8, to_unit
+from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
 from framepred.restorer import Missing, Restorer, Sides, sides
-from framepred.warping import compose, warp
+from framepred.warping import compose, pad_edges, warp
 
 SMALLEST = 16
 """Smallest side in pixels that OpenCV's flow accepts; smaller frames are padded."""
@@ -24,29 +24,48 @@ Flow = Float[Tensor, "b 2 h w"]
 
 
 class OpticalFlow(Forecaster):
-    """Moves the last frame along the optical flow between the last two frames.
+    """Moves the last frame along the optical flow between it and an earlier frame.
 
     Flow: dense inverse search (Kroeger et al. 2016, arXiv:1603.03590; OpenCV, preset medium) on the mean of the
     channels. Extrapolation: semi-Lagrangian, backward in time, with constant flow, as in pySTEPS for rain (Germann &
     Zawadzki 2002). Paths are composed and the last observed frame is sampled once, so distant predictions do not blur.
     After one frame, and where nothing moves, it equals :class:`LastFrame`.
 
-    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the last observed frame back to the previous
-    one, and path from the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels.
+    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the last observed frame back by one frame, and
+    path from the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels; the mean of the channels of
+    the last observed frames, at most ``span`` of them, the earliest first, ``(b, n, h, w)``.
+
+    Args:
+        span: frames between the two that the flow is measured on, at least 1; fewer at the start. The flow is divided
+            by it, so a larger span averages the motion of unsteady cameras and uneven frame times.
+
+    Raises:
+        ConfigError: if ``span`` is less than 1.
     """
+
+    def __init__(self, span: int = 1) -> None:
+        super().__init__()
+        if span < 1:
+            raise ConfigError(f"The span of an optical flow must be at least 1 frame, not {span}.")
+        self.span = span
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
-        """Store one frame ``(b, c, h, w)``, integers or floats in [0, 1], and measure its flow to the previous one."""
+        """Store one frame ``(b, c, h, w)``, integers or floats in [0, 1], and measure its flow to an earlier one."""
         frame = to_unit(frame)
-        flow = frame.new_zeros(len(frame), 2, *frame.shape[-2:]) if state is None else measure_flow(frame, state[0])
-        return frame, frame, flow, flow
+        gray = frame.mean(dim=1, keepdim=True)
+        if state is None:
+            still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
+            return frame, frame, still, still, gray
+        earlier = state[4]
+        flow = measure_flow(gray, earlier[:, :1]) / earlier.shape[1]
+        return frame, frame, flow, flow, torch.cat([earlier, gray], dim=1)[:, -self.span :]
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Extend the path by one frame of the same flow; the content of the frame is ignored."""
-        _, observed, flow, path = state
-        return frame, observed, flow, compose(flow, path)
+        _, observed, flow, path, earlier = state
+        return frame, observed, flow, compose(flow, path), earlier
 
     @override
     def next_frame(self, state: State) -> Frame:
@@ -107,6 +126,6 @@ def _sampling(flow: Flow, time: float) -> Flow:
 def _gray(frame: Frame) -> np.ndarray:
     """Convert to ``(b, h, w)`` uint8, padded to the size that OpenCV accepts."""
     height, width = frame.shape[-2:]
-    edge = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
-    gray = functional.pad(to_uint8(frame.mean(dim=1, keepdim=True)).float(), edge, mode="replicate")
+    gray = to_uint8(frame.mean(dim=1, keepdim=True)).float()
+    gray = pad_edges(gray, rows=max(0, SMALLEST - height), columns=max(0, SMALLEST - width))
     return gray[:, 0].byte().cpu().numpy()

@@ -10,8 +10,8 @@ from framepred.cli.options import WeightsOption
 from framepred.errors import ConfigError
 from framepred.media.outputs import check_output
 
-EXPORTED = "moving-mnist-convlstm"
-"""Bundled weights that are exported unless others are named; the tracking network cannot be traced yet."""
+EXPORTED = "moving-mnist"
+"""Bundled weights that are exported unless others are named."""
 
 SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
@@ -20,7 +20,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", help="model.onnx, or model.pt2 for torch.export.")],
     weights: WeightsOption = EXPORTED,
     size: Annotated[
-        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp; others take any size.")
+        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp or track; others take any size.")
     ] = "64x64",
 ) -> None:
     """Write one step of a network (frame + state to frame + state), checked against PyTorch over 30 steps."""

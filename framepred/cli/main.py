@@ -15,6 +15,7 @@ from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
 from framepred.cli.predict import predict
+from framepred.cli.processes import claims_message, tell_torchrun
 from framepred.cli.restore import restore
 from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
@@ -89,6 +90,11 @@ def _run(request: StopRequest) -> int:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
         return _report(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        return _report(f"{name} cannot be read or written ({error.strerror}); check the path and the disk.")
     except UsageError as error:
         return _report(f"{_sentence(error.format_message())} See framepred --help.")
     except Stopped as stop:
@@ -122,5 +128,9 @@ def _sentence(message: str) -> str:
 
 
 def _report(sentence: str, code: int = USER_ERROR) -> int:
-    print(sentence, file=sys.stderr)
+    """Print the sentence that ends the command, from one process only; returns the exit code."""
+    if code == USER_ERROR:
+        tell_torchrun(sentence)
+    if claims_message():
+        print(sentence, file=sys.stderr)
     return code

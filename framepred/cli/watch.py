@@ -94,9 +94,10 @@ def watch(
     """
     source = source if is_live(source) else str(check_input(source))
     wanted = _normal(normal)
-    profile = profile and check_output(profile, inputs=[source], suffixes=(PROFILE_SUFFIX,))
-    csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
-    output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
+    inputs = [source, *filter(None, [labels]), *([wanted] if isinstance(wanted, Path) else [])]
+    profile = profile and check_output(profile, inputs=inputs, suffixes=(PROFILE_SUFFIX,))
+    csv = csv and check_output(csv, inputs=inputs, suffixes=(".csv",))
+    output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")

@@ -19,18 +19,9 @@ from framepred.exporting.parity import rollout_differences
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
-from framepred.models.exported import (
-    GRAPH_KEY,
-    INSTALL_HINT,
-    METADATA_KEY,
-    ExportedForecaster,
-    ExportInfo,
-    Graph,
-    GraphName,
-    graph_path,
-    load_onnx,
-)
+from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import bundled_cards, load_weights
+from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportInfo, GraphName, graph_path
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
@@ -135,6 +126,8 @@ def _sizes(info: ExportInfo) -> list[tuple[int, int]]:
     if info.size is None:
         return DYNAMIC_SIZES
     height, width = info.size
+    if info.multiple == 1:
+        return [info.size]
     return [(height, width), (height - 1, width - 2), (height - info.multiple + 1, width)]
 
 

@@ -81,8 +81,9 @@ class PathNetwork(nn.Module):
         self.absolute = nn.Parameter(torch.randn(rank, 2 * reach + 1) / math.sqrt(rank))
         self.relative = nn.Parameter(torch.randn(rank, 2 * NEAR_STEADY_PX + 1) / math.sqrt(rank))
         self.prior_weight = nn.Parameter(torch.full((lead_times,), PRIOR_WEIGHT))
-        self.register_buffer("horizon_frames", torch.arange(1.0, lead_times + 1), persistent=False)
-        self.register_buffer("displacements", torch.arange(-reach, reach + 1.0), persistent=False)
+        # Integers, because half precision cannot represent all displacements.
+        self.register_buffer("horizon_frames", torch.arange(1, lead_times + 1), persistent=False)
+        self.register_buffer("displacements", torch.arange(-reach, reach + 1), persistent=False)
         self.register_buffer("nearby", torch.arange(-NEAR_STEADY_PX, NEAR_STEADY_PX + 1), persistent=False)
         with torch.no_grad():
             self.scores.weight.mul_(0.1)
@@ -106,12 +107,13 @@ class PathNetwork(nn.Module):
         bounds = speed_bounds(paths, mask)
         velocity = steady_velocity(bounds)
         inputs = self._inputs(paths, mask, bounds, distances, direction)
-        hidden = torch.cat([inputs, inputs.flip(2)], dim=-1)
+        hidden = torch.cat([inputs, inputs.flip(2)], dim=-1).to(self.scores.weight.dtype)
         for layer in self.hidden:
             hidden = layer(hidden).relu()
         scores = self.scores(hidden).unflatten(-1, (self.lead_times, 2, self.rank))
-        logits = scores[..., 0, :] @ self.absolute + self._prior(velocity)
-        logits = self._add_near_steady(logits, scores[..., 1, :] @ self.relative, velocity)
+        absolute, near = scores[..., 0, :] @ self.absolute, scores[..., 1, :] @ self.relative
+        logits = absolute.to(positions.dtype) + self._prior(velocity)
+        logits = self._add_near_steady(logits, near.to(positions.dtype), velocity)
         return torch.where(direction[..., None, None] < 0, logits.flip(-1), logits).log_softmax(dim=-1)
 
     def _inputs(self, paths: Tensor, mask: Tensor, bounds: SpeedBounds, distances: Tensor, direction: Tensor) -> Tensor:

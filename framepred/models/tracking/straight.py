@@ -47,14 +47,16 @@ def speed_bounds(paths: Float[Tensor, "*n t"], observed: Bool[Tensor, "*n t"]) -
     gap = gap.clamp(min=1)
     low = torch.where(known, (change - 1) / gap, -FASTEST).clamp(min=-FASTEST)
     high = torch.where(known, (change + 1) / gap, FASTEST).clamp(max=FASTEST)
-    suffix_low = low.amax(dim=-1).flip(-1).cummax(dim=-1).values.flip(-1)[..., :-1]
-    suffix_high = high.amin(dim=-1).flip(-1).cummin(dim=-1).values.flip(-1)[..., :-1]
-    prefix_low = low.amax(dim=-2).cummax(dim=-1).values[..., 1:]
-    prefix_high = high.amin(dim=-2).cummin(dim=-1).values[..., 1:]
+    later, earlier = time >= time[:-1, None], time <= time[1:, None]
+    # A masked maximum replaces cummax, which ONNX does not have.
+    suffix_low = torch.where(later, low.amax(dim=-1)[..., None, :], -FASTEST).amax(dim=-1)
+    suffix_high = torch.where(later, high.amin(dim=-1)[..., None, :], FASTEST).amin(dim=-1)
+    prefix_low = torch.where(earlier, low.amax(dim=-2)[..., None, :], -FASTEST).amax(dim=-1)
+    prefix_high = torch.where(earlier, high.amin(dim=-2)[..., None, :], FASTEST).amin(dim=-1)
     middle = (suffix_low + suffix_high) / 2
     # Extrapolate each position of a window to the last frame with the window's mean velocity bound.
     extrapolated = (paths - paths[..., -1:])[..., None, :] + middle[..., None] * (count - 1 - time)
-    inside = observed[..., None, :] & (time >= time[:-1, None])
+    inside = observed[..., None, :] & later
     last_low = torch.where(inside, extrapolated, -FARTHEST).amax(dim=-1).clamp(-FARTHEST, FARTHEST)
     last_high = torch.where(inside, extrapolated + 1, FARTHEST).amin(dim=-1).clamp(-FARTHEST, FARTHEST)
     return SpeedBounds(suffix_low, suffix_high, prefix_low, prefix_high, last_low, last_high)
