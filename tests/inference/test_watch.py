@@ -13,9 +13,11 @@ from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.injected import KINDS, inject
 from framepred.inference.watching.labels import measure, read_labels
+from framepred.inference.watching.playing import PlayingSource
 from framepred.inference.watching.profile import FrameScore, Profile
 from framepred.inference.watching.rareness import Calibration
 from framepred.inference.watching.recording import EventFolder, WatchVideo, recorded
+from framepred.media.live import Moment
 
 FPS = 10.0
 NORMAL = 200  # frames
@@ -119,6 +121,18 @@ def test_frames_of_any_shape_are_watched_and_recorded(shape: tuple[int, ...], tm
     events = [item for item in recorded(watching, recorders) if isinstance(item, Event)]
     assert "freeze" in [event.kind for event in events]
     assert all((tmp_path / f"event-{event.number:06d}.png").exists() for event in events)
+
+
+def test_a_camera_slower_than_it_states_is_calibrated_at_its_true_rate(
+    film: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = tensors(film)
+    moments = (Moment(frame, number / FPS, number == 0) for number, frame in enumerate(frames))
+    stated = PlayingSource(moments, 3 * FPS, steady=False)
+    monkeypatch.setattr("framepred.inference.watch.play_source", lambda *_: stated)
+    watching = framepred.watch("0", normal=NORMAL / FPS)
+    assert watching.profile.fps == pytest.approx(FPS)
+    assert watching.profile.calibration.seconds == pytest.approx(NORMAL / FPS * 2 / 3, abs=3)
 
 
 def test_frames_of_another_size_are_scored(profile: Profile) -> None:
