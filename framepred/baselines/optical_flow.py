@@ -67,7 +67,7 @@ class OpticalFlow(Forecaster):
 
     @override
     def forward(self, context: RawClip, horizon: int) -> Future:
-        """Forecast from the last ``span + 1`` frames of ``context``, which decide the flow, ``(b, horizon, c, h, w)``."""
+        """Forecast from the last ``span + 1`` frames, which decide the flow, ``(b, horizon, c, h, w)``."""
         return super().forward(context[:, -self.span - 1 :] if context.ndim > 1 else context, horizon)
 
     @override
