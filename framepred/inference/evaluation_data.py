@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Subset
 from framepred.clips import ClipBatch
 from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
 from framepred.data.datamodules.base import ClipData
+from framepred.data.digits import Split
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ClipError, ConfigError
