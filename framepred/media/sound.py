@@ -75,7 +75,9 @@ def _sound_track(container: InputContainer, source: Path) -> AudioStream:
     return container.streams.audio[0]
 
 
-def _timed(packets: Iterator[Packet], number: int, start: float, end: float) -> Iterator[tuple[float, int, Packet]]:
+def _timed(
+    packets: Iterator["Packet[AudioStream]"], number: int, start: float, end: float
+) -> Iterator[tuple[float, int, "Packet[AudioStream]"]]:
     """Packets with their decoding time in seconds after ``start``, those outside [0, end) left out."""
     for packet in packets:
         if packet.dts is None or packet.pts is None:
