@@ -119,3 +119,11 @@ def test_arrows_between_rooms_are_counted() -> None:
     trees = {"framepred/media/reading.py": ast.parse(""), "framepred/models/__init__.py": ast.parse(code)}
     assert script["arrows"](trees) == {("models", "media"), ("models", "clips")}
     assert script["exported_names"](ast.parse('__all__ = ["one", "two"]')) == ["one", "two"]
+
+
+@pytest.mark.slow
+def test_cases_makes_its_material_and_says_what_comes_of_it(tmp_path: Path) -> None:
+    row = run(tmp_path, "cases.py", "--only", "multipage", "--only", "false_cuts").splitlines()[-2:]
+    assert "folder of six: exit 0, 6 predictions" in row[0]
+    assert "pan: 0 cuts in 40 frames" in row[1]
+    assert list(tmp_path.iterdir()) == []

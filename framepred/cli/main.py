@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
+from framepred.cli.hints import with_options
 from framepred.cli.predict import predict
 from framepred.cli.processes import claims_message, tell_torchrun
 from framepred.cli.restore import restore
@@ -89,12 +91,12 @@ def _run(request: StopRequest) -> int:
     try:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
-        return _report(str(error))
+        return _report(with_options(str(error), typer.main.get_command(app)))
     except OSError as error:
-        if error.filename is None:
+        sentence = _explain(error)
+        if sentence is None:
             raise
-        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-        return _report(f"{name} cannot be read or written ({error.strerror}); check the path and the disk.")
+        return _report(sentence)
     except UsageError as error:
         return _report(f"{_sentence(error.format_message())} See framepred --help.")
     except Stopped as stop:
@@ -103,6 +105,17 @@ def _run(request: StopRequest) -> int:
         if request.number is not None:  # Lightning exits after it has handled the signal
             return _report(Stopped(request.number).sentence, 128 + request.number)
         raise
+
+
+def _explain(error: OSError) -> str | None:
+    """Describe an error of the operating system about a file or the current folder; None for any other."""
+    if error.filename is not None:
+        return f"{error.filename} cannot be read or written ({error.strerror}); check the path and the disk."
+    try:
+        Path.cwd()
+    except OSError:
+        return "The current folder no longer exists; change to another one."
+    return None
 
 
 def _call(arguments: list[str]) -> int:

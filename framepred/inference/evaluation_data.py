@@ -212,12 +212,13 @@ def _limits(value_range: ValueRange | None) -> tuple[float, float] | None:
 
 def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     """The clips of a split of the data that the config of a run names, with its context and horizon."""
-    if choice.split == "all":
+    split = next((known for known in get_args(Split) if known == choice.split), None)
+    if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
     data = _data_of(config)
     name = Path(getattr(data, "root", None) or type(data).__name__).name
-    record = DataRecord(name, split=choice.split, seed=getattr(data, "seed", None))
-    return _in_order(data.dataset(choice.split), data.count(choice.split), choice, data.context, record)
+    record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
+    return _in_order(data.dataset(split), data.count(split), choice, data.context, record)
 
 
 def _data_of(config: Path) -> ClipData:

@@ -3,7 +3,6 @@
 import http.server
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +65,10 @@ class Outcome:
         lines = (self.err if self.code else self.out).strip().splitlines()
         return " ".join(lines[-1].split()) if lines else ""
 
+    def __str__(self) -> str:
+        """The exit code, and the sentence of an error."""
+        return f"exit {self.code}, {self.sentence}" if self.code else "exit 0"
+
     def noted(self, words: str) -> str:
         """The first line on standard error that holds these words; "not said" if none does."""
         return next((line.strip() for line in self.err.splitlines() if words in line), "not said")
@@ -98,7 +101,7 @@ def inside(folder: Path) -> Any:
 def blobs(count: int = 20, height: int = 48, width: int = 48) -> NDArray[np.float32]:
     """Frames ``(t, h, w)`` of a bright blob that crosses a dark picture, in [0, 1]."""
     down, right = np.mgrid[:height, :width]
-    centres = [(height / 2, 8 + 1.5 * time) for time in range(count)]
+    centres = [(height / 2, (8 + 1.5 * time) % width) for time in range(count)]
     frames = [np.exp(-((down - y) ** 2 + (right - x) ** 2) / 40) for y, x in centres]
     return np.stack(frames).astype(np.float32)
 
@@ -120,6 +123,8 @@ def pages(path: str, frames: NDArray[Any], **options: Any) -> None:
 
 def shape_of(path: str) -> str:
     """Shape, type and extent of the numbers in an array file."""
+    if not Path(path).exists():
+        return f"no {path}"
     found = np.load(path)
     return f"{found.dtype} {found.shape}, {found.min():.4g} to {found.max():.4g}"
 
@@ -146,10 +151,10 @@ def radar() -> list[str]:
     filled = run("predict", "nan.npy", "--range=-32,60,nan=-32", *LAST, "--frames", 2, "--output", "nan-out.npy")
     missing = np.isnan(np.load("nan-out.npy")) if filled.code == 0 else np.zeros(1)
     return [
-        f"NetCDF, `--range -32,60`: exit {scaled.code}, dBZ again: {shape_of('dbz.npy')}",
-        f"mm/h, `--range auto`: exit {auto.code}, {shape_of('rain-out.npy')}",
+        f"NetCDF, `--range -32,60`: {scaled}, dBZ again: {shape_of('dbz.npy')}",
+        f"mm/h, `--range auto`: {auto}, {shape_of('rain-out.npy')}",
         f"NaN: {run('predict', 'nan.npy', *LAST).sentence}",
-        f"NaN, `--range -32,60,nan=-32`: exit {filled.code}, {missing.mean():.1%} of the output is NaN again",
+        f"NaN, `--range -32,60,nan=-32`: {filled}, {missing.mean():.1%} of the output is NaN again",
         f"training, NaN in a late frame: {run('train', *FOLDER, 'late').sentence}",
     ]
 
@@ -172,9 +177,9 @@ def grid() -> list[str]:
     folder = run("predict", "city", *weights, "--frames", 4, "--output", "all")
     scored = run("evaluate", "--data", "city", *weights, "--horizon", 4, "--json")
     return [
-        f"train: exit {trained.code}; predict: exit {predicted.code}, {shape_of('p.npy')}",
-        f"predict a folder: exit {folder.code}, {len(list(Path('all').glob('*.npy')))} arrays",
-        f"evaluate a folder: exit {scored.code}",
+        f"train: {trained}; predict: {predicted}, {shape_of('p.npy')}",
+        f"predict a folder: {folder}, {len(list(Path('all').glob('*.npy')))} arrays",
+        f"evaluate a folder: {scored}",
         f"as .mp4: {run('predict', 'city/day0.npy', *weights, '--output', 'p.mp4').sentence}",
     ]
 
@@ -189,8 +194,8 @@ def multipage() -> list[str]:
     sources = VideoFolder("wells", 20).sources
     wells = run("predict", "wells", *LAST, "--frames", 4, "--output", "out")
     return [
-        f"stack.tif: exit {stack.code}, {shape_of('s.npy')}; {stack.noted('scaled to')}",
-        f"folder of six: exit {wells.code}, {len(list(Path('out').iterdir()))} predictions",
+        f"stack.tif: {stack}, {shape_of('s.npy')}; {stack.noted('scaled to')}",
+        f"folder of six: {wells}, {len(list(Path('out').iterdir()))} predictions",
         f"training finds {len(sources)} clips of {sources[0].frames} frames",
     ]
 
@@ -201,23 +206,19 @@ def overfit() -> list[str]:
         framepred.write_video(
             f"two/{number}.mp4", torch.from_numpy((255 * blobs(60)).astype(np.uint8))[:, None], fps=20
         )
-    shutil.copytree("two", "long")
     framepred.write_video("one/a.mp4", torch.from_numpy((255 * blobs(160)).astype(np.uint8))[:, None], fps=20)
     small = ("--data.init_args.test_fraction=0", "--trainer.max_steps=2")
 
-    def kept(folder: str, *more: str) -> str:
-        code = run(
-            "train", *FOLDER, folder, *small, *more, f"--trainer.default_root_dir=run{len(list(Path().iterdir()))}"
-        ).code
-        runs = sorted(Path().glob("run*"), key=lambda path: path.stat().st_mtime)
-        names = sorted(path.name for path in runs[-1].glob("checkpoints/*.ckpt")) if runs else []
-        return f"exit {code}, {' and '.join(names) or 'no checkpoint'}"
+    def kept(name: str, folder: str, *more: str) -> str:
+        trained = run("train", *FOLDER, folder, *small, *more, f"--trainer.default_root_dir={name}")
+        found = sorted(path.name for path in Path(name).glob("checkpoints/*.ckpt"))
+        return f"{trained}, {' and '.join(found) or 'no checkpoint'}"
 
     return [
-        f"2 steps, validation every 50: {kept('two')}",
-        f"`limit_val_batches 0`: {kept('two', '--trainer.limit_val_batches=0')}",
-        f"`val_fraction 0`: {kept('two', '--data.init_args.val_fraction=0')}",
-        f"one long video: {kept('one')}",
+        f"2 steps, validation every 50: {kept('a', 'two')}",
+        f"`limit_val_batches 0`: {kept('b', 'two', '--trainer.limit_val_batches=0')}",
+        f"`val_fraction 0`: {kept('c', 'two', '--data.init_args.val_fraction=0')}",
+        f"one long video: {kept('d', 'one')}",
         f"Ctrl-C: {_interrupted()}",
     ]
 
@@ -295,7 +296,7 @@ def surveillance() -> list[str]:
     cuts = [line.split(",")[0] for line in Path("s.csv").read_text().splitlines()[1:] if line.endswith(",1")]
     events = [line for line in watched.out.splitlines() if '"start"' in line]
     return [
-        f"watch: exit {watched.code}, {len(events)} event(s) in JSON for a lens covered from 6 s on: "
+        f"watch: {watched}, {len(events)} event(s) in JSON for a lens covered from 6 s on: "
         f"{events[0][:90] if events else 'none'}",
         f"stream: cut at frame {', '.join(cuts) or 'none'} in the CSV, "
         f"{sum('cut' in line for line in streamed.out.splitlines())} line(s) in JSON",
@@ -335,9 +336,9 @@ def others() -> list[str]:
     compared = run("compare", "preds/card.json", "better/card.json")
     dry = run("evaluate", "--data", "dry.npy", *LAST, "--json")
     return [
-        f"evaluate --predictions: exit {cards[0].code} and {cards[1].code}, a card each",
-        f"compare: exit {compared.code}",
-        f"dry clips: exit {dry.code}, {'no ' if 'NaN' not in dry.out else ''}NaN",
+        f"evaluate --predictions: {cards[0]} and {cards[1]}, a card each",
+        f"compare: {compared}",
+        f"dry clips: {dry}, {'no ' if 'NaN' not in dry.out else ''}NaN",
     ]
 
 
@@ -362,7 +363,7 @@ def sequences() -> list[str]:
         found["gaps"].noted("lacks"),
         found["twocams"].noted("series"),
         f"folder of two animated PNGs: {len(found['anims'].out.splitlines())} predictions",
-        f"restore --find: exit {filled.code}, {filled.sentence}",
+        f"restore --find: {filled}, {filled.sentence}",
     ]
 
 
@@ -381,9 +382,9 @@ def science() -> list[str]:
     kelvin = run("predict", "kelvin.npy", "--range", "200,300", *LAST, "--output", "k.npy")
     return [
         f"two arrays: {unnamed.sentence}",
-        f"`--array vil`: exit {named.code}, {shape_of('vil.npy')}",
-        f"npz of precip and time: exit {run('predict', 'dated.npz', *LAST).code}",
-        f"kelvin, `--range 200,300`: exit {kelvin.code}, {shape_of('k.npy')}",
+        f"`--array vil`: {named}, {shape_of('vil.npy')}",
+        f"npz of precip and time: {run('predict', 'dated.npz', *LAST)}",
+        f"kelvin, `--range 200,300`: {kelvin}, {shape_of('k.npy')}",
         f"DICOM: {run('predict', 'cine.dcm', *LAST).sentence}",
     ]
 
@@ -429,7 +430,7 @@ def finetune() -> list[str]:
         "train", "--config", "run/config.yaml", "--ckpt_path", "last", "--trainer.default_root_dir=run"
     )  # fmt: skip
     return [
-        f"train --weights natural-small: exit {tuned.code}, {tuned.noted('Trains')}",
+        f"train --weights natural-small: {tuned}, {tuned.noted('Trains')}",
         f"again: {again.err.strip().splitlines()[-1]}",
     ]
 
@@ -443,8 +444,8 @@ def tiny() -> list[str]:
     predicted = run("predict", "tiny.npy", "--layout", "tnhw", *LAST, "--output", "t.npy")
     scored = run("evaluate", "--data", "tiny.npy", "--layout", "tnhw", *LAST, "--json")
     return [
-        f"predict --layout tnhw: exit {predicted.code}, {shape_of('t.npy')}; cuts: {predicted.noted('scene cut')}",
-        f"evaluate --layout tnhw: exit {scored.code}",
+        f"predict --layout tnhw: {predicted}, {shape_of('t.npy')}; cuts: {predicted.noted('scene cut')}",
+        f"evaluate --layout tnhw: {scored}",
         f"without: {run('evaluate', '--data', 'tiny.npy', *LAST).sentence}",
     ]
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.minterpolate import Minterpolate, is_installed
 from framepred.baselines import RESTORERS
 from framepred.clips import to_unit
 from framepred.evaluation.formulas import frame_psnr
@@ -28,6 +29,7 @@ MARGIN = 12
 METHODS: dict[str, type[Restorer]] = {
     "linear": RESTORERS["linear"],
     "motion-compensated": RESTORERS["motion-compensated"],
+    **({"minterpolate": Minterpolate} if is_installed() else {}),
     "motion": MotionRestorer,
 }
 
