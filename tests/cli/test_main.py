@@ -188,7 +188,7 @@ def test_a_full_standard_error_ends_nothing(
 def run_python(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
+        command, check=False, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600
     )
 
 
