@@ -294,7 +294,7 @@ def surveillance() -> list[str]:
     watched = run("watch", "covered.mp4", "--normal", "normal.mp4", "--csv", "w.csv", "--json")
     streamed = run("stream", "covered.mp4", *LAST, "--csv", "s.csv", "--json")
     cuts = [line.split(",")[0] for line in Path("s.csv").read_text().splitlines()[1:] if line.endswith(",1")]
-    events = [line for line in watched.out.splitlines() if '"start"' in line]
+    events = [line for line in watched.out.splitlines() if '"event": "event"' in line]
     return [
         f"watch: {watched}, {len(events)} event(s) in JSON for a lens covered from 6 s on: "
         f"{events[0][:90] if events else 'none'}",
