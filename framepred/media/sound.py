@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from heapq import merge
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio import AudioStream
@@ -75,7 +76,9 @@ def _sound_track(container: InputContainer, source: Path) -> AudioStream:
     return container.streams.audio[0]
 
 
-def _timed(packets: Iterator[Packet], number: int, start: float, end: float) -> Iterator[tuple[float, int, Packet]]:
+def _timed(
+    packets: "Iterator[Packet[Any]]", number: int, start: float, end: float
+) -> "Iterator[tuple[float, int, Packet[Any]]]":
     """Packets with their decoding time in seconds after ``start``, those outside [0, end) left out."""
     for packet in packets:
         if packet.dts is None or packet.pts is None:
