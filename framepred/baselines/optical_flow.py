@@ -4,15 +4,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import override
 
-from framepred.clips import Clip, Frame, Future, RawFrame, State, to_uint8, to_unit
+from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, to_uint8, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
 from framepred.restorer import Missing, Restorer, Sides, sides
-from framepred.warping import compose, warp
+from framepred.warping import compose, pad_edges, warp
 
 SMALLEST = 16
 """Smallest side in pixels that OpenCV's flow accepts; smaller frames are padded."""
@@ -65,6 +64,11 @@ class OpticalFlow(Forecaster):
         earlier = state[4]
         flow = measure_flow(gray, earlier[:, :1]) / earlier.shape[1]
         return frame, frame, flow, flow, torch.cat([earlier, gray], dim=1)[:, -self.span :]
+
+    @override
+    def forward(self, context: RawClip, horizon: int) -> Future:
+        """Forecast from the last ``span + 1`` frames, which decide the flow, ``(b, horizon, c, h, w)``."""
+        return super().forward(context[:, -self.span - 1 :] if context.ndim > 1 else context, horizon)
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
@@ -141,6 +145,6 @@ def _sampling(flow: Flow, time: float) -> Flow:
 def _gray(frame: Frame) -> np.ndarray:
     """Convert to ``(b, h, w)`` uint8, padded to the size that OpenCV accepts."""
     height, width = frame.shape[-2:]
-    edge = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
-    gray = functional.pad(to_uint8(frame.mean(dim=1, keepdim=True)).float(), edge, mode="replicate")
+    gray = to_uint8(frame.mean(dim=1, keepdim=True)).float()
+    gray = pad_edges(gray, rows=max(0, SMALLEST - height), columns=max(0, SMALLEST - width))
     return gray[:, 0].byte().cpu().numpy()

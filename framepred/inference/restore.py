@@ -17,7 +17,7 @@ from framepred.inference.damage import find_damaged, find_dropped
 from framepred.inference.devices import pick_device
 from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
 from framepred.inference.missing import check_factor, check_missing, parse_missing
-from framepred.inference.networks import channels_of
+from framepred.inference.networks import needs_of
 from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
 from framepred.inference.sources import Source, SourceForm, open_source, source_name
@@ -59,6 +59,7 @@ def restore(
     holdout: bool = False,
     device: str | torch.device = "auto",
     layout: str | None = None,
+    array_name: str | None = None,
     value_range: RangeChoice = None,
     max_side: int = MAX_SIDE,
     cuts: bool = True,
@@ -84,6 +85,7 @@ def restore(
         holdout: the missing frames are intact: hide, rebuild and score them.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        array_name: which array of a file that holds several, such as NetCDF.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
             that the values suggest; None for those that the type states.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
@@ -108,7 +110,8 @@ def restore(
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
     nets = [_restorer(name, weights, max_side).to(place) for name in names]
-    form = SourceForm(layout, next(filter(None, map(channels_of, nets)), None), value_range)
+    channels, learned = needs_of(nets)
+    form = SourceForm(layout, channels, value_range, array_name, learned)
     opened = open_source(source, form)
     notes = list(opened.notes)
     if not opened.steady:
