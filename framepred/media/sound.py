@@ -77,8 +77,8 @@ def _sound_track(container: InputContainer, source: Path) -> AudioStream:
 
 
 def _timed(
-    packets: Iterator["Packet[Any]"], number: int, start: float, end: float
-) -> Iterator[tuple[float, int, "Packet[Any]"]]:
+    packets: "Iterator[Packet[Any]]", number: int, start: float, end: float
+) -> "Iterator[tuple[float, int, Packet[Any]]]":
     """Packets with their decoding time in seconds after ``start``, those outside [0, end) left out."""
     for packet in packets:
         if packet.dts is None or packet.pts is None:
