@@ -11,6 +11,7 @@ from framepred.cli.options import (
     DIGITS,
     MAX_FRAMES,
     MAX_SIDE,
+    ArrayOption,
     BatchOption,
     ClipsOption,
     Device,
@@ -21,6 +22,7 @@ from framepred.cli.options import (
     LayoutOption,
     MaxSideOption,
     Protocol,
+    RangeOption,
     RootOption,
     SeedOption,
 )
@@ -81,6 +83,8 @@ def evaluate(
     root: RootOption = None,
     download: DownloadOption = False,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
+    value_range: RangeOption = None,
     split: Annotated[
         Part, typer.Option("--split", help="Of a folder: the files that training by default leaves for it, or all.")
     ] = Part.TEST,
@@ -116,8 +120,12 @@ def evaluate(
     from framepred.cli.evaluation_progress import show_progress
     from framepred.inference.evaluate import ScoreOptions, evaluate_predictions, evaluate_several
     from framepred.inference.evaluation_data import ClipChoice
+    from framepred.media.values import parse_range
 
-    choice = ClipChoice(clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout)
+    choice = ClipChoice(
+        clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout, array,
+        None if value_range is None else parse_range(value_range),
+    )  # fmt: skip
     options = ScoreOptions(protocol.value, device.value, lpips_weights or lpips, max_side, show_progress)
     if any(saved):
         cards = [evaluate_predictions(*saved, choice, options)]

@@ -11,8 +11,8 @@ from framepred.errors import ConfigError
 from framepred.media.memory import check_memory
 from framepred.media.outputs import check_output
 
-EXPORTED = "moving-mnist-convlstm"
-"""Bundled weights that are exported unless others are named; the tracking network cannot be traced yet."""
+EXPORTED = "moving-mnist"
+"""Bundled weights that are exported unless others are named."""
 
 BYTES_PER_PIXEL = 1024
 """Memory of a pixel while graphs are compared with PyTorch: 64 channels of float32, and copies of them."""
@@ -24,7 +24,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", help="model.onnx, or model.pt2 for torch.export.")],
     weights: WeightsOption = EXPORTED,
     size: Annotated[
-        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp; others take any size.")
+        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp or track; others take any size.")
     ] = "64x64",
 ) -> None:
     """Write one step of a network (frame + state to frame + state), checked against PyTorch over 30 steps."""

@@ -15,6 +15,7 @@ from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
+from framepred.cli.hints import with_options
 from framepred.cli.predict import predict
 from framepred.cli.processes import claims_message, tell_torchrun
 from framepred.cli.restore import restore
@@ -22,7 +23,7 @@ from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
 from framepred.cli.streams import safe_streams
 from framepred.cli.train import train
-from framepred.cli.watch import watch
+from framepred.cli.watch import WatchCommand, watch
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
 
@@ -44,7 +45,7 @@ app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
-app.command()(watch)
+app.command(cls=WatchCommand)(watch)
 app.command()(stream)
 app.command()(restore)
 app.command(context_settings={"ignore_unknown_options": True})(diagnose)
@@ -90,7 +91,7 @@ def _run(request: StopRequest) -> int:
     try:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
-        return _report(str(error))
+        return _report(with_options(str(error), typer.main.get_command(app)))
     except OSError as error:
         sentence = _explain(error)
         if sentence is None:

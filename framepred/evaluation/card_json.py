@@ -100,6 +100,7 @@ def _data(fields: Mapping[str, Any]) -> DataRecord:
         context=_optional(fields, "context", _count),
         horizon=_optional(fields, "horizon", _count),
         size=_optional(fields, "size", _size),
+        value_range=_optional(fields, "value_range", _limits),
         digits=_optional(fields, "digits", _text),
         sha256=_optional(fields, "sha256", _text),
     )
@@ -121,6 +122,11 @@ def _optional(fields: Mapping[str, Any], key: str, read: Callable[[Any], T]) -> 
 def _size(value: object) -> tuple[int, int, int]:
     channels, height, width = (_count(side) for side in _list(value))
     return channels, height, width
+
+
+def _limits(value: object) -> tuple[float, float]:
+    low, high = (_number(limit) for limit in _list(value))
+    return low, high
 
 
 def _interval(value: object) -> Interval:

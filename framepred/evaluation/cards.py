@@ -22,7 +22,7 @@ class DataRecord:
     """The data of an evaluation; what does not apply is None and stays out of the JSON.
 
     ``evaluate`` fills in ``clips``, ``context`` and ``horizon`` in frames, ``size`` as (c, h, w), and ``sha256`` of the
-    raw bytes of whole clips in order.
+    raw bytes of whole clips in order. ``value_range`` holds the values of the files that became 0 and 1.
     """
 
     name: str
@@ -32,6 +32,7 @@ class DataRecord:
     context: int | None = None
     horizon: int | None = None
     size: tuple[int, int, int] | None = None
+    value_range: tuple[float, float] | None = None
     digits: str | None = None
     sha256: str | None = None
 

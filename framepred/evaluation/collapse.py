@@ -1,4 +1,4 @@
-"""Finds predictions that have collapsed: constant, flat, saturated, or no better than a blank frame."""
+"""Finds predictions that have collapsed: NaN, constant, flat, saturated, or no better than a blank frame."""
 
 from dataclasses import dataclass
 
@@ -33,6 +33,8 @@ class PixelStatistics:
     widest_truth: float = 0.0
     white: float = 0.0  # sum over pixels: predicted white minus truly white
     black: float = 0.0
+    broken: float = 0.0  # predicted frames that hold NaN or infinite pixels
+    frames: int = 0
     pixels: int = 0
 
     def add(self, pred: Clip, target: Clip) -> None:
@@ -43,9 +45,9 @@ class PixelStatistics:
         black = (pred < LEVEL).sum() - (target < LEVEL).sum()
         predicted = [low.min(), high.max(), (high - low).max()]
         true = [truth_low.min(), truth_high.max(), (truth_high - truth_low).max()]
-        few = torch.stack([*predicted, *true, white.to(low), black.to(low)]).tolist()  # one transfer from the device
-        self.merge(PixelStatistics(*few))
-        self.pixels += pred.numel()
+        broken = (~(low.isfinite() & high.isfinite())).sum()  # a NaN pixel makes both extremes NaN
+        few = torch.stack([*predicted, *true, *(count.to(low) for count in (white, black, broken))]).tolist()
+        self.merge(PixelStatistics(*few, frames=low.numel(), pixels=pred.numel()))
 
     def merge(self, other: "PixelStatistics") -> None:
         """Add the statistics of other clips."""
@@ -55,7 +57,11 @@ class PixelStatistics:
         self.brightest_truth = max(self.brightest_truth, other.brightest_truth)
         self.widest_truth = max(self.widest_truth, other.widest_truth)
         self.white, self.black = self.white + other.white, self.black + other.black
-        self.pixels += other.pixels
+        self.broken, self.frames, self.pixels = (
+            self.broken + other.broken,
+            self.frames + other.frames,
+            self.pixels + other.pixels,
+        )
 
     def collapse(self, mse: float | None = None, blank_mse: float | None = None) -> str:
         """One sentence if the predictions have collapsed, with likely causes; empty if they have not.
@@ -64,8 +70,13 @@ class PixelStatistics:
             mse: of the predictions.
             blank_mse: of the blank baseline on the same clips.
         """
-        found = self._sameness() or self._saturation() or _no_better_than_blank(mse, blank_mse)
+        found = self._not_finite() or self._sameness() or self._saturation() or _no_better_than_blank(mse, blank_mse)
         return f"{found} {CAUSES}" if found else ""
+
+    def _not_finite(self) -> str:
+        if not self.broken:
+            return ""
+        return f"{self.broken:,.0f} of {self.frames:,} predicted frames hold NaN or infinite pixels."
 
     def _sameness(self) -> str:
         if self.pixels == 0 or self.brightest_truth - self.darkest_truth < LEVEL:  # blank is right for blank data

@@ -4,13 +4,13 @@ Every formula takes predictions and targets ``(b, t, c, h, w)`` of one shape, in
 :mod:`framepred.evaluation.metrics` averages them; :mod:`framepred.evaluation.protocols` gives them names.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
 
 from framepred.clips import Clip, Frame, PerFrame
 from framepred.errors import ClipError
@@ -21,7 +21,6 @@ ClipFormula: TypeAlias = Callable[[Clip, Truth], Float[Tensor, "..."]]
 """A formula with one value per frame, ``(b, t)``, or one value per clip, ``(b,)``."""
 
 LocalMeans: TypeAlias = Float[Tensor, "b c i j"]  # one value for each position of the window
-Windowing: TypeAlias = Callable[[Frame], LocalMeans]
 
 PIXELS = (-3, -2, -1)
 MAX_PSNR_DB = 100.0
@@ -137,52 +136,65 @@ def frame_ssim_predrnn(pred: Clip, target: Truth) -> PerFrame:
 class SsimSetting(NamedTuple):
     """The parameters in which the definitions of SSIM differ."""
 
-    side: int  # of the window, in pixels
-    windowing: Windowing  # local means over every window inside the frame
+    taps: tuple[float, ...]  # weights of the window along each axis; their sum is 1
     data_range: float
     unbias: float  # factor on the covariances: n / (n - 1) for samples, 1 for populations
 
+    @property
+    def side(self) -> int:
+        """Side of the window in pixels."""
+        return len(self.taps)
 
-def _uniform(maps: Frame) -> LocalMeans:
-    """Means over 7×7 windows."""
-    return avg_pool2d(maps, kernel_size=7, stride=1)
 
-
-def _gaussian(maps: Frame) -> LocalMeans:
-    """Means over 11×11 windows with Gaussian weights of σ 1.5, one axis after the other."""
-    offsets = torch.arange(-5, 6, dtype=maps.dtype, device=maps.device)
-    taps = torch.softmax(-0.5 * (offsets / 1.5).square(), dim=0)
-    planes = maps.reshape(-1, 1, *maps.shape[-2:])
-    planes = conv2d(conv2d(planes, taps.view(1, 1, 11, 1)), taps.view(1, 1, 1, 11))
-    return planes.reshape(*maps.shape[:2], *planes.shape[-2:])
+def _gaussian(side: int, sigma: float) -> tuple[float, ...]:
+    weights = [math.exp(-0.5 * ((tap - side // 2) / sigma) ** 2) for tap in range(side)]
+    return tuple(weight / math.fsum(weights) for weight in weights)
 
 
 WHITE_LEVEL = 255.0  # of 8-bit frames
-OPENSTL = SsimSetting(side=7, windowing=_uniform, data_range=2.0, unbias=49 / 48)
-PREDRNN = SsimSetting(side=7, windowing=_uniform, data_range=WHITE_LEVEL, unbias=49 / 48)
-WANG2004 = SsimSetting(side=11, windowing=_gaussian, data_range=1.0, unbias=1.0)
+UNIFORM_7 = (1 / 7,) * 7
+OPENSTL = SsimSetting(UNIFORM_7, data_range=2.0, unbias=49 / 48)
+PREDRNN = SsimSetting(UNIFORM_7, data_range=WHITE_LEVEL, unbias=49 / 48)
+WANG2004 = SsimSetting(_gaussian(side=11, sigma=1.5), data_range=1.0, unbias=1.0)
+
+CACHED_PIXELS = 1 << 15  # a block of frames, with its moments in float64, stays in the cache of a processor
+GPU_PIXELS = 1 << 22  # a GPU needs larger blocks to be busy
 
 
 def _ssim(pred: Clip, target: Clip, setting: SsimSetting) -> PerFrame:
-    """SSIM of one lead time after the other, so that memory does not grow with the horizon."""
+    """SSIM of one block of frames after the other, so that memory does not grow with the clips."""
     if min(pred.shape[-2:]) < setting.side:
         raise ClipError(
             f"This SSIM needs frames of at least {setting.side} × {setting.side} pixels, "
             f"not {pred.shape[-2]} × {pred.shape[-1]}; evaluate on larger frames."
         )
-    frames = zip(pred.unbind(dim=1), target.unbind(dim=1), strict=True)
-    return torch.stack([_ssim_of_frame(p.double(), t.double(), setting) for p, t in frames], dim=1)
+    pixels = CACHED_PIXELS if pred.device.type == "cpu" else GPU_PIXELS
+    block = max(1, pixels // pred.shape[2:].numel())
+    frames = zip(pred.flatten(0, 1).split(block), target.flatten(0, 1).split(block), strict=True)
+    return torch.cat([_ssim_of_frames(p.double(), t.double(), setting) for p, t in frames]).view(pred.shape[:2])
 
 
-def _ssim_of_frame(pred: Frame, target: Frame, setting: SsimSetting) -> Float[Tensor, " b"]:
+def _ssim_of_frames(pred: Frame, target: Frame, setting: SsimSetting) -> Float[Tensor, " b"]:
     """Equation 13 of Wang et al. 2004, averaged over channels and windows."""
     c1, c2 = (K1 * setting.data_range) ** 2, (K2 * setting.data_range) ** 2
-    moments = torch.cat([pred, target, pred.square() + target.square(), pred * target])
-    mean_p, mean_t, power, product = setting.windowing(moments).chunk(4)
-    means, cross = mean_p.square() + mean_t.square(), mean_p * mean_t
-    variance, covariance = setting.unbias * (power - means), setting.unbias * (product - cross)
-    ssim = (2 * cross + c1) * (2 * covariance + c2) / ((means + c1) * (variance + c2))
-    return ssim.mean(dim=PIXELS)
+    moments = torch.cat([pred, target, pred.square().add_(target.square()), pred * target])
+    mean_p, mean_t, power, product = _local_means(moments, setting.taps).chunk(4)
+    cross = mean_p * mean_t
+    means = mean_p.square_().add_(mean_t.square_())
+    variance, covariance = power.sub_(means).mul_(setting.unbias), product.sub_(cross).mul_(setting.unbias)
+    similarity = cross.mul_(2).add_(c1).mul_(covariance.mul_(2).add_(c2))
+    return similarity.div_(means.add_(c1).mul_(variance.add_(c2))).mean(dim=PIXELS)
+
+
+def _local_means(maps: Frame, taps: Sequence[float]) -> LocalMeans:
+    """Weighted means over every window inside the frame, along one axis after the other."""
+    for axis in (-2, -1):
+        length = maps.shape[axis] - len(taps) + 1
+        means = taps[0] * maps.narrow(axis, 0, length)
+        for offset, weight in enumerate(taps[1:], start=1):
+            means.add_(maps.narrow(axis, offset, length), alpha=weight)
+        maps = means
+    return maps
 
 
 def _clipped(pred: Clip, target: Truth) -> tuple[Clip, Clip]:

@@ -6,6 +6,9 @@ from typing import NamedTuple, TypeAlias
 
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import (
+    OPENSTL,
+    PREDRNN,
+    WANG2004,
     ClipFormula,
     frame_mae,
     frame_mae_predrnn,
@@ -27,12 +30,14 @@ class Measure(NamedTuple):
         higher_is_better: whether a larger value is a better one.
         unit: such as dB.
         summed: whether a value is a sum over the pixels of a frame.
+        min_side: smallest height and width of a frame that the formula takes, in pixels.
     """
 
     formula: ClipFormula
     higher_is_better: bool
     unit: str = ""
     summed: bool = False
+    min_side: int = 1
 
 
 Measures: TypeAlias = Mapping[str, Measure]
@@ -84,7 +89,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "openstl",
             1,
-            {**_ERRORS, "ssim": Measure(frame_ssim_openstl, higher_is_better=True)},
+            {**_ERRORS, "ssim": Measure(frame_ssim_openstl, higher_is_better=True, min_side=OPENSTL.side)},
             "MSE and MAE are sums over the pixels of a frame, not clipped; SSIM has a 7×7 uniform window and the data "
             "range 2.",
             "OpenSTL, Tan et al. 2023, arXiv:2306.11249",
@@ -96,7 +101,7 @@ PROTOCOLS: dict[str, Protocol] = {
                 "mse": Measure(frame_mse_predrnn, higher_is_better=False, summed=True),
                 "mae": Measure(frame_mae_predrnn, higher_is_better=False, summed=True),
                 "psnr": Measure(frame_psnr_predrnn, higher_is_better=True, unit="dB"),
-                "ssim": Measure(frame_ssim_predrnn, higher_is_better=True),
+                "ssim": Measure(frame_ssim_predrnn, higher_is_better=True, min_side=PREDRNN.side),
             },
             "Predictions are clipped for every metric; PSNR and SSIM are taken of frames truncated to 8 bits, SSIM "
             "with a 7×7 uniform window and the data range 255.",
@@ -105,7 +110,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "wang2004",
             1,
-            {**_ERRORS, "ssim": Measure(frame_ssim_wang2004, higher_is_better=True)},
+            {**_ERRORS, "ssim": Measure(frame_ssim_wang2004, higher_is_better=True, min_side=WANG2004.side)},
             "As openstl, but SSIM is the original: 11×11 Gaussian window of σ 1.5, data range 1.",
             "Wang et al. 2004, doi:10.1109/TIP.2003.819861",
         ),

@@ -65,19 +65,16 @@ class SavedPredictions:
 AnyPredictor: TypeAlias = Predictor | SavedPredictions
 
 
-class Scorer:
-    """One predictor with its running metrics.
+class ClipScores:
+    """Running scores of predictions: every metric, overall and of each clip, statistics of pixels, a map of the error.
 
     Args:
-        title: what errors call the predictor.
-        predictor: a callable ``(context, horizon) -> frames``, or saved predictions.
         measures: the metrics by name.
-        device: where to predict and score.
+        device: where the sums are kept.
     """
 
-    def __init__(self, title: str, predictor: AnyPredictor, measures: Measures, device: torch.device) -> None:
-        self.title, self.measures, self.device = title, measures, device
-        self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
+    def __init__(self, measures: Measures, device: torch.device) -> None:
+        self.measures, self.device = measures, device
         self.metrics = {
             # Sums are added up by ``gather``: a callback may evaluate in one process of many.
             name: ClipMetric(measure.formula, sync_on_compute=False).to(device)
@@ -87,15 +84,12 @@ class Scorer:
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
 
-    def add(self, context: Clip, target: Future, numbers: Sequence[int]) -> None:
-        """Predict the clips of these numbers, ``(b, t, c, h, w)``, and score them.
+    def add(self, pred: Clip, target: Future, numbers: Sequence[int]) -> None:
+        """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``.
 
         Raises:
-            WeightsError: if a prediction is not finite.
             ClipError: if predictions have another shape than the target.
         """
-        pred = self.predict(context, target.shape[1], numbers)
-        self._check_finite(pred, numbers)
         for name, metric in self.metrics.items():
             metric.update(pred, target, numbers)
             self.per_clip[name].update(zip(numbers, metric.latest.float().tolist(), strict=True))
@@ -103,18 +97,14 @@ class Scorer:
         error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
         self.error_sum = error if self.error_sum is None else self.error_sum + error
 
-    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
-        """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract."""
-        if isinstance(self.predictor, SavedPredictions):
-            return self.predictor.read(numbers).to(self.device, torch.float32)
-        return self.predictor(context, horizon)
-
     def gather(self) -> None:
         """Add up what all processes scored; every process must call this."""
         states: list[Any] = [None] * torch.distributed.get_world_size()
         sums = {name: dict(metric.metric_state, per_frame=metric.per_frame) for name, metric in self.metrics.items()}
         torch.distributed.all_gather_object(states, (sums, self.per_clip, self.statistics, self.error_sum))
         busy = [state for state in states if state[3] is not None]  # the others got no clip
+        if not busy:
+            return
         for name, metric in self.metrics.items():
             for key in metric.metric_state:
                 setattr(metric, key, sum(sums[name][key].to(self.device) for sums, *_ in busy))
@@ -136,8 +126,45 @@ class Scorer:
     def error_map(self) -> Float[Tensor, "t h w"]:
         """Squared error of a pixel, averaged over clips and channels."""
         assert self.error_sum is not None
-        clips = len(next(iter(self.per_clip.values())))
-        return (self.error_sum / clips).float().cpu()
+        return (self.error_sum / self.clips).float().cpu()
+
+    @property
+    def clips(self) -> int:
+        """How many clips were scored."""
+        return len(next(iter(self.per_clip.values())))
+
+
+class Scorer(ClipScores):
+    """One predictor with its running scores.
+
+    Args:
+        title: what errors call the predictor.
+        predictor: a callable ``(context, horizon) -> frames``, or saved predictions.
+        measures: the metrics by name.
+        device: where to predict and score.
+    """
+
+    def __init__(self, title: str, predictor: AnyPredictor, measures: Measures, device: torch.device) -> None:
+        super().__init__(measures, device)
+        self.title = title
+        self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
+
+    def predict_and_add(self, context: Clip, target: Future, numbers: Sequence[int]) -> None:
+        """Predict the clips of these numbers, ``(b, t, c, h, w)``, and score them.
+
+        Raises:
+            WeightsError: if a prediction is not finite.
+            ClipError: if predictions have another shape than the target.
+        """
+        pred = self.predict(context, target.shape[1], numbers)
+        self._check_finite(pred, numbers)
+        self.add(pred, target, numbers)
+
+    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
+        """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract."""
+        if isinstance(self.predictor, SavedPredictions):
+            return self.predictor.read(numbers).to(self.device, torch.float32)
+        return self.predictor(context, horizon)
 
     def _check_finite(self, pred: Clip, numbers: Sequence[int]) -> None:
         finite = pred.isfinite().flatten(1).all(dim=1)  # (b,)

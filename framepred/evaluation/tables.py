@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from framepred.evaluation.cards import Card, DataRecord, Interval
-from framepred.evaluation.protocols import Measure, find_protocol
+from framepred.evaluation.protocols import Measure, Measures, find_protocol
 
 COMPACT: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
 """Style of a table that leaves room for names in 80 columns."""
@@ -51,12 +51,16 @@ def columns(card: Card) -> list[Column]:
     Raises:
         ConfigError: if this version does not know the card's protocol.
     """
-    measures = find_protocol(card.protocol).measures
-    shown = {name: measures.get(name) for name in card.metrics}
-    if shows_sums(card.data):
+    return metric_columns(card.metrics, find_protocol(card.protocol).measures, card.data)
+
+
+def metric_columns(metrics: Iterable[str], measures: Measures, data: DataRecord) -> list[Column]:
+    """The columns of these metrics; see :func:`columns`."""
+    shown = {name: measures.get(name) for name in metrics}
+    if shows_sums(data):
         return [_column(name, measure, 1) for name, measure in shown.items()]
-    assert card.data.size is not None
-    channels, height, width = card.data.size
+    assert data.size is not None
+    channels, height, width = data.size
     films_order = sorted(shown, key=lambda name: bool((measure := shown[name]) and measure.summed))
     films_order.sort(key=lambda name: name != "psnr")
     return [_column(name, shown[name], channels * height * width) for name in films_order]

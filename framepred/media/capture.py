@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.decoding import GRAY_WITHIN
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.opencv import cv2
+from framepred.media.pixels import GRAY_WITHIN
 
 _TIMEOUT_MS = 10_000  # FFmpeg's own is 30 seconds
 _MAX_CAMERA_DIGITS = 9  # OpenCV takes 32-bit numbers

@@ -23,7 +23,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
-from framepred.training.task import MONITOR, Task
+from framepred.training.task import Task
 from framepred.visualization.gradient_flow import flow_image
 from framepred.visualization.panels import panel
 
@@ -68,10 +68,14 @@ class RunReport(Callback):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the score of a validation."""
-        if trainer.is_global_zero and not trainer.sanity_checking and MONITOR in trainer.callback_metrics:
-            mse = float(trainer.callback_metrics[MONITOR])
-            _console().print(f"step {trainer.global_step:>7,}   {MONITOR} {mse:.2f} (protocol openstl)")
+        """Print the score of a validation, and whether the predictions have collapsed."""
+        assert isinstance(pl_module, Task)
+        score = pl_module.val_score
+        if not trainer.is_global_zero or trainer.sanity_checking or score is None:
+            return
+        _console().print(f"step {trainer.global_step:>7,}   {score.summary}")
+        if score.note:
+            _console().print(score.note, style="bold red")
 
 
 def _cost_and_clips(task: Task, batch: Any) -> tuple[str, list[str]]:
@@ -106,14 +110,34 @@ class RunConfig(Callback):
 
 
 class EpochBar(RichProgressBar):
-    """Progress bar on standard error that counts epochs from 1, up to the last one of the budget."""
+    """Progress bar on standard error that counts epochs from 1, up to the last one of the budget.
+
+    Epochs are counted by the batches trained since the first start, because Lightning starts another epoch wherever a
+    run is continued.
+    """
 
     def __init__(self) -> None:
         super().__init__(console_kwargs={"stderr": True})
 
+    @property
+    def total_train_batches(self) -> int | float:
+        """Batches of this epoch, up to the end of the budget, with those before the run was continued."""
+        batches, left = self.trainer.num_training_batches, self.trainer.max_steps - self.trainer.global_step
+        if self.trainer.max_steps < 0 or not isinstance(batches, int) or not batches:
+            return batches
+        return min(batches, self._batches_trained % batches + left * self.trainer.accumulate_grad_batches)
+
+    @property
+    def _batches_trained(self) -> int:
+        """Batches since the first start."""
+        processed: int = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+        return processed
+
     def _get_train_description(self, current_epoch: int) -> str:
         batches, accumulated = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
         steps = -(-batches // accumulated) if isinstance(batches, int) and batches else 0
+        if steps:
+            current_epoch = self._batches_trained // int(batches)
         limits = [self.trainer.max_epochs] if (self.trainer.max_epochs or -1) > 0 else []
         if steps and self.trainer.max_steps > 0:
             limits.append(-(-self.trainer.max_steps // steps))
@@ -326,7 +350,7 @@ def _gmacs(task: Task, context: int, horizon: int, size: tuple[int, int, int]) -
 def _outputs(trainer: Trainer) -> str:
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return "nothing, because fast_dev_run is a trial"
-    best = "checkpoints/best.ckpt, " if _validates(trainer) else ""
+    best = "checkpoints/best.ckpt with its report.html, " if _validates(trainer) else ""
     logs = ", TensorBoard logs" if isinstance(trainer.logger, TensorBoardLogger) else ""
     return f"{best}checkpoints/last.ckpt{logs}" if trainer.checkpoint_callbacks else f"no checkpoint{logs}"
 

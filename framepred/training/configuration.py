@@ -24,7 +24,7 @@ from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
 from framepred.models.exported import ExportedForecaster
-from framepred.models.pretrained import Network, describe, load_weights
+from framepred.models.pretrained import RANGE, Network, describe, load_weights
 from framepred.restorer import Restorer
 from framepred.training.callbacks import RunConfig
 from framepred.training.checkpointing import AtomicCheckpointIO
@@ -64,6 +64,7 @@ def make_task(
     auxiliary_weight: float | None = None,
     gaps: Gaps | None = None,
     paths: PathNoise | None = None,
+    protocol: str = "openstl",
 ) -> Task:
     """Return the task that trains a network: RestoreTask, ForecastTask, or PathTask for the path network alone.
 
@@ -80,13 +81,14 @@ def make_task(
         auxiliary_weight: forecasters only: weight of the network's auxiliary loss.
         gaps: restorers only: distribution of the frames that a step removes.
         paths: tracking forecasters only: errors of the simulated tracker; trains the path network alone.
+        protocol: protocol of validation: openstl, predrnn or wang2004.
 
     Raises:
         ConfigError: if an argument is outside its domain or does not fit the network.
     """
     common = {
         "budget": budget, "loss": loss, "optimizer": optimizer, "lr_scheduler": lr_scheduler, "curriculum": curriculum,
-        "seed": seed,
+        "seed": seed, "protocol": protocol,
     }  # fmt: skip
     of_forecaster = {
         "teacher_forcing": teacher_forcing, "tbptt_steps": tbptt_steps, "auxiliary_weight": auxiliary_weight,
@@ -244,7 +246,7 @@ def _imported(path: str) -> object:
 
 def _network_spec(net: Network) -> str:
     """Return the class path and arguments of a network as JSON."""
-    arguments = {name: value for name, value in describe(net).items() if name != "class"}
+    arguments = {name: value for name, value in describe(net).items() if name not in ("class", RANGE)}
     return json.dumps({"class_path": f"framepred.models.{type(net).__name__}", "init_args": arguments})
 
 

@@ -32,6 +32,7 @@ class ForecastTask(Task):
             not grow with the clip; None for none. States carry over, and an optimizer step covers whole clips.
         auxiliary_weight: weight of the network's auxiliary loss, at least 0; see
             :class:`framepred.forecaster.HasAuxiliaryLoss`.
+        protocol: as ``Task``.
 
     Raises:
         ConfigError: as ``Task``, or if ``tbptt_steps`` is less than 1 or ``auxiliary_weight`` is negative; in training,
@@ -53,8 +54,9 @@ class ForecastTask(Task):
         seed: int = 0,
         tbptt_steps: int | None = None,
         auxiliary_weight: float = 0.0,
+        protocol: str = "openstl",
     ) -> None:
-        super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed)
+        super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed, protocol)
         if tbptt_steps is not None and tbptt_steps < 1:
             raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
         if auxiliary_weight < 0:
@@ -70,6 +72,7 @@ class ForecastTask(Task):
 
     def on_fit_start(self) -> None:
         """Refuse float16 with truncation: the gradients of a chunk are computed before the loss is scaled."""
+        super().on_fit_start()
         if self.tbptt_steps and self.trainer.precision == "16-mixed":
             raise ConfigError("tbptt_steps cannot be trained in the precision 16-mixed; use bf16-mixed or 32-true.")
 
@@ -92,7 +95,7 @@ class ForecastTask(Task):
     def _loss_and_errors(
         self, clips: RawClip, context: int, teacher: FrameMask
     ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
-        """Return the loss over every next frame, and the squared error of each, protocol openstl."""
+        """Return the loss over every next frame, and the squared error of each, not clipped."""
         if self.tbptt_steps:
             return truncated(self.net, self._loss, clips, context, teacher, self.tbptt_steps)
         clips = self.to_float(clips)

@@ -9,24 +9,20 @@ from typing import Any, Literal
 import torch
 import yaml
 
-from framepred.baselines import BASELINES, RESTORERS, load_baseline
-from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
-from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
-from framepred.forecaster import Forecaster
+from framepred.evaluation import Card, WeightsRecord
 from framepred.media.atomic import atomic_write
-from framepred.models.cost import count_parameters, macs_per_clip
+from framepred.models.cost import count_parameters
 from framepred.models.pretrained import Network, Pretrained, load_weights
-from framepred.restorer import MiddleGap
 from framepred.training.checkpointing import last_path
 from framepred.training.config_files import find_config, find_recipe
 from framepred.training.configuration import open_config, to_arguments
 from framepred.training.run import RESUME_LAST, TrainingResult
+from framepred.training.scoring import SplitClips, score_network
 
 STAGE = "stage.json"
 """File in a stage's folder: what the stage was started with."""
 SCALED = ("max_steps", "val_check_interval")
-RESTORING_BASELINES = ("last-frame", "linear")
 
 
 @dataclass(frozen=True)
@@ -171,36 +167,16 @@ def _score(recipe: Recipe, net: Network, sha256: str, common: dict[str, Any]) ->
     last = recipe.stages[-1]
     settings = last.overrides | recipe.scoring.overrides | common
     run = open_config([f"--config={find_config(last.config)}", *to_arguments(settings)])
-    task, data = run.model, run.datamodule
-    data.prepare_data()
-    data.setup("test" if recipe.scoring.split == "test" else "fit")
-    task.net = net.eval()
-    batches = [task.validation_batch(batch) for batch in getattr(data, f"{recipe.scoring.split}_dataloader")()]
-    first: ClipBatch = batches[0]
-    context, horizon, size = first.context.shape[1], first.target.shape[1], first.context.shape[2:]
-    channels, height, width = size
-    record = WeightsRecord(
-        recipe.name,
-        sha256,
-        count_parameters(net),
-        macs_per_clip(task.predictor, context, horizon, (channels, height, width)),
-    )
-    seed = int(getattr(data, "seed", 0))
-    digits = getattr(getattr(data.dataset(recipe.scoring.split), "bank", None), "name", None)
-    return evaluate(
-        task.predictor,
-        batches,
-        data=DataRecord(recipe.scoring.name, recipe.scoring.split, seed=seed, digits=digits),
-        weights=record,
-        baselines=_baselines(net),
+    run.datamodule.prepare_data()
+    run.datamodule.setup("test" if recipe.scoring.split == "test" else "fit")
+    return score_network(
+        run.model,
+        net,
+        SplitClips(run.model, run.datamodule, recipe.scoring.split),
+        data_name=recipe.scoring.name,
+        weights=WeightsRecord(recipe.name, sha256),
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
     )
-
-
-def _baselines(net: Network) -> dict[str, Any]:
-    if isinstance(net, Forecaster):
-        return {name: load_baseline(name) for name in BASELINES}
-    return {name: MiddleGap(RESTORERS[name]()) for name in RESTORING_BASELINES}
 
 
 def _readme(recipe: Recipe, results: list[TrainingResult], net: Network, card: Card) -> str:
@@ -217,7 +193,7 @@ A `{type(net).__name__}` with {count_parameters(net):,} parameters. The command
 | --- | --- | ---: | ---: | ---: | --- |
 {rows}
 
-Score: MSE {mse:.2f} ({recipe.scoring.name}, {recipe.scoring.split}, protocol openstl), see `card.json`.
+Score: MSE {mse:.2f} ({recipe.scoring.name}, {recipe.scoring.split}, protocol {card.protocol}), see `card.json`.
 """
 
 

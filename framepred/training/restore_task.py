@@ -70,6 +70,7 @@ class RestoreTask(Task):
         gaps: distribution of the frames that a step removes.
         curriculum: as ``Task``.
         seed: as ``Task``.
+        protocol: as ``Task``.
 
     Raises:
         ConfigError: as ``Task``.
@@ -87,8 +88,9 @@ class RestoreTask(Task):
         gaps: Gaps = Gaps(),
         curriculum: Curriculum = Curriculum(),  # noqa: B008 (frozen)
         seed: int = 0,
+        protocol: str = "openstl",
     ) -> None:
-        super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed)
+        super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed, protocol)
         self.gaps = gaps
 
     @property

@@ -102,7 +102,7 @@ def truncated(
         steps: frames per chunk, at least 1.
 
     Returns:
-        The loss, and the squared error of each prediction ``(b, t - 1)``, protocol openstl, without a graph.
+        The loss, and the squared error of each prediction ``(b, t - 1)``, not clipped, without a graph.
     """
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
     sums: list[Tensor | None] = [None] * len(parameters)

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framepred.errors import ConfigError
+from framepred.evaluation.report import REPORT_NAME
 from framepred.media.outputs import check_results_folder
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training.callbacks import EpochBar, PredictionPanels, RunReport, RunSummary
 from framepred.training.checkpointing import AtomicCheckpointIO, LastCheckpoint, best_checkpoint, best_path, last_path
 from framepred.training.failures import one_sentence_errors
+from framepred.training.scoring import write_best_report
 from framepred.training.stopping import StopOnSignal
 from framepred.training.task import Task
 
@@ -34,9 +36,11 @@ class TrainingResult:
         folder: the run's folder.
         last: the last checkpoint; None if none was written.
         best: the checkpoint with the best validation score; None without validation.
-        best_score: its mean squared error per frame, protocol openstl.
+        best_score: its mean squared error per frame.
         steps: optimizer steps of ``last``.
         already_finished: whether the run to resume was finished before, so that nothing was trained.
+        protocol: name and version of the protocol of ``best_score``.
+        report: one sentence: where the report of the best checkpoint is, or why there is none.
     """
 
     folder: Path
@@ -45,6 +49,8 @@ class TrainingResult:
     best_score: float | None
     steps: int
     already_finished: bool = False
+    protocol: str = ""
+    report: str = ""
 
     @property
     def weights(self) -> Path | None:
@@ -59,8 +65,8 @@ class TrainingResult:
         done = f"The run in {self.folder} {'was' if self.already_finished else 'is'} finished: {self.steps:,} steps"
         if self.best is None:
             return f"{done}; no validation took place, so use {self.last}."
-        score = "" if self.best_score is None else f", val/mse {self.best_score:.2f}"
-        return f"{done}; the best checkpoint is {self.best}{score}."
+        score = "" if self.best_score is None else f", val/mse {self.best_score:.2f} (protocol {self.protocol})"
+        return f"{done}; the best checkpoint is {self.best}{score}. {self.report}".rstrip()
 
 
 def standard_callbacks(
@@ -139,13 +145,28 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
     folder = check_results_folder(trainer.default_root_dir)
     checkpoint = _resume_from(folder, ckpt_path)
     if checkpoint is not None and _steps(checkpoint) >= task.budget:
-        return training_result(folder, already_finished=True)
+        return _finished(trainer, task, data, already=True)
     _check_monitors(trainer, task)
     trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     with _unused_folder_removed(trainer, folder), _locked(folder, trainer.is_global_zero and not trial):
         with one_sentence_errors():
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
-        return training_result(folder)
+        return _finished(trainer, task, data)
+
+
+def _finished(trainer: Trainer, task: Task, data: LightningDataModule, *, already: bool = False) -> TrainingResult:
+    """The result of the run in the trainer's folder, with the report of its best checkpoint; one process writes it.
+
+    A run that was finished before gets a report only if it has none.
+    """
+    folder = Path(trainer.default_root_dir)
+    result = training_result(folder, str(task.protocol.id), already_finished=already)
+    if result.best is None or not trainer.is_global_zero or (already and (folder / REPORT_NAME).exists()):
+        return result
+    if already:
+        data.prepare_data()
+        data.setup("fit")
+    return replace(result, report=write_best_report(trainer, task, data, result.best))
 
 
 def _check_monitors(trainer: Trainer, task: Task) -> None:
@@ -159,11 +180,11 @@ def _check_monitors(trainer: Trainer, task: Task) -> None:
             )
 
 
-def training_result(folder: Path, *, already_finished: bool = False) -> TrainingResult:
-    """Return the result of the run in a folder, as its checkpoints hold it."""
+def training_result(folder: Path, protocol: str, *, already_finished: bool = False) -> TrainingResult:
+    """Return the result of the run in a folder, as its checkpoints hold it, with the protocol of its scores."""
     last, best = (path if path.is_file() else None for path in (last_path(folder), best_path(folder)))
     steps = _steps(last) if last else 0
-    return TrainingResult(folder, last, best, _best_score(best) if best else None, steps, already_finished)
+    return TrainingResult(folder, last, best, _best_score(best) if best else None, steps, already_finished, protocol)
 
 
 def _steps(checkpoint: Path) -> int:

@@ -12,22 +12,24 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import MeanMetric
 
 from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ConfigError
-from framepred.evaluation.formulas import frame_mse
-from framepred.models.pretrained import Network, describe
+from framepred.evaluation.protocols import find_protocol
+from framepred.models.pretrained import Network, describe, set_value_range
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
+from framepred.training.validation import Validation, ValidationScore
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
 MONITOR = "val/mse"
-"""Name of the validation score in logs: mean squared error per frame, protocol openstl."""
+"""Name of the validation score in logs: mean squared error per frame, as the protocol of the task defines it."""
 
 
 class Task(LightningModule, ABC):
-    """Trains a network on clips and validates it by mean squared error, protocol openstl.
+    """Trains a network on clips and validates it by the metrics of a protocol.
+
+    Each validation logs ``val/`` and the name of a metric, such as ``val/mse`` and ``val/ssim``.
 
     Schedules are functions of the step and of ``budget``. Random numbers of a step depend on (seed, step) alone, so a
     resumed run repeats an uninterrupted one. ``w`` processes with batches of ``b`` clips compute the gradients of one
@@ -42,13 +44,17 @@ class Task(LightningModule, ABC):
             :class:`framepred.training.schedules.BudgetLR` also gets the budget.
         curriculum: schedule of the clip length.
         seed: seed of the random numbers of training, at least 0.
+        protocol: name of the protocol of validation: openstl, predrnn or wang2004.
+
+    Attributes:
+        val_score: the result of the last validation.
 
     Raises:
-        ConfigError: if ``budget`` is less than 1 or ``seed`` is negative; when resuming, if the checkpoint follows
-            other schedules.
+        ConfigError: if ``budget`` is less than 1, ``seed`` is negative, or there is no such protocol; when resuming,
+            if the checkpoint follows other schedules or another protocol.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = (MONITOR, "train/loss", "train/mse")
+    metrics: ClassVar[tuple[str, ...]] = (MONITOR, "val/mae", "val/psnr", "val/ssim", "train/loss", "train/mse")
     """Names that the task logs; callbacks may monitor them."""
 
     def __init__(
@@ -60,6 +66,7 @@ class Task(LightningModule, ABC):
         lr_scheduler: LRSchedulerFactory = WarmupCosine,
         curriculum: Curriculum = Curriculum(),  # noqa: B008 (frozen)
         seed: int = 0,
+        protocol: str = "openstl",
     ) -> None:
         super().__init__()
         if budget < 1:
@@ -73,25 +80,43 @@ class Task(LightningModule, ABC):
         self.lr_scheduler = lr_scheduler
         self.curriculum = curriculum
         self.seed = seed
+        self.protocol = find_protocol(protocol)
         self.previous_budget: int | None = None
-        self.val_mse = MeanMetric()
+        self.val_score: ValidationScore | None = None
+        self._validation: Validation | None = None
 
     @property
     @abstractmethod
     def predictor(self) -> nn.Module:
         """Module ``(context, horizon) -> frames`` that predicts the target of a validation batch."""
 
+    def on_fit_start(self) -> None:
+        """Note in the network which values of the data are 0 and 1, so that predictions use the same."""
+        data = getattr(self.trainer, "datamodule", None)
+        set_value_range(self.net, getattr(data, "scaled_range", None))
+
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Return the context and target that validation uses; by default those of the data."""
         return batch
 
+    def on_validation_epoch_start(self) -> None:
+        """Begin a validation."""
+        self._validation = self.val_score = None
+
     def validation_step(self, batch: ClipBatch) -> None:
-        """Update the mean squared error over all validation clips; a process without clips gets an empty batch."""
+        """Score the validation clips of a batch; a process without clips gets an empty batch."""
         context, target = self.validation_batch(batch)
+        if self._validation is None:
+            self._validation = Validation(self.protocol, target)
         if len(target):
             prediction = self.predictor(self.to_float(context), target.shape[1])
-            self.val_mse.update(frame_mse(prediction.float(), to_unit(target)).mean(dim=1))
-        self.log(MONITOR, self.val_mse, prog_bar=True, on_epoch=True, batch_size=max(len(target), 1))
+            self._validation.add(prediction.float(), to_unit(target).float())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over the clips of all processes."""
+        self.val_score = self._validation.score() if self._validation else None
+        for name, metric in self.val_score.metrics.items() if self.val_score else ():
+            self.log(f"val/{name}", metric.value, prog_bar=name == "mse", sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler.
@@ -116,7 +141,7 @@ class Task(LightningModule, ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume under other schedules than those of the checkpoint; only the budget may change."""
-        saved = dict(checkpoint.get("schedule", {}))
+        saved = {"protocol": "openstl", **checkpoint.get("schedule", {})}  # framepred 0.1.0 knew openstl only
         wanted = self.schedule()
         previous = saved.pop("budget", None)
         if saved != {name: value for name, value in wanted.items() if name != "budget"}:
@@ -128,7 +153,12 @@ class Task(LightningModule, ABC):
 
     def schedule(self) -> dict[str, Any]:
         """Return everything that decides the course of a run and must stay the same when it is resumed."""
-        return {"budget": self.budget, "seed": self.seed, "curriculum": asdict(self.curriculum)}
+        return {
+            "budget": self.budget,
+            "seed": self.seed,
+            "curriculum": asdict(self.curriculum),
+            "protocol": self.protocol.name,
+        }
 
     def to_float(self, clips: Tensor) -> Tensor:
         """Return frames as floats in [0, 1], in the precision of the network."""

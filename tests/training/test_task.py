@@ -6,6 +6,7 @@ from torch import nn
 
 from framepred.clips import ClipBatch, State
 from framepred.errors import ConfigError
+from framepred.evaluation import DataRecord, evaluate
 from framepred.models import EncoderForecaster
 from framepred.training import Curriculum, ForecastTask, TeacherForcing, WarmupCosine
 from framepred.training.rollout import Predicted
@@ -54,6 +55,7 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
     schedules = {"teacher_forcing": TeacherForcing(fade=0.4), "curriculum": Curriculum(grow=0.4)}
     for changed in (
         {"seed": 1},
+        {"protocol": "predrnn"},
         {"tbptt_steps": 4},
         *({name: schedules[name]} for name in schedules),
     ):
@@ -139,15 +141,57 @@ def test_a_step_runs_in_the_precision_of_the_network(small_net: EncoderForecaste
         task.log = task.log_dict = lambda *_, **__: None
         assert task.training_step(ClipBatch.cut(clips, 3)).dtype == dtype
     task.validation_step(ClipBatch.cut(clips, 3))
-    assert task.val_mse.compute() > 0
+    task.on_validation_epoch_end()
+    assert task.val_score.metrics["mse"].value > 0
 
 
-def test_validation_is_the_mean_over_clips_of_any_batches(small_net: EncoderForecaster) -> None:
-    clips = torch.rand(5, 6, 1, 8, 8)
-    task = make_task(small_net.eval())
-    task.log = lambda *_, **__: None
-    for part in (clips[:3], clips[3:], clips[:0]):
+def validated(task: ForecastTask, *parts: torch.Tensor) -> dict[str, float]:
+    """What a validation of these clips logs, three context frames each."""
+    logged: dict[str, float] = {}
+    task.log = lambda name, value, **_: logged.update({name: value})
+    task.on_validation_epoch_start()
+    for part in parts:
         task.validation_step(ClipBatch.cut(part, 3))
-    with torch.inference_mode():
-        expected = (small_net(clips[:, :3], 3) - clips[:, 3:]).square().sum(dim=(2, 3, 4)).mean()
-    torch.testing.assert_close(task.val_mse.compute(), expected)
+    task.on_validation_epoch_end()
+    return logged
+
+
+@pytest.mark.parametrize("protocol", ["openstl", "predrnn", "wang2004"])
+def test_validation_measures_as_evaluation_does_in_any_batches(small_net: EncoderForecaster, protocol: str) -> None:
+    clips = torch.rand(5, 6, 1, 16, 16)
+    logged = validated(make_task(small_net.eval(), protocol=protocol), clips[:3], clips[3:], clips[:0])
+    card = evaluate(small_net, [ClipBatch.cut(clips, 3)], protocol=protocol, data=DataRecord("noise"))
+    expected = {f"val/{name}": metric.value for name, metric in card.metrics.items()}
+    assert logged == pytest.approx(expected, rel=1e-5)
+
+
+def test_frames_smaller_than_the_window_of_ssim_are_validated_without_it(small_net: EncoderForecaster) -> None:
+    task = make_task(small_net.eval())
+    assert sorted(validated(task, torch.rand(2, 6, 1, 5, 6))) == ["val/mae", "val/mse", "val/psnr"]
+
+
+def test_an_unknown_protocol_is_refused(small_net: EncoderForecaster) -> None:
+    with pytest.raises(ConfigError, match="no protocol 'nosuch'; choose one of openstl"):
+        make_task(small_net, protocol="nosuch")
+
+
+@pytest.mark.parametrize(("value", "sentence"), [(torch.nan, "NaN or infinite"), (0.0, "predictions are blank")])
+def test_validation_says_that_predictions_have_collapsed(
+    small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch, value: float, sentence: str
+) -> None:
+    monkeypatch.setattr(small_net, "forward", lambda context, horizon: torch.full_like(context[:, :horizon], value))
+    task = make_task(small_net)
+    validated(task, torch.rand(2, 6, 1, 8, 8))
+    assert sentence in task.val_score.note
+    assert "Likely causes" in task.val_score.note
+    validated(task)
+    assert task.val_score is None
+
+
+@pytest.mark.parametrize(("side", "line"), [(8, "val/mse"), (80, "psnr dB")])
+def test_a_validation_is_a_line_that_films_begin_with_psnr(small_net: EncoderForecaster, side: int, line: str) -> None:
+    task = make_task(small_net.eval())
+    validated(task, torch.rand(2, 6, 1, side, side))
+    assert task.val_score.summary.startswith(line)
+    assert "mse" in task.val_score.summary
+    assert task.val_score.summary.endswith("(2 clips, protocol openstl v1)")

@@ -32,7 +32,7 @@ from framepred.media.atomic import atomic_write
 from framepred.media.frames import DEFAULT_FPS
 from framepred.media.resizing import resized
 
-FORMAT = "framepred-watch-profile-1"
+FORMAT = "framepred-watch-profile-2"
 """Name and version of the file format."""
 
 LEARNED_SHARE = 1 / 3
@@ -304,7 +304,7 @@ class ProfileBuilder:
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
         scores = [
-            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps), self.fps)
+            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
         calibration = Calibration(np.concatenate(scores))

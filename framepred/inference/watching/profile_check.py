@@ -14,7 +14,7 @@ MAX_PEAKS = 10_000_000
 """Peaks of a profile, at most: more than a year of normal footage."""
 
 
-def check_contents(meta: Any, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+def check_contents(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Check that the numbers of a profile fit each other.
 
     Args:

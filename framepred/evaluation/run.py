@@ -136,7 +136,7 @@ def _score_share(
         context, target = (read_batch(part[start::world], device) for part in batch)
         for scorer in scorers:
             _check_context(scorer, batch)
-            scorer.add(context, target, numbers)
+            scorer.predict_and_add(context, target, numbers)
 
 
 def _check_context(scorer: Scorer, batch: ClipBatch) -> None:
