@@ -54,10 +54,10 @@ class ClipData(LightningDataModule, ABC):
         super().__init__()
         if min(context, horizon) < 1:
             raise ConfigError(f"context and horizon must be at least 1 frame each, not {context} and {horizon}.")
-        if not (1 <= batch_size <= MAX_BATCH and 0 <= num_workers <= MAX_WORKERS):
+        if batch_size > MAX_BATCH or num_workers > MAX_WORKERS:
             raise ConfigError(
-                f"batch_size must be 1 to {MAX_BATCH:,} and num_workers 0 to {MAX_WORKERS:,}, not {batch_size} and "
-                f"{num_workers}."
+                f"batch_size is at most {MAX_BATCH:,} and num_workers at most {MAX_WORKERS:,}, not {batch_size:,} and "
+                f"{num_workers:,}."
             )
         self.context = context
         self.horizon = horizon
