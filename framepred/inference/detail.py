@@ -87,7 +87,7 @@ class DetailForecaster(Forecaster):
         )
         return moved + resize(small - self._shrink(moved), tuple(moved.shape[-2:]))
 
-    def _shrink(self, frame: Frame) -> Frame:
+    def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
         """What the blend gets of a frame."""
         small = shrink(frame, self.max_side)
         return small.mean(dim=1, keepdim=True) if self._in_gray and self._is_large(frame) else small
