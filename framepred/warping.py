@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import cast
 
 import torch
 from jaxtyping import Float, Shaped
@@ -17,9 +18,10 @@ CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
 Planes = Float[Tensor, "*b h w"]
 
 
-def pad_edges(picture: AnyPicture, rows: int, columns: int) -> PaddedPicture:
+def pad_edges(picture: AnyPicture, rows: int | torch.SymInt, columns: int | torch.SymInt) -> PaddedPicture:
     """Add rows below and columns on the right that repeat the last row and column."""
-    return functional.pad(picture, (0, columns, 0, rows), mode="replicate") if rows or columns else picture
+    edge = cast("tuple[int, ...]", (0, columns, 0, rows))  # symbolic while an export is traced
+    return functional.pad(picture, edge, mode="replicate") if rows or columns else picture
 
 
 def pad_to_multiple(picture: AnyPicture, multiple: int) -> PaddedPicture:

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -92,10 +93,10 @@ def _run(request: StopRequest) -> int:
     except FramepredError as error:
         return _report(with_options(str(error), typer.main.get_command(app)))
     except OSError as error:
-        if error.filename is None:
+        sentence = _explain(error)
+        if sentence is None:
             raise
-        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-        return _report(f"{name} cannot be read or written ({error.strerror}); check the path and the disk.")
+        return _report(sentence)
     except UsageError as error:
         return _report(f"{_sentence(error.format_message())} See framepred --help.")
     except Stopped as stop:
@@ -104,6 +105,17 @@ def _run(request: StopRequest) -> int:
         if request.number is not None:  # Lightning exits after it has handled the signal
             return _report(Stopped(request.number).sentence, 128 + request.number)
         raise
+
+
+def _explain(error: OSError) -> str | None:
+    """Describe an error of the operating system about a file or the current folder; None for any other."""
+    if error.filename is not None:
+        return f"{error.filename} cannot be read or written ({error.strerror}); check the path and the disk."
+    try:
+        Path.cwd()
+    except OSError:
+        return "The current folder no longer exists; change to another one."
+    return None
 
 
 def _call(arguments: list[str]) -> int:

@@ -22,7 +22,7 @@ from framepred.media.formats import check_input
 from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
-    from framepred.inference.restore import Restoration
+    from framepred.inference.restoration import Restoration
 
 
 class Method(StrEnum):
@@ -65,6 +65,7 @@ def restore(
     holdout: Annotated[
         bool, typer.Option("--holdout", help="The frames of --missing are intact: hide, rebuild and score them.")
     ] = False,
+    audio: Annotated[bool, typer.Option("--audio", help="Keep the sound track of INPUT; the output is .mp4.")] = False,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Never blend across a scene cut.")] = True,
     layout: LayoutOption = None,
     array: ArrayOption = None,
@@ -109,7 +110,7 @@ def restore(
             cuts=cuts,
             on_frame=on_frame,
         )
-        restoration.save(output, beside.value if beside else None)
+        restoration.save(output, beside.value if beside else None, sound=audio)
     for note in restoration.notes:
         typer.echo(note, err=True)
     print(f"{output}: {restoration.describe()}")

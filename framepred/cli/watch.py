@@ -94,7 +94,7 @@ def watch(
     """
     source = source if is_live(source) else str(check_input(source))
     wanted = _normal(normal)
-    inputs = [source, *filter(None, [labels]), *([wanted] if isinstance(wanted, Path) else [])]
+    inputs: list[str | Path] = [source, *filter(None, [labels]), *([wanted] if isinstance(wanted, Path) else [])]
     profile = profile and check_output(profile, inputs=inputs, suffixes=(PROFILE_SUFFIX,))
     csv = csv and check_output(csv, inputs=inputs, suffixes=(".csv",))
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def write_shards(clips: ClipDataset, folder: str | Path, *, shard_bytes: int = S
     folder.mkdir(parents=True, exist_ok=True)
     writer = BinaryWriter(str(folder), chunk_bytes=shard_bytes)
     for index in range(len(clips)):
-        writer[index] = {"clip": clips[index].contiguous()}
+        writer[index] = {"clip": clips[index].numpy()}
     writer.done()
     writer.merge()
 
@@ -74,7 +75,8 @@ class ClipShards(ClipDataset):
         if "://" not in self.address and not (Path(self.address) / "index.json").is_file():
             raise DataError(f"{address} holds no shards; write them with framepred.data.write_shards.")
         try:
-            self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache)
+            # By default all clips of a shard are decoded whenever a clip of another shard was read in between.
+            self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
             self._count = len(self._shards)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(f"The shards of {address} cannot be opened ({error}); check the address.") from error
@@ -97,12 +99,12 @@ class ClipShards(ClipDataset):
             raise DataError(
                 f"Clip {index} of {self.address} cannot be read ({error}); copy its shard again."
             ) from error
-        if not isinstance(clip, Tensor) or clip.ndim != 4 or len(clip) < self.length:
+        if not isinstance(clip, np.ndarray) or clip.ndim != 4 or len(clip) < self.length:
             raise DataError(
                 f"Clip {index} of {self.address} has the shape {tuple(getattr(clip, 'shape', ()))} but "
                 f"{self.length} frames (t, c, h, w) are needed; lower context or horizon, or write longer clips."
             )
-        return clip[: self.length].clone()
+        return torch.from_numpy(clip[: self.length].copy())
 
 
 class BlockShuffledClips(ClipDataset):

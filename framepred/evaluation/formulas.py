@@ -157,7 +157,7 @@ OPENSTL = SsimSetting(UNIFORM_7, data_range=2.0, unbias=49 / 48)
 PREDRNN = SsimSetting(UNIFORM_7, data_range=WHITE_LEVEL, unbias=49 / 48)
 WANG2004 = SsimSetting(_gaussian(side=11, sigma=1.5), data_range=1.0, unbias=1.0)
 
-CACHED_PIXELS = 1 << 14  # a block of frames, with its moments in float64, stays in the cache of a processor
+CACHED_PIXELS = 1 << 15  # a block of frames, with its moments in float64, stays in the cache of a processor
 GPU_PIXELS = 1 << 22  # a GPU needs larger blocks to be busy
 
 
@@ -170,19 +170,20 @@ def _ssim(pred: Clip, target: Clip, setting: SsimSetting) -> PerFrame:
         )
     pixels = CACHED_PIXELS if pred.device.type == "cpu" else GPU_PIXELS
     block = max(1, pixels // pred.shape[2:].numel())
-    frames = zip(pred.flatten(0, 1).split(block), target.flatten(0, 1).split(block), strict=True)
+    frames = zip(torch.split(pred.flatten(0, 1), block), torch.split(target.flatten(0, 1), block), strict=True)
     return torch.cat([_ssim_of_frames(p.double(), t.double(), setting) for p, t in frames]).view(pred.shape[:2])
 
 
 def _ssim_of_frames(pred: Frame, target: Frame, setting: SsimSetting) -> Float[Tensor, " b"]:
     """Equation 13 of Wang et al. 2004, averaged over channels and windows."""
     c1, c2 = (K1 * setting.data_range) ** 2, (K2 * setting.data_range) ** 2
-    moments = torch.cat([pred, target, pred.square() + target.square(), pred * target])
+    moments = torch.cat([pred, target, pred.square().add_(target.square()), pred * target])
     mean_p, mean_t, power, product = _local_means(moments, setting.taps).chunk(4)
-    means, cross = mean_p.square() + mean_t.square(), mean_p * mean_t
-    variance, covariance = setting.unbias * (power - means), setting.unbias * (product - cross)
-    ssim = (2 * cross + c1) * (2 * covariance + c2) / ((means + c1) * (variance + c2))
-    return ssim.mean(dim=PIXELS)
+    cross = mean_p * mean_t
+    means = mean_p.square_().add_(mean_t.square_())
+    variance, covariance = power.sub_(means).mul_(setting.unbias), product.sub_(cross).mul_(setting.unbias)
+    similarity = cross.mul_(2).add_(c1).mul_(covariance.mul_(2).add_(c2))
+    return similarity.div_(means.add_(c1).mul_(variance.add_(c2))).mean(dim=PIXELS)
 
 
 def _local_means(maps: Frame, taps: Sequence[float]) -> LocalMeans:

@@ -16,6 +16,7 @@ from framepred.visualization.curves import Curve
 from framepred.visualization.report import Chart, Player, Report, error_pictures, make_player, write_html
 
 REPORT_NAME = "report.html"
+OFF_SCALE = 5.0  # a baseline that widens the range of a chart by more than this factor would hide the other curves
 
 
 def write_report(
@@ -51,6 +52,7 @@ def build_report(card: Card, others: Sequence[Card] = (), references: Sequence[s
     return Report(
         title=card.name,
         subtitle=title(card).removeprefix(f"{card.name} on "),
+        headline=_headline(card, primary),
         notes=card.notes,
         headings=["", *(column.heading for column in shown)],
         rows=_rows(card, others, shown),
@@ -65,6 +67,22 @@ def build_report(card: Card, others: Sequence[Card] = (), references: Sequence[s
         commands=_commands(card),
         card=json.dumps(card.without_clips(), indent=2, ensure_ascii=False),
     )
+
+
+def _headline(card: Card, column: Column) -> str:
+    """The first metric beside that of the best baseline, in a sentence."""
+    metric = column.metric
+    score = f"{column.heading[:-2]} {column.interval(card.metrics[metric], card.data)}"
+    measure = find_protocol(card.protocol).measures.get(metric)
+    values = {name: scores[metric] for name, scores in card.baselines.items() if metric in scores}
+    if not values or measure is None:
+        return f"{score}."
+    best = (max if measure.higher_is_better else min)(values, key=values.__getitem__)
+    baseline = f"the best baseline, {best} ({column.text(values[best])})."
+    if metric not in card.skill:
+        return f"{score}, beside {baseline}"
+    skill = card.skill[metric]
+    return f"{score}: {abs(skill):.0%} {'less' if skill >= 0 else 'more'} than {baseline}"
 
 
 def _rows(card: Card, others: Sequence[Card], shown: Sequence[Column]) -> list[list[str]]:
@@ -91,14 +109,31 @@ def _charts(card: Card, others: Sequence[Card], shown: Sequence[Column]) -> list
     charts = []
     for column in shown:
         curves = [_curve(each, column) for each in (card, *others) if column.metric in each.lead_times]
-        curves += [
+        baselines = [
             Curve(name, [value * column.scale for value in values[column.metric]])
             for name, values in card.baseline_lead_times.items()
             if column.metric in values
         ]
+        hidden = _off_scale(curves, baselines)
+        kept = [None if curve.name == hidden else curve for curve in baselines]
         if curves:
-            charts.append(Chart(column.heading, line_chart(curves, column.heading)))
+            note = f" ({hidden} is off the scale)" if hidden else ""
+            charts.append(Chart(column.heading + note, line_chart([*curves, *kept], column.heading)))
     return charts
+
+
+def _off_scale(curves: Sequence[Curve], baselines: Sequence[Curve]) -> str | None:
+    """The name of the baseline without which the others fill the chart; None if there is no such baseline."""
+    for left_out in baselines:
+        others = [curve for curve in (*curves, *baselines) if curve is not left_out]
+        if len(others) > 1 and _span([*others, left_out]) > OFF_SCALE * _span(others):
+            return left_out.name
+    return None
+
+
+def _span(curves: Sequence[Curve]) -> float:
+    values = [value for curve in curves for value in curve.values]
+    return max(values) - min(values)
 
 
 def _curve(card: Card, column: Column) -> Curve:
@@ -134,7 +169,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
     protocol, data, weights = find_protocol(card.protocol), card.data, card.weights
     facts: list[tuple[str, object]] = [
         ("protocol", f"{protocol.id}: {protocol.description} Source: {protocol.source}."),
-        ("data", " ".join(filter(None, [data.name, data.split, f"digits {data.digits}" if data.digits else ""]))),
+        ("data", ", ".join(filter(None, [data.name, data.split, f"digits {data.digits}" if data.digits else ""]))),
         ("clips", data.clips),
         ("context, horizon", f"{data.context or 'unknown'} observed, {data.horizon} predicted frames"),
         ("frame", " × ".join(map(str, data.size)) + " (channels, height, width)" if data.size else None),

@@ -12,6 +12,7 @@ from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend
+from framepred.inference.networks import channels_of
 from framepred.inference.regions import spread
 from framepred.inference.scaling import ScaledForecaster, resize, shrink
 from framepred.media.opencv import cv2
@@ -30,8 +31,9 @@ class DetailForecaster(Forecaster):
     The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels, and shared between
     them as the blend says. The last observed frame in full size is sampled once along the motion, so that its detail
     does not blur with the lead time. Where the result differs, at the small size, from what the blend predicts, the
-    difference is added. What stands still stays exactly as it was. Frames whose longer side is at most ``max_side`` get
-    the prediction of the blend itself.
+    difference is added. What stands still stays exactly as it was. The blend runs on the mean of the channels if its
+    members take that, for a third of the time: colours are moved with the detail. Frames whose longer side is at most
+    ``max_side`` get the prediction of the blend itself.
 
     State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
     ``(b, n, h, w)``, none for small frames; flows by one frame and paths of f optical flows, ``(2, f, b, 2, h, w)``,
@@ -46,12 +48,13 @@ class DetailForecaster(Forecaster):
         super().__init__()
         self.net = net
         self.max_side = max_side
+        self._in_gray = all(channels_of(member) is None for member in net.members)
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Update the state with one frame ``(b, c, h, w)`` of any size, integers or floats in [0, 1]."""
         frame = to_unit(frame)
-        inner = self.net.observe(shrink(frame, self.max_side), state and state[3:])
+        inner = self.net.observe(self._shrink(frame), state and state[3:])
         recent = shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
         if state is not None:
             recent = torch.cat([state[1], recent], dim=1)[
@@ -62,7 +65,7 @@ class DetailForecaster(Forecaster):
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance blend and motion by one frame beyond the context; the frame in full size stays the observed one."""
-        inner = self.net.feedback(shrink(frame.clamp(0, 1), self.max_side), state[3:])
+        inner = self.net.feedback(self._shrink(frame.clamp(0, 1)), state[3:])
         if not self._is_large(state[0]):
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
@@ -82,7 +85,12 @@ class DetailForecaster(Forecaster):
         moved = (
             move_sharply(frame, scale_displacement(path, (frame.shape[-2], frame.shape[-1]))) if len(paths) else frame
         )
-        return moved + resize(small - shrink(moved, self.max_side), tuple(moved.shape[-2:]))
+        return moved + resize(small - self._shrink(moved), tuple(moved.shape[-2:]))
+
+    def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
+        """What the blend gets of a frame."""
+        small = shrink(frame, self.max_side)
+        return small.mean(dim=1, keepdim=True) if self._in_gray and self._is_large(frame) else small
 
     def _is_large(self, frame: Frame) -> bool:
         return max(frame.shape[-2:]) > self.max_side

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Subset
 from framepred.clips import ClipBatch
 from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
 from framepred.data.datamodules.base import ClipData
+from framepred.data.digits import Split
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ClipError, ConfigError
@@ -212,12 +213,13 @@ def _limits(value_range: ValueRange | None) -> tuple[float, float] | None:
 
 def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     """The clips of a split of the data that the config of a run names, with its context and horizon."""
-    if choice.split == "all":
+    split = next((known for known in get_args(Split) if known == choice.split), None)
+    if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
     data = _data_of(config)
     name = Path(getattr(data, "root", None) or type(data).__name__).name
-    record = DataRecord(name, split=choice.split, seed=getattr(data, "seed", None))
-    return _in_order(data.dataset(choice.split), data.count(choice.split), choice, data.context, record)
+    record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
+    return _in_order(data.dataset(split), data.count(split), choice, data.context, record)
 
 
 def _data_of(config: Path) -> ClipData:

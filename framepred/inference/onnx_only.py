@@ -6,6 +6,7 @@ The results equal those of :func:`framepred.predict` and :func:`framepred.stream
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -206,7 +207,8 @@ def predict_file(source: Path, output: Path, weights: str | Path, *, context: in
     return f"{frames} frames of {width}x{height} at {film.fps:.3g} a second"
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """One frame of a stream; the fields equal those of :class:`framepred.inference.stream.StreamStep`."""
 
     index: int
@@ -225,7 +227,8 @@ def stream_file(source: Path, weights: str | Path, *, frames: int, max_side: int
         WeightsError: if the weights cannot be used.
     """
     forecaster, film = OnnxForecaster(weights), open_film(source)
-    state = expected = None
+    state: State | None = None
+    expected: Frame | None = None
     for index, picture in enumerate(film.frames):
         _check_side(picture, source, max_side)
         frame = _to_unit(picture)
@@ -246,11 +249,11 @@ def _check_side(frame: Picture, source: Path, max_side: int) -> None:
 
 
 def _to_unit(frame: Picture) -> Frame:
-    return frame[None].astype(np.float32) / np.float32(255)
+    return np.asarray(frame[None] / np.float32(255), np.float32)
 
 
 def _to_uint8(frame: Frame) -> Picture:
-    return np.rint(frame[0] * 255).astype(np.uint8)
+    return np.asarray(np.rint(frame[0] * 255), np.uint8)
 
 
 def _write(path: Path, frames: list[Picture], fps: float) -> None:

@@ -80,7 +80,7 @@ def check_new_folder(target: str | Path, *, inputs: Iterable[str | Path] = ()) -
     return check_output(path, inputs=inputs)
 
 
-def expand_user(path: str | Path) -> Path:
+def expand_user(path: str | os.PathLike[str]) -> Path:
     """A path with ``~`` replaced by the home folder, where there is one."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser fails for unknown users
 

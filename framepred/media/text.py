@@ -1,4 +1,4 @@
-"""Small text files, read within bounds."""
+"""Read small text files up to a maximum size."""
 
 import stat
 from pathlib import Path

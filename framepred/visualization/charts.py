@@ -14,15 +14,20 @@ BINS = 24  # of a histogram
 TICKS = 5  # approximate number of intervals between ticks on the vertical axis
 
 
-def line_chart(curves: Sequence[Curve], heading: str) -> str:
-    """Draw curves over lead times 1, 2, …; bounds are drawn as a band. The first curve is emphasized."""
-    count = max(len(curve.values) for curve in curves)
-    edges = [value for curve in curves for value in (*curve.values, *(edge for pair in curve.bounds for edge in pair))]
+def line_chart(curves: Sequence[Curve | None], heading: str) -> str:
+    """Draw curves over lead times 1, 2, …; bounds are drawn as a band. The first curve is emphasized.
+
+    A None takes a colour but draws nothing, so that curves have the same colours in every chart.
+    """
+    drawn = {number: curve for number, curve in enumerate(curves) if curve is not None}
+    count = max(len(curve.values) for curve in drawn.values())
+    bounds = [edge for curve in drawn.values() for pair in curve.bounds for edge in pair]
+    edges = [value for curve in drawn.values() for value in curve.values] + bounds
     ticks = _ticks(min(edges), max(edges))
     x = _scale(1, max(count, 2), LEFT, WIDTH - RIGHT)
     y = _scale(min(ticks[0], *edges), max(ticks[-1], *edges), HEIGHT - BOTTOM, TOP)
     parts = [_horizontal_axis(ticks, y), *_lead_time_labels(count, x)]
-    for number, curve in reversed(list(enumerate(curves))):
+    for number, curve in reversed(drawn.items()):
         points = [(x(time), y(value)) for time, value in enumerate(curve.values, start=1)]
         if curve.bounds:
             lower = [(x(time), y(low)) for time, (low, _) in enumerate(curve.bounds, start=1)]
@@ -42,7 +47,7 @@ def histogram(values: Sequence[float], heading: str, marks: Sequence[tuple[str, 
     """Draw the number of clips per bin of values, with labelled vertical lines at the values of ``marks``."""
     low, high = min(values), max(values)
     counts, edges = np.histogram(values, bins=BINS, range=(low, high if high > low else low + 1))
-    ticks = _ticks(0, float(counts.max()))
+    ticks = [tick for tick in _ticks(0, float(counts.max())) if tick.is_integer()]
     x = _scale(float(edges[0]), float(edges[-1]), LEFT, WIDTH - RIGHT)
     y = _scale(0, max(ticks[-1], float(counts.max())), HEIGHT - BOTTOM, TOP + 14)
     parts = [_horizontal_axis(ticks, y)]

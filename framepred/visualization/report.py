@@ -70,6 +70,7 @@ class Report:
     Attributes:
         title: the forecaster.
         subtitle: data and protocol.
+        headline: the score and the best baseline, in a sentence.
         published: rows of results that others published, which were not measured here.
         notes: warnings, shown first.
         headings: of the table of scores.
@@ -89,6 +90,7 @@ class Report:
     subtitle: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    headline: str = ""
     published: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
     legend: Sequence[str] = ()

@@ -149,11 +149,11 @@ def test_the_webhook_tries_again_and_never_waits() -> None:
 
 
 def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
-    watching = package.watch(freezing(400, 200), normal=15.0, false_alarms=30)
+    watching = package.watch(freezing(), normal=15.0, false_alarms=30)
     list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     for _ in range(3):
-        watching = package.watch(freezing(400, 200), normal=15.0, false_alarms=30)
+        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
         list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=2 * size / 1e6)]))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3.5 * size
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]

@@ -73,7 +73,8 @@ def train(folder: Path, shards: Path) -> None:
     """Train in this process, from the last checkpoint where there is one."""
     torch.manual_seed(0)
     task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), STEPS, torch.nn.MSELoss())
-    data = ClipShardsData(str(shards), context=3, horizon=3, batch_size=1, block=4)  # 1.5 epochs
+    address = str(shards)
+    data = ClipShardsData(address, address, context=3, horizon=3, batch_size=1, block=4, val_clips=2)  # 1.5 epochs
     trainer = make_trainer(folder, STEPS, 5, accelerator="cpu", logger=False, enable_progress_bar=False)
     fit(trainer, task, data, ckpt_path="last" if (folder / "checkpoints/last.ckpt").exists() else None)
 

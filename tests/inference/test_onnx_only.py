@@ -71,7 +71,7 @@ def test_verbs_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path)
 
     predicted = run("predict", "clip.mp4", *plain, "--output", "future.mp4")
     assert (predicted.returncode, predicted.stderr) == (0, "")
-    assert predicted.stdout == "future.mp4: 10 frames of 30x21 at 10 a second\n"
+    assert predicted.stdout == "future.mp4: 10 frames of 30x22 at 10 a second\n"
     streamed = run("stream", "clip.mp4", *plain, "--csv", "errors.csv", "--json")
     assert streamed.returncode == 0, streamed.stderr
     expected = framepred.stream(tmp_path / "clip.mp4", weights=weights, blend=False, cuts=False)

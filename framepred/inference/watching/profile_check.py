@@ -14,7 +14,7 @@ MAX_PEAKS = 10_000_000
 """Peaks of a profile, at most: more than a year of normal footage."""
 
 
-def check_contents(meta: Any, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+def check_contents(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Check that the numbers of a profile fit each other.
 
     Args:
@@ -42,5 +42,5 @@ def check_contents(meta: Any, tensors: Mapping[str, NDArray[np.generic]]) -> Non
     for name, tensor in tensors.items():
         if tensor.dtype.kind != "f" or not np.isfinite(tensor).all():
             raise ValueError(f"{name} holds other values than finite floats")
-    if any((tensors[name] < 0).any() for name in ("variance", "lower_scale", "upper_scale")):
+    if any(float(tensors[name].min(initial=0)) < 0 for name in ("variance", "lower_scale", "upper_scale")):
         raise ValueError("a spread is negative")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -125,7 +125,9 @@ class WatchVideo:
             self._page = WatchPage(height, width, step.threshold)
             self._writer.__enter__()
         heat = _heat(step.scored)
-        self._writer.write(self._page.drawn(step.frame, heat, step.scored.score, step.time, step.active), step.time)
+        self._writer.write(
+            self._page.drawn(viewable(step.frame), heat, step.scored.score, step.time, step.active), step.time
+        )
 
     def add(self, event: Event) -> None:
         """Events show in the frames."""
@@ -165,8 +167,7 @@ class EventFolder:
 
     def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
-        frame = to_8_bits(shrink_raw(step.frame, CLIP_SIDE))
-        frame = frame if len(frame) in (1, 3) else frame[:1]
+        frame = to_8_bits(shrink_raw(viewable(step.frame), CLIP_SIDE))
         if step.active and not self._was_active:
             self._close_clip()
             self._number += 1
@@ -264,7 +265,7 @@ class _EventClip:
             self._last = step.time
             if step.scored.current > self._highest:
                 self._highest = step.scored.current
-                self.picture = heat_picture(step.frame, _heat(step.scored))
+                self.picture = heat_picture(viewable(step.frame), _heat(step.scored))
 
     def is_over(self, time: float) -> bool:
         """Whether enough frames after the event are in the clip."""
@@ -273,6 +274,11 @@ class _EventClip:
     def close(self) -> None:
         """Finish the file."""
         self._writer.__exit__(None, None, None)
+
+
+def viewable(frame: Shaped[Tensor, "_c h w"]) -> Shaped[Tensor, "_channels h w"]:
+    """A frame that can be shown: its first three channels as RGB, or its first one as gray."""
+    return frame[:3] if len(frame) >= 3 else frame[:1]
 
 
 def _heat(scored: FrameScore) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ def _by_fft(templates: Tensor, reach: int) -> Correlate:
 
     def correlate(picture: Tensor, index: int) -> Tensor:
         spectrum = torch.fft.rfft2(functional.pad(picture, (reach, 0, reach, 0)))
-        correlation = torch.fft.irfft2(spectrum * spectra[:, index], s=size)
+        correlation: Tensor = torch.fft.irfft2(spectrum * spectra[:, index], s=size)
         return correlation[:, : 2 * reach + 1, : 2 * reach + 1]
 
     return correlate

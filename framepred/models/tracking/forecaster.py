@@ -199,7 +199,7 @@ class TrackingForecaster(PretrainedForecaster):
         positions = _appended(scene.positions, step)
         distances = scene.distances + step[..., None] * self.signs
         trusted = _with_last(scene.trusted, True)
-        last_lead_time = self._path(positions, trusted, distances)[..., -1:, :]
+        last_lead_time = self._path(positions, trusted, distances, first=-1)
         index = torch.arange(last_lead_time.shape[-1], device=frame.device) - displacement[..., None, None].long()
         inside = index.clamp(0, last_lead_time.shape[-1] - 1)
         last_lead_time = torch.where(index == inside, last_lead_time.gather(-1, inside), 0)
@@ -344,9 +344,9 @@ class TrackingForecaster(PretrainedForecaster):
         fits = torch.cat([fits[..., :-1] | ~known[..., :-1, 0], torch.ones_like(fits[..., -1:])], dim=-1)
         return corrected - corrected[:, :, -1:], others, fits
 
-    def _path(self, positions: Tensor, trusted: Tensor, distances: Tensor) -> Tensor:
+    def _path(self, positions: Tensor, trusted: Tensor, distances: Tensor, first: int = 0) -> Tensor:
         with no_autocast(positions.device):  # half precision would cause errors of whole pixels
-            log_probabilities: Tensor = self.path(positions, trusted, distances)
+            log_probabilities: Tensor = self.path(positions, trusted, distances, first)
             return log_probabilities.exp()
 
     def _most_probable(self, scene: Scene) -> Tensor:

@@ -47,9 +47,9 @@ def _translate_pixels(picture: Tensor, offset: Tensor, beyond: float | None) -> 
         picture = functional.pad(picture, (1, 1, 1, 1), value=beyond)
     columns, rows = _source(offset[..., 0], width, margin), _source(offset[..., 1], height, margin)
     index = rows[..., None] * picture.shape[-1] + columns[..., None, :]
-    batch = torch.broadcast_shapes(picture.shape[:-2], index.shape[:-2])
+    batch = (picture[..., 0, 0] + index[..., 0, 0]).shape
     picture, index = picture.expand(*batch, *picture.shape[-2:]), index.expand(*batch, height, width)
-    return picture.flatten(-2).gather(-1, index.flatten(-2)).unflatten(-1, (height, width))
+    return picture.flatten(-2).gather(-1, index.flatten(-2)).view(index.shape)
 
 
 def _source(offset: Float[Tensor, "*b"], size: int, margin: int) -> Int64[Tensor, "*b size"]:
