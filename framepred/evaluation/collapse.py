@@ -70,9 +70,7 @@ class PixelStatistics:
             mse: of the predictions.
             blank_mse: of the blank baseline on the same clips.
         """
-        found = (
-            self._not_finite() or self._sameness() or self._saturation() or _no_better_than_blank(mse, blank_mse)
-        )
+        found = self._not_finite() or self._sameness() or self._saturation() or _no_better_than_blank(mse, blank_mse)
         return f"{found} {CAUSES}" if found else ""
 
     def _not_finite(self) -> str:

@@ -98,8 +98,8 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
 
     Args:
         data: ``moving-mnist`` or ``moving-fashion-mnist``; the path of a video, of an array file such as
-            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for a split of its data; or an
-            array or tensor ``(n, t, c, h, w)``.
+            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for a split of its
+            data; or an array or tensor ``(n, t, c, h, w)``.
         choice: which clips, and how they are read.
 
     Raises:

@@ -189,9 +189,7 @@ def test_validation_says_that_predictions_have_collapsed(
 
 
 @pytest.mark.parametrize(("side", "line"), [(8, "val/mse"), (80, "psnr dB")])
-def test_a_validation_is_a_line_that_films_begin_with_psnr(
-    small_net: EncoderForecaster, side: int, line: str
-) -> None:
+def test_a_validation_is_a_line_that_films_begin_with_psnr(small_net: EncoderForecaster, side: int, line: str) -> None:
     task = make_task(small_net.eval())
     validated(task, torch.rand(2, 6, 1, side, side))
     assert task.val_score.summary.startswith(line)
