@@ -1,18 +1,33 @@
-"""Warp frames by displacement fields, compose such fields, and take local means."""
+"""Pad frames, warp them by displacement fields, compose such fields, and take local means."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 Picture = Float[Tensor, "b c h w"]
+AnyPicture = Shaped[Tensor, "b c h w"]
+PaddedPicture = Shaped[Tensor, "b c h_padded w_padded"]
 Pictures = Float[Tensor, "*b c h w"]
 Displacement = Float[Tensor, "b 2 h w"]
 CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
 Planes = Float[Tensor, "*b h w"]
+
+
+def pad_edges(picture: AnyPicture, rows: int | torch.SymInt, columns: int | torch.SymInt) -> PaddedPicture:
+    """Add rows below and columns on the right that repeat the last row and column."""
+    edge = cast("tuple[int, ...]", (0, columns, 0, rows))  # symbolic while an export is traced
+    return functional.pad(picture, edge, mode="replicate") if rows or columns else picture
+
+
+def pad_to_multiple(picture: AnyPicture, multiple: int) -> PaddedPicture:
+    """Pad a picture ``(b, c, h, w)`` to a height and width that are multiples of ``multiple`` pixels."""
+    height, width = picture.shape[-2:]
+    return pad_edges(picture, -height % multiple, -width % multiple)
 
 
 def warp(picture: Picture, displacement: Displacement) -> Picture:

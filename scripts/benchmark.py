@@ -179,7 +179,7 @@ def videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
     side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 176,
-    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 512,
+    max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 256,
     windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
     adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
     adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
@@ -234,17 +234,35 @@ def cuts(
 
 @app.command()
 def latency(
-    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-convlstm",
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
     turns: Annotated[int, typer.Option(help="Measurements of each runtime, of which the median counts.")] = 9,
     threads: Annotated[int, typer.Option(help="Threads of each runtime.")] = 2,
     compiled: Annotated[
         bool, typer.Option("--compiled/--no-compiled", help="Measure torch.compile too; it compiles for minutes.")
     ] = True,
 ) -> None:
-    """One network in PyTorch eager, torch.compile and ONNX Runtime: latency, start-up and memory."""
+    """One network in PyTorch eager, torch.compile, ONNX Runtime and OpenVINO: latency, start-up and memory."""
     from benchmarks.latency import print_latencies
 
     print_latencies(weights, turns, threads, compiled)
+
+
+@app.command()
+def shards(clips: Annotated[int, typer.Option(help="Clips to write and read.")] = 2000) -> None:
+    """Shards in the formats of LitData and WebDataset: time to write, to read an epoch and to resume within it."""
+    from benchmarks.shards import print_shards
+
+    print_shards(clips)
+
+
+@app.command()
+def views(
+    sizes: Annotated[list[str], typer.Option("--size", help="720p or 4K; give it several times.")] = ["720p", "4K"],  # noqa: B006
+) -> None:
+    """Time and memory of predict and its views on large frames."""
+    from benchmarks.view_cost import print_view_costs
+
+    print_view_costs(sizes)
 
 
 @app.command()
@@ -292,6 +310,20 @@ def watch(
 
     _use_one_core()
     print_watch(video, seed, false_alarms, output)
+
+
+@app.command()
+def watch_speed(
+    frames: Annotated[int, typer.Option(min=200, help="Frames to watch.")] = 1500,
+    height: Annotated[int, typer.Option(help="Pixels.")] = 480,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 640,
+    output: Annotated[Path, typer.Option(help="Picture of memory, open files and speed.")] = Path("watch-speed.png"),
+) -> None:
+    """Speed and memory of a watch with table, video, events, webhook and a page with one viewer."""
+    from benchmarks.watch_speed import print_watch_speed
+
+    _use_one_core()
+    print_watch_speed(frames, height, width, output)
 
 
 def _use_one_core() -> None:

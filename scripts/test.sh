@@ -5,5 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 environment "[dev]"
+unset PYTHONDONTWRITEBYTECODE # compiled modules serve all processes of the tests, and the next run
 export OMP_NUM_THREADS=1 # processes that each use all cores slow each other many times over
 exec .venv/bin/python -m pytest --numprocesses auto --dist worksteal "$@"

@@ -1,22 +1,23 @@
 """Mutated files for every reader, and what reading them gives."""
 
+import re
 import signal
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from video_zoo import write_codec
+from fuzz_seeds import Reader, readers
+from structure_fuzz import restructure
 
 from framepred.errors import FramepredError
-from framepred.media.random_access import open_reader
-from framepred.media.reading import open_frames, read_clips
 
-LIMIT_SECONDS = 20  # that reading one small file may take
+LIMIT_SECONDS = 20  # of processor time that reading one small file may take
+LIMIT_MIB = 2048  # that reading one small file may take beyond what the process holds already
+_MEMORY = Path("/proc/self/status")
 
 
 class Hang(BaseException):
@@ -24,53 +25,7 @@ class Hang(BaseException):
 
 
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
-_VIDEOS = {
-    "h264.mp4": ("libx264", "yuv420p"),
-    "vp9.webm": ("libvpx-vp9", "yuv420p"),
-    "ffv1.mkv": ("ffv1", "yuv420p"),
-    "mjpeg.avi": ("mjpeg", "yuvj420p"),
-    "mpeg2.ts": ("mpeg2video", "yuv420p"),
-    "mpeg2.mpg": ("mpeg2video", "yuv420p"),
-    "png.mov": ("png", "rgb24"),
-    "flv1.flv": ("flv", "yuv420p"),
-    "wmv2.wmv": ("wmv2", "yuv420p"),
-}
-
-
-def seeds(folder: Path) -> dict[str, Path]:
-    """One small valid source of each kind, by name."""
-    rng = np.random.default_rng(0)
-    clip = rng.integers(0, 256, (6, 12, 16), dtype=np.uint8)
-    color = rng.integers(0, 256, (6, 12, 16, 3), dtype=np.uint8)
-    for name, (codec, pixels) in _VIDEOS.items():
-        write_codec(folder / name, codec, pixels, frames=8, size=(32, 32))
-    pictures = [Image.fromarray(frame) for frame in color]
-    for name, more in {
-        "a.gif": {}, "a.png": {}, "a.webp": {"lossless": True}, "plain.tif": {},
-        "lzw.tif": {"compression": "tiff_lzw"}, "deflate.tif": {"compression": "tiff_adobe_deflate"},
-    }.items():  # fmt: skip
-        pictures[0].save(folder / name, save_all=True, append_images=pictures[1:], **more)
-    for suffix in (".png", ".jpg", ".bmp", ".webp", ".tif"):
-        (folder / f"folder{suffix[1:]}").mkdir()
-        for number in range(3):
-            pictures[number].save(folder / f"folder{suffix[1:]}" / f"{number}{suffix}")
-    np.save(folder / "a.npy", clip)
-    np.savez(folder / "stored.npz", frames=clip, time=np.arange(6))
-    np.savez_compressed(folder / "deflated.npz", frames=clip)
-    _write_stores(folder, clip)
-    return {path.name: path for path in sorted(folder.iterdir())}
-
-
-def _write_stores(folder: Path, clip: np.ndarray) -> None:
-    import h5py
-    import zarr
-
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.create_dataset("frames", data=clip, chunks=(2, 12, 16), compression="gzip")
-        file["time"] = np.arange(6)
-    for version in (2, 3):
-        group = zarr.open_group(folder / f"v{version}.zarr", mode="w", zarr_format=version)
-        group.create_array("frames", data=clip, chunks=(2, 12, 16))
+_NESTING = 3000  # levels: more than Python's recursion limit
 
 
 def mutate(source: Path, target: Path, rng: np.random.Generator) -> None:
@@ -78,13 +33,20 @@ def mutate(source: Path, target: Path, rng: np.random.Generator) -> None:
     files = [source] if source.is_file() else sorted(file for file in source.rglob("*") if file.is_file())
     chosen = files[int(rng.integers(len(files)))]
     for file in files:
-        place = target if file == source else target / file.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        content = bytearray(file.read_bytes())
-        if file == chosen:
-            for _ in range(int(rng.integers(1, 5))):
-                _CHANGES[int(rng.integers(len(_CHANGES)))](content, rng)
-        place.write_bytes(content)
+        copy = target if file == source else target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(_changed(file, rng) if file == chosen else file.read_bytes())
+
+
+def _changed(file: Path, rng: np.random.Generator) -> bytes:
+    """The content of a file with changed bytes; of structured files every other time with a changed value."""
+    restructured = restructure(file, rng) if rng.random() < 0.5 else None
+    if restructured is not None:
+        return restructured
+    content = bytearray(file.read_bytes())
+    for _ in range(int(rng.integers(1, 5))):
+        _CHANGES[int(rng.integers(len(_CHANGES)))](content, rng)
+    return bytes(content)
 
 
 def _position(content: bytearray, rng: np.random.Generator) -> int:
@@ -132,62 +94,98 @@ def _digit(content: bytearray, rng: np.random.Generator) -> None:
         content[at : at + 1] = [b"99999999", b"-1", b"0", b"null", b"[]", b"1e99"][int(rng.integers(6))]
 
 
+def _nest(content: bytearray, rng: np.random.Generator) -> None:
+    """Nest text too deeply."""
+    start = _position(content, rng)
+    content[start:start] = (b"[", b'{"a":')[int(rng.integers(2))] * _NESTING
+
+
+def _quote(content: bytearray, rng: np.random.Generator) -> None:
+    """Give a value of text another type."""
+    values = list(re.finditer(rb":\s*([^\s,{}\[\]]+)", content[:4096]))
+    if values:
+        start, end = values[int(rng.integers(len(values)))].span(1)
+        content[start:end] = [b"[1, 2]", b'{"a": 1}', b"null", b'"text"', b"-1", b"1e308", b"true"][
+            int(rng.integers(7))
+        ]
+
+
 _CHANGES: list[Callable[[bytearray, np.random.Generator], None]] = [
-    _overwrite, _flip, _extreme, _cut, _remove, _repeat, _digit,
+    _overwrite, _flip, _extreme, _cut, _remove, _repeat, _digit, _nest, _quote,
 ]  # fmt: skip
 
 
-def _read_all(path: Path) -> None:
-    read_clips(path)
-
-
-def _read_end(path: Path) -> None:
-    read_clips(path, last=3, value_range="auto")
-
-
-def _read_in_order(path: Path) -> None:
-    for _ in open_frames(path).frames:
-        pass
-
-
-def _read_by_number(path: Path) -> None:
-    with closing(open_reader(path)) as reader:
-        for _ in reader.read(range(reader.frames - 1, -1 + reader.frames)):
-            pass
-        for _ in reader.read(range(0, reader.frames, 2)):
-            pass
-
-
-READERS: list[Callable[[Path], None]] = [_read_all, _read_end, _read_in_order, _read_by_number]
-
-
 def outcome(path: Path) -> str:
-    """What the readers make of a file: ``read``, ``refused``, or the first exception of another kind with its line."""
+    """Return what the readers make of a file: ``read``, ``refused``, or what went wrong first.
+
+    Wrong are exceptions other than a FramepredError, hangs, files that reading leaves, and too much memory.
+    """
     results = set()
-    for reader in READERS:
-        try:
-            with _limited():
-                reader(path)
-            results.add("read")
-        except FramepredError:
-            results.add("refused")
-        except (Exception, Hang) as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno} ({reader.__name__}): {error}"[
-                :300
-            ]
+    before, resident = _files(path), _begin_peak()
+    for reader in readers(path.name):
+        result = _result(reader, path)
+        if result not in ("read", "refused"):
+            return result
+        results.add(result)
+    if left := _files(path) - before:
+        return f"files are left: {sorted(left)}"
+    if (peak := peak_mib() - resident) > LIMIT_MIB:
+        return f"takes {peak} MiB"
     return "refused" if "refused" in results else "read"
+
+
+def _result(reader: Reader, path: Path) -> str:
+    try:
+        with _limited():
+            reader(path)
+    except FramepredError:
+        return "refused"
+    except (Exception, Hang) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        line = f"{Path(last.filename).name}:{last.lineno}"
+        return f"{type(error).__name__} at {line} ({reader.__name__}): {error}"[:300]
+    return "read"
+
+
+def _files(path: Path) -> set[Path]:
+    return set(path.parent.rglob("*"))
+
+
+def _begin_peak() -> int:
+    """Let the peak of memory begin anew; return the resident memory in MiB."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+def peak_mib() -> int:
+    """Return the peak of the resident memory since it last began, in MiB; 0 where it is unknown."""
+    return _memory("VmHWM")
+
+
+def _memory(field: str) -> int:
+    try:
+        lines = _MEMORY.read_text().splitlines()
+    except OSError:  # not Linux
+        return 0
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(field))
 
 
 @contextmanager
 def _limited() -> Iterator[None]:
+    """Raise ``Hang`` after ``LIMIT_SECONDS`` of processor time, or ten times as long on the clock."""
+
     def stop(number: int, frame: FrameType | None) -> Any:
         raise Hang(f"not read in {LIMIT_SECONDS} s")
 
-    former = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(LIMIT_SECONDS)
+    numbers = signal.SIGPROF, signal.SIGALRM
+    former = {number: signal.signal(number, stop) for number in numbers}
+    signal.setitimer(signal.ITIMER_PROF, LIMIT_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 10 * LIMIT_SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, former)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in numbers:
+            signal.signal(number, former[number])

@@ -50,6 +50,8 @@ def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, mon
         arguments.append(f"--data.init_args.root={videos}")
     if (dataset := name.removesuffix("_convlstm")) in LAYOUTS:
         arguments.append(f"--data.init_args.root={ready_folder(dataset, tmp_path)}")
+        if " size: [" in configs()[name].read_text():
+            arguments.append("--data.init_args.size=[48,48]")  # small frames take less time
     cli = TrainCLI(arguments)
     cli.start()
     assert cli.trainer.global_step == 1

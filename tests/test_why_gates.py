@@ -71,7 +71,7 @@ def test_a_network_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     trial = learning.Trial("Elman", 4, 3)
     first = learning.learned(trial, tmp_path, None)
     assert len(first.loss) == len(first.gradient) == 3
-    monkeypatch.setattr(learning, "_learn", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(learning, "make_trainer", lambda *_, **__: pytest.fail("trained again"))
     again = learning.learned(trial, tmp_path, None)
     assert again[1:] == first[1:]
     assert torch.equal(again.net.readout.weight, first.net.readout.weight)

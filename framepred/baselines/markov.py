@@ -12,6 +12,7 @@ from typing_extensions import override
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
+from framepred.warping import pad_to_multiple
 
 MAX_PATCHES = 100_000
 """Maximum number of patches for learning the codebook, and of patches encoded at once."""
@@ -129,10 +130,7 @@ class MarkovForecaster(Forecaster):
         return torch.cat(nearest).view(patches.shape[:3])
 
     def _patches(self, frame: Frame) -> Float[Tensor, "b hp wp p"]:
-        height, width = frame.shape[-2:]
-        edge = (0, -width % self.patch, 0, -height % self.patch)
-        whole = functional.pad(frame, edge, mode="replicate") if any(edge) else frame
-        return functional.pixel_unshuffle(whole, self.patch).permute(0, 2, 3, 1)
+        return functional.pixel_unshuffle(pad_to_multiple(frame, self.patch), self.patch).permute(0, 2, 3, 1)
 
     def _check(self, frame: Frame) -> None:
         if not self.codebook.numel():

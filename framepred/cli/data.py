@@ -16,7 +16,7 @@ from framepred.cli.options import (
     check_digits,
 )
 from framepred.media.memory import check_memory
-from framepred.media.outputs import check_output
+from framepred.media.outputs import check_output, list_suffixes
 
 BYTES_PER_PIXEL = 4  # of a clip while it is generated and written: the clip, its grid and copies of both
 MAX_DIGITS = 1_000  # in a clip: more overlap everywhere
@@ -24,7 +24,7 @@ MAX_DIGITS = 1_000  # in a clip: more overlap everywhere
 
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="moving-mnist or moving-fashion-mnist.")],
-    output: Annotated[Path, typer.Option("--output", help=".npy, .npz, .mp4 or .gif.")],
+    output: Annotated[Path, typer.Option("--output", help=f"{list_suffixes()}.")],
     clips: ClipsOption = 16,
     seed: SeedOption = 0,
     split: Annotated[Split, typer.Option("--split", help="Split of the digit images.")] = Split.TEST,

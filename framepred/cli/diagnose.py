@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from framepred.media.outputs import check_results_folder
 from framepred.training.config_files import find_config
 
 
@@ -17,6 +18,7 @@ def diagnose(
 ) -> None:
     """Plot how gradients flow back through time, untrained or with --weights, and where they vanish or explode."""
     path = find_config(config)
+    output = check_results_folder(output)
 
     from framepred.training.train import diagnose_arguments
 

@@ -1,5 +1,6 @@
 """``framepred evaluate``: score weights, or another program's saved predictions."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from framepred.cli.options import (
     DIGITS,
     MAX_FRAMES,
     MAX_SIDE,
+    ArrayOption,
     BatchOption,
     ClipsOption,
     Device,
@@ -20,13 +22,14 @@ from framepred.cli.options import (
     LayoutOption,
     MaxSideOption,
     Protocol,
+    RangeOption,
     RootOption,
     SeedOption,
 )
 from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips
 from framepred.media.memory import check_memory
-from framepred.media.outputs import check_results_folder
+from framepred.media.outputs import check_results_folder, expand_user
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
@@ -80,6 +83,8 @@ def evaluate(
     root: RootOption = None,
     download: DownloadOption = False,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
+    value_range: RangeOption = None,
     split: Annotated[
         Part, typer.Option("--split", help="Of a folder: the files that training by default leaves for it, or all.")
     ] = Part.TEST,
@@ -115,8 +120,12 @@ def evaluate(
     from framepred.cli.evaluation_progress import show_progress
     from framepred.inference.evaluate import ScoreOptions, evaluate_predictions, evaluate_several
     from framepred.inference.evaluation_data import ClipChoice
+    from framepred.media.values import parse_range
 
-    choice = ClipChoice(clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout)
+    choice = ClipChoice(
+        clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout, array,
+        None if value_range is None else parse_range(value_range),
+    )  # fmt: skip
     options = ScoreOptions(protocol.value, device.value, lpips_weights or lpips, max_side, show_progress)
     if any(saved):
         cards = [evaluate_predictions(*saved, choice, options)]
@@ -129,7 +138,7 @@ def _read_context(context: str, saved: bool) -> tuple[int, Path | None]:
     """A number of frames or, with saved predictions, the path of the frames before them."""
     if saved and not context.lstrip("-").isdecimal():
         return 10, Path(context)
-    if not context.isdecimal() or not 1 <= int(context) <= MAX_FRAMES:
+    if not re.fullmatch("[0-9]{1,9}", context) or not 1 <= int(context) <= MAX_FRAMES:
         raise ConfigError(f"--context must be a number of frames from 1 to {MAX_FRAMES:,}, not {context}.")
     return int(context), None
 
@@ -138,7 +147,7 @@ def _check_source(source: str | Path | None) -> None:
     """Refuse a missing file before torch is imported."""
     if source is None or str(source) in DIGITS or Path(source).suffix.lower() in CONFIGS:
         return
-    if not is_folder_of_clips(Path(source).expanduser()):
+    if not is_folder_of_clips(expand_user(source)):
         check_input(source)
 
 

@@ -8,10 +8,14 @@ import typer
 
 from framepred.cli.options import WeightsOption
 from framepred.errors import ConfigError
+from framepred.media.memory import check_memory
 from framepred.media.outputs import check_output
 
-EXPORTED = "moving-mnist-convlstm"
-"""Bundled weights that are exported unless others are named; the tracking network cannot be traced yet."""
+EXPORTED = "moving-mnist"
+"""Bundled weights that are exported unless others are named."""
+
+BYTES_PER_PIXEL = 1024
+"""Memory of a pixel while graphs are compared with PyTorch: 64 channels of float32, and copies of them."""
 
 SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
@@ -20,7 +24,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", help="model.onnx, or model.pt2 for torch.export.")],
     weights: WeightsOption = EXPORTED,
     size: Annotated[
-        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp; others take any size.")
+        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp or track; others take any size.")
     ] = "64x64",
 ) -> None:
     """Write one step of a network (frame + state to frame + state), checked against PyTorch over 30 steps."""
@@ -40,4 +44,6 @@ def _parse_size(text: str) -> tuple[int, int]:
     match = SIZE_PATTERN.fullmatch(text)
     if match is None:
         raise ConfigError(f"--size takes height x width in pixels, such as 64x64, not {text!r}.")
-    return int(match[1]), int(match[2])
+    height, width = int(match[1]), int(match[2])
+    check_memory(height * width * BYTES_PER_PIXEL, f"Graphs for frames of {height}x{width} pixels", "lower --size")
+    return height, width

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,13 +15,15 @@ from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
+from framepred.cli.hints import with_options
 from framepred.cli.predict import predict
+from framepred.cli.processes import claims_message, tell_torchrun
 from framepred.cli.restore import restore
 from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
 from framepred.cli.streams import safe_streams
 from framepred.cli.train import train
-from framepred.cli.watch import watch
+from framepred.cli.watch import WatchCommand, watch
 from framepred.cli.weights import weights
 from framepred.errors import FramepredError
 
@@ -42,7 +45,7 @@ app.command(context_settings=PASS_ON)(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
-app.command()(watch)
+app.command(cls=WatchCommand)(watch)
 app.command()(stream)
 app.command()(restore)
 app.command(context_settings={"ignore_unknown_options": True})(diagnose)
@@ -88,7 +91,12 @@ def _run(request: StopRequest) -> int:
     try:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
-        return _report(str(error))
+        return _report(with_options(str(error), typer.main.get_command(app)))
+    except OSError as error:
+        sentence = _explain(error)
+        if sentence is None:
+            raise
+        return _report(sentence)
     except UsageError as error:
         return _report(f"{_sentence(error.format_message())} See framepred --help.")
     except Stopped as stop:
@@ -97,6 +105,17 @@ def _run(request: StopRequest) -> int:
         if request.number is not None:  # Lightning exits after it has handled the signal
             return _report(Stopped(request.number).sentence, 128 + request.number)
         raise
+
+
+def _explain(error: OSError) -> str | None:
+    """Describe an error of the operating system about a file or the current folder; None for any other."""
+    if error.filename is not None:
+        return f"{error.filename} cannot be read or written ({error.strerror}); check the path and the disk."
+    try:
+        Path.cwd()
+    except OSError:
+        return "The current folder no longer exists; change to another one."
+    return None
 
 
 def _call(arguments: list[str]) -> int:
@@ -122,5 +141,9 @@ def _sentence(message: str) -> str:
 
 
 def _report(sentence: str, code: int = USER_ERROR) -> int:
-    print(sentence, file=sys.stderr)
+    """Print the sentence that ends the command, from one process only; returns the exit code."""
+    if code == USER_ERROR:
+        tell_torchrun(sentence)
+    if claims_message():
+        print(sentence, file=sys.stderr)
     return code

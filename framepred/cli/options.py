@@ -88,9 +88,13 @@ RangeOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--range",
-        metavar="auto|LOW,HIGH",
-        help="Values of arrays and 16-bit pictures that become black and white; auto takes those that they use.",
+        metavar="auto|LOW,HIGH[,nan=VALUE]",
+        help="Values of arrays and 16-bit pictures that become black and white, and what NaN is read as; auto takes "
+        "those that they use.",
     ),
+]
+ArrayOption: TypeAlias = Annotated[
+    str | None, typer.Option("--array", metavar="NAME", help="Which array of a file that holds several.")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framepred.cli.options import (
-    MAX_SIDE,
     NATURAL,
+    ArrayOption,
     BatchOption,
     ContextOption,
     Device,
@@ -19,14 +19,19 @@ from framepred.cli.options import (
     RangeOption,
     WeightsOption,
 )
+from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips
-from framepred.media.outputs import check_new_folder, check_output
+from framepred.media.outputs import check_new_folder, check_output, expand_user, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card
     from framepred.inference.predict import PredictOptions
     from framepred.inference.prediction import Prediction
+
+
+MAX_SIDE = 256
+"""Longer side of the frames that a network gets, in pixels, as in :func:`framepred.predict`."""
 
 
 class View(StrEnum):
@@ -48,7 +53,7 @@ def predict(
         Path | None,
         typer.Option(
             "--output",
-            help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-predicted.mp4. For a folder of clips, a folder.",
+            help=f"{list_suffixes()}. Default: STEM-predicted.mp4. For a folder of clips, a folder.",
         ),
     ] = None,
     adapt: Annotated[
@@ -68,13 +73,14 @@ def predict(
         bool, typer.Option("--skip-broken", help="Of a folder: leave out files that cannot be used, and name them.")
     ] = False,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Predict the frames that follow the last one of a clip, from the last --context frames of it."""
-    source = source.expanduser()
+    source = expand_user(source)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"--adapt takes a positive number of seconds, not {adapt:g}.")
     many = is_folder_of_clips(source)
@@ -83,6 +89,15 @@ def predict(
     else:
         source = check_input(source)
         output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
+
+    plain = not (many or blend or cuts or holdout or adapt or layout or value_range)
+    if plain and view is View.PREDICTED and device is not Device.CUDA and runs_without_torch(weights, source, output):
+        from framepred.inference.onnx_only import predict_file
+
+        size = predict_file(source, output, weights, context=context, frames=frames, max_side=max_side)
+        print(f"{output}: {size}")
+        return
+    check_torch("predict")
 
     from framepred.cli.progress import shown_progress
     from framepred.media.values import parse_range
@@ -96,6 +111,7 @@ def predict(
             "holdout": holdout or view is not View.PREDICTED,
             "device": device.value,
             "layout": layout,
+            "array_name": array,
             "value_range": None if value_range is None else parse_range(value_range),
             "max_side": max_side,
             "cuts": cuts,
@@ -121,6 +137,7 @@ def _predict_folder(
     source: Path, output: Path, weights: str, view: View, skip_broken: bool, options: "PredictOptions"
 ) -> None:
     from framepred.inference.folders import predict_folder
+    from framepred.inference.processes import process_is_first
 
     try:
         found = predict_folder(
@@ -134,6 +151,8 @@ def _predict_folder(
         )
     except (ClipError, MediaError) as error:
         raise type(error)(str(error).replace("or skip broken files", "or pass --skip-broken")) from error
+    if not process_is_first():
+        return
     for sentence in found.left_out:
         typer.echo(f"left out: {sentence}", err=True)
     for name, size in found.outputs.items():

@@ -8,6 +8,7 @@ import typer
 
 from framepred.cli.options import (
     MAX_SIDE,
+    ArrayOption,
     Device,
     DeviceOption,
     LayoutOption,
@@ -18,10 +19,10 @@ from framepred.cli.options import (
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, parse_missing, read_missing
 from framepred.media.formats import check_input
-from framepred.media.outputs import check_output
+from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
-    from framepred.inference.restore import Restoration
+    from framepred.inference.restoration import Restoration
 
 
 class Method(StrEnum):
@@ -56,7 +57,7 @@ def restore(
     ] = Method.AUTO,
     weights: WeightsOption = "moving-mnist-restore",
     output: Annotated[
-        Path | None, typer.Option("--output", help=".mp4, .gif, .npy, .npz, or a folder of png; STEM-restored.mp4.")
+        Path | None, typer.Option("--output", help=f"{list_suffixes()}. Default: STEM-restored.mp4.")
     ] = None,
     beside: Annotated[
         Method | None, typer.Option("--beside", help="Show the result of this method on the left, such as linear.")
@@ -64,8 +65,10 @@ def restore(
     holdout: Annotated[
         bool, typer.Option("--holdout", help="The frames of --missing are intact: hide, rebuild and score them.")
     ] = False,
+    audio: Annotated[bool, typer.Option("--audio", help="Keep the sound track of INPUT; the output is .mp4.")] = False,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Never blend across a scene cut.")] = True,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     device: DeviceOption = Device.AUTO,
@@ -101,12 +104,13 @@ def restore(
             holdout=holdout,
             device=device.value,
             layout=layout,
+            array_name=array,
             value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             cuts=cuts,
             on_frame=on_frame,
         )
-        restoration.save(output, beside.value if beside else None)
+        restoration.save(output, beside.value if beside else None, sound=audio)
     for note in restoration.notes:
         typer.echo(note, err=True)
     print(f"{output}: {restoration.describe()}")

@@ -8,14 +8,20 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeAlias
 
+from framepred.media import atomic
+
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
 
-IMPORT_RETRY_S = 0.1
-"""Delay in seconds after which a signal that arrives during an import is sent again."""
+UNINTERRUPTED = ("<frozen importlib", atomic.__file__)
+"""Files whose functions no signal interrupts: some modules catch all exceptions during an import, and an output that is
+being renamed or removed must not stay in pieces."""
+
+RETRY_S = 0.1
+"""Delay in seconds after which a signal that arrives in one of these files is sent again."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -41,10 +47,10 @@ class StopRequest(threading.Event):
 
     number: int | None = None
 
-    def receive(self, number: int, _: FrameType | None = None) -> None:
+    def receive(self, number: int, frame: FrameType | None = None) -> None:
         """Record the first signal; raise ``Stopped`` at the second one."""
         if self.number is not None:
-            raise Stopped(number)
+            _stop(number, frame)
         self.number = number
         self.set()
 
@@ -64,12 +70,7 @@ def stop_at_once() -> Iterator[StopRequest]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         request.number = number
-        if _is_importing(frame):  # some modules catch all exceptions during an import
-            retry = threading.Timer(IMPORT_RETRY_S, os.kill, (os.getpid(), number))
-            retry.daemon = True
-            retry.start()
-        else:
-            raise Stopped(number)
+        _stop(number, frame)
 
     with _install_handler(stop):
         yield request
@@ -89,10 +90,19 @@ def stop_when_ready() -> Iterator[StopRequest]:
         request.set()
 
 
-def _is_importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported in the stack that ends in ``frame``."""
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise ``Stopped``, or send the signal again later if ``frame`` must not be interrupted."""
+    if not _is_uninterrupted(frame):
+        raise Stopped(number)
+    retry = threading.Timer(RETRY_S, os.kill, (os.getpid(), number))
+    retry.daemon = True
+    retry.start()
+
+
+def _is_uninterrupted(frame: FrameType | None) -> bool:
+    """Whether a function of ``UNINTERRUPTED`` runs in the stack that ends in ``frame``."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame.f_code.co_filename.startswith(UNINTERRUPTED):
             return True
         frame = frame.f_back
     return False

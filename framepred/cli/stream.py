@@ -10,6 +10,7 @@ import typer
 
 from framepred.cli.options import (
     NATURAL,
+    ArrayOption,
     BatchOption,
     Device,
     DeviceOption,
@@ -21,6 +22,7 @@ from framepred.cli.options import (
     WeightsOption,
 )
 from framepred.cli.signals import stop_when_ready
+from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output
 
@@ -46,6 +48,7 @@ def stream(
     ] = True,
     cuts: Annotated[bool, typer.Option("--cuts/--no-cuts", help="Reset the state at scene cuts.")] = True,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; a stream is one clip
@@ -60,6 +63,12 @@ def stream(
     source = source if is_live(source) else str(check_input(source))
     csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
     output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
+
+    plain = not (blend or cuts or output or layout or value_range) and device is not Device.CUDA
+    if plain and runs_without_torch(weights, source):
+        _stream_without_torch(Path(source), weights, frames, csv, max_side, as_json)
+        return
+    check_torch("stream")
 
     from rich.console import Console
 
@@ -76,6 +85,7 @@ def stream(
             weights=weights,
             device=device.value,
             layout=layout,
+            array_name=array,
             value_range=None if value_range is None else parse_range(value_range),
             max_side=max_side,
             blend=blend,
@@ -95,6 +105,28 @@ def stream(
                 for event in log.add(step):
                     _print_event(event, as_json, console)
     _print_event(log.end([path for path in (csv, output) if path]), as_json, console)
+    stop.raise_if_set("Stopped; the files are complete up to the last frame.")
+
+
+def _stream_without_torch(
+    source: Path, weights: str, frames: int, csv: Path | None, max_side: int, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from framepred.inference.csv_sink import CsvSink, record
+    from framepred.inference.onnx_only import stream_file
+    from framepred.inference.stream_log import StreamLog
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    with stop_when_ready() as stop:
+        log = StreamLog(str(source))
+        steps = stream_file(source, weights, frames=frames, max_side=max_side)
+        with closing(record(steps, [CsvSink(csv)] if csv else [])) as recorded, _shown_rate(console, lambda: log.rate):
+            for step in recorded:
+                log.add(step)
+                if stop.is_set():
+                    break
+    _print_event(log.end([csv] if csv else []), as_json, console)
     stop.raise_if_set("Stopped; the files are complete up to the last frame.")
 
 

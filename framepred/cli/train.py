@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from framepred.errors import ConfigError, FramepredError
+from framepred.cli.processes import is_first_process
+from framepred.cli.signals import Stopped
+from framepred.errors import ConfigError
 from framepred.training.config_files import configs, find_config
 
 SHORTHANDS = {"--skip-broken": "--data.init_args.skip_broken=true"}
 CONFIG_OPTIONS = ("--config", "-c")
-SIGNAL_EXIT = 128
-"""Added to the number of a signal, this is the exit code."""
 
 
 def train(
@@ -20,20 +20,13 @@ def train(
     resolved = [SHORTHANDS.get(argument, argument) for argument in resolve_configs(arguments or [])]
 
     from framepred.training.configuration import open_config
-    from framepred.training.failures import reports_errors
     from framepred.training.stopping import TrainingStopped
 
     try:
         result = open_config(resolved).start()
     except TrainingStopped as stop:
-        if reports_errors():
-            typer.echo(f"{stop} Resume it with --ckpt_path last.", err=True)
-        raise typer.Exit(SIGNAL_EXIT + stop.number) from None
-    except FramepredError:
-        if reports_errors():
-            raise
-        raise typer.Exit(2) from None
-    if reports_errors():
+        raise Stopped(stop.number, f"{stop} Resume it with --ckpt_path last.") from None
+    if is_first_process():
         advice = " To train on, raise --trainer.max_steps." if result.already_finished else ""
         typer.echo(f"{result.summary}{advice}", err=True)
 

@@ -1,17 +1,20 @@
 """``framepred watch``: say when something unusual happens."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typing_extensions import override
 
 from framepred.cli.options import Device, DeviceOption, JsonOption, LayoutOption
 from framepred.cli.signals import StopRequest, stop_when_ready
-from framepred.errors import ConfigError, MediaError
+from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output, check_results_folder, expand_user
 
@@ -27,7 +30,23 @@ NORMAL_SECONDS = "60"
 SERVE_DEFAULT = "127.0.0.1:8400"
 """Address of the live page unless another is given."""
 
+ADDRESS = re.compile(r"[^/\\]*:[^/\\]+")
+"""``host:port``; neither a path nor a URL."""
+
 PROFILE_SUFFIX = ".safetensors"
+
+
+class WatchCommand(TyperCommand):
+    """The command ``watch``; its option ``--serve`` may stand without a value, which Typer does not offer."""
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, after each ``--serve`` without an address got the default one."""
+        following = [*args[1:], ""]
+        pairs = zip(args, following, strict=True)
+        bare = [arg == "--serve" and not ADDRESS.fullmatch(after) for arg, after in pairs]
+        complete = [f"{arg}={SERVE_DEFAULT}" if alone else arg for arg, alone in zip(args, bare, strict=True)]
+        return super().parse_args(ctx, complete)
 
 
 def watch(
@@ -53,7 +72,7 @@ def watch(
     webhook: Annotated[str | None, typer.Option("--webhook", metavar="URL", help="Post each event as JSON.")] = None,
     serve: Annotated[
         str | None,
-        typer.Option("--serve", metavar="HOST:PORT", help=f"Serve a live page; {SERVE_DEFAULT} for 'default'."),
+        typer.Option("--serve", metavar="[HOST:PORT]", help=f"Serve a live page, at {SERVE_DEFAULT} unless told."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", help="CSV of the unusual frames: 'start,end' seconds, or 'frame,label'.")
@@ -75,9 +94,10 @@ def watch(
     """
     source = source if is_live(source) else str(check_input(source))
     wanted = _normal(normal)
-    profile = profile and check_output(profile, inputs=[source], suffixes=(PROFILE_SUFFIX,))
-    csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
-    output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
+    inputs: list[str | Path] = [source, *filter(None, [labels]), *([wanted] if isinstance(wanted, Path) else [])]
+    profile = profile and check_output(profile, inputs=inputs, suffixes=(PROFILE_SUFFIX,))
+    csv = csv and check_output(csv, inputs=inputs, suffixes=(".csv",))
+    output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")
@@ -92,26 +112,33 @@ def watch(
 
     import framepred
     from framepred.inference.watching.events import Event
-    from framepred.inference.watching.labels import Evaluation, read_labels
     from framepred.inference.watching.recording import recorded
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     found = frames = 0
-    truth = None if labels is None else read_labels(labels)
+    truth = None
+    if labels is not None:
+        from framepred.inference.watching.labels import Evaluation, read_labels  # scikit-learn is slow to import
+
+        truth = read_labels(labels)
     with stop_when_ready() as stop:
-        watching = framepred.watch(
-            source,
-            normal=wanted,
-            profile=profile if profile and profile.is_file() else None,
-            false_alarms=false_alarms,
-            weights=weights,
-            adapt=adapt,
-            device=device.value,
-            layout=layout,
-            cuts=cuts,
-            on_notice=console.print,
-            stop=stop,
-        )
+        try:
+            watching = framepred.watch(
+                source,
+                normal=wanted,
+                profile=profile if profile and profile.is_file() else None,
+                false_alarms=false_alarms,
+                weights=weights,
+                adapt=adapt,
+                device=device.value,
+                layout=layout,
+                cuts=cuts,
+                on_notice=console.print,
+                stop=stop,
+            )
+        except ClipError:
+            stop.raise_if_set("Stopped before the normal footage was complete; nothing was written.")
+            raise
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)
@@ -182,7 +209,7 @@ def _live_page(
         return
     from framepred.inference.live_page import serve_page
 
-    with serve_page(SERVE_DEFAULT if serve == "default" else serve, events, watching.false_alarms) as page:
+    with serve_page(serve, events, watching.false_alarms) as page:
         console.print(f"Live page: {page.address}")
         yield page
 

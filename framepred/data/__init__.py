@@ -13,18 +13,23 @@ from framepred.data.digits import DigitBank, Split, find_digits
 from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches
 from framepred.data.moving_mnist import MovingMNIST
 from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
+from framepred.data.shards import BlockShuffledClips, ClipShards, write_shards
 from framepred.data.video_folder import VideoFolder
 
 if TYPE_CHECKING:
+    from framepred.data.datamodules.clip_shards import ClipShardsData
     from framepred.data.datamodules.moving_mnist import MovingMNISTData
     from framepred.data.datamodules.moving_mnist_paths import MovingMNISTPathData
     from framepred.data.datamodules.next_word import NextWordData
     from framepred.data.datamodules.video_folder import VideoFolderData
 
 __all__ = [
+    "BlockShuffledClips",
     "ClipArray",
     "ClipDataset",
     "ClipLoader",
+    "ClipShards",
+    "ClipShardsData",
     "DigitBank",
     "EpochBatches",
     "MovingMNIST",
@@ -40,9 +45,11 @@ __all__ = [
     "VideoFolderData",
     "VideoWindows",
     "find_digits",
+    "write_shards",
 ]
 
 _DATA_MODULES = {
+    "ClipShardsData": "framepred.data.datamodules.clip_shards",
     "MovingMNISTData": "framepred.data.datamodules.moving_mnist",
     "MovingMNISTPathData": "framepred.data.datamodules.moving_mnist_paths",
     "NextWordData": "framepred.data.datamodules.next_word",

@@ -14,8 +14,9 @@ from torch import Tensor
 from framepred.clips import ClipBatch
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.errors import ClipError
-from framepred.media.arrays import open_array, to_frames
+from framepred.media.arrays import CHANNELS, open_array, to_frames
 from framepred.media.reading import open_frames
+from framepred.media.values import RangeChoice, chosen_range
 
 OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2015), time axis first
 
@@ -28,6 +29,12 @@ class ClipArray(ClipDataset):
             reads; or the official Moving MNIST test set, ``mnist_test_seq.npy``, uint8 ``(20, 10000, 64, 64)``.
         length: frames per clip.
         layout: order of the array's axes, such as ``ntchw``, where its shape is ambiguous.
+        channels: numbers of channels by which the layout is found.
+        array_name: which array of a file that holds several.
+        value_range: the values that become 0 and 1; None for those that the type states.
+
+    Attributes:
+        value_range: the range in use; None for the one that the type states.
 
     Raises:
         MediaError: if the file cannot be read.
@@ -35,10 +42,19 @@ class ClipArray(ClipDataset):
         ConfigError: if ``length`` is less than 1.
     """
 
-    def __init__(self, path: str | Path, length: int, layout: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        length: int,
+        layout: str | None = None,
+        *,
+        channels: tuple[int, ...] = CHANNELS,
+        array_name: str | None = None,
+        value_range: RangeChoice = None,
+    ) -> None:
         check_counts(length=length)
         self.path = Path(path)
-        self._array = open_array(self.path, layout or _official_layout(self.path))
+        self._array = open_array(self.path, layout or _official_layout(self.path), channels, array_name)
         clips, frames = self._array.shape[:2]
         if frames < length:
             raise ClipError(
@@ -46,13 +62,14 @@ class ClipArray(ClipDataset):
             )
         self.length = length
         self.windows = frames // length if clips == 1 else 1
+        self.value_range = chosen_range(value_range, lambda: map(self._clip, range(len(self))))
 
     def __len__(self) -> int:
         return len(self._array) * self.windows
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
         """Return the clips at these indices, each 0 or more."""
-        return [to_frames(self._clip(index), self.path)[0] for index in indices]
+        return [to_frames(self._clip(index), self.path, self.value_range)[0] for index in indices]
 
     def _clip(self, index: int) -> NDArray[Any]:
         clip, window = divmod(index, self.windows)
@@ -80,12 +97,14 @@ class VideoWindows:
         context: observed frames of each window.
         horizon: frames to predict after them.
         clips: maximum number of windows.
+        value_range: the values of pictures with more than 8 bits that become 0 and 1.
     """
 
     path: Path
     context: int
     horizon: int
     clips: int
+    value_range: RangeChoice = None
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Decode the windows.
@@ -95,7 +114,7 @@ class VideoWindows:
             ClipError: if it is shorter than one window.
         """
         length = self.context + self.horizon
-        frames = open_frames(self.path).frames
+        frames = open_frames(self.path, value_range=self.value_range).frames
         for number in range(self.clips):
             window = list(islice(frames, length))
             if len(window) < length:

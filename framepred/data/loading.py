@@ -155,7 +155,7 @@ class _ClipCollate:
         if isinstance(clips, FramepredError):
             return clips
         if not len(clips):
-            return ClipBatch.cut(_stacked(_fetched(self.dataset, [0]))[:0], self.context)
+            return ClipBatch.cut(_stacked(fetched(self.dataset, [0]))[:0], self.context)
         return ClipBatch.cut(_stacked(clips), self.context)
 
 
@@ -167,14 +167,15 @@ class _ReturnedErrors(Dataset[Tensor]):
 
     def __getitems__(self, indices: list[int]) -> Sequence[Tensor] | Tensor | FramepredError:
         try:
-            return _fetched(self.dataset, indices)
+            return fetched(self.dataset, indices)
         except FramepredError as error:
             return error.with_traceback(None)
 
 
-def _fetched(dataset: Dataset[Tensor], indices: list[int]) -> Sequence[Tensor] | Tensor:
-    fetched: Sequence[Tensor] | Tensor = dataset.__getitems__(indices)  # type: ignore[attr-defined]
-    return fetched
+def fetched(dataset: Dataset[Tensor], indices: list[int]) -> Sequence[Tensor] | Tensor:
+    """Return clips of a dataset as its ``__getitems__`` does: a list of them, or a batch."""
+    clips: Sequence[Tensor] | Tensor = dataset.__getitems__(indices)  # type: ignore[attr-defined]
+    return clips
 
 
 def _stacked(clips: Sequence[Tensor] | Tensor) -> Tensor:

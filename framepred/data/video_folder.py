@@ -18,7 +18,7 @@ from framepred.data.frame_format import Fit, common_format
 from framepred.data.video_index import Source, VideoIndex
 from framepred.errors import DataError, MediaError
 from framepred.media.random_access import FrameReader
-from framepred.media.values import ValueRange, parse_range
+from framepred.media.values import DefaultRange, ValueRange, parse_range
 
 _MAX_OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
 _open: OrderedDict[tuple[VideoIndex, Source], FrameReader] = OrderedDict()
@@ -78,7 +78,8 @@ class VideoFolder(ClipDataset):
         layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1: two numbers such as
             ``0,4095``, or ``auto`` for the range that the values of all files together suggest, for which they are
-            read once.
+            read once; or the default of a network, see :class:`framepred.media.values.DefaultRange`.
+        array_name: which array of files that hold several, such as NetCDF.
         skip_broken: leave out unusable files instead of refusing the folder. Every frame is then decoded once, when a
             file is first found, to detect damage inside it.
 
@@ -102,7 +103,8 @@ class VideoFolder(ClipDataset):
         fit: Fit = "keep",
         channels: int | None = None,
         layout: str | None = None,
-        value_range: str | ValueRange = "auto",
+        value_range: "str | ValueRange | DefaultRange" = "auto",
+        array_name: str | None = None,
         skip_broken: bool = False,
     ) -> None:
         check_counts(length=length, frame_step=frame_step, stride=stride, channels=channels)
@@ -111,7 +113,14 @@ class VideoFolder(ClipDataset):
         self.frame_step = frame_step
         self.span = (length - 1) * frame_step + 1
         choice = parse_range(value_range) if isinstance(value_range, str) else value_range
-        self.index = VideoIndex(self.root, layout=layout, channels=channels, thorough=skip_broken, value_range=choice)
+        self.index = VideoIndex(
+            self.root,
+            layout=layout,
+            channels=channels,
+            thorough=skip_broken,
+            value_range=choice,
+            array_name=array_name,
+        )
         self.value_range = self.index.value_range
         usable = [source for source in self.index.sources if source.frames >= self.span]
         short = [source for source in self.index.sources if source.frames < self.span]

@@ -26,9 +26,9 @@ from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
-from framepred.media.values import RangeChoice, ValueRange
+from framepred.media.values import DefaultRange, RangeChoice, ValueRange
 
-_VERSION = 2  # of the cache's format
+_VERSION = 3  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
 _BYTES, _FLOATS = "uint8", "float32"
 _TYPE_RANGES = {"uint16": (0.0, 65535.0), _FLOATS: (0.0, 1.0)}
@@ -78,6 +78,7 @@ class VideoIndex:
         thorough: decode every frame once, to detect damage inside files.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for the
             range that the values of all files together suggest, None for the one that their types state.
+        array_name: which array of files that hold several.
 
     Attributes:
         value_range: the range in use; None for the one that the types state.
@@ -96,6 +97,7 @@ class VideoIndex:
         channels: int | None = None,
         thorough: bool = False,
         value_range: RangeChoice = None,
+        array_name: str | None = None,
     ) -> None:
         if not root.is_dir():
             raise DataError(f"{root} is not a folder; set root to the folder that holds the videos.")
@@ -104,13 +106,14 @@ class VideoIndex:
         self.channels = CHANNELS if channels in (None, 1, 3) else (channels,)
         self.thorough = thorough
         self.choice = value_range
+        self.array_name = array_name
         self.cache = cache_folder() / "video-folders" / _hash(str(root.resolve()))
         paths, problems = find_sources(root)
         if not paths and not problems:
             raise DataError(f"{root} holds no videos; put {', '.join((*INPUTS, *IMAGES))} files in it.")
         found = self._read_properties(paths)
         sources = [source for source in found if isinstance(source, Source)]
-        self.value_range = _common_range(sources) if self.choice == "auto" else self.choice
+        self.value_range = self._used_range(sources)
         self.sources = tuple(map(self._scaled, sources))
         self.problems = (*problems, *(sentence for sentence in found if isinstance(sentence, str)))
 
@@ -122,12 +125,24 @@ class VideoIndex:
         """Open a source for random access."""
         path = self.path(source)
         video_map = _cached_map(self._map_file(source.stamp)) if _is_video(path) else None
+        if isinstance(self.choice, DefaultRange):
+            return self._open(path, video_map, self.choice)
         by_type = self.choice == "auto" and source.dtype == _BYTES
         return self._open(path, video_map, None if by_type else self.value_range)
 
+    def _used_range(self, sources: Sequence[Source]) -> ValueRange | None:
+        if isinstance(self.choice, DefaultRange):
+            return self.choice.learned
+        return _common_range(sources) if self.choice == "auto" else self.choice
+
     def _open(self, path: Path, video_map: VideoMap | None, value_range: RangeChoice) -> FrameReader:
         return open_reader(
-            path, video_map=video_map, layout=self.layout, channels=self.channels, value_range=value_range
+            path,
+            video_map=video_map,
+            layout=self.layout,
+            channels=self.channels,
+            array_name=self.array_name if is_array(path) else None,
+            value_range=value_range,
         )
 
     def _scaled(self, source: Source) -> Source:
@@ -163,7 +178,8 @@ class VideoIndex:
             first = next(iter(reader.read(range(1))), None)
             if first is None:
                 raise MediaError(f"{path} holds no frames; record it again, or leave it out.")
-            if self.thorough and video_map is None:
+            floats = _name(first.dtype) == _FLOATS and dtype in (_FLOATS, _BYTES)
+            if video_map is None and (self.thorough or floats):  # floats may hold NaN, which must not end a training
                 _read_all(reader)
         found = (reader.value_range or ValueRange(0, 1)) if choice == "auto" else None
         channels, height, width = first.shape
@@ -209,7 +225,8 @@ class VideoIndex:
         """Return a hash that changes with the file and with the reading options."""
         files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path)]
         name = path.relative_to(self.root).as_posix()
-        return _hash(repr((_VERSION, name, files, self.layout, self.channels, self.thorough, self.choice)))
+        options = (self.layout, self.channels, self.thorough, self.choice, self.array_name)
+        return _hash(repr((_VERSION, name, files, *options)))
 
 
 def _common_range(sources: Sequence[Source]) -> ValueRange | None:

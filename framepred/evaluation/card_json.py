@@ -55,7 +55,7 @@ def from_text(text: str, source: str) -> Card:
 
 
 def _card(card: Mapping[str, Any]) -> Card:
-    return Card(
+    read = Card(
         framepred=_text(card["framepred"]),
         protocol=_protocol(card["protocol"]),
         data=_data(_mapping(card["data"])),
@@ -69,6 +69,18 @@ def _card(card: Mapping[str, Any]) -> Card:
         baseline_lead_times=_each(card.get("baseline_lead_times", {}), lambda values: _each(values, _numbers)),
         per_clip=_each(card.get("per_clip", {}), _decoded),
     )
+    _check_complete(read)
+    return read
+
+
+def _check_complete(card: Card) -> None:
+    """Check that lead times and baselines hold every metric, as tables and reports expect."""
+    for metric in card.metrics:
+        if metric not in card.lead_times:
+            raise ValueError(f"{metric} has no lead times")
+        for name, values in card.baselines.items():
+            if metric not in values:
+                raise ValueError(f"the baseline {name} has no {metric}")
 
 
 def _protocol(value: object) -> ProtocolVersion:
@@ -88,6 +100,7 @@ def _data(fields: Mapping[str, Any]) -> DataRecord:
         context=_optional(fields, "context", _count),
         horizon=_optional(fields, "horizon", _count),
         size=_optional(fields, "size", _size),
+        value_range=_optional(fields, "value_range", _limits),
         digits=_optional(fields, "digits", _text),
         sha256=_optional(fields, "sha256", _text),
     )
@@ -109,6 +122,11 @@ def _optional(fields: Mapping[str, Any], key: str, read: Callable[[Any], T]) -> 
 def _size(value: object) -> tuple[int, int, int]:
     channels, height, width = (_count(side) for side in _list(value))
     return channels, height, width
+
+
+def _limits(value: object) -> tuple[float, float]:
+    low, high = (_number(limit) for limit in _list(value))
+    return low, high
 
 
 def _interval(value: object) -> Interval:

@@ -5,12 +5,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from framepred.errors import DataError
 from framepred.evaluation.evidence import Evidence
 from framepred.evaluation.protocols import ProtocolVersion
+from framepred.media.outputs import expand_user
+from framepred.media.text import read_small_text
 
 MAX_BYTES = 1 << 28  # of a card.json; a card of a million clips has about 40 MB
 LeadTimes = Mapping[str, tuple[float, ...]]
@@ -21,7 +22,7 @@ class DataRecord:
     """The data of an evaluation; what does not apply is None and stays out of the JSON.
 
     ``evaluate`` fills in ``clips``, ``context`` and ``horizon`` in frames, ``size`` as (c, h, w), and ``sha256`` of the
-    raw bytes of whole clips in order.
+    raw bytes of whole clips in order. ``value_range`` holds the values of the files that became 0 and 1.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DataRecord:
     context: int | None = None
     horizon: int | None = None
     size: tuple[int, int, int] | None = None
+    value_range: tuple[float, float] | None = None
     digits: str | None = None
     sha256: str | None = None
 
@@ -134,7 +136,7 @@ class Card:
         from framepred.media.atomic import atomic_write  # here, so that metrics need no video libraries
 
         text = self.to_json() + "\n"
-        with atomic_write(Path(path).expanduser()) as draft:
+        with atomic_write(expand_user(path)) as draft:
             draft.write_text(text, encoding="utf-8")
 
     @classmethod
@@ -144,12 +146,10 @@ class Card:
         Raises:
             DataError: if the file cannot be read or is not a card.
         """
-        path = Path(path).expanduser()
-        path = path / "card.json" if path.is_dir() else path
+        path = expand_user(path)
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise DataError(f"{path} has {path.stat().st_size:,} bytes, too many for a results card.")
-            text = path.read_text(encoding="utf-8")
+            path = path / "card.json" if path.is_dir() else path
+            text = read_small_text(path, MAX_BYTES)
         except (OSError, ValueError) as problem:  # a path with a zero byte is a ValueError, and so is text of bytes
             if isinstance(problem, UnicodeDecodeError):
                 raise DataError(f"{path} is not text, so it is not a results card; evaluate again.") from problem

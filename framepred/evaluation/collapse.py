@@ -47,7 +47,9 @@ class PixelStatistics:
         true = [truth_low.min(), truth_high.max(), (truth_high - truth_low).max()]
         broken = (~(low.isfinite() & high.isfinite())).sum()  # a NaN pixel makes both extremes NaN
         few = torch.stack([*predicted, *true, *(count.to(low) for count in (white, black, broken))]).tolist()
-        self.merge(PixelStatistics(*few, frames=low.numel(), pixels=pred.numel()))
+        added = PixelStatistics(*few)
+        added.frames, added.pixels = low.numel(), pred.numel()
+        self.merge(added)
 
     def merge(self, other: "PixelStatistics") -> None:
         """Add the statistics of other clips."""

@@ -170,7 +170,7 @@ def _ssim(pred: Clip, target: Clip, setting: SsimSetting) -> PerFrame:
         )
     pixels = CACHED_PIXELS if pred.device.type == "cpu" else GPU_PIXELS
     block = max(1, pixels // pred.shape[2:].numel())
-    frames = zip(pred.flatten(0, 1).split(block), target.flatten(0, 1).split(block), strict=True)
+    frames = zip(torch.split(pred.flatten(0, 1), block), torch.split(target.flatten(0, 1), block), strict=True)
     return torch.cat([_ssim_of_frames(p.double(), t.double(), setting) for p, t in frames]).view(pred.shape[:2])
 
 

@@ -19,18 +19,9 @@ from framepred.exporting.parity import rollout_differences
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
-from framepred.models.exported import (
-    GRAPH_KEY,
-    INSTALL_HINT,
-    METADATA_KEY,
-    ExportedForecaster,
-    ExportInfo,
-    Graph,
-    GraphName,
-    graph_path,
-    load_onnx,
-)
+from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import bundled_cards, load_weights
+from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportInfo, GraphName, graph_path
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
@@ -60,10 +51,10 @@ class Export:
 def export(weights: str | Path | Forecaster, path: str | Path, *, size: tuple[int, int] = (64, 64)) -> Export:
     """Write the graphs of one step of a forecaster as ONNX or ``torch.export`` files.
 
-    ``path`` gets the graph *frame and state to next frame and state*; ``NAME.start`` beside it the graph of the first
-    frame, and ``NAME.feedback``, where it differs, the graph of frames beyond the context. Batch size is dynamic, and
-    so is the frame size if the network is one of patches. The files are kept only if 30 steps (10 observed, 20 fed
-    back) give the frames of PyTorch.
+    The file ``path`` holds the graph that takes a frame and the state and gives the next frame and the new state. The
+    file ``NAME.start`` beside it holds the graph for the first frame of a clip; ``NAME.feedback`` holds the graph for
+    predicted frames, where it differs. The batch size is dynamic, and so is the frame size of networks that work on
+    patches. The files are kept only if 30 steps (10 observed, 20 fed back) give the frames of PyTorch.
 
     Args:
         weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a forecaster.
@@ -131,10 +122,12 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
 
 
 def _sizes(info: ExportInfo) -> list[tuple[int, int]]:
-    """Return the frame sizes of the comparison; those of a fixed size differ in what is padded."""
+    """Return the frame sizes of the comparison; for a fixed size, sizes that need different padding."""
     if info.size is None:
         return DYNAMIC_SIZES
     height, width = info.size
+    if info.multiple == 1:
+        return [info.size]
     return [(height, width), (height - 1, width - 2), (height - info.multiple + 1, width)]
 
 

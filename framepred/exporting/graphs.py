@@ -1,4 +1,4 @@
-"""Trace the graphs of one step of a forecaster; :mod:`framepred.models.exported` describes them."""
+"""Trace the graphs of one step of a forecaster; :mod:`framepred.onnx_graphs` describes them."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,10 +10,14 @@ from torch.export import Dim, ExportedProgram
 from framepred.clips import State
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.models.exported import GraphName
+from framepred.models.tracking.forecaster import TrackingForecaster
+from framepred.onnx_graphs import GraphName
 
 FIXED_SIZE_MULTIPLE = 8
 """Networks without a stride pad frames inside to multiples of this many pixels."""
+
+EXACT_SIZE_NETWORKS = (TrackingForecaster,)
+"""Networks that read the distances to the frame edges; frames that are padded beforehand have other edges."""
 
 EXAMPLE_ROWS, EXAMPLE_COLUMNS = 5, 7
 """Positions of the example's feature map: different primes, so that each axis is recognised by its length."""
@@ -49,13 +53,15 @@ class StepGraph(nn.Module):
 
 
 def frame_multiple(net: Forecaster) -> int:
-    """Return the number of pixels to whose multiples the network pads frames inside."""
+    """Return the number of pixels to whose multiples frames are padded before they enter the graphs."""
+    if isinstance(net, EXACT_SIZE_NETWORKS):
+        return 1
     stride = getattr(net, "stride", None)
     return stride if isinstance(stride, int) else FIXED_SIZE_MULTIPLE
 
 
 def has_dynamic_size(net: Forecaster) -> bool:
-    """Whether the graphs take frames of any size: those of networks of patches do, those that warp do not."""
+    """Whether the graphs take frames of any size: those of networks of patches do, those that warp or track do not."""
     return isinstance(getattr(net, "stride", None), int)
 
 

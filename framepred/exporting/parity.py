@@ -12,7 +12,7 @@ OBSERVED, FED_BACK = 10, 20
 """Steps of the comparison: frames that both networks observe, then predictions that are fed back."""
 
 BATCHES = (1, 3)
-"""Batch sizes of the comparison, in turn; graphs are traced with another one."""
+"""Batch sizes of the comparison, in turn; the graphs are traced with a batch size that is not among them."""
 
 BLUR = 5
 """Side of the window that smooths the noise, in pixels."""

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from framepred.baselines import BASELINES
+from framepred.baselines import load_baseline
 from framepred.clips import Clip, ClipBatch, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
@@ -228,9 +228,8 @@ def adapt(
     _check(net, context, horizon)
     training, windows = split_past(past, context, horizon, cuts)
     validation = _Validation(windows, device_of(net))
-    network, *baselines = default_members(net)
-    baseline_errors = {_name(baseline): validation.error(baseline) for baseline in reversed(baselines)}
-    before = validation.error(network)
+    baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
+    before = validation.error(net)
     budget.reserve(3 * validation.seconds)  # for validating the copy once more, fitting the blend and validating it
     copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
     done = validated = 0
@@ -246,10 +245,6 @@ def adapt(
     return AdaptationResult(
         blend, best, validation.error(blend), before, lowest_error, baseline_errors, len(windows.context), done
     )
-
-
-def _name(baseline: Forecaster) -> str:
-    return next(name for name, kind in BASELINES.items() if isinstance(baseline, kind))
 
 
 def _check(net: Forecaster, context: int, horizon: int) -> None:

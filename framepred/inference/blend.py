@@ -17,7 +17,7 @@ from framepred.inference.networks import channels_of
 from framepred.inference.regions import REGIONS, find_regions, spread
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
-from framepred.inference.stacking import ErrorProducts
+from framepred.inference.stacking import SMALLEST, ErrorProducts
 
 WINDOWS = 4
 """Validation windows, at most: four take about as long as predicting four small clips."""
@@ -33,6 +33,10 @@ SPAN = 60
 
 MIN_FRAMES = 4
 """Frames of the last scene from which weights are measured; fewer show no motion that goes on."""
+
+LONG_SPAN = 3
+"""Frames that the second optical flow is measured over: it averages the motion of a shaking camera or of uneven frame
+times, which the first follows."""
 
 PAST = SPAN
 """Frames of the past that :func:`fit_blend` uses, at most."""
@@ -85,17 +89,22 @@ class Blend(Forecaster):
         frames = [member.next_frame(own).clamp(0, 1) for (member, own), use in pairs if use]
         return mix(torch.stack(frames), self._pixel_weights(state, used))
 
-    def path(self, state: State) -> Float[Tensor, "b 2 h w"] | None:
-        """Displacement from the next frame back to the last observed one, in pixels; None without optical flow.
+    @property
+    def flows(self) -> list[OpticalFlow]:
+        """The members that move frames along the optical flow."""
+        return [member for member in self.members if isinstance(member, OpticalFlow)]
 
-        It shrinks to zero where the last member, which is assumed to stand still, predicts best.
+    def path_shares(self, state: State) -> Float[Tensor, "f b 1 h w"]:
+        """Share of the displacement of each of the :attr:`flows` in the motion from the last frame to the next.
+
+        The shares follow the weights of these members. They shrink to zero where the last member, which is assumed to
+        stand still, predicts best.
         """
-        for member, own in self._pairs(member_states(state)):
-            if isinstance(member, OpticalFlow):
-                others = torch.arange(len(self.members)) < len(self.members) - 1
-                moving = (2 * self._pixel_weights(state, others).sum(dim=0)).clamp(max=1)
-                return own[3] * spread(moving, (own[3].shape[-2], own[3].shape[-1]))
-        return None
+        flows = torch.tensor([isinstance(member, OpticalFlow) for member in self.members])
+        others = torch.arange(len(self.members)) < len(self.members) - 1
+        moving = (2 * self._pixel_weights(state, others).sum(dim=0)).clamp(max=1)
+        weights = self._pixel_weights(state, flows) + SMALLEST
+        return moving * weights / weights.sum(dim=0)
 
     def _lead(self, state: State) -> int:
         return min(int(state[1]), len(self.weights) - 1)
@@ -174,8 +183,8 @@ def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> 
 
 
 def default_members(net: Forecaster) -> list[Forecaster]:
-    """What a network is blended with, the simplest last: the network, optical flow, the last frame."""
-    return [net, OpticalFlow(), LastFrame()]
+    """What a network is blended with, the simplest last: the network, two optical flows, the last frame."""
+    return [net, OpticalFlow(), OpticalFlow(LONG_SPAN), LastFrame()]
 
 
 def evenly(members: Sequence[Forecaster]) -> Blend:

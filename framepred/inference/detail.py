@@ -1,5 +1,6 @@
 """Predict large frames with their detail: predict small, and take what is finer from the last frame in full size."""
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -7,22 +8,36 @@ from torch.nn import functional
 from typing_extensions import override
 
 from framepred.baselines import LastFrame
+from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend
+from framepred.inference.networks import channels_of
+from framepred.inference.regions import spread
 from framepred.inference.scaling import ScaledForecaster, resize, shrink
-from framepred.warping import warp
+from framepred.media.opencv import cv2
+from framepred.warping import compose
+
+FLOW_SIDE = 1280
+"""Longer side, in pixels, at which motion is measured: in full size it is more exact than in small frames."""
+
+PATH_SIDE = 640
+"""Longer side, in pixels, at which motion is continued: it is smooth, so more would cost time and add nothing."""
 
 
 class DetailForecaster(Forecaster):
-    """Runs a blend on small frames, and moves the last frame in full size along the motion that the blend found.
+    """Runs a blend on small frames, and moves the last frame in full size along the optical flow.
 
-    The displacement from the next frame back to the last observed one is enlarged, and the last observed frame is
-    sampled once, so that its detail does not blur with the lead time. Where the result differs, at the small size, from
-    what the blend predicts, the difference is added. What stands still stays exactly as it was. Frames whose longer
-    side is at most ``max_side`` get the prediction of the blend itself.
+    The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels, and shared between
+    them as the blend says. The last observed frame in full size is sampled once along the motion, so that its detail
+    does not blur with the lead time. Where the result differs, at the small size, from what the blend predicts, the
+    difference is added. What stands still stays exactly as it was. The blend runs on the mean of the channels if its
+    members take that, for a third of the time: colours are moved with the detail. Frames whose longer side is at most
+    ``max_side`` get the prediction of the blend itself.
 
-    State: the last *observed* frame in full size ``(b, c, h, w)``, then the state of the blend.
+    State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
+    ``(b, n, h, w)``, none for small frames; flows by one frame and paths of f optical flows, ``(2, f, b, 2, h, w)``,
+    none before the first prediction; then the state of the blend.
 
     Args:
         net: the blend.
@@ -33,42 +48,97 @@ class DetailForecaster(Forecaster):
         super().__init__()
         self.net = net
         self.max_side = max_side
+        self._in_gray = all(channels_of(member) is None for member in net.members)
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Update the state with one frame ``(b, c, h, w)`` of any size, integers or floats in [0, 1]."""
         frame = to_unit(frame)
-        return (frame, *self.net.observe(shrink(frame, self.max_side), state and state[1:]))
+        inner = self.net.observe(self._shrink(frame), state and state[3:])
+        recent = shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
+        if state is not None:
+            recent = torch.cat([state[1], recent], dim=1)[
+                :, -1 - max([flow.span for flow in self.net.flows], default=0) :
+            ]
+        return (frame, recent, frame.new_empty(0), *inner)
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
-        """Advance the blend by one frame beyond the context; the frame in full size stays the last observed one."""
-        return (state[0], *self.net.feedback(shrink(frame.clamp(0, 1), self.max_side), state[1:]))
+        """Advance blend and motion by one frame beyond the context; the frame in full size stays the observed one."""
+        inner = self.net.feedback(self._shrink(frame.clamp(0, 1)), state[3:])
+        if not self._is_large(state[0]):
+            return (*state[:3], *inner)
+        flows, paths = self._motion(state)
+        longer = compose(flows.flatten(0, 1), paths.flatten(0, 1)).view_as(paths)
+        return (*state[:2], torch.stack([flows, longer]), *inner)
 
     @override
     def next_frame(self, state: State) -> Frame:
         """The next frame in full size ``(b, c, h, w)``, not clamped."""
-        small = self.net.next_frame(state[1:])
-        if small.shape == state[0].shape:
+        frame, small = state[0], self.net.next_frame(state[3:])
+        if not self._is_large(frame):
             return small
-        moved = self._move(state[0], state[1:])
-        return moved + resize(small - shrink(moved, self.max_side), tuple(moved.shape[-2:]))
+        paths = self._motion(state)[1]
+        shares = self.net.path_shares(state[3:])
+        size = (paths.shape[-2], paths.shape[-1])
+        path = sum((path * spread(share, size) for path, share in zip(paths, shares, strict=True)), paths.new_zeros(()))
+        moved = (
+            move_sharply(frame, scale_displacement(path, (frame.shape[-2], frame.shape[-1]))) if len(paths) else frame
+        )
+        return moved + resize(small - self._shrink(moved), tuple(moved.shape[-2:]))
 
-    def _move(self, frame: Frame, inner: State) -> Frame:
-        """The last observed frame at the time of the next one."""
-        path = self.net.path(inner)
-        if path is None:
-            return frame
-        displacement = enlarge_displacement(path, (frame.shape[-2], frame.shape[-1]))
-        still = (displacement == 0).all(dim=1, keepdim=True)
-        return torch.where(still, frame, warp(frame, displacement))
+    def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
+        """What the blend gets of a frame."""
+        small = shrink(frame, self.max_side)
+        return small.mean(dim=1, keepdim=True) if self._in_gray and self._is_large(frame) else small
+
+    def _is_large(self, frame: Frame) -> bool:
+        return max(frame.shape[-2:]) > self.max_side
+
+    def _motion(self, state: State) -> Float[Tensor, "2 f b 2 h w"]:
+        """The flows by one frame, and the paths from the next frame back to the last observed one."""
+        if state[2].numel():
+            return state[2]
+        last, known = state[1][:, -1:], state[1].shape[1] - 1
+        flows = [_flow(last, state[1][:, known - span :][:, :1], span) for span in self._spans(known)]
+        return torch.stack(flows).expand(2, -1, -1, -1, -1, -1) if flows else state[0].new_empty(2, 0, 1, 2, 1, 1)
+
+    def _spans(self, known: int) -> list[int]:
+        """Frames over which each flow can be measured."""
+        return [min(flow.span, known) for flow in self.net.flows]
 
 
-def enlarge_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) -> Float[Tensor, "b 2 h_full w_full"]:
-    """A displacement field for larger frames, in their pixels."""
+def _flow(frame: Frame, earlier: Frame, span: int) -> Float[Tensor, "b 2 h_small w_small"]:
+    """The flow by one frame, measured on two frames that are ``span`` apart, for frames of ``PATH_SIDE`` pixels."""
+    small = shrink(frame, PATH_SIDE)
+    size = (small.shape[-2], small.shape[-1])
+    return scale_displacement(measure_flow(frame, earlier) / max(span, 1), size)
+
+
+def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) -> Float[Tensor, "b 2 h_new w_new"]:
+    """A displacement field for frames of another size, in their pixels."""
     height, width = path.shape[-2:]
     scale = path.new_tensor([size[1] / width, size[0] / height])[:, None, None]
     return scale * functional.interpolate(path, size, mode="bilinear")
+
+
+def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"]) -> Frame:
+    """Sample a frame at ``x + displacement(x)`` with bicubic interpolation, which blurs less than bilinear.
+
+    Where the displacement is zero the frame stays exactly as it is. The border is repeated outwards.
+
+    Args:
+        frame: ``(b, c, h, w)``.
+        displacement: along x (right) and y (down), in pixels.
+    """
+    height, width = frame.shape[-2:]
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    moved = []
+    for picture, offset in zip(frame.float().cpu().numpy(), displacement.float().cpu().numpy(), strict=True):
+        x, y = columns + offset[0], rows + offset[1]
+        moved.append([cv2.remap(c, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for c in picture])
+    still = (displacement == 0).all(dim=1, keepdim=True)
+    return torch.where(still, frame, torch.from_numpy(np.array(moved)).to(frame))
 
 
 def at_full_size(net: Forecaster, max_side: int) -> Forecaster:

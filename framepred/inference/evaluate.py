@@ -26,10 +26,12 @@ from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.devices import pick_device
 from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
-from framepred.inference.networks import open_forecaster
+from framepred.inference.networks import needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.inference.scaling import ScaledForecaster
+from framepred.media.outputs import expand_user
+from framepred.media.values import RangeChoice
 from framepred.models.cost import count_parameters, macs_per_clip
 
 Weights: TypeAlias = str | Path | Forecaster | Predictor
@@ -53,6 +55,8 @@ def evaluate(
     truth: ClipSource | None = None,
     context_frames: ClipSource | None = None,
     layout: str | None = None,
+    array_name: str | None = None,
+    value_range: RangeChoice = None,
     split: str = "test",
     skip_broken: bool = False,
     root: str | Path | None = None,
@@ -83,6 +87,9 @@ def evaluate(
         truth: the frames that ``predictions`` predict, of the same shape.
         context_frames: the frames before ``truth``, which the baselines need.
         layout: order of the axes of arrays, such as ``nthwc``, where their shape is ambiguous.
+        array_name: which array of files that hold several, such as NetCDF.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; None for those that
+            the network was trained on, or that types and values suggest.
         split: of a folder of videos: test, val, train or all.
         skip_broken: leave out the files of a folder that cannot be used.
         root: folder of the digits of generated clips.
@@ -106,8 +113,9 @@ def evaluate(
     """
     find_protocol(protocol)  # before data are opened
     choice = ClipChoice(
-        clips, context, horizon, seed, batch_size, Path(root) if root else None, download, split, skip_broken, layout
-    )
+        clips, context, horizon, seed, batch_size, Path(root) if root else None, download, split, skip_broken, layout,
+        array_name, value_range,
+    )  # fmt: skip
     options = ScoreOptions(protocol, device, lpips, max_side, progress)
     if any(source is not None for source in (predictions, truth, context_frames)):
         return evaluate_predictions(predictions, truth, context_frames, choice, options)
@@ -146,7 +154,9 @@ def evaluate_several(
     """
     options = options or ScoreOptions()
     named = [open_weights(name, options.max_side) for name in weights]
-    return score(named, open_data(data, choice or ClipChoice()), options)
+    channels, learned = needs_of(one.net for one in named if one.net is not None)
+    choice = replace(choice or ClipChoice(), channels=channels, learned_range=learned)
+    return score(named, open_data(data, choice), options)
 
 
 @dataclass(frozen=True)
@@ -303,7 +313,7 @@ def _title(one: NamedPredictor, number: int, named: Sequence[NamedPredictor]) ->
 
 
 def _path(lpips: bool | str | Path) -> Path | None:
-    return None if isinstance(lpips, bool) else Path(lpips).expanduser()
+    return None if isinstance(lpips, bool) else expand_user(lpips)
 
 
 def _ignore(_clips: int) -> None:

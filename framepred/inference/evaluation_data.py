@@ -1,9 +1,9 @@
 """The clips of an evaluation by name or path: the one place that decides what a name or a path of data is."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
@@ -14,12 +14,16 @@ from torch.utils.data import Dataset, Subset
 from framepred.clips import ClipBatch
 from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
 from framepred.data.datamodules.base import ClipData
+from framepred.data.digits import Split
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import DataRecord
 from framepred.inference.saved_clips import ClipSource, SavedClips
+from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
+from framepred.media.outputs import expand_user
+from framepred.media.values import DefaultRange, RangeChoice, ValueRange
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 """The generated data sets, each with the digits it is made of."""
@@ -43,6 +47,11 @@ class ClipChoice:
         split: of a folder of videos: test, val, train or all.
         skip_broken: leave out the files of a folder that cannot be used.
         layout: order of the axes of arrays, such as ``nthwc``, where their shape is ambiguous.
+        array_name: which array of files that hold several.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; None for
+            ``learned_range``, or those that the types and values suggest.
+        channels: channels that the networks take, by which the layout of arrays is found; None for gray or RGB.
+        learned_range: the values that the networks were trained on as 0 and 1.
     """
 
     clips: int = 1000
@@ -55,6 +64,10 @@ class ClipChoice:
     split: str = "test"
     skip_broken: bool = False
     layout: str | None = None
+    array_name: str | None = None
+    value_range: RangeChoice = None
+    channels: int | None = None
+    learned_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("clips", "context", "horizon", "batch_size")}
@@ -66,6 +79,11 @@ class ClipChoice:
                 f"The seed must be 0 or more and the split one of {', '.join(SPLITS)}, not {self.seed} and "
                 f"{self.split!r}."
             )
+
+    @property
+    def range_of_files(self) -> RangeChoice:
+        """The stated range, else the default."""
+        return DefaultRange(self.learned_range) if self.value_range is None else self.value_range
 
     @property
     def length(self) -> int:
@@ -98,8 +116,8 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
 
     Args:
         data: ``moving-mnist`` or ``moving-fashion-mnist``; the path of a video, of an array file such as
-            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for a split of its
-            data; or an array or tensor ``(n, t, c, h, w)``.
+            ``mnist_test_seq.npy``, of a folder of either, or of the ``config.yaml`` of a run, for a split of its data;
+            or an array or tensor ``(n, t, c, h, w)``.
         choice: which clips, and how they are read.
 
     Raises:
@@ -112,7 +130,7 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
         return _open_array(data, choice)
     if str(data) in GENERATED:
         return _open_generated(str(data), choice)
-    path = Path(data).expanduser()
+    path = expand_user(data)
     if path.suffix.lower() in CONFIGS:
         return _open_run(path, choice)
     if is_folder_of_clips(path):
@@ -153,32 +171,55 @@ def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
     record = DataRecord(path.name)
     if not is_array(path):
-        return EvaluationData(VideoWindows(path, choice.context, choice.horizon, choice.clips), None, record)
-    clips = ClipArray(path, choice.length, choice.layout)
+        windows = VideoWindows(path, choice.context, choice.horizon, choice.clips, choice.range_of_files)
+        return EvaluationData(windows, None, record)
+    clips = ClipArray(
+        path,
+        choice.length,
+        choice.layout,
+        channels=CHANNELS if choice.channels is None else (choice.channels,),
+        array_name=choice.array_name,
+        value_range=choice.range_of_files,
+    )
+    record = replace(record, value_range=_limits(clips.value_range))
     kept = range(min(choice.clips, len(clips)))
     return _in_order(clips, len(kept), choice, choice.context, record)
 
 
 def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
     """The files that training by default leaves for the split, or all of them; clips evenly spread, end to end."""
-    clips = VideoFolder(root, choice.length, skip_broken=choice.skip_broken, layout=choice.layout)
+    stated = choice.value_range or (choice.learned_range and DefaultRange(choice.learned_range)) or "auto"
+    clips = VideoFolder(
+        root,
+        choice.length,
+        skip_broken=choice.skip_broken,
+        layout=choice.layout,
+        channels=choice.channels,
+        array_name=choice.array_name,
+        value_range=stated,
+    )
     total = len(clips.sources)
     if choice.split != "all":
         clips = {str(split): part for split, part in split_folder(clips).items()}[choice.split]
     notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
-    record = DataRecord(root.resolve().name, split=choice.split)
+    record = DataRecord(root.resolve().name, split=choice.split, value_range=_limits(clips.value_range))
     return _in_order(clips, len(clips), choice, choice.context, record, notes)
+
+
+def _limits(value_range: ValueRange | None) -> tuple[float, float] | None:
+    return None if value_range is None else (value_range.low, value_range.high)
 
 
 def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     """The clips of a split of the data that the config of a run names, with its context and horizon."""
-    if choice.split == "all":
+    split = next((known for known in get_args(Split) if known == choice.split), None)
+    if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
     data = _data_of(config)
     name = Path(getattr(data, "root", None) or type(data).__name__).name
-    record = DataRecord(name, split=choice.split, seed=getattr(data, "seed", None))
-    return _in_order(data.dataset(choice.split), data.count(choice.split), choice, data.context, record)
+    record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
+    return _in_order(data.dataset(split), data.count(split), choice, data.context, record)
 
 
 def _data_of(config: Path) -> ClipData:

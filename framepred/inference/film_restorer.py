@@ -104,7 +104,7 @@ class Motion:
 
     def __init__(self, before: Frame, after: Frame) -> None:
         self.before, self.after = before, after
-        self.forward, self.backward = measure_flow(before, after), measure_flow(after, before)
+        self.forward, self.backward = measure_flow(before, after, fine=True), measure_flow(after, before, fine=True)
 
     def candidates(self, time: float) -> Candidates:
         """The candidates for the frame at ``time`` in (0, 1) between the two."""

@@ -20,6 +20,7 @@ from PIL import Image
 from framepred.errors import ConfigError
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event, heat_map
+from framepred.inference.watching.recording import viewable
 from framepred.visualization.heat_map import heat_picture
 from framepred.visualization.pictures import picture_size, to_picture
 
@@ -256,15 +257,16 @@ def _listen(address: str) -> tuple[socket.socket, str]:
 
 
 def _picture(step: WatchStep, view: str) -> Image.Image:
-    height, width = step.frame.shape[-2:]
+    frame = viewable(step.frame)
+    height, width = frame.shape[-2:]
     size = picture_size(height, width, PICTURE_SIDE)
     if view == "heat":
         empty = np.zeros((0, 0), dtype=np.float32)
-        return heat_picture(step.frame, heat_map(step.scored) if step.scored.deviations.size else empty, size)
+        return heat_picture(frame, heat_map(step.scored) if step.scored.deviations.size else empty, size)
     if view == "usual" and step.scored.expected is not None:
         levels = (step.scored.expected.clip(0, 1) * 255).astype(np.uint8)
         return Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR)
-    return to_picture(step.frame, size)
+    return to_picture(frame, size)
 
 
 def _template(name: str) -> str:

@@ -97,7 +97,7 @@ def one_sided(missing: frozenset[int], count: int) -> int:
 
 
 def _run(part: str, text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]+)(?:\s*-\s*([0-9]+))?", part)
+    found = re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", part)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
     if last < first:
         raise ConfigError(f"{part or text!r} names no frames; write numbers and ranges from 0 on, such as 7,8,12-15.")

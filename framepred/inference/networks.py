@@ -1,5 +1,6 @@
 """The forecaster that a caller names: bundled or own weights, a baseline, or a network object."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -9,6 +10,7 @@ from framepred.baselines import load_baseline
 from framepred.errors import WeightsError
 from framepred.evaluation import WeightsRecord
 from framepred.forecaster import Forecaster
+from framepred.media.values import ValueRange
 from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import load_weights
 
@@ -55,7 +57,20 @@ def is_network(net: Forecaster) -> bool:
     return isinstance(net, ExportedForecaster) or next(net.parameters(), None) is not None
 
 
+def range_of(net: nn.Module) -> ValueRange | None:
+    """The values of files that a network was trained on as 0 and 1; None if it was trained on bytes."""
+    found = getattr(net, "value_range", None)
+    return found if isinstance(found, ValueRange) else None
+
+
 def channels_of(net: nn.Module) -> int | None:
     """Channels that the frames of a network must have; None if it takes any number."""
     channels = getattr(net, "channels", None)
     return channels if isinstance(channels, int) and channels > 1 else None
+
+
+def needs_of(nets: Iterable[nn.Module]) -> tuple[int | None, ValueRange | None]:
+    """The channels and the range of values of the first of several networks that has such needs; else None."""
+    nets = list(nets)
+    channels, ranges = map(channels_of, nets), map(range_of, nets)
+    return next(filter(None, channels), None), next(filter(None, ranges), None)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
-from framepred.clips import RawClip
 from framepred.errors import ConfigError
 from framepred.evaluation import Card
 from framepred.inference.sources import to_source_values
+from framepred.media.formats import ARRAYS
 from framepred.media.values import ValueRange
 from framepred.media.writing import write_video
 
@@ -33,6 +33,8 @@ class Prediction:
         notes: sentences about what was found and done, such as scene cuts and adapting.
         value_range: the values of the source that became 0 and 1 in these frames, and are restored where they are saved
             as an array; None where the type states them.
+        missing: pixels ``(c, h, w)`` or ``(n, c, h, w)`` that are NaN in the source, and where an array is saved; None
+            where there are none.
     """
 
     frames: Shaped[Tensor, "..."]
@@ -42,11 +44,17 @@ class Prediction:
     score: Card | None
     notes: tuple[str, ...]
     value_range: ValueRange | None = None
+    missing: Bool[Tensor, "..."] | None = None
 
     @property
     def values(self) -> Shaped[Tensor, "..."]:
-        """The predicted frames in the values of the source."""
-        return self.frames if self.value_range is None else self.value_range.from_unit(self.frames)
+        """The predicted frames in the values of the source, with NaN where it has them."""
+        if self.value_range is None:
+            return self.frames
+        values = self.value_range.from_unit(self.frames)
+        if self.missing is None or self.value_range.whole:
+            return values
+        return values.masked_fill(self.missing.unsqueeze(-4), torch.nan)
 
     def save(self, path: str | Path, view: View = "predicted") -> None:
         """Write a video, array or folder of pictures, by the suffix of the path.
@@ -60,6 +68,9 @@ class Prediction:
             ClipError: if a picture of frames that are neither gray nor RGB is wanted.
             MediaError: if the file cannot be written.
         """
+        if view == "predicted" and Path(path).suffix.lower() in ARRAYS:
+            write_video(path, self.values, to_file=lambda values: values)
+            return
         to_file = to_source_values(path, self.value_range) if view == "predicted" else None
         write_video(path, self.rendered(view), self.fps, to_file=to_file)
 
@@ -121,6 +132,6 @@ def _error_map(_: Tensor, target: Tensor, frames: Tensor) -> Tensor:
     return error_view(target, frames)
 
 
-def single_or_all(clips: RawClip) -> Shaped[Tensor, "..."]:
-    """The clip itself where there is one, else all: ``(t, c, h, w)`` or ``(n, t, c, h, w)``."""
+def single_or_all(clips: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "..."]:
+    """The clip itself where there is one, such as ``(t, c, h, w)``; else all clips, ``(n, t, c, h, w)``."""
     return clips[0] if len(clips) == 1 else clips

@@ -1,31 +1,28 @@
 """Rebuild the missing frames of a video from both sides, or raise its frame rate: one call for all sources."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, tee
 from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from framepred.baselines import RESTORERS, LinearInterpolation
-from framepred.clips import Clip, Frame, Future, RawFrame, to_unit
+from framepred.clips import Clip, Frame, Future, RawFrame
 from framepred.errors import ClipError, ConfigError
-from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference import windows
 from framepred.inference.damage import find_damaged, find_dropped
 from framepred.inference.devices import pick_device
 from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
-from framepred.inference.missing import check_factor, check_missing, one_sided, parse_missing
-from framepred.inference.networks import channels_of
+from framepred.inference.missing import check_factor, check_missing, parse_missing
+from framepred.inference.networks import needs_of
+from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
-from framepred.inference.sources import Source, SourceForm, open_source, source_name, to_source_values
+from framepred.inference.sources import Source, SourceForm, open_source, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
-from framepred.media.formats import ARRAYS
-from framepred.media.values import RangeChoice, ValueRange
-from framepred.media.writing import tile_clips, write_pictures, write_video
+from framepred.media.values import RangeChoice
 from framepred.models import load_restorer
 from framepred.restorer import Missing, Restorer
 
@@ -48,147 +45,6 @@ MAX_SIDE = 512
 """Longer side, in pixels, of the frames that a network gets."""
 
 AnyClip: TypeAlias = Float[Tensor, "_b _t _c _h _w"]
-AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
-Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]  # a frame, and its version by each method
-
-
-@dataclass(frozen=True)
-class RestorationScore:
-    """Errors of rebuilt frames against the true ones, averaged over frames and clips, protocol ``openstl``.
-
-    Attributes:
-        mse: squared error summed over a frame.
-        psnr: in dB.
-        frames: number of rebuilt frames.
-    """
-
-    mse: float
-    psnr: float
-    frames: int
-
-
-class Restoration:
-    """A restored video, computed when it is first used.
-
-    ``save`` writes frame by frame where the kind of file allows it, so memory does not grow with the video; ``frames``
-    holds all of them.
-
-    Attributes:
-        fps: frames per second.
-        methods: names of the methods; the first one restored the frames, the others are for comparison.
-        value_range: the values of the source that became 0 and 1, and are restored where an array is saved; None where
-            the type states them.
-    """
-
-    def __init__(
-        self,
-        open_frames: Callable[[], Iterator[Restored]],
-        methods: Sequence[str],
-        fps: float,
-        holdout: bool,
-        notes: Sequence[str],
-        value_range: ValueRange | None = None,
-    ) -> None:
-        self._open = open_frames
-        self.methods = tuple(methods)
-        self.fps = fps
-        self._holdout = holdout
-        self._notes = list(notes)
-        self.value_range = value_range
-        self._frames: Tensor | None = None
-        self._missing: list[int] = []
-        self._count = 0
-        self._scores: dict[str, RestorationScore] | None = None
-        self._finished = False
-
-    @property
-    def frames(self) -> Shaped[Tensor, "..."]:
-        """All frames ``(t, c, h, w)``, or ``(n, t, c, h, w)`` of a source of several clips, of the type of the source.
-
-        Raises:
-            ClipError: if a scene has no observed frame, or a gap is too long.
-            ConfigError: if missing frames are beyond the end.
-            MediaError: if the source cannot be read.
-        """
-        if self._frames is None:
-            clips = torch.stack([versions[0] for _, versions in self._run()], dim=1)
-            self._frames = clips[0] if len(clips) == 1 else clips
-        return self._frames
-
-    @property
-    def count(self) -> int:
-        """Number of frames, rebuilt ones included."""
-        self._finish()
-        return self._count
-
-    @property
-    def rebuilt(self) -> tuple[int, ...]:
-        """Numbers of the rebuilt frames."""
-        self._finish()
-        return tuple(self._missing)
-
-    @property
-    def scores(self) -> dict[str, RestorationScore]:
-        """The score of each method; empty where the true frames were not held out."""
-        self._finish()
-        return self._scores or {}
-
-    @property
-    def score(self) -> RestorationScore | None:
-        """The score of the method that restored; None where the true frames were not held out."""
-        return self.scores.get(self.methods[0])
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences about what was found, such as frames with one side only."""
-        self._finish()
-        ends = one_sided(frozenset(self._missing), self._count) if self._missing else 0
-        said = f"{ends} rebuilt frames at an end of the video have observed frames on one side only; expect less there."
-        return (*self._notes, *([said] if ends else []))
-
-    def describe(self) -> str:
-        """Number of frames and rate, in words."""
-        return f"{self.count} frames, {len(self.rebuilt)} of them rebuilt, at {self.fps:.3g} a second"
-
-    def save(self, path: str | Path, beside: str | None = None) -> None:
-        """Write a video, array or folder of pictures, by the suffix of the path.
-
-        Args:
-            path: where to write; see :func:`framepred.write_video`.
-            beside: name of another of the methods, whose frames are shown on the left.
-
-        Raises:
-            ConfigError: if ``beside`` is not among the methods.
-            MediaError: if the file cannot be written.
-        """
-        if beside is not None and beside not in self.methods:
-            raise ConfigError(f"{beside} is not among the methods {', '.join(self.methods)}; name it in compare.")
-        other = None if beside is None else self.methods.index(beside)
-        frames = (
-            versions[0] if other is None else torch.cat([versions[other], versions[0]]) for _, versions in self._run()
-        )
-        _write(Path(path).expanduser(), frames, self.fps, self.value_range)
-
-    def _finish(self) -> None:
-        if not self._finished:
-            for _ in self._run():
-                pass
-
-    def _run(self) -> Iterator[Restored]:
-        """The restored frames, counted and scored as they pass."""
-        missing: list[int] = []
-        errors: list[list[tuple[float, float]]] = [[] for _ in self.methods]
-        count = 0
-        for count, (frame, versions) in enumerate(self._open(), start=1):
-            if frame.missing:
-                missing.append(count - 1)
-                if self._holdout:
-                    for found, version in zip(errors, versions, strict=True):
-                        found.append(_errors(version, frame.frame))
-            yield frame, versions
-        self._missing, self._count, self._finished = missing, count, True
-        if self._holdout:
-            self._scores = {name: _mean(found) for name, found in zip(self.methods, errors, strict=True) if found}
 
 
 def restore(
@@ -203,6 +59,7 @@ def restore(
     holdout: bool = False,
     device: str | torch.device = "auto",
     layout: str | None = None,
+    array_name: str | None = None,
     value_range: RangeChoice = None,
     max_side: int = MAX_SIDE,
     cuts: bool = True,
@@ -228,6 +85,7 @@ def restore(
         holdout: the missing frames are intact: hide, rebuild and score them.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        array_name: which array of a file that holds several, such as NetCDF.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
             that the values suggest; None for those that the type states.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
@@ -252,7 +110,8 @@ def restore(
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
     nets = [_restorer(name, weights, max_side).to(place) for name in names]
-    form = SourceForm(layout, next(filter(None, map(channels_of, nets)), None), value_range)
+    channels, learned = needs_of(nets)
+    form = SourceForm(layout, channels, value_range, array_name, learned)
     opened = open_source(source, form)
     notes = list(opened.notes)
     if not opened.steady:
@@ -265,7 +124,8 @@ def restore(
             on_frame(count)
             yield _side_by_side(parts)
 
-    return Restoration(run, names, opened.fps * upsample, holdout, notes, opened.value_range)
+    file = Path(source).expanduser() if isinstance(source, (str, Path)) else None
+    return Restoration(run, names, opened.fps * upsample, holdout, notes, opened.value_range, file)
 
 
 def _checked(missing: Iterable[int] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:
@@ -343,27 +203,6 @@ def _mark_damaged(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
     original, copy = tee(frames)
     for frame, damaged in zip(original, find_damaged(frame.frame[0] for frame in copy), strict=True):
         yield frame._replace(missing=frame.missing or damaged)
-
-
-def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
-    """Squared error and PSNR of one frame, averaged over its clips."""
-    guess, known = to_unit(frame)[:, None], to_unit(truth)[:, None]
-    return float(frame_mse(guess, known).mean()), float(frame_psnr(guess, known).mean())
-
-
-def _mean(errors: Sequence[tuple[float, float]]) -> RestorationScore:
-    mse, psnr = (sum(values) / len(errors) for values in zip(*errors, strict=True))
-    return RestorationScore(mse, psnr, len(errors))
-
-
-def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:
-    """Write clips that arrive as ``(n, c, h, w)``, frame by frame unless the file is an array."""
-    to_file = to_source_values(path, value_range)
-    if path.suffix.lower() in ARRAYS:
-        clips = torch.stack(list(frames), dim=1)
-        write_video(path, clips if len(clips) > 1 else clips[0], fps, to_file=to_file)
-    else:
-        write_pictures(path, (tile_clips(frame[:, None])[0] for frame in frames), fps, to_file=to_file)
 
 
 class ScaledRestorer(Restorer):

@@ -17,6 +17,7 @@ from framepred.data.video_files import find_sources
 from framepred.errors import ClipError, DataError, MediaError
 from framepred.media.arrays import open_array
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
+from framepred.media.outputs import expand_user
 from framepred.media.reading import open_frames
 
 ClipSource: TypeAlias = str | Path | NDArray[Any] | Tensor
@@ -87,7 +88,7 @@ class SavedClips:
 def _parts(source: ClipSource, layout: str | None) -> list[_Part]:
     if not isinstance(source, str | Path):
         return [_array_part("the array", _five_axes(source, layout))]
-    path = Path(source).expanduser()
+    path = expand_user(source)
     if not is_folder_of_clips(path):
         return [_file_part(check_input(path), layout)]
     sources, problems = find_sources(path)

@@ -1,79 +1,20 @@
 """Files that are written while a stream is forecast; each is complete up to the last frame at any time."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol
 
 from jaxtyping import UInt8
 from torch import Tensor
 
 from framepred.clips import to_uint8
+from framepred.inference.csv_sink import COLUMNS, CsvSink, record
 from framepred.inference.stream import StreamStep
-from framepred.media.atomic import explain_os_errors
 from framepred.media.encoding import VideoWriter
+from framepred.visualization.pictures import check_channels
 from framepred.visualization.stream_page import StreamPage
 
-COLUMNS = ("frame", "time", "mse", "cut")
-
-
-class StepWriter(Protocol):
-    """An open file that takes the steps of a stream."""
-
-    def write(self, step: StreamStep) -> None:
-        """Append one step."""
-
-
-def record(steps: Iterable[StreamStep], sinks: Sequence[AbstractContextManager[StepWriter]]) -> Generator[StreamStep]:
-    """Write each step to all files, then yield it.
-
-    The files are opened at the first step, so a stream that cannot be forecast leaves none behind.
-    """
-    with ExitStack() as stack:
-        writers: list[StepWriter] | None = None
-        for step in steps:
-            if writers is None:
-                writers = [stack.enter_context(sink) for sink in sinks]
-            for writer in writers:
-                writer.write(step)
-            yield step
-
-
-class CsvSink:
-    """A CSV file with a line per frame: number, seconds, mse (empty where unknown) and cut (0 or 1).
-
-    Args:
-        path: the file; missing folders are made.
-
-    Raises:
-        MediaError: on entering or writing, if the file cannot be written.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def __enter__(self) -> "CsvSink":
-        with explain_os_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = self.path.open("wb", buffering=0)  # unbuffered: complete whatever ends the program
-        self._write_line(",".join(COLUMNS))
-        return self
-
-    def write(self, step: StreamStep) -> None:
-        """Append the line of one frame."""
-        mse = "" if step.mse is None else f"{step.mse:.6g}"
-        self._write_line(f"{step.index},{step.time:.3f},{mse},{int(step.cut)}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def _write_line(self, line: str) -> None:
-        with explain_os_errors(self.path):
-            self._file.write(f"{line}\n".encode())
+__all__ = ["COLUMNS", "CsvSink", "VideoSink", "record"]
 
 
 class VideoSink:
@@ -97,6 +38,14 @@ class VideoSink:
     def __enter__(self) -> "VideoSink":
         self._writer.__enter__()
         return self
+
+    def check(self, step: StreamStep) -> None:
+        """Refuse frames that are neither gray nor RGB.
+
+        Raises:
+            ClipError: if they are not.
+        """
+        check_channels(step.frame)
 
     def write(self, step: StreamStep) -> None:
         """Append the page of one frame."""

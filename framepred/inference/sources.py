@@ -2,25 +2,25 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
-from framepred.media.arrays import AXES, CHANNELS, to_frames
+from framepred.media.arrays import AXES, CHANNELS, open_array, to_frames
 from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
-from framepred.media.values import RangeChoice, ValueRange, chosen_range
+from framepred.media.values import DefaultRange, RangeChoice, ValueRange, chosen_range, range_notes, scaling_note
 
 Source: TypeAlias = str | Path | NDArray[np.generic] | Tensor
 """A path, or frames in memory: ``(t, h, w)``, ``(t, c, h, w)`` or ``(n, t, c, h, w)``, else ``(t, h, w, c)``."""
@@ -34,12 +34,27 @@ class SourceForm:
         layout: the order of an array's axes, such as ``thwc``; None where its shape determines it.
         channels: channels that the network takes, by which the layout of an array is found; None for gray or RGB.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
-            that the values suggest; None for those that the type states.
+            that the values suggest; None for ``learned_range``, or else those that the type states, where 16 bits of
+            which fewer are used count as fewer.
+        array_name: which array of a file that holds several; None where only one can be meant.
+        learned_range: the values that the network was trained on as 0 and 1; None if it was trained on bytes.
     """
 
     layout: str | None = None
     channels: int | None = None
     value_range: RangeChoice = None
+    array_name: str | None = None
+    learned_range: ValueRange | None = None
+
+    @property
+    def range_of_files(self) -> RangeChoice:
+        """The range for files: the stated one, else the default."""
+        return DefaultRange(self.learned_range) if self.value_range is None else self.value_range
+
+    @property
+    def range_of_arrays(self) -> RangeChoice:
+        """The range for arrays in memory: those without a stated range keep their type, unless the network has one."""
+        return None if self.value_range is None and self.learned_range is None else self.range_of_files
 
     @property
     def accepted_channels(self) -> tuple[int, ...]:
@@ -58,6 +73,7 @@ class SourceEnd:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the source that a viewer should know.
         value_range: the values that became 0 and 1; None where the type states them.
+        missing: which pixels are NaN in all of ``frames``, ``(n, c, h, w)``; None where NaN is not read.
     """
 
     frames: Shaped[Tensor, "n t c h w"]
@@ -66,6 +82,7 @@ class SourceEnd:
     steady: bool
     notes: tuple[str, ...] = ()
     value_range: ValueRange | None = None
+    missing: Bool[Tensor, "n c h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,18 +126,24 @@ def read_end(source: Source, last: int, *, recent: int, max_side: int, form: Sou
     """
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
-        return _both_ends(clips[:, -recent:], last, max_side, value_range=value_range)
+        end = _both_ends(clips[:, -recent:], last, max_side, value_range=value_range)
+        return replace(end, missing=_missing(_arranged(source, form)[:, -last:], value_range))
     if is_array(Path(source)):
         video = read_clips(
             source,
             last=recent,
             layout=form.layout,
+            array_name=form.array_name,
             channels=form.accepted_channels,
-            value_range=form.value_range,
+            value_range=form.range_of_files,
         )
-        return _both_ends(video.clips, last, max_side, video.notes, video.value_range)
-    stream = open_frames(source, last=recent, layout=form.layout, value_range=form.value_range)
-    return _stream_end(stream, last, recent, max_side)
+        end = _both_ends(video.clips, last, max_side, video.notes, video.value_range)
+        stored = open_array(Path(source), form.layout, form.accepted_channels, form.array_name)
+        return replace(end, missing=_missing(stored[:, max(0, stored.shape[1] - last) :], video.value_range))
+    stream = open_frames(
+        source, last=recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
+    )
+    return _stream_end(stream, last, recent, max_side, source_name(source))
 
 
 def open_source(source: Source, form: SourceForm) -> OpenSource:
@@ -135,11 +158,18 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
         clips, value_range = clips_in_memory(source, form)
         return OpenSource(iter(clips.unbind(dim=1)), DEFAULT_FPS, True, value_range=value_range)
     if is_array(Path(source)):
-        video = read_clips(source, layout=form.layout, channels=form.accepted_channels, value_range=form.value_range)
+        video = read_clips(
+            source,
+            layout=form.layout,
+            array_name=form.array_name,
+            channels=form.accepted_channels,
+            value_range=form.range_of_files,
+        )
         return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
-    stream = open_frames(source, layout=form.layout, value_range=form.value_range)
+    stream = open_frames(source, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files)
     frames = (frame[None] for frame in stream.frames)
-    return OpenSource(frames, stream.fps, stream.steady, stream.notes, stream.value_range)
+    notes = () if stream.value_range is None else scaling_note(stream.value_range, source_name(source))
+    return OpenSource(frames, stream.fps, stream.steady, (*stream.notes, *notes), stream.value_range)
 
 
 def clips_in_memory(
@@ -151,6 +181,25 @@ def clips_in_memory(
         ClipError: if the shape is no clip's, the type has no known range, or floats are not finite or outside [0, 1].
         ConfigError: if the layout does not fit.
     """
+    clips = _arranged(source, form)
+    value_range = chosen_range(form.range_of_arrays, lambda: [clips])
+    return to_frames(clips, "The array", value_range), value_range
+
+
+def _missing(clips: NDArray[np.generic], value_range: ValueRange | None) -> Bool[Tensor, "n c h w"] | None:
+    """Which pixels are NaN in every frame, such as those outside the coverage of a radar."""
+    if value_range is None or value_range.filler is None:
+        return None
+    return torch.from_numpy(np.isnan(clips).all(axis=1))
+
+
+def _arranged(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:
+    """A view ``(n, t, c, h, w)`` of frames in memory.
+
+    Raises:
+        ClipError: if the shape is no clip's.
+        ConfigError: if the layout does not fit.
+    """
     array = source.detach().cpu().numpy() if isinstance(source, Tensor) else source
     order = form.layout or _found_layout(array.shape, form)
     if not set("thw") <= set(order) <= set(AXES) or len(order) != array.ndim or len(set(order)) != len(order):
@@ -158,8 +207,7 @@ def clips_in_memory(
     clips = arranged(array, order)
     if 0 in clips.shape:
         raise ClipError(f"The array holds no frames: its shape is {array.shape}.")
-    value_range = chosen_range(form.value_range, lambda: [clips])
-    return to_frames(clips, "The array", value_range), value_range
+    return clips
 
 
 def shrink_raw(frame: Shaped[Tensor, "c _h _w"], max_side: int) -> Shaped[Tensor, "c _h_small _w_small"]:
@@ -197,7 +245,7 @@ def _both_ends(
     return SourceEnd(clips[:, -last:], shrink_clips(clips, max_side), DEFAULT_FPS, True, notes, value_range)
 
 
-def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int) -> SourceEnd:
+def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int, name: str) -> SourceEnd:
     """Both ends in one pass; a video file or GIF whose last frames are gray gives one channel."""
     frames: deque[Tensor] = deque(maxlen=last)
     small: deque[Tensor] = deque(maxlen=recent)
@@ -207,7 +255,8 @@ def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int) -> S
     within = stream.gray_within
     gray = within is not None and all(_is_gray(frame, within) for frame in frames)
     full, shrunk = (_stack(part, gray)[None] for part in (frames, small))
-    return SourceEnd(full, shrunk, stream.fps, stream.steady, stream.notes, stream.value_range)
+    notes = (*stream.notes, *range_notes(full, stream.value_range, name))
+    return SourceEnd(full, shrunk, stream.fps, stream.steady, notes, stream.value_range)
 
 
 def _is_gray(frame: Tensor, within: int) -> bool:
@@ -223,7 +272,8 @@ def _stack(frames: Iterable[Tensor], gray: bool) -> Shaped[Tensor, "t c h w"]:
 def to_source_values(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
     """What turns frames in [0, 1] back into the values of the source for a file; None where nothing does.
 
-    Arrays get the values themselves as float32, png files get them as 16-bit integers, if these can hold them.
+    Arrays get the values themselves, as float32 where they are no whole numbers; png files get them as 16-bit integers,
+    if these can hold them.
     """
     suffix = Path(path).suffix.lower()
     if value_range is None or (suffix and suffix not in ARRAYS):

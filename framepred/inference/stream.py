@@ -14,7 +14,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
-from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster
+from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster, range_of
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
@@ -147,6 +147,7 @@ def stream(
     weights: Weights = NATURAL,
     device: str | torch.device = "auto",
     layout: str | None = None,
+    array_name: str | None = None,
     value_range: RangeChoice = None,
     max_side: int = MAX_SIDE,
     blend: bool = True,
@@ -162,6 +163,7 @@ def stream(
         weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        array_name: which array of a file that holds several, such as NetCDF.
         value_range: the values of an array that become 0 and 1; see :func:`framepred.predict`.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         blend: whether to blend the network with optical flow and the last frame.
@@ -185,9 +187,9 @@ def stream(
     """
     net = open_forecaster(weights).net.to(pick_device(device))
     forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts)
-    form = SourceForm(layout, channels_of(net), value_range)
+    form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net))
     if isinstance(source, (str, Path)) and not is_array(Path(source)):
-        player = Player(str(source), on_notice, layout, stop)
+        player = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
         return Stream(forecaster, iter(player), player.fps, player.steady)
     opened = open_source(source, form)
     return Stream(forecaster, _moments(opened, source, stop or Event()), opened.fps, opened.steady)

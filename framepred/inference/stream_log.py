@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framepred.inference.stream import StreamStep
+from framepred.inference.csv_sink import ScoredStep
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StreamLog:
         """Frames per second since the start."""
         return self._frames / max(self._clock() - self._start, 1e-9)
 
-    def add(self, step: StreamStep) -> list[StreamEvent]:
+    def add(self, step: ScoredStep) -> list[StreamEvent]:
         """Count a frame, and return the events at it."""
         self._frames += 1
         where = {"frame": step.index, "time": step.time}

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.adapt import adapt as adapt_network
 from framepred.inference.devices import pick_device
 from framepred.inference.networks import Weights, channels_of, open_forecaster
 from framepred.inference.scaling import shrink
@@ -267,15 +266,39 @@ class _Taken:
 def _learned(moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster | None, adapt: float | None) -> Profile:
     builder = ProfileBuilder(fps, net)
     if net is not None and adapt is not None:
+        from framepred.inference.adapt import adapt as adapt_network  # slow to import, and seldom wanted
+
         kept = list(moments)
         frames = torch.stack([shrink_raw(moment.frame, SIDE) for moment in kept[-ADAPT_FRAMES:]])
         builder = ProfileBuilder(fps, adapt_network(net, frames, seconds=adapt, cuts=False).network)
         moments = iter(kept)
+    rate = _MeasuredRate()
     for moment in moments:
         if moment.fresh:
             builder.reset()
         builder.add(moment.frame)
+        rate.add(moment)
+    builder.fps = rate.fps or fps
     return builder.build()
+
+
+class _MeasuredRate:
+    """Frames a second as they arrive: a camera often delivers, or is processed at, less than it states."""
+
+    def __init__(self) -> None:
+        self._intervals, self._seconds, self._last = 0, 0.0, 0.0
+
+    def add(self, moment: Moment) -> None:
+        """Count the interval to the frame before."""
+        if not moment.fresh:
+            self._intervals += 1
+            self._seconds += moment.time - self._last
+        self._last = moment.time
+
+    @property
+    def fps(self) -> float | None:
+        """The mean rate; None where no time has passed."""
+        return self._intervals / self._seconds if self._seconds > 0 else None
 
 
 def _unit(frame: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.decoding import GRAY_WITHIN
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.opencv import cv2
+from framepred.media.pixels import GRAY_WITHIN
 
 _TIMEOUT_MS = 10_000  # FFmpeg's own is 30 seconds
+_MAX_CAMERA_DIGITS = 9  # OpenCV takes 32-bit numbers
 _TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
 
@@ -21,7 +22,10 @@ def live_frames(source: str) -> FrameStream:
         MediaError: if it cannot be opened; while reading, if its frames change size.
     """
     camera = source.isdecimal()
-    capture = cv2.VideoCapture(int(source)) if camera else cv2.VideoCapture(source, cv2.CAP_FFMPEG, _TIMEOUTS)
+    if camera:
+        capture = cv2.VideoCapture(int(source)) if len(source) <= _MAX_CAMERA_DIGITS else cv2.VideoCapture()
+    else:
+        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, _TIMEOUTS)
     if not capture.isOpened():
         name = f"Camera {source}" if camera else source
         advice = "check that it is plugged in and not in use" if camera else "check the address and the network"

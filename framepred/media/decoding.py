@@ -16,11 +16,9 @@ import av
 from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.frames import DEFAULT_FPS, FrameStream, as_frame
+from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.video_file import VideoFile, not_a_video
-
-GRAY_WITHIN = 3
-"""Levels by which the channels of a gray picture may differ: MJPEG and MPEG-4 round them apart, H.264 does not."""
 
 _WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
 _PROBED_PACKETS = 1000
@@ -139,7 +137,7 @@ def _decoded(video: VideoFile, header: Header) -> Iterator[Tensor]:
     with closing(video):
         for last in video.frames():
             count += 1
-            yield video.rgb(last)
+            yield as_frame(video.rgb(last))
         check_whole(video.path, video.end_seconds(last, header.fps), header, count)
 
 
@@ -151,7 +149,7 @@ def _last(path: Path, header: Header, count: int) -> Iterator[Tensor]:
         if frames is not None:
             frame = None
             for frame in frames:
-                yield video.rgb(frame)
+                yield as_frame(video.rgb(frame))
             check_whole(path, video.end_seconds(frame, header.fps), header)
             return
     yield from deque(_whole(path, header), maxlen=count)

@@ -13,14 +13,12 @@ import av
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.formats import GIF
-from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.outputs import check_output
+from framepred.media.pixels import DEFAULT_FPS
 
 _X264 = {
     "crf": "17",  # constant rate factor: visually nearly lossless
@@ -80,8 +78,8 @@ class VideoWriter:
         self._draft = self._path_in_place() if self._growing else self._cleanup.enter_context(atomic_write(self.path))
         return self
 
-    def write(self, frame: Shaped[Tensor, "c h w"], time: float | None = None) -> None:
-        """Append one frame, RGB or gray: uint8, uint16, or floats in [0, 1].
+    def write(self, frame: Shaped[Any, "c h w"], time: float | None = None) -> None:
+        """Append one frame, RGB or gray: a tensor of uint8, uint16 or floats in [0, 1], or an array of uint8.
 
         Args:
             frame: the pixels.
@@ -95,7 +93,7 @@ class VideoWriter:
         """
         shape = tuple(frame.shape)
         check_picture(shape, self.path)
-        pixels = to_8_bits(frame)
+        pixels = frame if isinstance(frame, np.ndarray) else _to_array(frame)
         with _encoding(self.path):
             self._encoder = self._encoder or self._kind(self._draft, shape, self.fps, timed=time is not None)
             if shape != self._encoder.shape:
@@ -165,9 +163,9 @@ class _Encoder(ABC):
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]: ...
 
     @abstractmethod
-    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame: ...
+    def _picture(self, frame: UInt8[np.ndarray, "c h w"]) -> av.VideoFrame: ...
 
-    def write(self, frame: UInt8[Tensor, "c h w"], time: float | None) -> None:
+    def write(self, frame: UInt8[np.ndarray, "c h w"], time: float | None) -> None:
         if self.timed != (time is not None):
             raise ConfigError("Either all frames of a video have a time or none has; give each frame a time.")
         picture = self._picture(frame)
@@ -202,10 +200,10 @@ class _Mp4(_Encoder):
         coding.color_range = _LIMITED_RANGE
         return container, stream
 
-    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
+    def _picture(self, frame: UInt8[np.ndarray, "c h w"]) -> av.VideoFrame:
         rows, columns = self.shape[1] % 2, self.shape[2] % 2
-        even = functional.pad(frame.expand(3, -1, -1)[None], (0, columns, 0, rows), mode="replicate")[0]
-        pixels = np.ascontiguousarray(even.permute(1, 2, 0).numpy())
+        even = np.pad(frame, ((0, 0), (0, rows), (0, columns)), mode="edge")
+        pixels = np.ascontiguousarray(np.broadcast_to(even, (3, *even.shape[1:])).transpose(1, 2, 0))
         return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
 
 
@@ -238,20 +236,26 @@ class _Gif(_Encoder):
         stream.pix_fmt = "gray" if gray else "pal8"
         return container, stream
 
-    def _picture(self, frame: UInt8[Tensor, "c h w"]) -> av.VideoFrame:
+    def _picture(self, frame: UInt8[np.ndarray, "c h w"]) -> av.VideoFrame:
         return _gray_picture(frame) if len(frame) == 1 else _palette_picture(frame)
 
 
 _ENCODERS: dict[str, type[_Encoder]] = {".mp4": _Mp4, GIF: _Gif}
 
 
-def _gray_picture(frame: UInt8[Tensor, "1 h w"]) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[0].numpy()), format="gray")
+def _to_array(frame: Any) -> UInt8[np.ndarray, "c h w"]:
+    from framepred.media.frames import to_8_bits  # imports PyTorch, which an array does not need
+
+    return np.asarray(to_8_bits(frame).numpy())
 
 
-def _palette_picture(frame: UInt8[Tensor, "3 h w"]) -> av.VideoFrame:
+def _gray_picture(frame: UInt8[np.ndarray, "1 h w"]) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[0]), format="gray")
+
+
+def _palette_picture(frame: UInt8[np.ndarray, "3 h w"]) -> av.VideoFrame:
     """A frame with a palette: exact for up to 256 colours, otherwise the nearest colours with dithering."""
-    pixels = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
+    pixels = np.ascontiguousarray(frame.transpose(1, 2, 0))
     # One number for each colour: sorting these is many times faster than sorting rows.
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
     found = np.unique(packed)

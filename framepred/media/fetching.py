@@ -42,15 +42,18 @@ def local_path(source: str | Path) -> Path:
     """
     path = check_input(source)
     if is_standard_input(path):
-        return _fetched("standard input")
+        return fetched_file("standard input")
     if is_url(path):
         # The original spelling: a Path joins slashes within an address.
-        return _fetched(str(source) if file_of_url(url_of(source)) is None and "://" in str(source) else url_of(path))
-    return _fetched(str(path.absolute())) if is_pipe(path) else path
+        return fetched_file(
+            str(source) if file_of_url(url_of(source)) is None and "://" in str(source) else url_of(path)
+        )
+    return fetched_file(str(path.absolute())) if is_pipe(path) else path
 
 
 @cache
-def _fetched(name: str) -> Path:
+def fetched_file(name: str) -> Path:
+    """Copy standard input, a named pipe or an address to a temporary file, once per process."""
     folder = Path(tempfile.mkdtemp(prefix="framepred-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     target = folder / _file_name(name)

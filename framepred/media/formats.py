@@ -108,7 +108,7 @@ def is_clip_file(path: Path) -> bool:
 
 def is_folder_of_clips(path: Path) -> bool:
     """Whether a path is a folder of clips: one that holds no single pictures and more than one picture of pages."""
-    if not path.is_dir() or is_array(path):
+    if not _exists(path) or not path.is_dir() or is_array(path):
         return False
     return not frame_files(path) and only_paged_file(path) is None
 

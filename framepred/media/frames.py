@@ -2,36 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Shaped, UInt8
-from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.clips import to_uint8, to_unit
 from framepred.errors import ClipError
+from framepred.media.pixels import DEFAULT_FPS as DEFAULT_FPS
+from framepred.media.pixels import on_black as on_black
 from framepred.media.values import ValueRange
-
-
-def on_black(pixels: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Blend pixels with black by their alpha, which is the last channel; the type stays, the alpha channel goes.
-
-    Args:
-        pixels: uint8 or uint16 over their whole range, or floats in [0, 1].
-        axis: the axis of the channels.
-    """
-    colour, alpha = np.split(pixels, [-1], axis=axis)
-    if pixels.dtype.kind == "f":
-        return np.asarray(colour * alpha)
-    white = np.iinfo(pixels.dtype).max
-    product = colour.astype(np.uint32) * alpha + white // 2  # 65535² fits into 32 bits
-    return np.asarray(product // white).astype(pixels.dtype)
-
-
-DEFAULT_FPS = 10.0
-"""Frames per second of sources that state no rate, such as arrays."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +37,11 @@ class FrameStream:
     endless: bool = False
     notes: tuple[str, ...] = ()
     value_range: ValueRange | None = None
+
+
+def as_frame(pixels: UInt8[np.ndarray, "h w c"]) -> UInt8[Tensor, "c h w"]:
+    """A decoded picture as a frame; both share their memory."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def to_8_bits(frames: Shaped[Tensor, "..."]) -> UInt8[Tensor, "..."]:

@@ -1,4 +1,4 @@
-"""Bounds on memory: how much one decoded source may take."""
+"""Fixed bounds on the size of a source, equal on every machine; ``memory`` checks what this machine has."""
 
 from framepred.errors import MediaError
 

@@ -18,6 +18,7 @@ from framepred.media.decoding import stream_frames
 from framepred.media.formats import is_live, is_pipe, is_standard_input
 from framepred.media.frames import FrameStream
 from framepred.media.reading import open_frames
+from framepred.media.values import RangeChoice
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
 LONGEST_DELAY = 60.0  # seconds
@@ -40,13 +41,14 @@ class Moment(NamedTuple):
     fresh: bool
 
 
-def play(source: str | Path, layout: str | None = None) -> FrameStream:
+def play(source: str | Path, layout: str | None = None, value_range: RangeChoice = None) -> FrameStream:
     """The frames of a source as it plays; standard input and named pipes are decoded as their bytes arrive.
 
     Args:
         source: a file, a folder of pictures, an array file, ``-``, a named pipe, a camera number or a URL; an existing
             path is a path, also ``0``.
         layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1.
 
     Raises:
         MediaError: if it cannot be opened.
@@ -57,7 +59,7 @@ def play(source: str | Path, layout: str | None = None) -> FrameStream:
         return live_frames(str(source))
     if is_pipe(source):
         return stream_frames(str(source), Path(source).open("rb"))
-    return open_frames(source, layout=layout)
+    return open_frames(source, layout=layout, value_range=value_range)
 
 
 class Player:
@@ -72,6 +74,7 @@ class Player:
         layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
         ended: set it to end before the source does.
         clock: seconds, for the times of live sources.
+        value_range: see :func:`play`.
 
     Raises:
         MediaError: if the source cannot be opened.
@@ -86,12 +89,13 @@ class Player:
         layout: str | None = None,
         ended: Event | None = None,
         clock: Callable[[], float] = time.monotonic,
+        value_range: RangeChoice = None,
     ) -> None:
         self.source = str(source)
         self._tell = tell
         self._ended = ended or Event()
         self._clock = clock
-        self._stream = play(source, layout)
+        self._stream = play(source, layout, value_range)
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
         self.steady = self._stream.steady

@@ -1,4 +1,4 @@
-"""Memory that a request needs, checked before work begins."""
+"""Checks that this machine has the memory for a request; ``limits`` holds fixed bounds on sources."""
 
 import os
 from contextlib import suppress

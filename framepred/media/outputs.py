@@ -80,7 +80,7 @@ def check_new_folder(target: str | Path, *, inputs: Iterable[str | Path] = ()) -
     return check_output(path, inputs=inputs)
 
 
-def expand_user(path: str | Path) -> Path:
+def expand_user(path: str | os.PathLike[str]) -> Path:
     """A path with ``~`` replaced by the home folder, where there is one."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser fails for unknown users
 
@@ -95,7 +95,7 @@ def _check_name(path: Path, suffixes: tuple[str, ...]) -> None:
     suffix = path.suffix.lower()
     if suffix not in suffixes:
         found = f"{path.suffix} is not known" if suffix else "it has no suffix"
-        raise MediaError(f"{path} cannot be written because {found}; choose {_listed(suffixes)}.")
+        raise MediaError(f"{path} cannot be written because {found}; choose {list_suffixes(suffixes)}.")
     if path.name.startswith(".") and path.name.lower() in VIDEO_OUTPUTS:
         raise MediaError(f"{path} is a suffix without a name; choose a name such as clip{path.name}.")
 
@@ -137,7 +137,8 @@ def _check_writable(path: Path, file: Path) -> None:
             raise MediaError(f"{path} cannot be written because {existing} is write-protected; choose another place.")
 
 
-def _listed(suffixes: tuple[str, ...]) -> str:
+def list_suffixes(suffixes: tuple[str, ...] = VIDEO_OUTPUTS) -> str:
+    """The suffixes of outputs, as they are listed in a sentence."""
     files = [suffix for suffix in suffixes if suffix]
     listed = " or ".join(filter(None, [", ".join(files[:-1]), files[-1]]))
     return f"{listed}, or no suffix for a folder of png frames" if PICTURE_FOLDER in suffixes else listed

@@ -21,7 +21,7 @@ from framepred.media.arrays import CHANNELS, open_array
 from framepred.media.decoding import check_whole, file_frames, read_header
 from framepred.media.fetching import local_path
 from framepred.media.formats import GIF, IMAGES, frame_files, is_array
-from framepred.media.frames import FrameStream
+from framepred.media.frames import FrameStream, as_frame
 from framepred.media.images import read_image, read_pixels
 from framepred.media.pages import page_frames, read_pages, survey_pages
 from framepred.media.sequences import sequence_notes
@@ -184,7 +184,7 @@ class VideoReader(FrameReader):
 
     def read(self, frames: range, clip: int = 0) -> Iterator[Tensor]:  # noqa: ARG002
         """The frames of these numbers."""
-        return (self._video.rgb(self._find(number)) for number in frames)
+        return (as_frame(self._video.rgb(self._find(number))) for number in frames)
 
     def close(self) -> None:
         """Release the decoder and the frames that it holds."""

@@ -19,7 +19,7 @@ from framepred.media.images import folder_frames
 from framepred.media.limits import check_bytes
 from framepred.media.pages import page_frames
 from framepred.media.resizing import to_gray
-from framepred.media.values import RangeChoice, ValueRange, little_used
+from framepred.media.values import RangeChoice, ValueRange, range_notes
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def read_clips(
         clips, chosen = read_array(
             local, last, layout, channels=channels, name=array_name, value_range=value_range, transparency=transparency
         )
-        return Video(clips, DEFAULT_FPS, notes=_range_notes(clips, chosen, path), value_range=chosen)
+        return Video(clips, DEFAULT_FPS, notes=range_notes(clips, chosen, path), value_range=chosen)
     stream = _open(local, form, last, value_range)
     clips = _stacked(_within_memory(stream, path))[None]
-    notes = (*stream.notes, *_range_notes(clips, stream.value_range, path))
+    notes = (*stream.notes, *range_notes(clips, stream.value_range, path))
     return Video(clips, stream.fps, stream.steady, notes, stream.value_range)
 
 
@@ -189,9 +189,3 @@ def _stacked(frames: Iterable[Tensor]) -> Tensor:
     frames = list(frames)
     channels = max(len(frame) for frame in frames)
     return torch.stack([frame.expand(channels, -1, -1) for frame in frames])
-
-
-def _range_notes(clips: Tensor, chosen: ValueRange | None, name: object) -> tuple[str, ...]:
-    if chosen is not None:
-        return (f"The values {chosen.low:g} to {chosen.high:g} of {name} are scaled to [0, 1].",)
-    return little_used(clips, name)

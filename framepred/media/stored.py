@@ -18,6 +18,9 @@ from framepred.media.limits import check_bytes
 AXES = "ntchw"
 """The axes of clips in memory: clip, time, channel, height, width."""
 
+_SCALING = ("scale_factor", "add_offset")
+_FILLERS = ("_FillValue", "missing_value")
+
 Choose = Callable[[Path, dict[str, tuple[int, ...]]], str]
 """Picks one of several arrays by their names and shapes."""
 
@@ -42,8 +45,8 @@ def arranged(array: NDArray[Any], order: str) -> NDArray[Any]:
 class StoredArray:
     """An array on disk, viewed as ``(n, t, c, h, w)``; indexing with slices reads only that part.
 
-    Packed values of NetCDF (``scale_factor``, ``add_offset``, ``_FillValue``; CF conventions, 8.1) are unpacked to
-    floats, with NaN for the fill value.
+    Packed values of NetCDF (``scale_factor``, ``add_offset``; CF conventions, 8.1) are unpacked to floats, with NaN for
+    ``_FillValue`` and ``missing_value`` (2.5.1).
 
     Args:
         source: an HDF5 data set or a zarr array.
@@ -165,22 +168,27 @@ def _outside(path: Path, name: str) -> MediaError:
 
 
 def _packing(source: Any) -> dict[str, float]:
+    """The attributes by which values are unpacked; none where values are stored as they are.
+
+    Bytes of which one value means that nothing was measured stay bytes, so that pictures with such an attribute do.
+    """
     attributes = getattr(source, "attrs", {})
     found = {}
-    for name in ("scale_factor", "add_offset", "_FillValue"):
+    for name in (*_SCALING, *_FILLERS):
         if name in attributes:
             value = np.asarray(attributes[name])
             if value.size == 1 and value.dtype.kind in "iuf":
                 found[name] = float(value.reshape(()))
-    kind = np.dtype(source.dtype).kind
-    packed = kind in "iu" and ("scale_factor" in found or "add_offset" in found)
-    return found if packed or (kind == "f" and "_FillValue" in found) else {}
+    dtype = np.dtype(source.dtype)
+    scaled = dtype.kind in "iuf" and any(name in found for name in _SCALING)
+    filled = dtype.kind in "iuf" and dtype != np.uint8 and any(name in found for name in _FILLERS)
+    return found if scaled or filled else {}
 
 
 def _unpacked(values: NDArray[Any], packing: dict[str, float]) -> NDArray[Any]:
     if not packing or values.dtype.kind not in "iuf":
         return values
-    filled = values == packing["_FillValue"] if "_FillValue" in packing else np.zeros(values.shape, bool)
+    filled = np.isin(values, [packing[name] for name in _FILLERS if name in packing])
     scaled = values * packing.get("scale_factor", 1.0) + packing.get("add_offset", 0.0)
     return np.where(filled, np.nan, scaled).astype(np.float32)
 

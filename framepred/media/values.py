@@ -1,7 +1,7 @@
 """Ranges of values: which numbers of a file stand for 0 and 1, and the way back."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError
 
+WHITE_16_BITS = 65535.0
 _BIT_DEPTHS = (8, 10, 12, 14, 16)  # of cameras and detectors
 LITTLE = 1 / 8
 """Part of the range below which values are said to use little of it."""
@@ -24,6 +25,8 @@ class ValueRange:
     Attributes:
         low: the value that becomes 0.
         high: the value that becomes 1; above ``low``.
+        whole: whether the values of the file are whole numbers, to which :meth:`from_unit` rounds.
+        filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
 
     Raises:
         ConfigError: if the two are not finite numbers in this order.
@@ -37,9 +40,11 @@ class ValueRange:
 
     low: float
     high: float
+    whole: bool = False
+    filler: float | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+        if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
             raise ConfigError(
                 f"A range of values is two finite numbers, the lower one first, not {self.low:g} and {self.high:g}."
             )
@@ -49,13 +54,18 @@ class ValueRange:
         scaled = (values.double() - self.low) / (self.high - self.low)
         return scaled.clamp(0, 1).float()
 
-    def from_unit(self, frames: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Scale floats in [0, 1] back to the values of the file, as float32."""
-        return (frames.double() * (self.high - self.low) + self.low).float()
+    def from_unit(self, frames: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+        """Scale floats in [0, 1] back to the values of the file: float32, or the smallest integers that hold them."""
+        values = frames.double() * (self.high - self.low) + self.low
+        return values.round().long().to(self._integers()) if self.whole else values.float()
+
+    def _integers(self) -> torch.dtype:
+        kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
+        return next((kind for kind in kinds if _holds(kind, self.low, self.high)), torch.int64)
 
     def to_json(self) -> dict[str, float]:
         """The range as numbers for a JSON file."""
-        return {"low": self.low, "high": self.high}
+        return {"low": self.low, "high": self.high} | ({} if self.filler is None else {"nan": self.filler})
 
     @classmethod
     def from_json(cls, entry: Any) -> "ValueRange":
@@ -65,31 +75,58 @@ class ValueRange:
             ConfigError: if it is no such entry.
         """
         try:
-            return cls(float(entry["low"]), float(entry["high"]))
-        except (KeyError, TypeError, ValueError) as error:
+            filler = entry.get("nan")
+            return cls(float(entry["low"]), float(entry["high"]), filler=None if filler is None else float(filler))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"A range of values has the entries low and high, not {entry}.") from error
 
 
-RangeChoice: TypeAlias = "ValueRange | Literal['auto'] | None"
-"""A stated range; ``auto`` for the one that the values suggest; None for the range that the type states."""
+def _holds(kind: torch.dtype, low: float, high: float) -> bool:
+    limits = torch.iinfo(kind)
+    return bool(limits.min <= low and high <= limits.max)
+
+
+@dataclass(frozen=True)
+class DefaultRange:
+    """The range of a source for which none is stated.
+
+    Bytes and floats within [0, 1] keep the range of their type.
+
+    Attributes:
+        learned: the range that a network was trained on, which then holds for all other types; None where there is
+            none. Pictures and arrays of 16 bits then have the bit depth that holds their values, so that 12-bit data
+            is not taken for a black film.
+    """
+
+    learned: ValueRange | None = None
+
+
+RangeChoice: TypeAlias = "ValueRange | DefaultRange | Literal['auto'] | None"
+"""A stated range; ``auto`` for the one that the values suggest; a default; None for the range that the type states."""
 
 
 def parse_range(text: str) -> "ValueRange | Literal['auto']":
-    """A range as users write it: ``auto``, or two numbers such as ``-32,60``.
+    """A range as users write it: ``auto``, two numbers such as ``-32,60``, or these and what NaN is read as.
 
     Raises:
-        ConfigError: if it is neither.
+        ConfigError: if it is none of these.
 
     >>> parse_range("0,4095")
-    ValueRange(low=0.0, high=4095.0)
+    ValueRange(low=0.0, high=4095.0, whole=False, filler=None)
+    >>> parse_range("-32,60,nan=-32").filler
+    -32.0
     """
     if text == "auto":
         return "auto"
+    numbers, _, filler = text.partition(",nan=")
     try:
-        low, high = (float(part) for part in text.split(","))
+        low, high = (float(part) for part in numbers.split(","))
+        return ValueRange(low, high, filler=float(filler) if filler else None)
     except ValueError as error:
-        raise ConfigError(f"A range of values is auto or two numbers such as 0,4095, not {text}.") from error
-    return ValueRange(low, high)
+        raise ConfigError(
+            f"A range of values is auto or two numbers such as 0,4095, not {text}; where NaN is to be read, add what "
+            "it stands for, such as -32,60,nan=-32."
+        ) from error
 
 
 def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:
@@ -108,8 +145,8 @@ def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange
         return None
     if dtype.kind in "ui" and low >= 0:
         white = next((float(2**bits - 1) for bits in _BIT_DEPTHS if high < 2**bits), high)
-        return ValueRange(0.0, white)
-    return ValueRange(low, high if high > low else low + 1)
+        return ValueRange(0.0, white, whole=True)
+    return ValueRange(low, high if high > low else low + 1, whole=dtype.kind in "ui")
 
 
 def check_finite(array: NDArray[Any], name: object, axes: str = "ntchw") -> None:
@@ -134,8 +171,25 @@ def check_finite(array: NDArray[Any], name: object, axes: str = "ntchw") -> None
     )  # fmt: skip
     raise ClipError(
         f"{name} holds values that are not finite (NaN or infinite), {float(wrong.mean()):.3%} of those read, the "
-        f"first at {where}; fill them, for instance with numpy.nan_to_num."
+        f"first at {where}; fill them, for instance with numpy.nan_to_num, or state a range of values and what NaN is "
+        "read as, such as -32,60,nan=-32."
     )
+
+
+def range_notes(frames: Shaped[Tensor, "..."], value_range: ValueRange | None, name: object) -> tuple[str, ...]:
+    """A sentence on the range in use, or on frames that use only a small part of the one that their type states.
+
+    Args:
+        frames: uint8, uint16 or floats in [0, 1].
+        value_range: the values that became 0 and 1; None where the type states them.
+        name: where they come from.
+    """
+    return little_used(frames, name) if value_range is None else scaling_note(value_range, name)
+
+
+def scaling_note(value_range: ValueRange, name: object) -> tuple[str, ...]:
+    """A sentence on the range in use."""
+    return (f"The values {value_range.low:g} to {value_range.high:g} of {name} are scaled to [0, 1].",)
 
 
 def little_used(frames: Shaped[Tensor, "..."], name: object) -> tuple[str, ...]:
@@ -173,6 +227,8 @@ def to_frames(
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "buif":
         raise ClipError(f"{name} holds {array.dtype} values; save numbers: uint8, uint16 or floats.")
+    if value_range is not None and value_range.filler is not None and array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.asarray(value_range.filler, array.dtype), array)
     check_finite(array, name, axes)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255
@@ -211,7 +267,21 @@ def chosen_range(choice: RangeChoice, arrays: Callable[[], Iterable[NDArray[Any]
     """The range that a choice means.
 
     Args:
-        choice: a range, ``auto`` or None.
-        arrays: gives the values of the source, which are looked at for ``auto`` only.
+        choice: a range, ``auto``, a default or None.
+        arrays: gives the values of the source, which are looked at for ``auto`` and for defaults only.
     """
+    if isinstance(choice, DefaultRange):
+        return _default_range(choice, arrays)
     return suggested_range(*extent(arrays())) if choice == "auto" else choice
+
+
+def _default_range(choice: DefaultRange, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
+    first = next(iter(arrays()), None)
+    if first is None or first.dtype.kind not in "uif" or first.dtype == np.uint8:
+        return None
+    if choice.learned is None:
+        found = suggested_range(*extent(arrays())) if first.dtype.newbyteorder("=") == np.uint16 else None
+        return None if found is None or found.high == WHITE_16_BITS else found
+    if first.dtype.kind == "f" and suggested_range(*extent(arrays())) is None:
+        return None
+    return replace(choice.learned, whole=first.dtype.kind in "ui")

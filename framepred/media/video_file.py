@@ -9,17 +9,15 @@ from typing import Any, cast
 
 import av
 import numpy as np
-import torch
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from torch import Tensor
 
 from framepred.errors import MediaError
-from framepred.media.frames import on_black
 from framepred.media.limits import MAX_PIXELS, check_pixels
+from framepred.media.pixels import on_black
 
 # Demuxers of single files. Playlists (HLS, DASH, concat scripts) are left out: they name other files and addresses.
 _FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpipe"
@@ -143,7 +141,7 @@ class VideoFile:
             early = self.wanted is not None and packet.pts is not None and packet.pts < self.wanted
             self.stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
 
-    def rgb(self, frame: av.VideoFrame) -> UInt8[Tensor, "3 h w"]:
+    def rgb(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
         """The pixels of a frame: RGB, upright, transparency laid on black."""
         check_pixels(self.path, frame.width, frame.height)
         alpha = any(component.is_alpha for component in frame.format.components)
@@ -153,8 +151,7 @@ class VideoFile:
         pixels = np.asarray(converted.to_ndarray(), np.uint8)
         if alpha:
             pixels = on_black(pixels, axis=-1)
-        upright = _upright(pixels, frame)
-        return torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
+        return np.ascontiguousarray(_upright(pixels, frame))
 
     def stated_seconds(self) -> float | None:
         """Stated duration of the video, or of the whole file where the stream has none."""

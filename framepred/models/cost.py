@@ -36,14 +36,17 @@ def macs_per_clip(net: nn.Module, context: int, horizon: int, size: tuple[int, i
         net(torch.zeros(1, context, *size, device=device), horizon)
     net.train(training)
     uncounted = sum(part.uncounted_macs(*size[1:]) for part in net.modules() if isinstance(part, HasUncountedMacs))
-    return counter.flops // 2 + (context + horizon - 1) * uncounted
+    flops: int = counter.flops
+    return flops // 2 + (context + horizon - 1) * uncounted
 
 
-class _FlopCounter(TorchDispatchMode):
-    """Adds up PyTorch's counts of every operation; about twice as fast as FlopCounterMode, which counts by module."""
+class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sum of PyTorch's counts of all operations; twice as fast as FlopCounterMode, which counts by module."""
+
+    flops: int
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
 
     def __torch_dispatch__(

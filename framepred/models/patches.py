@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError, ConfigError
+from framepred.warping import pad_to_multiple
 
 Folded = Float[Tensor, "bf cf hf wf"]
 
@@ -51,14 +52,8 @@ def check_frame(frame: Frame, state: State | None, channels: int, smallest: int 
 
 
 def fold(frame: Frame, channels: int, cell: int) -> Folded:
-    """Reshape ``(b, c, h, w)`` to ``(b·c/channels, channels, h', w')`` and pad to multiples of ``cell`` pixels.
-
-    The padding repeats the last row and column.
-    """
-    height, width = frame.shape[-2:]
-    frame = frame.reshape(-1, channels, height, width)
-    edge = (0, -width % cell, 0, -height % cell)
-    return functional.pad(frame, edge, mode="replicate") if any(edge) else frame
+    """Reshape ``(b, c, h, w)`` to ``(b·c/channels, channels, h', w')`` and pad to multiples of ``cell`` pixels."""
+    return pad_to_multiple(frame.reshape(-1, channels, *frame.shape[-2:]), cell)
 
 
 def unfold(folded: Folded, like: Frame) -> Frame:

@@ -25,11 +25,15 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.media.text import read_small_text
+from framepred.media.values import ValueRange
 from framepred.models.checkpoints import read_checkpoint
 from framepred.models.exported import load_onnx
 from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
+RANGE = "value_range"
+"""Entry of ``config.json`` that is no argument of the network."""
 CONFIG, MODEL, ONNX = "config.json", "model.safetensors", ".onnx"
 
 MAX_CONFIG_BYTES = 100_000
@@ -46,7 +50,13 @@ class Pretrained(
     """A network with ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``.
 
     Subclasses live in ``framepred.models`` and take plain arguments, which JSON can hold.
+
+    Attributes:
+        value_range: the values of arrays and of pictures with more than 8 bits that the network was trained on as 0
+            and 1; None if it was trained on bytes, or on values whose type states the range.
     """
+
+    value_range: ValueRange | None = None
 
     def _remember(self, **arguments: Any) -> None:
         """Set the form in which ``config.json`` names arguments of ``__init__`` that JSON cannot hold."""
@@ -82,8 +92,15 @@ class Weights(NamedTuple):
 
 
 def describe(net: nn.Module) -> dict[str, Any]:
-    """Return the class name and the arguments that rebuild a network, as ``config.json`` holds them."""
-    return {"class": type(net).__name__, **_arguments(net)}
+    """Return the class name, the arguments that rebuild a network, and its range, as ``config.json`` holds them."""
+    value_range = getattr(net, "value_range", None)
+    known = {} if value_range is None else {RANGE: value_range.to_json()}
+    return {"class": type(net).__name__, **_arguments(net), **known}
+
+
+def set_value_range(net: Network, value_range: ValueRange | None) -> None:
+    """Note in a network which values of files it was trained on as 0 and 1; its saved weights keep them."""
+    vars(net)[RANGE] = value_range
 
 
 def _arguments(net: nn.Module) -> dict[str, Any]:
@@ -199,18 +216,12 @@ def _download(name: str) -> Path:
 
 def _read_folder(folder: Path) -> tuple[object, dict[str, Tensor]]:
     try:
-        _refuse_large_config(folder / CONFIG)
-        return json.loads((folder / CONFIG).read_text(encoding="utf-8")), load_file(folder / MODEL)
+        return json.loads(read_small_text(folder / CONFIG, MAX_CONFIG_BYTES)), load_file(folder / MODEL)
     except (OSError, ValueError, RecursionError, MemoryError, SafetensorError) as error:
         raise WeightsError(
             f"{folder} does not hold readable weights ({_first_line(error)}); "
             f"a folder of weights has {CONFIG} and {MODEL}, as save_pretrained writes them."
         ) from error
-
-
-def _refuse_large_config(path: Path) -> None:
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ValueError(f"{path.name} has more than {MAX_CONFIG_BYTES} bytes")
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -230,9 +241,12 @@ def _rebuild(config: object, tensors: dict[str, Tensor], path: Path) -> Network:
         WeightsError: if the config names no network of ``framepred.models`` or does not fit the tensors.
     """
     kind, arguments = _described(config, path)
+    value_range = arguments.pop(RANGE, None)
     try:
         with _SizeLimit(tensors):
             net = kind(**arguments)
+        if value_range is not None:
+            set_value_range(net, ValueRange.from_json(value_range))
     except ConfigError as error:
         raise WeightsError(f"The {CONFIG} of {path} cannot be used: {error}") from error
     except Exception as error:  # arguments of wrong types fail in as many ways as there are types

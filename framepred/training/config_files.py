@@ -4,6 +4,9 @@ from pathlib import Path
 
 from framepred.errors import ConfigError
 
+MAX_BYTES = 1_000_000
+"""Size of a config, at most; those of framepred have less than 5,000 bytes."""
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -42,6 +45,8 @@ def find_recipe(name: str | Path) -> Path:
 
 def _find(name: str | Path, kind: str, shipped: dict[str, Path]) -> Path:
     if Path(name).is_file():
+        if Path(name).stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{name} has more than {MAX_BYTES:,} bytes; give a YAML file of a {kind}.")
         return Path(name)
     if str(name) not in shipped:
         raise ConfigError(f"There is no {kind} {name}: give a YAML file, or one of {', '.join(shipped)}.")

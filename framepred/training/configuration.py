@@ -24,7 +24,7 @@ from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
 from framepred.models.exported import ExportedForecaster
-from framepred.models.pretrained import Network, describe, load_weights
+from framepred.models.pretrained import RANGE, Network, describe, load_weights
 from framepred.restorer import Restorer
 from framepred.training.callbacks import RunConfig
 from framepred.training.checkpointing import AtomicCheckpointIO
@@ -246,7 +246,7 @@ def _imported(path: str) -> object:
 
 def _network_spec(net: Network) -> str:
     """Return the class path and arguments of a network as JSON."""
-    arguments = {name: value for name, value in describe(net).items() if name != "class"}
+    arguments = {name: value for name, value in describe(net).items() if name not in ("class", RANGE)}
     return json.dumps({"class_path": f"framepred.models.{type(net).__name__}", "init_args": arguments})
 
 

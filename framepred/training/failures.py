@@ -1,14 +1,11 @@
 """Errors of training as one sentence: what Lightning, PyTorch and the operating system raise, for users."""
 
-import os
 import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-import torch
-import torch.distributed
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.multiprocessing.spawn import ProcessRaisedException
@@ -67,16 +64,6 @@ def explain(error: Exception) -> FramepredError | None:
     if _raised_in(error.__traceback__).startswith(CHECKING_LIBRARIES):
         return ConfigError(f"{type(error).__name__}: {text.rstrip('.')}; correct the arguments of the trainer.")
     return None
-
-
-def reports_errors() -> bool:
-    """Return whether this process of a distributed training shows the error: the first one that asks does."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        try:
-            return bool(torch.distributed.distributed_c10d._get_default_store().add("framepred/errors", 1) == 1)
-        except RuntimeError:  # the main process, which holds the store, has ended with its own message
-            return False
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def _parser_sentence(message: str) -> str:

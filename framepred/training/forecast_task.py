@@ -72,6 +72,7 @@ class ForecastTask(Task):
 
     def on_fit_start(self) -> None:
         """Refuse float16 with truncation: the gradients of a chunk are computed before the loss is scaled."""
+        super().on_fit_start()
         if self.tbptt_steps and self.trainer.precision == "16-mixed":
             raise ConfigError("tbptt_steps cannot be trained in the precision 16-mixed; use bf16-mixed or 32-true.")
 

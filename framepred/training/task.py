@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
-from framepred.models.pretrained import Network, describe
+from framepred.models.pretrained import Network, describe, set_value_range
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.validation import Validation, ValidationScore
 
@@ -89,6 +89,11 @@ class Task(LightningModule, ABC):
     @abstractmethod
     def predictor(self) -> nn.Module:
         """Module ``(context, horizon) -> frames`` that predicts the target of a validation batch."""
+
+    def on_fit_start(self) -> None:
+        """Note in the network which values of the data are 0 and 1, so that predictions use the same."""
+        data = getattr(self.trainer, "datamodule", None)
+        set_value_range(self.net, getattr(data, "scaled_range", None))
 
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Return the context and target that validation uses; by default those of the data."""

@@ -1,4 +1,4 @@
-"""Scores of a validation: the metrics of a protocol over the clips of all processes, and a note on collapse."""
+"""Scores of a validation: metrics of a protocol over the clips of all processes, and signs of collapse."""
 
 from dataclasses import dataclass
 

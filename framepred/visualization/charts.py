@@ -21,11 +21,8 @@ def line_chart(curves: Sequence[Curve | None], heading: str) -> str:
     """
     drawn = {number: curve for number, curve in enumerate(curves) if curve is not None}
     count = max(len(curve.values) for curve in drawn.values())
-    edges = [
-        value
-        for curve in drawn.values()
-        for value in (*curve.values, *(edge for pair in curve.bounds for edge in pair))
-    ]
+    bounds = [edge for curve in drawn.values() for pair in curve.bounds for edge in pair]
+    edges = [value for curve in drawn.values() for value in curve.values] + bounds
     ticks = _ticks(min(edges), max(edges))
     x = _scale(1, max(count, 2), LEFT, WIDTH - RIGHT)
     y = _scale(min(ticks[0], *edges), max(ticks[-1], *edges), HEIGHT - BOTTOM, TOP)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Shaped, UInt8
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -34,6 +33,7 @@ _TIMES_HEIGHT = 26  # for the times above a row
 _CLIP_GAP = 36  # between clips
 _TITLE_HEIGHT = 44
 _SCALE_HEIGHT = 76  # for the colour scale of the error
+_SCALE_BAR = 10  # pixels: height of the bar of colours
 _SCALE_WIDTH = 262
 _TEXT = "#1b1f27"
 _FAINT = "#6b7280"
@@ -218,19 +218,19 @@ def _draw(clips: list[list[Row]], title: str | None, scale: bool) -> Pixels:
 
 
 class _Canvas:
-    """A figure whose coordinates are pixels from the top left."""
+    """A figure whose coordinates are pixels from the top left.
+
+    Matplotlib draws text and scale; frames are copied into the drawn page, which keeps their pixels and takes no axes.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+        self.frames: list[tuple[int, int, Pixels]] = []
 
     def write(self, left: int, middle: int, text: str, size: int, **style: Any) -> None:
         style = {"color": _TEXT, "ha": "left", "va": "center"} | style
         self.figure.text(left / self.width, 1 - middle / self.height, text, fontsize=size, **style)
-
-    def axes(self, left: int, top: int, width: int, height: int) -> Axes:
-        box = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
-        return self.figure.add_axes(box)
 
     def draw_row(self, top: int, row: Row) -> None:
         height, width, _ = row.frames[0].shape
@@ -238,9 +238,7 @@ class _Canvas:
         self.write(_LABEL_WIDTH - 14, first + height // 2, row.name, size=12, color=row.colour, ha="right")
         for index, frame in enumerate(row.frames):
             left = _LABEL_WIDTH + index * (width + _GAP)
-            axes = self.axes(left, first, width, height)
-            axes.imshow(frame, interpolation="nearest", aspect="auto")
-            axes.set_axis_off()
+            self.frames.append((first, left, frame))
             if row.times:
                 self.write(
                     left + width // 2, top + _TIMES_HEIGHT // 2, row.times[index], size=10, color=_FAINT, ha="center"
@@ -248,7 +246,8 @@ class _Canvas:
 
     def draw_scale(self, top: int) -> None:
         """Draw the colour scale of the error with its range."""
-        axes = self.axes(_LABEL_WIDTH, top, _SCALE_WIDTH, 10)
+        left, bottom = _LABEL_WIDTH / self.width, 1 - (top + _SCALE_BAR) / self.height
+        axes = self.figure.add_axes((left, bottom, _SCALE_WIDTH / self.width, _SCALE_BAR / self.height))
         colours = ScalarMappable(Normalize(0, 1), COLOURMAP)
         bar = self.figure.colorbar(colours, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
         bar.outline.set_visible(False)
@@ -259,4 +258,7 @@ class _Canvas:
         buffer = BytesIO()
         self.figure.savefig(buffer, format="rgba", dpi="figure")
         rgba = np.frombuffer(buffer.getbuffer(), np.uint8).reshape(self.height, self.width, 4)
-        return rgba[..., :3].copy()
+        page = rgba[..., :3].copy()
+        for top, left, frame in self.frames:
+            page[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
+        return page

@@ -7,6 +7,7 @@ from jaxtyping import Shaped
 from PIL import Image
 from torch import Tensor
 
+from framepred.errors import ClipError
 from framepred.media.frames import to_8_bits
 from framepred.media.resizing import resized
 
@@ -37,6 +38,16 @@ def picture_size(height: int, width: int, max_side: int = MAX_SIDE) -> tuple[int
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def check_channels(frame: Shaped[Tensor, "c _h _w"]) -> None:
+    """Refuse frames that are neither gray nor RGB.
+
+    Raises:
+        ClipError: if they are not.
+    """
+    if len(frame) not in (1, 3):
+        raise ClipError(f"Pictures have 1 or 3 channels but the frames have {len(frame)}; write an array instead.")
+
+
 def to_picture(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int], smooth: bool = False) -> Image.Image:
     """An RGB image of a frame with 1 or 3 channels: uint8, uint16, or floats in [0, 1].
 
@@ -46,8 +57,9 @@ def to_picture(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int], smooth: 
         smooth: whether enlarged frames are interpolated; otherwise pixels are repeated.
 
     Raises:
-        ClipError: if values are not finite.
+        ClipError: if values are not finite, or the frame is neither gray nor RGB.
     """
+    check_channels(frame)
     pixels = to_8_bits(frame)
     if pixels.shape[1] > size[1] and pixels.shape[2] > size[0]:
         pixels = resized(pixels, (size[1], size[0]))

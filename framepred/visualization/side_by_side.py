@@ -68,11 +68,16 @@ def side_by_side_pages(
 
 
 def _check(context: tuple[int, ...], target: tuple[int, ...], prediction: tuple[int, ...]) -> None:
-    known = len(context) == 4 and 0 not in (*context, *target) and context[1] in (1, 3)
+    if len(context) == 4 and context[1] not in (1, 3):
+        raise ClipError(
+            f"Pictures have 1 or 3 channels but the frames have {context[1]}; write the prediction as an array, or "
+            "show its error."
+        )
+    known = len(context) == 4 and 0 not in (*context, *target)
     if not known or context[1:] != target[1:] or target != prediction:
         raise ClipError(
-            "Context, target and prediction need frames of one shape (t, c, h, w), 1 or 3 channels, and as many in the "
-            f"prediction as in the target, not {context}, {target} and {prediction}."
+            "Context, target and prediction need frames of one shape (t, c, h, w), and as many in the prediction as "
+            f"in the target, not {context}, {target} and {prediction}."
         )
 
 

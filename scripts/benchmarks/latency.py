@@ -1,4 +1,4 @@
-"""Latency, start-up and memory of one network in PyTorch eager, ``torch.compile`` and ONNX Runtime, in one run."""
+"""Latency, start-up and memory of one network in PyTorch eager, ``torch.compile``, ONNX Runtime and OpenVINO."""
 
 import operator
 import resource
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,12 +21,13 @@ from framepred.clips import Frame, State
 from framepred.exporting.export import export
 from framepred.exporting.graphs import StepGraph
 from framepred.forecaster import Forecaster
-from framepred.models.exported import ExportedForecaster, load_onnx
+from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import load
+from framepred.onnx_graphs import graph_path
 
 CONTEXT = HORIZON = 10
 SIZE = (64, 64)
-Runtime: TypeAlias = Literal["eager", "compiled", "onnx"]
+Runtime: TypeAlias = Literal["eager", "compiled", "onnx", "openvino"]
 
 
 class Start(NamedTuple):
@@ -51,6 +53,8 @@ def print_latencies(weights: str, turns: int, threads: int, compiled: bool) -> N
     with TemporaryDirectory() as folder:
         file = export(weights, Path(folder) / "model.onnx", size=SIZE).files[1]
         runtimes: list[Runtime] = ["eager", "compiled", "onnx"] if compiled else ["eager", "onnx"]
+        if find_spec("openvino"):
+            runtimes.append("openvino")
         starts = {name: measure_start(name, weights, file, threads) for name in runtimes}
         latencies = measure_latencies(runtimes, weights, file, turns, threads)
     Console(width=100).print(_table(weights, threads, starts, latencies))
@@ -94,6 +98,9 @@ def _first_frame(runtime: Runtime, weights: str, file: Path, threads: int) -> fl
 def _open(runtime: Runtime, weights: str, file: Path) -> Forecaster:
     if runtime == "onnx":
         return load_onnx(file)
+    if runtime == "openvino":
+        info = load_onnx(file).info
+        return ExportedForecaster({name: _openvino(graph_path(file, name)) for name in info.graphs}, info).eval()
     net = load(weights)
     if runtime == "eager":
         return net
@@ -104,6 +111,17 @@ def _open(runtime: Runtime, weights: str, file: Path) -> Forecaster:
 def _compiled(net: Forecaster, name: str) -> Callable[[list[torch.Tensor]], State]:
     graph = torch.compile(StepGraph(net, name))
     return lambda inputs: graph(*inputs)
+
+
+def _openvino(file: Path) -> Graph:
+    """Return a graph that OpenVINO runs in single precision, as the other runtimes do."""
+    import openvino
+
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    compiled = openvino.Core().compile_model(file, "CPU", hints)
+    return lambda inputs: tuple(
+        torch.from_numpy(value.copy()) for value in compiled([tensor.numpy() for tensor in inputs]).to_tuple()
+    )
 
 
 def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:

@@ -54,7 +54,7 @@ class FilmOptions:
 
     weights: str = "natural-small"
     side: int = 176
-    max_side: int = 512
+    max_side: int = 256
     windows: int = 200
     adapt: float = 0
     adapt_steps: int = 0

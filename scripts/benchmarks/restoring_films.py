@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from benchmarks.minterpolate import Minterpolate, is_installed
 from jaxtyping import Shaped
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,7 @@ MARGIN = 12
 METHODS: dict[str, type[Restorer]] = {
     "linear": RESTORERS["linear"],
     "motion-compensated": RESTORERS["motion-compensated"],
+    **({"minterpolate": Minterpolate} if is_installed() else {}),
     "motion": MotionRestorer,
 }
 

@@ -26,53 +26,89 @@ from framepred.media.reading import read_clips
 
 Scores = NDArray[np.float64]
 
+SOON = 0.5
+"""Seconds within which an alarm counts as raised soon."""
+
 
 @dataclass(frozen=True)
 class Run:
-    """The scores of one method on the rest of a film, with its threshold."""
+    """The scores of one method on the rest of a film, with its threshold.
+
+    Attributes:
+        scores: with what they remember of the last seconds.
+        current: without it; alarms are raised by these.
+        threshold: above which an alarm is raised.
+        heat: heat map of each frame.
+    """
 
     scores: Scores
+    current: Scores
     threshold: float
     heat: list[NDArray[np.float32]] | None = None
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What one method reached on one film with injected events.
+
+    Attributes:
+        detection: measured with the scores that remember the last seconds.
+        plain_auroc: frame AUROC of the scores without memory.
+        found_soon: for each event, whether an alarm was raised within ``SOON`` seconds.
+    """
+
+    detection: Detection
+    plain_auroc: float
+    found_soon: list[bool]
+
+
+Outcomes = dict[str, dict[str, list[Outcome]]]
+"""By method and kind, one outcome a seed."""
+
+
 def print_watch(video: Path, seeds: Sequence[int], false_alarms: float, output: Path) -> None:
-    """Print a table by kind and method, and draw the scores of the first seed."""
+    """Print tables by kind and method, and draw the scores of the first seed."""
     read = read_clips(video)
     film, fps = read.clips[0].permute(0, 2, 3, 1).numpy(), read.fps
     normal, rest = split_film(film)
     methods: dict[str, Callable[[Film], Run]] = {"watch": watcher(normal, fps, false_alarms)}
     methods |= baselines(normal, fps, false_alarms)
-    console = Console(width=140)
     drawn: dict[str, tuple[InjectedFilm, Run]] = {}
-    results: dict[str, dict[str, list[Detection]]] = {name: {kind: [] for kind in KINDS} for name in methods}
+    outcomes: Outcomes = {name: {kind: [] for kind in KINDS} for name in methods}
     places: dict[str, list[float]] = {}
     for kind in KINDS:
         for seed in seeds:
             injected = inject(rest, kind, fps, seed)
-            for name, method in methods.items():
-                run = method(injected.frames)
-                results[name][kind].append(_measured(run, injected, fps))
-                if name == "watch":
-                    drawn.setdefault(kind, (injected, run))
-                    if injected.pixels is not None and run.heat is not None:
-                        places.setdefault(kind, []).append(_pixel_auroc(run.heat, injected.pixels))
-            found = ", ".join(f"{name} {results[name][kind][-1].auroc:.3f}" for name in methods)
+            runs = {name: method(injected.frames) for name, method in methods.items()}
+            for name, run in runs.items():
+                outcomes[name][kind].append(_outcome(run, injected, fps))
+            drawn.setdefault(kind, (injected, runs["watch"]))
+            if injected.pixels is not None and runs["watch"].heat is not None:
+                places.setdefault(kind, []).append(_pixel_auroc(runs["watch"].heat, injected.pixels))
+            found = ", ".join(f"{name} {outcomes[name][kind][-1].detection.auroc:.3f}" for name in methods)
             print(f"{kind}, seed {seed}: {found}", file=sys.stderr, flush=True)
-    _print_table(console, results, f"AUROC of frames, {video.name}, seeds {', '.join(map(str, seeds))}")
     untouched = {name: len(_events(method(rest), fps)) * 3600 * fps / len(rest) for name, method in methods.items()}
-    for name, kinds in results.items():
-        every = [result for found in kinds.values() for result in found]
-        delays = [result.delay for result in every if result.recall > 0]
-        console.print(
-            f"{name}: average precision {np.mean([result.average_precision for result in every]):.3f}, "
-            f"{np.mean([result.recall for result in every]):.0%} of events found, "
-            f"median delay {np.median(delays) if delays else float('nan'):.2f} s, "
-            f"{untouched[name]:.0f} false alarms an hour on the untouched film ({false_alarms:g} asked for)"
-        )
+    console = Console(width=140)
+    title = f"AUROC of frames, {video.name}, seeds {', '.join(map(str, seeds))}"
+    _print_table(console, outcomes, title, lambda outcome: outcome.detection.auroc)
+    _print_table(console, outcomes, f"{title}, scores without memory", lambda outcome: outcome.plain_auroc)
+    for name, kinds in outcomes.items():
+        every = [outcome for found in kinds.values() for outcome in found]
+        console.print(f"{name}: {_sentence(every)}, {untouched[name]:.0f} false alarms an hour on the untouched film "
+                      f"({false_alarms:g} asked for)")  # fmt: skip
     for kind, values in places.items():
         console.print(f"pixel AUROC of {kind}: {np.mean(values):.3f}")
     draw(drawn, fps, output)
+
+
+def _sentence(outcomes: list[Outcome]) -> str:
+    delays = [outcome.detection.delay for outcome in outcomes if outcome.detection.recall > 0]
+    return (
+        f"average precision {np.mean([outcome.detection.average_precision for outcome in outcomes]):.3f}, "
+        f"{np.mean([outcome.detection.recall for outcome in outcomes]):.0%} of events found, "
+        f"{np.mean([soon for outcome in outcomes for soon in outcome.found_soon]):.0%} within {SOON:g} s, "
+        f"median delay {np.median(delays) if delays else float('nan'):.2f} s"
+    )
 
 
 def watcher(normal: Film, fps: float, false_alarms: float) -> Callable[[Film], Run]:
@@ -83,7 +119,8 @@ def watcher(normal: Film, fps: float, false_alarms: float) -> Callable[[Film], R
         fresh = profile.fresh()
         scored = [fresh.score(_tensor(frame)) for frame in film]
         heat = [heat_map(frame) if frame.deviations.size else np.zeros((1, 1), np.float32) for frame in scored]
-        return Run(np.array([frame.score for frame in scored]), profile.threshold(false_alarms), heat)
+        scores, current = ([getattr(frame, name) for frame in scored] for name in ("score", "current"))
+        return Run(np.array(scores), np.array(current), profile.threshold(false_alarms), heat)
 
     return run
 
@@ -96,7 +133,7 @@ def baselines(normal: Film, fps: float, false_alarms: float) -> dict[str, Callab
         held_out = vectors[len(vectors) // 3 :]
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
-        peaks = [block_peaks(scores_of(b, Tails.fit(a), fps), fps) for a, b in (parts, parts[::-1])]
+        peaks = [block_peaks(scores_of(b, Tails.fit(a), fps).current, fps) for a, b in (parts, parts[::-1])]
         threshold = Calibration(np.concatenate(peaks)).threshold(false_alarms)
 
         found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out), threshold)
@@ -104,7 +141,8 @@ def baselines(normal: Film, fps: float, false_alarms: float) -> dict[str, Callab
 
 
 def _baseline_run(extract: "_Extract", fps: float, tails: Tails, threshold: float, film: Film) -> Run:
-    return Run(scores_of(extract(film, fps), tails, fps), threshold)
+    scored = scores_of(extract(film, fps), tails, fps)
+    return Run(scored.held, scored.current, threshold)
 
 
 _Extract = Callable[[Film, float], Scores]
@@ -166,12 +204,15 @@ def _tensor(frame: NDArray[np.uint8]) -> torch.Tensor:
 
 def _events(run: Run, fps: float) -> list[tuple[int, int]]:
     finder = EventFinder(run.threshold)
-    found = [finder.add(index, index / fps, FrameScore(score, score)) for index, score in enumerate(run.scores)]
+    found = [finder.add(index, index / fps, FrameScore(score, score)) for index, score in enumerate(run.current)]
     return [(event.start_frame, event.end_frame) for event in [*found, finder.finish()] if event is not None]
 
 
-def _measured(run: Run, injected: InjectedFilm, fps: float) -> Detection:
-    return measure(run.scores, run.scores > run.threshold, _events(run, fps), injected.labels, fps)
+def _outcome(run: Run, injected: InjectedFilm, fps: float) -> Outcome:
+    alarms = run.current > run.threshold
+    soon = [bool(alarms[start : min(stop, start + round(SOON * fps) + 1)].any()) for start, stop in injected.events]
+    measured = measure(run.scores, alarms, _events(run, fps), injected.labels, fps)
+    return Outcome(measured, float(roc_auc_score(injected.labels, run.current)), soon)
 
 
 def _pixel_auroc(heat: list[NDArray[np.float32]], pixels: NDArray[np.bool_]) -> float:
@@ -184,10 +225,10 @@ def _pixel_auroc(heat: list[NDArray[np.float32]], pixels: NDArray[np.bool_]) -> 
     return float(roc_auc_score(np.stack(labels).ravel(), np.stack([heat[index] for index in frames]).ravel()))
 
 
-def _print_table(console: Console, results: dict[str, dict[str, list[Detection]]], title: str) -> None:
+def _print_table(console: Console, outcomes: Outcomes, title: str, value: Callable[[Outcome], float]) -> None:
     table = Table("method", *KINDS, "mean", title=title)
-    for name, kinds in results.items():
-        means = [float(np.mean([result.auroc for result in kinds[kind]])) for kind in KINDS]
+    for name, kinds in outcomes.items():
+        means = [float(np.mean([value(outcome) for outcome in kinds[kind]])) for kind in KINDS]
         table.add_row(name, *(f"{mean:.2f}" for mean in means), f"{np.mean(means):.3f}")
     console.print(table)
 

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.baselines import LastFrame, LinearInterpolation, MotionCompensated, OpticalFlow
+from framepred.errors import ConfigError
 
 
 def texture(channels: int = 1) -> Tensor:
@@ -76,3 +77,20 @@ def test_ends_of_a_clip_repeat_the_nearest_frame() -> None:
     restored = MotionCompensated().eval().restore(clip, torch.tensor([True, False, False, True]))
     assert torch.equal(restored[:, 0], clip[:, 1])
     assert torch.equal(restored[:, 3], clip[:, 2])
+
+
+def test_a_longer_span_averages_uneven_motion() -> None:
+    """Steps of 1, 3 and 1 pixels by turns: the last step alone predicts 3 pixels in three frames instead of 5."""
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 60, 120), 7, stride=1, padding=3)
+    positions = [0, 1, 4, 5, 6, 9, 10]
+    clip = torch.stack([picture[..., at : at + 80] for at in positions], dim=1)
+    errors = [
+        float((OpticalFlow(span).eval()(clip[:, :4], 3)[:, -1] - clip[:, 6])[..., 10:-16].square().mean())
+        for span in (1, 3)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_a_span_of_no_frame_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 1 frame"):
+        OpticalFlow(0)

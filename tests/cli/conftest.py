@@ -1,3 +1,4 @@
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -5,6 +6,12 @@ from pathlib import Path
 import pytest
 
 from framepred.cli.main import main
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works() -> None:
+    """Handle SIGINT as in a terminal: shells start background processes with the signal ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """predict as it is typed: clips of any kind, folders of them, views, adapting."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -182,3 +184,21 @@ def test_what_cannot_be_adapted_to(framepred: Run) -> None:
         assert sentence in err
         assert out == ""
         assert not Path(f"{name}-predicted.mp4").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_predict_a_folder_as_one(tmp_path: Path) -> None:
+    for number in range(5):
+        write_video(tmp_path / f"clips/{number}.npy", film(channels=1, level=20 * number))
+    verb = ["-m", "framepred.cli", "predict", str(tmp_path / "clips"), "--weights", "baseline:optical-flow"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
+    lines = []
+    for name, prefix in (("one", []), ("two", launch)):
+        command = [sys.executable, *prefix, *verb, "--output", str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        lines.append(done.stdout.replace(str(tmp_path / name), ""))
+    assert lines[0] == lines[1]
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert len(one) == 5
+    assert one == two

@@ -87,6 +87,9 @@ def test_a_signal_ends_with_a_sentence_and_a_checkpoint(
         (["--weights", "nosuch"], "There are no weights 'nosuch'"),
         (["--ckpt_path", "last"], "There is no checkpoint run/checkpoints/last.ckpt to resume from"),
         (["--trainer.logger=WandbLogger"], "wandb"),
+        (["--data.init_args.batch_size=100000000"], "batch_size"),
+        (["--data.init_args.batch_size=1000000", "--data.init_args.frame_size=[4000, 4000]"], "GB of memory but"),
+        (["--data.init_args.num_workers=100000"], "num_workers"),
         (["--config", "video.mp4"], "video.mp4"),
         (["--config", "latin.yaml"], "YAML"),
         (["--config", "deep.yaml"], "nesting"),
@@ -113,10 +116,20 @@ EXECUTES = {"class_path": "os.system", "init_args": {"command": "touch executed"
     ["model.net", "model.net.init_args.cell", "model.loss", "model.optimizer", "model.lr_scheduler", "data",
      "trainer.callbacks", "trainer.logger", "trainer.profiler", "trainer.strategy", "trainer.plugins"],
 )  # fmt: skip
-@pytest.mark.parametrize("named", [EXECUTES, "os.system", PROCESS])
-def test_a_config_does_not_run_what_it_names(
+def test_a_config_does_not_run_what_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    check_that_nothing_runs(tmp_path, monkeypatch, place, EXECUTES)
+
+
+@pytest.mark.parametrize("place", ["model.net", "model.loss", "trainer.callbacks"])
+@pytest.mark.parametrize("named", ["os.system", PROCESS])
+def test_a_config_runs_neither_a_bare_name_nor_a_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, named: object
 ) -> None:
+    check_that_nothing_runs(tmp_path, monkeypatch, place, named)
+
+
+def check_that_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, named: object) -> None:
+    """Put what is named at a place of the config ``smoke``, and check that it is refused and not run."""
     monkeypatch.chdir(tmp_path)
     config = yaml.safe_load(configs()["smoke"].read_text())
     *parents, last = place.split(".")

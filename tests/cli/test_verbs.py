@@ -128,7 +128,8 @@ def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
         assert err.count("\n") == 1
 
 
-def test_train_tells_what_counts_and_nothing_else() -> None:
+@pytest.mark.slow
+def test_train_prints_its_summary_and_nothing_else() -> None:
     arguments = ["train", "--config", "smoke", "--trainer.max_steps=1", "--trainer.limit_val_batches=1"]
     command = [sys.executable, "-m", "framepred.cli", *arguments, "--trainer.enable_progress_bar=false"]
     told = subprocess.run(command, check=True, capture_output=True, text=True)

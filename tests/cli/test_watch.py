@@ -1,8 +1,7 @@
 """``framepred watch`` as users type it: events, files, refusals, the webhook, and the live page."""
 
+import csv
 import json
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,11 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+import typer
+from browser import CHROMIUM, browser
 
 import framepred as package
+from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.recording import EventFolder, recorded
@@ -73,7 +75,7 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
         (["film.npy", "--webhook", "ftp://host"], "no http or https address"),
         (["film.npy", "--profile", "p.pkl"], "choose .safetensors"),
         (["film.npy", "--labels", "nosuch.csv"], "nosuch.csv does not exist"),
-        (["film.npy", "--normal", "15", "--serve", "nowhere"], "is not an address of the form host:port"),
+        (["film.npy", "--normal", "15", "--serve", "nowhere:port"], "is not an address of the form host:port"),
     ],
 )
 def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: list[str], sentence: str) -> None:
@@ -82,6 +84,25 @@ def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: lis
     assert (code, out) == (2, "")
     assert sentence in err.splitlines()[-1]
     assert [path.name for path in Path.cwd().iterdir()] == ["film.npy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        (["--serve"], "127.0.0.1:8400"),
+        (["--serve", "--csv", "a.csv"], "127.0.0.1:8400"),
+        (["--serve", "0.0.0.0:81"], "0.0.0.0:81"),
+        (["--serve=[::1]:81"], "[::1]:81"),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_serve_may_stand_without_an_address(arguments: list[str], address: str | None, first: bool) -> None:
+    command = typer.main.get_command(app)
+    for source in ("0", "street.mp4", "rtsp://camera/live"):
+        given = [*arguments, source] if first else [source, *arguments]
+        context = command.commands["watch"].make_context("watch", given)
+        assert (context.params["serve"], context.params["source"]) == (address, source)
 
 
 def event(number: int) -> Event:
@@ -128,15 +149,19 @@ def test_the_webhook_tries_again_and_never_waits() -> None:
 
 
 def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
-    watching = package.watch(freezing(400, 200), normal=15.0, false_alarms=30)
+    watching = package.watch(freezing(), normal=15.0, false_alarms=30)
     list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     for _ in range(3):
-        watching = package.watch(freezing(400, 200), normal=15.0, false_alarms=30)
+        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
         list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=2 * size / 1e6)]))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3.5 * size
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert all((tmp_path / line["clip"]).exists() for line in lines)
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    clips = {path.name for path in tmp_path.glob("event-*.mp4")}
+    assert clips == {line["clip"] for line in lines} == {row["clip"] for row in rows}
+    assert {path.stem for path in tmp_path.glob("event-*.png")} == {Path(clip).stem for clip in clips}
 
 
 @pytest.fixture
@@ -186,14 +211,30 @@ def test_only_loopback_addresses_need_no_token(tmp_path: Path) -> None:
         assert json.loads(get(f"{local}/state", Cookie=f"framepred_token={token}"))["frame"] is None
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page was not opened in a browser")
-def test_the_page_works_in_a_browser(page: object, tmp_path: Path) -> None:
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
-    command += [f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=4000", "--dump-dom", page.address]
-    end = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-    assert "freeze, score" in end.stdout
-    assert "CONSOLE" not in end.stderr
+def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
+    with serve_page("127.0.0.1:0", tmp_path / "events", 30.0) as served, browser(tmp_path / "browser") as shown:
+        shown.call("Page.navigate", url=served.address)
+        assert shown.wait("document.getElementById('status')?.textContent") == "Waiting for frames"
+        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+        for _ in recorded(watching, [EventFolder(tmp_path / "events", watching.fps), served]):
+            served.apply(watching)
+        shown.wait("document.getElementById('seen').naturalWidth > 0")
+        shown.wait("document.querySelector('#curve polyline').getAttribute('points').split(' ').length > 100")
+        shown.wait(
+            "[...document.querySelectorAll('#events button')].some((item) => item.textContent.includes('freeze'))"
+        )
+        shown.press("Tab")  # to the slider
+        shown.press("ArrowRight")
+        shown.wait("document.getElementById('rate-shown').textContent === '40'")  # a step of the slider above 30
+        shown.press("Tab")  # to the newest event
+        shown.press("Enter")
+        shown.wait("document.getElementById('clip').currentTime > 0.2")
+        for width in (360, 1280):
+            shown.show(width, 800)
+            assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        wrong = [*shown.found("Runtime.exceptionThrown"), *shown.found("Log.entryAdded")]
+        assert wrong + [call for call in shown.found("Runtime.consoleAPICalled") if call["type"] == "error"] == []
+        urls = {request["request"]["url"] for request in shown.found("Network.requestWillBeSent")}
+        assert all(url.startswith((served.address, "data:")) for url in urls)

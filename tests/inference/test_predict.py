@@ -1,5 +1,7 @@
 """The call that predicts: sources, results, cuts, channels, ranges, and what it costs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +176,10 @@ def test_a_clip_that_is_too_short_is_refused(small_net: EncoderForecaster) -> No
 def test_several_clips_are_not_adapted_to(small_net: EncoderForecaster) -> None:
     with pytest.raises(ClipError, match="holds 2 clips but one is wanted"):
         framepred.predict(torch.stack([film(), film()]), weights=small_net, adapt=1)
+
+
+def test_predicting_imports_neither_torchmetrics_nor_lightning() -> None:
+    """Their import takes longer than a prediction; only a score needs the former, and only training the latter."""
+    check = "import sys, framepred.inference.predict; print({'torchmetrics', 'lightning', 'scipy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

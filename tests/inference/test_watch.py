@@ -10,11 +10,14 @@ from torch import Tensor
 
 import framepred
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.inference.watching.events import EventFinder
+from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.injected import KINDS, inject
 from framepred.inference.watching.labels import measure, read_labels
+from framepred.inference.watching.playing import PlayingSource
 from framepred.inference.watching.profile import FrameScore, Profile
 from framepred.inference.watching.rareness import Calibration
+from framepred.inference.watching.recording import EventFolder, WatchVideo, recorded
+from framepred.media.live import Moment
 
 FPS = 10.0
 NORMAL = 200  # frames
@@ -108,6 +111,30 @@ def test_footage_that_is_too_short_is_refused(film: np.ndarray) -> None:
         framepred.watch(film[:NORMAL, ..., 0], normal=60.0)
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (4, 200), (200, 4), (32, 48, 2), (32, 48, 4)])
+def test_frames_of_any_shape_are_watched_and_recorded(shape: tuple[int, ...], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    film = random.integers(90, 110, (300, *shape)).astype(np.uint8)
+    film[280:295] = film[280]
+    watching = framepred.watch(film, normal=10.0, false_alarms=60, layout="thwc" if len(shape) == 3 else "thw")
+    recorders = [EventFolder(tmp_path, watching.fps), WatchVideo(tmp_path / "watch.mp4", watching.fps)]
+    events = [item for item in recorded(watching, recorders) if isinstance(item, Event)]
+    assert "freeze" in [event.kind for event in events]
+    assert all((tmp_path / f"event-{event.number:06d}.png").exists() for event in events)
+
+
+def test_a_camera_slower_than_it_states_is_calibrated_at_its_true_rate(
+    film: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = tensors(film)
+    moments = (Moment(frame, number / FPS, number == 0) for number, frame in enumerate(frames))
+    stated = PlayingSource(moments, 3 * FPS, steady=False)
+    monkeypatch.setattr("framepred.inference.watch.play_source", lambda *_: stated)
+    watching = framepred.watch("0", normal=NORMAL / FPS)
+    assert watching.profile.fps == pytest.approx(FPS)
+    assert watching.profile.calibration.seconds == pytest.approx(NORMAL / FPS * 2 / 3, abs=3)
+
+
 def test_frames_of_another_size_are_scored(profile: Profile) -> None:
     fresh = profile.fresh()
     for side in (48, 48, 96, 30):
@@ -122,6 +149,16 @@ def test_the_threshold_keeps_the_rate_on_exponential_tails() -> None:
         assert 0.8 * rate < (later > calibration.threshold(rate)).sum() / 100 < 1.25 * rate
     with pytest.raises(ConfigError, match="positive number an hour"):
         calibration.threshold(0)
+
+
+@pytest.mark.parametrize("seconds", [16, 60])
+def test_short_footage_raises_the_threshold_so_that_the_rate_holds_on_average(seconds: int) -> None:
+    random = np.random.default_rng(1)
+    for rate in (30, 120):
+        expected = [
+            3600 * np.exp(-Calibration(random.exponential(1.0, seconds)).threshold(rate)) for _ in range(2000)
+        ]  # exceedances an hour
+        assert 0.5 * rate < np.mean(expected) < 1.5 * rate
 
 
 def test_events_join_over_short_pauses_and_are_reported_once() -> None:

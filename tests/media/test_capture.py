@@ -8,7 +8,10 @@ from framepred.media.capture import live_frames
 from framepred.media.encoding import VideoWriter
 
 
-@pytest.mark.parametrize(("source", "name"), [("97", "Camera 97"), ("file:///no/such/clip.mp4", "file:///no/such")])
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("97", "Camera 97"), ("9" * 5000, "Camera 999"), ("file:///no/such/clip.mp4", "file:///no/such")],
+)
 def test_a_camera_that_is_not_there(source: str, name: str) -> None:
     with pytest.raises(MediaError, match=f"^{name}.* cannot be opened; check"):
         live_frames(source)

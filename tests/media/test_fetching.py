@@ -14,7 +14,7 @@ import torch
 from video_zoo import stacked, write_codec
 
 from framepred.errors import MediaError
-from framepred.media import fetching
+from framepred.media.fetching import fetched_file
 from framepred.media.live import Player, play
 from framepred.media.reading import open_frames, read_clips, read_video
 
@@ -26,9 +26,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def _not_fetched() -> Iterator[None]:
-    fetching._fetched.cache_clear()
+    fetched_file.cache_clear()
     yield
-    fetching._fetched.cache_clear()
+    fetched_file.cache_clear()
 
 
 @pytest.fixture
@@ -99,6 +99,6 @@ def test_a_playlist_behind_an_address_reaches_nothing(tmp_path: Path, server: st
 
 def test_what_does_not_end_is_refused(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write_codec(tmp_path / "a.mp4", frames=12)
-    monkeypatch.setattr(fetching, "MAX_FETCHED_BYTES", 1000)
+    monkeypatch.setattr("framepred.media.fetching.MAX_FETCHED_BYTES", 1000)
     with pytest.raises(MediaError, match=r"goes on after .* GB and has no end in sight; record a part of it first"):
         read_video(f"{server}/a.mp4")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reader_fuzz import mutate, outcome, seeds
+from fuzz_seeds import seeds
+from reader_fuzz import mutate, outcome
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import zarr
 
-from framepred.errors import MediaError
+from framepred.errors import ClipError, MediaError
 from framepred.media.arrays import open_array
 from framepred.media.reading import read_clips, read_video
+from framepred.media.values import ValueRange
 
 CLIPS = np.arange(2 * 6 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5, 6)  # (n, h, w, t), as SEVIR has it
 CLIP = CLIPS[0].transpose(2, 0, 1)
@@ -58,6 +59,19 @@ def test_packed_netcdf_is_unpacked(tmp_path: Path) -> None:
     video = read_clips(tmp_path / "a.nc", value_range="auto")
     assert video.value_range is not None
     np.testing.assert_allclose(video.value_range.from_unit(video.clips).flatten(), [-32, -7, 18, 60], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value"])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_values_that_mean_nothing_measured_are_nan(tmp_path: Path, name: str, dtype: type) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        data = file.create_dataset("rain", data=np.array([[[0, 50]], [[-99, 100]]], dtype))
+        data.attrs[name] = np.array(-99, dtype)
+        file.create_dataset("time", data=np.arange(2))
+    with pytest.raises(ClipError, match="at frame 1, row 0, column 0"):
+        read_clips(tmp_path / "a.nc", value_range=ValueRange(0, 100))
+    clips = read_clips(tmp_path / "a.nc", value_range=ValueRange(0, 100, filler=0)).clips
+    np.testing.assert_allclose(clips.flatten(), [0, 0.5, 0, 1])
 
 
 def test_a_null_data_set_is_passed_over(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def test_scaling_is_inverted(low: float, width: float, units: list[float]) -> No
 
 
 def test_json() -> None:
-    value_range = ValueRange(-32, 60)
-    assert ValueRange.from_json(json.loads(json.dumps(value_range.to_json()))) == value_range
+    for value_range in (ValueRange(-32, 60), ValueRange(-32, 60, filler=-32)):
+        assert ValueRange.from_json(json.loads(json.dumps(value_range.to_json()))) == value_range
     for wrong in ({}, {"low": 0}, {"low": "x", "high": 1}, {"low": None, "high": 1}):
         with pytest.raises(ConfigError, match="has the entries low and high"):
             ValueRange.from_json(wrong)
@@ -30,9 +30,10 @@ def test_json() -> None:
 def test_written_ranges() -> None:
     assert parse_range("auto") == "auto"
     assert parse_range("-32,60") == ValueRange(-32, 60)
-    for text in ("", "5", "a,b", "1,2,3"):
+    assert parse_range("-32,60,nan=-32") == ValueRange(-32, 60, filler=-32)
+    for text in ("", "5", "a,b", "1,2,3", "1,2,nan=x", "nan=1"):
         with pytest.raises(ConfigError, match="is auto or two numbers such as 0,4095, not"):
             parse_range(text)
-    for text in ("5,5", "7,3", "nan,1", "0,inf"):
+    for text in ("5,5", "7,3", "nan,1", "0,inf", "0,1,nan=nan"):
         with pytest.raises(ConfigError, match="two finite numbers, the lower one first"):
             parse_range(text)

@@ -32,8 +32,6 @@ SMALL: dict[str, Callable[[], Network]] = {
     "layered": partial(LayeredForecaster, layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
     "bidirectional": partial(BidirectionalForecaster, hidden_channels=8, mixing_channels=8, reach=2),
 }
-TRACKING = {"moving-mnist", "moving-fashion-mnist"}
-"""Weights of a network that does not support all of this yet."""
 
 MISSING = torch.tensor([False, False, True, False])
 
@@ -44,11 +42,6 @@ def make(name: str) -> Network:
 
 every_network = pytest.mark.parametrize("name", [*SMALL, *bundled_names()])
 """Small networks of every class, and the bundled ones."""
-
-
-def not_yet(name: str, request: pytest.FixtureRequest) -> None:
-    if name in TRACKING:
-        request.applymarker(pytest.mark.xfail(reason="the tracking network is being replaced", strict=False))
 
 
 @torch.no_grad()
@@ -90,10 +83,7 @@ def test_copies_predict_the_same(name: str, context: Tensor) -> None:
 
 @every_network
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.half, 0.01), (torch.bfloat16, 0.1), (torch.double, 1e-4)])
-def test_other_precisions(
-    name: str, dtype: torch.dtype, tolerance: float, context: Tensor, request: pytest.FixtureRequest
-) -> None:
-    not_yet(name, request)
+def test_other_precisions(name: str, dtype: torch.dtype, tolerance: float, context: Tensor) -> None:
     net = make(name)
     expected = run(net, context)
     net = net.to(dtype)
@@ -123,8 +113,7 @@ forecasters = [name for name in [*SMALL, *bundled_names()] if name not in ("bidi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", forecasters)
-def test_a_step_is_exported(name: str, context: Tensor, request: pytest.FixtureRequest) -> None:
-    not_yet(name, request)
+def test_a_step_is_exported(name: str, context: Tensor) -> None:
     step, inputs = Step(make(name)), step_inputs(name, context)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -134,8 +123,7 @@ def test_a_step_is_exported(name: str, context: Tensor, request: pytest.FixtureR
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", forecasters)
-def test_a_step_runs_in_onnx(name: str, context: Tensor, request: pytest.FixtureRequest) -> None:
-    not_yet(name, request)
+def test_a_step_runs_in_onnx(name: str, context: Tensor) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     step, inputs = Step(make(name)), step_inputs(name, context)
     file = io.BytesIO()

@@ -132,14 +132,14 @@ def test_a_picture_of_any_flow() -> None:
 
 def test_training_logs_the_flow_and_learns_as_without(tmp_path: Path) -> None:
     weights = []
-    for watched in (False, True):
+    for measured in (False, True):
         torch.manual_seed(0)
         task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), 4, nn.MSELoss())
         data = MovingMNISTData(3, 3, 2, 8, 2, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
         trainer = make_trainer(
-            tmp_path / str(watched), 4, 4, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1
+            tmp_path / str(measured), 4, 4, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1
         )
-        trainer.callbacks += [GradientFlow(interval=2, clips=1)] if watched else []
+        trainer.callbacks += [GradientFlow(interval=2, clips=1)] if measured else []
         fit(trainer, task, data)
         weights.append(torch.cat([parameter.flatten() for parameter in task.net.parameters()]))
     assert torch.equal(*weights)

@@ -4,42 +4,86 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from framepred.data import MovingMNISTData
 from framepred.models import EncoderForecaster
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, fit, make_trainer
+from framepred.training.checkpointing import AtomicCheckpointIO
 
-STEPS, KILLS, LONGEST_SECONDS = 60, 20, 2.5
+STEPS, KILLS = 60, 20
+MOST_EVENTS = 40  # of a training after which it is killed: a validation every three steps gives four events a step
+LONGEST_DELAY = 0.02  # seconds after an event, which a step, a validation batch or a checkpoint takes
 
 
-def train(folder: Path) -> None:
-    """Train in this process, from the last checkpoint where there is one."""
+class Events(Callback):
+    """Writes a letter to a pipe at each event: a step, a validation batch, the start and the end of a checkpoint."""
+
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+
+    def on_train_batch_start(self, *_: object) -> None:
+        os.write(self.pipe, b"s")
+
+    def on_validation_batch_start(self, *_: object) -> None:
+        os.write(self.pipe, b"v")
+
+
+class TellingIO(AtomicCheckpointIO):
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+
+    def save_checkpoint(self, *arguments: Any, **options: Any) -> None:
+        os.write(self.pipe, b"c")
+        super().save_checkpoint(*arguments, **options)
+        os.write(self.pipe, b"e")
+
+
+MOMENTS = {"s": "a step", "v": "validation", "c": "writing a checkpoint", "e": "after a checkpoint"}
+
+
+def train(folder: Path, pipe: int | None = None) -> None:
+    """Train in this process, from the last checkpoint where there is one; tell events to a pipe."""
     torch.manual_seed(0)
     task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), STEPS, torch.nn.MSELoss())
     data = MovingMNISTData(3, 3, 2, 8, 4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
-    trainer = make_trainer(folder, STEPS, 3, accelerator="cpu", logger=False, enable_progress_bar=False)
+    told = {} if pipe is None else {"plugins": [TellingIO(pipe)]}
+    trainer = make_trainer(folder, STEPS, 3, accelerator="cpu", logger=False, enable_progress_bar=False, **told)
+    if pipe is not None:
+        trainer.callbacks.append(Events(pipe))  # type: ignore[attr-defined]
     fit(trainer, task, data, ckpt_path="last" if (folder / "checkpoints/last.ckpt").exists() else None)
 
 
-def train_in_fork(folder: Path) -> int:
-    """Train in a forked process, which needs no imports; return its process id."""
-    child = os.fork()
+def killed(folder: Path, events: int, delay: float) -> str | None:
+    """Train in a forked process, and kill it some time after a number of events; return the last one.
+
+    None: the training came to its end before.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()  # it needs no imports
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            train(folder)
+            train(folder, writing)
         finally:
             os._exit(0)
-    return child
-
-
-def ended(child: int) -> bool:
-    return os.waitpid(child, os.WNOHANG)[0] != 0
+    os.close(writing)
+    found = b""
+    while len(found) < events and (more := os.read(reading, events - len(found))):
+        found += more
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    alive = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    found += os.read(reading, 1000)
+    os.close(reading)
+    return MOMENTS[chr(found[-1])] if alive else None
 
 
 @pytest.mark.slow
@@ -48,31 +92,31 @@ def ended(child: int) -> bool:
 def test_twenty_kills_change_no_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(tmp_path / "whole")
     expected = read_checkpoint(tmp_path / "whole/checkpoints/last.ckpt")
-    moments, rows, run = random.Random(0), [], 0
-    folder = tmp_path / "killed-0"
+    rng, rows, run = random.Random(0), [], 0
     while len(rows) < KILLS:
-        child, seconds = train_in_fork(folder), moments.uniform(0.05, LONGEST_SECONDS)
-        time.sleep(seconds)
-        if ended(child):  # the run is finished: the next kills hit another one
+        folder = tmp_path / f"killed-{run}"
+        moment = killed(folder, rng.randint(1, MOST_EVENTS), rng.uniform(0, LONGEST_DELAY))
+        if moment is None:  # the run is finished: the next kills hit another one
             run += 1
-            folder = tmp_path / f"killed-{run}"
             continue
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
         last = folder / "checkpoints/last.ckpt"
-        rows.append((len(rows) + 1, run, seconds, read_checkpoint(last)["global_step"] if last.exists() else 0))
-    train(folder)
+        rows.append((len(rows) + 1, run, moment, read_checkpoint(last)["global_step"] if last.exists() else 0))
+    train(tmp_path / f"killed-{run}")
+    same = [finished_equally(tmp_path / f"killed-{number}", expected) for number in range(run + 1)]
     with capsys.disabled():
-        print("\nkill  run  after s  resumes from step")
-        for kill, number, seconds, step in rows:
-            print(f"{kill:>4} {number:>4} {seconds:>8.2f} {step:>18}")
-    for number in range(run + 1):
-        files = list((tmp_path / f"killed-{number}").rglob("*"))
-        assert not [file for file in files if file.name.startswith(".")], "unfinished files are left"
-        found = read_checkpoint(tmp_path / f"killed-{number}/checkpoints/last.ckpt")
-        assert found["global_step"] == STEPS
-        for part in ("state_dict", "optimizer_states", "lr_schedulers"):
-            assert equal(found[part], expected[part]), part
+        print("\n\n| kill | run | moment | resumes from step | equal at the end |\n|---|---|---|---|---|")
+        for kill, number, moment, step in rows:
+            print(f"| {kill} | {number} | {moment} | {step} | {'yes' if same[number] else 'no'} |")
+    assert all(same)
+    assert {"a step", "validation"} < Counter(moment for *_, moment, _ in rows).keys()
+
+
+def finished_equally(folder: Path, expected: dict[str, Any]) -> bool:
+    """Whether a run came to its end with the values of an undisturbed run, and left no unfinished file."""
+    found = read_checkpoint(folder / "checkpoints/last.ckpt")
+    parts = ("global_step", "state_dict", "optimizer_states", "lr_schedulers")
+    hidden = [file for file in folder.rglob("*") if file.name.startswith(".")]
+    return not hidden and all(equal(found[part], expected[part]) for part in parts)
 
 
 def equal(one: object, other: object) -> bool:

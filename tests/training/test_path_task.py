@@ -55,7 +55,7 @@ def test_without_noise_the_simulated_tracker_is_exact() -> None:
     assert (centre.floor() == 14).all()  # MNIST's digits are centred by their light
 
 
-def test_noise_is_of_the_generator_alone_and_as_often_as_asked() -> None:
+def test_noise_depends_on_the_generator_only_and_has_the_configured_rate() -> None:
     batch = paths().__getitems__(range(400))
     noise = PathNoise(centre_px=0.5, misplaced_share=0.1, short_share=0.5)
     first, again = (simulate(batch, 10, noise, torch.Generator().manual_seed(3)) for _ in range(2))

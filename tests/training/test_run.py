@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 from functools import partial
 from pathlib import Path
@@ -149,6 +150,21 @@ def test_a_finished_run_says_so_and_a_raised_budget_continues_it(
     task, longer = train(tmp_path, steps=4, ckpt_path="last")
     assert (task.global_step, longer.steps) == (4, 4)
     assert "a budget of 2 steps before" in capsys.readouterr().err
+
+
+def test_the_bar_counts_epochs_and_batches_also_after_a_continuation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def last_bar() -> tuple[str, ...]:
+        return re.findall(r"Epoch (\d+)/(\d+).*? (\d+)/(\d+)", capsys.readouterr().err)[-1]
+
+    epoch = 4  # batches: 8 clips, 2 at a time
+    train(tmp_path, steps=epoch + 1, enable_progress_bar=True)
+    assert last_bar() == ("2", "2", "1", "1")
+    train(tmp_path, steps=epoch + 3, ckpt_path="last", enable_progress_bar=True)
+    assert last_bar() == ("2", "2", "3", "3")
+    train(tmp_path, steps=2 * epoch + 2, ckpt_path="last", enable_progress_bar=True)
+    assert last_bar() == ("3", "3", "2", "2")
 
 
 def test_a_run_is_not_overwritten(finished: tuple[Task, TrainingResult]) -> None:

@@ -122,8 +122,8 @@ def test_chunks_without_frames_are_refused(small_net: EncoderForecaster) -> None
 def test_scaled_float16_is_refused(small_net: EncoderForecaster) -> None:
     task = ForecastTask(small_net, 10, nn.MSELoss(), tbptt_steps=STEPS)
     for precision in ("32-true", "bf16-mixed"):
-        task._trainer = SimpleNamespace(precision=precision)
+        task.trainer = SimpleNamespace(precision=precision)
         task.on_fit_start()
-    task._trainer = SimpleNamespace(precision="16-mixed")
+    task.trainer = SimpleNamespace(precision="16-mixed")
     with pytest.raises(ConfigError, match="use bf16-mixed"):
         task.on_fit_start()

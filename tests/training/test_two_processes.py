@@ -106,16 +106,35 @@ def test_a_run_resumes_on_another_number_of_processes(
     torch.testing.assert_close(weights(tmp_path / "moved"), weights(tmp_path / "whole"), rtol=0, atol=1e-6)
 
 
+WRONG = ("--model.optimizer.init_args.lr=-1",)
+SENTENCE = "The optimizer or its scheduler cannot be made"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [(), ("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517")])
-def test_an_error_of_the_user_is_one_sentence(tmp_path: Path, launcher: tuple[str, ...]) -> None:
-    extra = ("--model.optimizer.init_args.lr=-1",)
-    if launcher:
-        log = train(tmp_path / "run", *TWO, *extra, code=1, launcher=launcher)  # torchrun reports failures by code 1
-    else:
-        log = train(tmp_path / "run", *TWO, *extra, code=2)
-    assert log.count("The optimizer or its scheduler cannot be made") == 1
-    assert "Traceback" not in log.replace("traceback : To enable traceback", "")
+def test_an_error_of_the_user_is_one_sentence(tmp_path: Path) -> None:
+    log = train(tmp_path / "run", *TWO, *WRONG, code=2)
+    assert log.count(SENTENCE) == 1
+    assert "Traceback" not in log
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [WRONG, ("--config", "nosuch")], ids=["in training", "before torch is imported"])
+def test_an_error_of_the_user_under_torchrun_is_one_sentence(tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    """The processes of framepred print one sentence; torchrun adds a summary of its own, which holds the sentence.
+
+    The traceback in that summary is that of torchrun itself, which raises an error for every exit code but 0.
+    """
+    logs = tmp_path / "logs"
+    launcher = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "--log-dir", str(logs),
+                "--redirects=3")  # fmt: skip
+    summary = train(tmp_path / "run", *TWO, *wrong, code=1, launcher=launcher)  # torchrun exits with 1
+    lines = [line for log in sorted(logs.rglob("std*.log")) for line in log.read_text().splitlines()]
+    told = [line for line in lines if not line.startswith(("[rank", "W", "[W"))]  # PyTorch's own log
+    assert len(told) == 1, told
+    assert (SENTENCE if wrong is WRONG else "nosuch") in told[0]
+    assert told[0] in summary
+    assert "framepred/" not in summary.replace(told[0], "")
     assert not (tmp_path / "run").exists()
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from framepred.data.digits import Split
-from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches
+from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches, fetched
 from framepred.errors import ConfigError, DataError
+from framepred.media.memory import check_memory
 
 SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "fit": ("train", "val"),
@@ -18,6 +19,16 @@ SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "predict": ("test",),
     None: ("train", "val", "test"),
 }
+
+
+MAX_BATCH = 1_000_000
+"""Clips of a batch, at most: more than any memory holds."""
+
+MAX_WORKERS = 1_000
+"""Processes that read clips, at most: more than any machine has cores."""
+
+COPIES = 5
+"""Memory of a batch while it is trained on, as a multiple of its uint8 clips: the clips themselves, and float32."""
 
 
 class ClipData(LightningDataModule, ABC):
@@ -43,6 +54,11 @@ class ClipData(LightningDataModule, ABC):
         super().__init__()
         if min(context, horizon) < 1:
             raise ConfigError(f"context and horizon must be at least 1 frame each, not {context} and {horizon}.")
+        if batch_size > MAX_BATCH or num_workers > MAX_WORKERS:
+            raise ConfigError(
+                f"batch_size is at most {MAX_BATCH:,} and num_workers at most {MAX_WORKERS:,}, not {batch_size:,} and "
+                f"{num_workers:,}."
+            )
         self.context = context
         self.horizon = horizon
         self.batch_size = batch_size
@@ -70,7 +86,9 @@ class ClipData(LightningDataModule, ABC):
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
-        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers)
+        clips = self.dataset("train")
+        self._check_memory(clips)
+        return ClipLoader(clips, batches, self.context, self.num_workers)
 
     def val_dataloader(self) -> ClipLoader | list[ClipLoader]:
         """Return the validation clips in order; an empty list, which skips validation, where there are none."""
@@ -98,6 +116,15 @@ class ClipData(LightningDataModule, ABC):
         if not (isinstance(clips, int) and isinstance(batches, int) and min(clips, batches) >= 0):
             raise DataError(f"The checkpoint counts {clips} clips and {batches} batches; resume from another one.")
         self._resumed_clips, self._resumed_batches = clips, batches
+
+    def _check_memory(self, clips: Dataset[Tensor]) -> None:
+        """Refuse batches that do not fit the memory, by the size of the first clip."""
+        clip = fetched(clips, [0])[0]
+        check_memory(
+            self.batch_size * clip.nbytes * COPIES,
+            f"{self.batch_size:,} clips at a time, of {' × '.join(map(str, clip.shape))} values,",
+            "lower batch_size, the frame size or the horizon",
+        )
 
     def _used_splits(self, stage: str | None) -> list[Split]:
         return [split for split in SPLITS_OF_STAGE[stage] if self.count(split)]

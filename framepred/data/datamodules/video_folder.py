@@ -13,6 +13,7 @@ from framepred.data.frame_format import Fit
 from framepred.data.splitting import FRACTION, Choice, split_folder
 from framepred.data.video_folder import VideoFolder, evenly_spread
 from framepred.errors import ConfigError, DataError
+from framepred.media.values import ValueRange
 
 
 class VideoFolderData(ClipData):
@@ -36,6 +37,7 @@ class VideoFolderData(ClipData):
         layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1: two numbers such as
             ``0,4095``, or ``auto`` for the range that the values of all files together suggest.
+        array_name: which array of files that hold several, such as NetCDF.
         train: the training files: a pattern such as ``train/*``, a list of patterns, or a list file (.txt, one name
             per line); None for the files that val and test leave.
         val: the validation files, likewise; None for ``val_fraction`` of the files that no pattern or list names.
@@ -66,6 +68,7 @@ class VideoFolderData(ClipData):
         channels: int | None = None,
         layout: str | None = None,
         value_range: str = "auto",
+        array_name: str | None = None,
         train: Choice = None,
         val: Choice = None,
         test: Choice = None,
@@ -92,6 +95,7 @@ class VideoFolderData(ClipData):
         self.channels = channels
         self.layout = layout
         self.value_range = value_range
+        self.array_name = array_name
         self.wanted: dict[Split, Choice] = {"train": train, "val": val, "test": test}
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.clips_per_epoch = clips_per_epoch
@@ -117,8 +121,14 @@ class VideoFolderData(ClipData):
             channels=self.channels,
             layout=self.layout,
             value_range=self.value_range,
+            array_name=self.array_name,
             skip_broken=self.skip_broken,
         )
+
+    @property
+    def scaled_range(self) -> ValueRange | None:
+        """The values of the files that became 0 and 1; None where their types state them."""
+        return self.whole.value_range
 
     def part(self, split: Split) -> VideoFolder:
         """Return all clips of a split; it may have none."""

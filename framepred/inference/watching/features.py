@@ -29,8 +29,8 @@ FLOOR = 1e-4
 
 Map = NDArray[np.float32]  # (h, w) in pixels of the reduced frame, or (rows, columns) in cells
 
-MIN_SIDE = 16
-"""Shorter side, in pixels, of the reduced frame, at least."""
+MIN_SIDE = 32
+"""Shorter side, in pixels, of the reduced frame, at least: OpenCV's DIS flow crashes on smaller, elongated frames."""
 
 NEW_SCENE_FRAMES = 3
 """Frames of the recent past that a sudden change is compared with, at least."""

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from framepred.errors import DataError
 from framepred.inference.watch import WatchStep
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.rareness import HOUR
+from framepred.media.text import read_small_text
+
+MAX_BYTES = 100_000_000
+"""Size of a file of labels, at most: that of ten million frames."""
 
 Labels = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_]]
 """From numbers and times of frames to whether each is unusual."""
@@ -135,8 +140,7 @@ def read_labels(path: Path) -> Labels:
         DataError: if the columns are others, or a value is no number.
     """
     try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(StringIO(read_small_text(path, MAX_BYTES))))
         columns = set(rows[0]) if rows else set()
         if {"start", "end"} <= columns:
             spans = [(float(row["start"]), float(row["end"])) for row in rows]
@@ -144,7 +148,7 @@ def read_labels(path: Path) -> Labels:
         if {"frame", "label"} <= columns:
             unusual = [int(row["frame"]) for row in rows if float(row["label"]) > 0]
             return lambda numbers, _: np.isin(numbers, unusual)
-    except (OSError, UnicodeDecodeError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as labels ({error}); give numbers only.") from error
     raise DataError(
         f"{path} has no known columns; the first line must be 'start,end' (seconds) or 'frame,label' (0 or 1)."

@@ -20,6 +20,7 @@ from framepred.forecaster import Forecaster
 from framepred.inference.devices import device_of
 from framepred.inference.networks import channels_of
 from framepred.inference.watching.features import FeatureExtractor, Map, Observation, reduced, reduced_size
+from framepred.inference.watching.profile_check import check_contents
 from framepred.inference.watching.rareness import (
     Calibration,
     Tails,
@@ -31,7 +32,7 @@ from framepred.media.atomic import atomic_write
 from framepred.media.frames import DEFAULT_FPS
 from framepred.media.resizing import resized
 
-FORMAT = "framepred-watch-profile-1"
+FORMAT = "framepred-watch-profile-2"
 """Name and version of the file format."""
 
 LEARNED_SHARE = 1 / 3
@@ -240,11 +241,12 @@ class Profile:
             meta = json.loads(metadata["profile"])
             if meta["features"] != list(FEATURES):
                 raise MediaError(f"{path} was made with other features; make the profile again.")
+            check_contents(meta, tensors)
             usual = UsualCells(tensors["mean"], tensors["variance"], int(meta["count"]))
             tails = Tails(*(tensors[name] for name in ("lower", "upper", "lower_scale", "upper_scale")))
             height, width = meta["size"]
             return cls(float(meta["fps"]), (height, width), usual, tails, Calibration(tensors["peaks"]), net)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, ClipError) as error:
             raise MediaError(f"{path} is damaged or no profile; make it again from normal footage.") from error
 
 
@@ -302,7 +304,7 @@ class ProfileBuilder:
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
         scores = [
-            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps), self.fps)
+            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
         calibration = Calibration(np.concatenate(scores))

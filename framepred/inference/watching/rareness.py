@@ -107,17 +107,19 @@ class Calibration:
         return len(self.peaks) * BLOCK_SECONDS
 
     def threshold(self, false_alarms: float) -> float:
-        """The score that usual footage exceeds ``false_alarms`` times an hour.
+        """The score that usual footage is expected to exceed ``false_alarms`` times an hour.
 
-        The peaks above their median follow an exponential distribution, whose scale is their mean distance from it.
+        The peaks above their median follow an exponential distribution. Its scale is not known, only the mean of a few
+        peaks; averaged over what the scale may be (prior 1/scale), the next peak exceeds ``x`` with probability
+        ``(1 + x / (n * mean)) ** -n``. So the threshold is higher where less footage is known.
 
         Raises:
             ConfigError: if the rate is not positive.
         """
         if not 0 < false_alarms < math.inf:
             raise ConfigError(f"The rate of false alarms must be a positive number an hour, not {false_alarms:g}.")
-        edge, scale, _ = self._tail()
-        return edge + scale * max(0.0, math.log(_BLOCKS_ABOVE / false_alarms))
+        edge, scale, count = self._tail()
+        return edge + scale * count * max(0.0, math.expm1(math.log(_BLOCKS_ABOVE / false_alarms) / count))
 
     def summary(self, false_alarms: float) -> str:
         """One sentence on how sure the threshold is."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -34,7 +34,9 @@ MEGABYTE = 1_000_000
 MOST_CLIP_SECONDS = 60.0
 """Seconds of an event that a clip holds, at most."""
 
-EVENT_COLUMNS = ("number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom")
+EVENT_COLUMNS = (
+    "number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom", "clip", "picture",
+)  # fmt: skip
 
 
 @runtime_checkable
@@ -123,7 +125,9 @@ class WatchVideo:
             self._page = WatchPage(height, width, step.threshold)
             self._writer.__enter__()
         heat = _heat(step.scored)
-        self._writer.write(self._page.drawn(step.frame, heat, step.scored.score, step.time, step.active), step.time)
+        self._writer.write(
+            self._page.drawn(viewable(step.frame), heat, step.scored.score, step.time, step.active), step.time
+        )
 
     def add(self, event: Event) -> None:
         """Events show in the frames."""
@@ -153,7 +157,7 @@ class EventFolder:
         self._was_active = False
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        self._lines = folder / "events.jsonl"
+        self._lines, self._table = folder / "events.jsonl", folder / "events.csv"
         numbers = (path.stem.removeprefix("event-") for path in folder.glob("event-*.*"))
         self._next = 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
 
@@ -163,8 +167,7 @@ class EventFolder:
 
     def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
-        frame = to_8_bits(shrink_raw(step.frame, CLIP_SIDE))
-        frame = frame if len(frame) in (1, 3) else frame[:1]
+        frame = to_8_bits(shrink_raw(viewable(step.frame), CLIP_SIDE))
         if step.active and not self._was_active:
             self._close_clip()
             self._number += 1
@@ -186,15 +189,15 @@ class EventFolder:
         if self._clip is not None and self._clip.picture is not None:
             with atomic_write(self.folder / f"{name}.png") as draft:
                 self._clip.picture.save(draft)
-        fields = event.to_dict() | {"clip": f"{name}.mp4", "picture": f"{name}.png"}
-        self._append(self._lines, json.dumps(fields))
-        table = self.folder / "events.csv"
-        if not table.exists():
-            self._append(table, ",".join(EVENT_COLUMNS))
+        clip, picture = f"{name}.mp4", f"{name}.png"
+        self._append(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
+        if not self._table.exists():
+            self._append(self._table, ",".join(EVENT_COLUMNS))
         edges = ["", "", "", ""] if event.place is None else [f"{edge:.4f}" for edge in event.place]
-        values = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}", f"{event.score:.4f}"]
-        self._append(table, ",".join([str(event.number), *values, f"{event.threshold:.4f}", event.kind, *edges]))
-        self._bound()
+        times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]
+        scores = [f"{event.score:.4f}", f"{event.threshold:.4f}"]
+        self._append(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
+        self._bound(name)
 
     def close(self) -> None:
         """Finish the clip that is open."""
@@ -210,27 +213,32 @@ class EventFolder:
         with explain_os_errors(path), path.open("ab", buffering=0) as file:
             file.write(f"{line}\n".encode())
 
-    def _bound(self) -> None:
-        """Delete the oldest events until the folder is small enough; their lines go with them."""
-        files = sorted(self.folder.glob("event-*.*"))
-        sizes = {path: path.stat().st_size for path in files}
-        lines = sum(path.stat().st_size for path in self.folder.glob("events.*"))
-        total, gone = sum(sizes.values()) + lines, set()
-        for path in files[:-2]:
-            if total <= self._keep:
+    def _bound(self, newest: str) -> None:
+        """Delete the oldest events, but not the newest, until the folder is small enough; their lines go with them."""
+        sizes: dict[str, int] = {}
+        for path in sorted(self.folder.glob("event-*.*")):
+            sizes[path.stem] = sizes.get(path.stem, 0) + path.stat().st_size
+        total = sum(sizes.values()) + sum(path.stat().st_size for path in self.folder.glob("events.*"))
+        gone = []
+        for stem, size in sizes.items():
+            if total <= self._keep or stem >= newest:
                 break
-            total -= sizes[path]
-            gone.add(path.stem)
-            path.unlink(missing_ok=True)
+            total -= size
+            gone.append(stem)
         if gone:
-            self._drop_lines(gone)
+            for path in (self._lines, self._table):
+                self._drop_lines(path, gone)
+            for stem in gone:
+                for path in self.folder.glob(f"{stem}.*"):
+                    path.unlink(missing_ok=True)
 
-    def _drop_lines(self, gone: set[str]) -> None:
-        with explain_os_errors(self._lines):
-            lines = self._lines.read_text().splitlines()
-        kept = [line for line in lines if Path(json.loads(line)["clip"]).stem not in gone]
-        with atomic_write(self._lines) as draft:
-            draft.write_text("".join(f"{line}\n" for line in kept))
+    def _drop_lines(self, path: Path, gone: Sequence[str]) -> None:
+        with explain_os_errors(path):
+            lines = path.read_text(encoding="utf-8").splitlines()
+        names = [f"{stem}.mp4" for stem in gone]
+        kept = [line for line in lines if not any(name in line for name in names)]
+        with atomic_write(path) as draft:
+            draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 class _EventClip:
@@ -257,7 +265,7 @@ class _EventClip:
             self._last = step.time
             if step.scored.current > self._highest:
                 self._highest = step.scored.current
-                self.picture = heat_picture(step.frame, _heat(step.scored))
+                self.picture = heat_picture(viewable(step.frame), _heat(step.scored))
 
     def is_over(self, time: float) -> bool:
         """Whether enough frames after the event are in the clip."""
@@ -266,6 +274,11 @@ class _EventClip:
     def close(self) -> None:
         """Finish the file."""
         self._writer.__exit__(None, None, None)
+
+
+def viewable(frame: Shaped[Tensor, "_c h w"]) -> Shaped[Tensor, "_channels h w"]:
+    """A frame that can be shown: its first three channels as RGB, or its first one as gray."""
+    return frame[:3] if len(frame) >= 3 else frame[:1]
 
 
 def _heat(scored: FrameScore) -> NDArray[np.float32]:

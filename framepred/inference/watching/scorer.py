@@ -24,10 +24,10 @@ FIRST_VARIANCE = 0.05
 TOP_CELLS = 4
 """Cells whose mean stands for the most unusual place of a map."""
 
-SMOOTHING_SECONDS = 0.083
-"""Time constant of the mean over the last frames."""
+SMOOTHING_SECONDS = 0.03
+"""Time constant of the mean over the last frames: about one frame at usual rates, so that a jump counts in full."""
 
-HOLD_DECAY = 0.6
+HOLD_DECAY = 1.2
 """Nats a second by which a score falls at most: a jump of a single frame keeps its trace for a second or two."""
 
 TOP_MAPS = ("error", "flow error", "brightness")
@@ -118,11 +118,25 @@ class ScoreTrace:
         return self._held
 
 
-def scores_of(vectors: Vector, tails: Tails, fps: float) -> Vector:
+@dataclass(frozen=True)
+class ScoredFrames:
+    """The scores of consecutive frames.
+
+    Attributes:
+        held: what people see, ``(t,)``: falls slowly.
+        current: what alarms are raised by, ``(t,)``: falls at once.
+    """
+
+    held: Vector
+    current: Vector
+
+
+def scores_of(vectors: Vector, tails: Tails, fps: float) -> ScoredFrames:
     """The scores of frames with these features ``(t, n)``, one after the other."""
     tails, trace = tails.copy(), ScoreTrace(fps)
-    scores = []
+    held, current = [], []
     for vector in vectors:
-        scores.append(trace.add(tails.rareness(vector)))
+        held.append(trace.add(tails.rareness(vector)))
+        current.append(trace.current)
         tails.drift(vector, 1 / fps)
-    return np.array(scores)
+    return ScoredFrames(np.array(held), np.array(current))

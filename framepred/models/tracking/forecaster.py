@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framepred.clips import Frame, RawFrame, State, to_unit
+from framepred.clips import Frame, RawFrame, State
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
-from framepred.models.patches import check_frame, fold, unfold
+from framepred.models.patches import check_frame, fold, to_input, unfold
 from framepred.models.pretrained import MODEL, PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
@@ -47,7 +47,7 @@ LEAST_SHARE = 0.3
 SAME_SHARE = 0.5
 """Minimum inner product of two revealed layers, as a share of one's energy, to show the same object."""
 
-SIGNS = (1.0, -1.0, 1.0, -1.0)
+SIGNS = (1, -1, 1, -1)
 """Signs of the change of each distance of ``measure_bounds`` when a layer moves right or down."""
 
 _Memory: TypeAlias = tuple[Tensor, Tensor]
@@ -178,7 +178,7 @@ class TrackingForecaster(PretrainedForecaster):
             ClipError: if the number of channels does not match the weights, or the shape differs from the previous
                 frame.
         """
-        frame = to_unit(frame)
+        frame = to_input(frame, self.embed.weight)
         check_frame(frame, state, self.channels)
         current = fold(frame, self.channels, COARSE)
         if state is None:
@@ -199,7 +199,7 @@ class TrackingForecaster(PretrainedForecaster):
         positions = _appended(scene.positions, step)
         distances = scene.distances + step[..., None] * self.signs
         trusted = _with_last(scene.trusted, True)
-        last_lead_time = self._path(positions, trusted, distances)[..., -1:, :]
+        last_lead_time = self._path(positions, trusted, distances, first=-1)
         index = torch.arange(last_lead_time.shape[-1], device=frame.device) - displacement[..., None, None].long()
         inside = index.clamp(0, last_lead_time.shape[-1] - 1)
         last_lead_time = torch.where(index == inside, last_lead_time.gather(-1, inside), 0)
@@ -218,12 +218,14 @@ class TrackingForecaster(PretrainedForecaster):
     def next_frame(self, state: State) -> Frame:
         """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""
         scene = Scene(*state)
-        moved = expected_picture(self.shown_layers(scene), scene.probabilities[..., 0, :])
-        return unfold(moved.amax(dim=1), like=scene.frame)
+        layers = at_least_float32(self.shown_layers(scene))
+        moved = expected_picture(layers, scene.probabilities[..., 0, :]).amax(dim=1)
+        return unfold(moved, like=scene.frame).to(scene.frame.dtype)
 
     def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
         """Layers at the last observed frame, for prediction; if several follow one object, only one is kept."""
-        return torch.lerp(scene.written, scene.revealed * self._shown_mask(scene), self.revealed_share)
+        shown = scene.revealed * self._shown_mask(scene)
+        return torch.lerp(scene.written, shown, self.revealed_share)
 
     @torch.no_grad()
     def _shown_mask(self, scene: Scene) -> Bool[Tensor, "n k 1 1 1"]:
@@ -274,11 +276,12 @@ class TrackingForecaster(PretrainedForecaster):
     def _start(self, frame: Frame) -> Scene:
         """Return the initial state: empty layers, zero cell states and no observed frame."""
         current = fold(frame, self.channels, COARSE)
-        count = len(current)
+        count = current.shape[0]
         empty = current.new_zeros(count, self.layers, *current.shape[1:])
         none_observed = torch.zeros(count, self.history, dtype=torch.bool, device=current.device)
-        no_motion = current.new_zeros(count, self.layers, self.history, 2)
-        no_probabilities = current.new_zeros(count, self.layers, 2, self.path.lead_times, 2 * self.path.reach + 1)
+        none = at_least_float32(current)
+        no_motion = none.new_zeros(count, self.layers, self.history, 2)
+        no_probabilities = none.new_zeros(count, self.layers, 2, self.path.lead_times, 2 * self.path.reach + 1)
         coarse = self.coarse_cell.start(current[..., ::COARSE, ::COARSE])
         fine = self.fine_cell.start(current[..., ::FINE, ::FINE])
         return Scene(
@@ -288,7 +291,7 @@ class TrackingForecaster(PretrainedForecaster):
             no_motion,
             none_observed,
             none_observed[:, None].expand(-1, self.layers, -1),
-            current.new_zeros(count, self.layers, 2, len(SIGNS)),
+            none.new_zeros(count, self.layers, 2, len(SIGNS)),
             no_motion[:, :, 0],
             no_probabilities,
             empty,
@@ -311,7 +314,7 @@ class TrackingForecaster(PretrainedForecaster):
         own = has_own_light(frames, observed, others, positions)
         own = own | ~_holds_most_energy(own, revealed)
         revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(current.dtype)
-        light = revealed.mean(dim=2).relu()
+        light = at_least_float32(revealed).mean(dim=2).relu()
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
         probabilities = self._path(positions, trusted, distances)
         no_motion = torch.zeros_like(found.displacement)
@@ -341,9 +344,9 @@ class TrackingForecaster(PretrainedForecaster):
         fits = torch.cat([fits[..., :-1] | ~known[..., :-1, 0], torch.ones_like(fits[..., -1:])], dim=-1)
         return corrected - corrected[:, :, -1:], others, fits
 
-    def _path(self, positions: Tensor, trusted: Tensor, distances: Tensor) -> Tensor:
+    def _path(self, positions: Tensor, trusted: Tensor, distances: Tensor, first: int = 0) -> Tensor:
         with no_autocast(positions.device):  # half precision would cause errors of whole pixels
-            log_probabilities: Tensor = self.path(positions, trusted, distances)
+            log_probabilities: Tensor = self.path(positions, trusted, distances, first)
             return log_probabilities.exp()
 
     def _most_probable(self, scene: Scene) -> Tensor:
@@ -361,7 +364,8 @@ class TrackingForecaster(PretrainedForecaster):
         signal = self.embed(functional.pixel_unshuffle(pictures, FINE)).relu()
         matches = local_correlation(current.mean(1, keepdim=True), previous.mean(1, keepdim=True), self.reach, COARSE)
         hidden, cell_state = self.coarse_cell(
-            self.downsample(signal) + self.embed_correlation(matches), (scene.coarse_hidden, scene.coarse_cell_state)
+            self.downsample(signal) + self.embed_correlation(matches.to(signal.dtype)),
+            (scene.coarse_hidden, scene.coarse_cell_state),
         )
         upsampled = functional.pixel_shuffle(hidden, COARSE // FINE)
         fine = self.fine_cell(torch.cat([signal, upsampled], dim=1), (scene.fine_hidden, scene.fine_cell_state))

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from framepred.models.tracking.straight import SpeedBounds, speed_bounds, steady_velocity
 
@@ -81,8 +82,9 @@ class PathNetwork(nn.Module):
         self.absolute = nn.Parameter(torch.randn(rank, 2 * reach + 1) / math.sqrt(rank))
         self.relative = nn.Parameter(torch.randn(rank, 2 * NEAR_STEADY_PX + 1) / math.sqrt(rank))
         self.prior_weight = nn.Parameter(torch.full((lead_times,), PRIOR_WEIGHT))
-        self.register_buffer("horizon_frames", torch.arange(1.0, lead_times + 1), persistent=False)
-        self.register_buffer("displacements", torch.arange(-reach, reach + 1.0), persistent=False)
+        # Integers, because half precision cannot represent all displacements.
+        self.register_buffer("horizon_frames", torch.arange(1, lead_times + 1), persistent=False)
+        self.register_buffer("displacements", torch.arange(-reach, reach + 1), persistent=False)
         self.register_buffer("nearby", torch.arange(-NEAR_STEADY_PX, NEAR_STEADY_PX + 1), persistent=False)
         with torch.no_grad():
             self.scores.weight.mul_(0.1)
@@ -92,6 +94,7 @@ class PathNetwork(nn.Module):
         positions: Float[Tensor, "n k t 2"],
         observed: Bool[Tensor, "n k t"],
         distances: Float[Tensor, "n k 2 4"],
+        first: int = 0,
     ) -> Float[Tensor, "n k 2 l d"]:
         """Return log-probabilities of the displacements from the last position, for each axis and lead time.
 
@@ -99,6 +102,7 @@ class PathNetwork(nn.Module):
             positions: the last t positions (right, down), whole pixels, relative to the last position.
             observed: True for known positions; the last position must be known.
             distances: distances to the frame edges at the last position, pixels: see :func:`measure_bounds`.
+            first: index of the first lead time that is predicted; a negative one counts from the end.
         """
         direction = _direction(positions.mT, observed)
         paths = positions.mT * direction[..., None]  # (n, k, 2, t)
@@ -106,18 +110,21 @@ class PathNetwork(nn.Module):
         bounds = speed_bounds(paths, mask)
         velocity = steady_velocity(bounds)
         inputs = self._inputs(paths, mask, bounds, distances, direction)
-        hidden = torch.cat([inputs, inputs.flip(2)], dim=-1)
+        hidden = torch.cat([inputs, inputs.flip(2)], dim=-1).to(self.scores.weight.dtype)
         for layer in self.hidden:
             hidden = layer(hidden).relu()
-        scores = self.scores(hidden).unflatten(-1, (self.lead_times, 2, self.rank))
-        logits = scores[..., 0, :] @ self.absolute + self._prior(velocity)
-        logits = self._add_near_steady(logits, scores[..., 1, :] @ self.relative, velocity)
+        rows = slice(first * 2 * self.rank, None)  # each lead time has 2 · rank scores
+        scores = functional.linear(hidden, self.scores.weight[rows], self.scores.bias[rows])
+        scores = scores.reshape(*scores.shape[:-1], -1, 2, self.rank)
+        absolute, near = scores[..., 0, :] @ self.absolute, scores[..., 1, :] @ self.relative
+        ahead = velocity[..., None] * self.horizon_frames[first:]
+        logits = absolute.to(positions.dtype) + self._prior(ahead, self.prior_weight[first:])
+        logits = self._add_near_steady(logits, near.to(positions.dtype), ahead)
         return torch.where(direction[..., None, None] < 0, logits.flip(-1), logits).log_softmax(dim=-1)
 
     def _inputs(self, paths: Tensor, mask: Tensor, bounds: SpeedBounds, distances: Tensor, direction: Tensor) -> Tensor:
-        known = mask[..., :-1]
-        recent = torch.where(known, paths[..., :-1], 0.0)
-        steps = torch.where(known, paths.diff(dim=-1), 0.0)
+        known = mask[..., :-1].to(paths.dtype)
+        recent, steps = paths[..., :-1] * known, paths.diff(dim=-1) * known
         speeds = torch.cat(bounds[:4], dim=-1)
         features = [recent / UNIT_PX, steps / UNIT_SPEED, known, direction[..., None], speeds / UNIT_SPEED, *bounds[4:]]
         return torch.cat([*features, *self._edges(distances, direction)], dim=-1)
@@ -129,7 +136,8 @@ class PathNetwork(nn.Module):
         embedding table, because positions are rounded down in both directions.
         """
         mirrored = direction[..., None] < 0
-        distances = torch.where(mirrored, distances[..., [1, 0, 3, 2]], distances)
+        swapped = distances.reshape(*distances.shape[:-1], 2, 2).flip(-1).flatten(-2)
+        distances = torch.where(mirrored, swapped, distances)
         centre, first, last = distances[..., :2], distances[..., 2], distances[..., 3]
         size = centre.sum(dim=-1)
         middle = torch.stack([first + size - last, last + size - first], dim=-1) / 2
@@ -140,14 +148,13 @@ class PathNetwork(nn.Module):
             parts.append(table(bins + EDGE_BINS * side).flatten(-2))
         return parts
 
-    def _prior(self, velocity: Tensor) -> Tensor:
+    def _prior(self, ahead: Tensor, weight: Tensor) -> Tensor:
         """Logits of a Student-t distribution around constant-velocity motion, with a scale of 1 pixel."""
-        ahead = velocity[..., None] * self.horizon_frames
         distance = self.displacements - ahead[..., None]
-        return -self.prior_weight[:, None] * torch.log1p(distance.square())
+        return -weight[:, None] * torch.log1p(distance.square())
 
-    def _add_near_steady(self, logits: Tensor, near: Tensor, velocity: Tensor) -> Tensor:
-        steady = (velocity[..., None] * self.horizon_frames).round().long()
+    def _add_near_steady(self, logits: Tensor, near: Tensor, ahead: Tensor) -> Tensor:
+        steady = ahead.round().long()
         index = (steady[..., None] + self.nearby + self.reach).clamp(0, 2 * self.reach)
         return logits.scatter_add(-1, index, near)
 
@@ -156,4 +163,4 @@ def _direction(paths: Float[Tensor, "n k 2 t"], observed: Bool[Tensor, "n k t"])
     """Direction of the last observed steps: -1 for left or up, 1 for right, down or no motion."""
     steps = paths.diff(dim=-1) * (observed[..., :-1] & observed[..., 1:])[:, :, None]
     recent = steps[..., -DIRECTION_STEPS:].sum(dim=-1)
-    return torch.where(recent < 0, -1.0, 1.0).to(paths.dtype)
+    return 1 - 2 * (recent < 0).to(paths.dtype)

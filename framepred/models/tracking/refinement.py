@@ -1,5 +1,6 @@
 """Refine layers and tracks over several aligned frames, in which different parts of a layer are unoccluded."""
 
+import math
 from functools import reduce
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional
 from framepred.models.tracking.translation import translate
 from framepred.warping import at_least_float32
 
-STEPS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+STEPS = [(right, down) for down in (1, 0, -1) for right in (1, 0, -1)]
 """Offsets (right, down) in pixels of one search step; larger errors are corrected over several frames."""
 
 MISFIT_SHARE = 0.2
@@ -80,8 +81,8 @@ def search_nearby(
         moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
     other_maxima = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
-    excess = (stacked - frames[:, None]).relu().square().sum(dim=(-3, -2, -1))
-    fits = excess <= MISFIT_SHARE * stacked.square().sum(dim=(-3, -2, -1))
+    excess = torch.linalg.vector_norm((stacked - frames[:, None]).relu_(), dim=(-3, -2, -1))
+    fits = excess <= math.sqrt(MISFIT_SHARE) * torch.linalg.vector_norm(stacked, dim=(-3, -2, -1))
     return torch.stack(found, dim=1), torch.stack(other_maxima, dim=1), fits
 
 
@@ -113,12 +114,19 @@ def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "
     height, width = frames.shape[-2:]
     padded = functional.pad(layer, (1, 1, 1, 1))
     errors = []
-    for right, down in STEPS:
-        shifted = padded[..., 1 - down : 1 - down + height, 1 - right : 1 - right + width]
-        difference = torch.maximum(shifted, others).sub_(frames).flatten(2)
-        squared = torch.linalg.vector_norm(difference, dim=-1).square()
-        errors.append(squared + DISTANCE_COST * (right**2 + down**2))
-    return torch.stack(errors, dim=-1).argmin(dim=-1)
+    for top in range(3):  # down = 1 - top; a view holds the three steps to the right
+        shifted = padded[..., top : top + height, :].unfold(-1, width, 1).movedim(-2, 0)
+        difference = _contiguous_maximum(shifted, others).sub_(frames)
+        errors.append(torch.linalg.vector_norm(difference.flatten(3), dim=-1).square())
+    costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
+    return (torch.cat(errors).movedim(0, -1) + costs).argmin(dim=-1)
+
+
+def _contiguous_maximum(shifted: Tensor, others: Tensor) -> Tensor:
+    """Pixelwise maximum in contiguous memory: otherwise the result has the view's strides, and sums are slow."""
+    if torch.compiler.is_compiling():  # exporters do not accept out=
+        return torch.maximum(shifted, others)
+    return torch.maximum(shifted, others, out=others.new_empty(shifted.shape))
 
 
 def _maximum(pictures: list[Tensor], like: Tensor) -> Tensor:

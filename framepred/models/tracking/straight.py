@@ -1,5 +1,6 @@
 """Digital straight lines: bounds of a constant velocity from positions in whole pixels."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -39,25 +40,49 @@ def speed_bounds(paths: Float[Tensor, "*n t"], observed: Bool[Tensor, "*n t"]) -
         paths: positions in successive frames, whole pixels.
         observed: True for known positions.
     """
-    count = paths.shape[-1]
-    time = torch.arange(count, device=paths.device, dtype=paths.dtype)
-    gap = time - time[:, None]  # (t, t), j - i
-    known = observed[..., None, :] & observed[..., :, None] & (gap > 0)
+    build = _build_windows if torch.compiler.is_compiling() else _cached_windows
+    windows = build(paths.shape[-1], paths.dtype, paths.device)
+    unknown = (observed[..., None, :] & observed[..., :, None] & windows.forward).logical_not()
     change = paths[..., None, :] - paths[..., :, None]
-    gap = gap.clamp(min=1)
-    low = torch.where(known, (change - 1) / gap, -FASTEST).clamp(min=-FASTEST)
-    high = torch.where(known, (change + 1) / gap, FASTEST).clamp(max=FASTEST)
-    suffix_low = low.amax(dim=-1).flip(-1).cummax(dim=-1).values.flip(-1)[..., :-1]
-    suffix_high = high.amin(dim=-1).flip(-1).cummin(dim=-1).values.flip(-1)[..., :-1]
-    prefix_low = low.amax(dim=-2).cummax(dim=-1).values[..., 1:]
-    prefix_high = high.amin(dim=-2).cummin(dim=-1).values[..., 1:]
-    middle = (suffix_low + suffix_high) / 2
+    # Lower bounds and negated upper bounds are both maxima; masked maxima replace cummax, which ONNX does not have.
+    bounds = ((torch.stack([change, -change]) - 1) / windows.gap).masked_fill(unknown, -FASTEST).clamp(min=-FASTEST)
+    suffix = bounds.amax(dim=-1)[..., None, :].masked_fill(windows.before_suffix, -FASTEST).amax(dim=-1)
+    prefix = bounds.amax(dim=-2)[..., None, :].masked_fill(windows.after_prefix, -FASTEST).amax(dim=-1)
+    (suffix_low, suffix_high), (prefix_low, prefix_high) = suffix.unbind(), prefix.unbind()
+    middle = (suffix_low - suffix_high) / 2
     # Extrapolate each position of a window to the last frame with the window's mean velocity bound.
-    extrapolated = (paths - paths[..., -1:])[..., None, :] + middle[..., None] * (count - 1 - time)
-    inside = observed[..., None, :] & (time >= time[:-1, None])
-    last_low = torch.where(inside, extrapolated, -FARTHEST).amax(dim=-1).clamp(-FARTHEST, FARTHEST)
-    last_high = torch.where(inside, extrapolated + 1, FARTHEST).amin(dim=-1).clamp(-FARTHEST, FARTHEST)
-    return SpeedBounds(suffix_low, suffix_high, prefix_low, prefix_high, last_low, last_high)
+    extrapolated = (paths - paths[..., -1:])[..., None, :] + middle[..., None] * windows.remaining
+    outside = (observed[..., None, :] & windows.before_suffix.logical_not()).logical_not()
+    last = torch.stack([extrapolated, -extrapolated - 1]).masked_fill(outside, -FARTHEST).amax(dim=-1)
+    last_low, last_high = last.clamp(-FARTHEST, FARTHEST).unbind()
+    return SpeedBounds(suffix_low, -suffix_high, prefix_low, -prefix_high, last_low, -last_high)
+
+
+class _Windows(NamedTuple):
+    """Constants of t positions, t × t or t − 1 windows × t."""
+
+    gap: Tensor
+    """Frames from the row's to the column's position; 1 where it is less."""
+    forward: Tensor
+    """True where the column's position is later than the row's."""
+    before_suffix: Tensor
+    """True for positions before the window from the row's position to the last one."""
+    after_prefix: Tensor
+    """True for positions after the window from the first position to the one after the row's."""
+    remaining: Tensor
+    """Frames from each position to the last one."""
+
+
+def _build_windows(count: int, dtype: torch.dtype, device: torch.device) -> _Windows:
+    time = torch.arange(count, device=device, dtype=dtype)
+    gap = time - time[:, None]
+    return _Windows(gap.clamp(min=1), gap > 0, gap[:-1] < 0, gap[1:] > 0, count - 1 - time)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # a tensor created in inference mode cannot be used in training
+def _cached_windows(count: int, dtype: torch.dtype, device: torch.device) -> _Windows:
+    return _build_windows(count, dtype, device)
 
 
 def steady_velocity(bounds: SpeedBounds) -> Float[Tensor, "*n"]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
+from framepred.models.tracking.cross_correlation import cross_correlation
 from framepred.models.tracking.translation import translate
 from framepred.warping import at_least_float32, local_mean
 
@@ -67,15 +67,12 @@ def track(
     details = torch.cat([grey[:, None], translate(pictures, expected)], dim=1)
     details = details - local_mean(details, BACKGROUND_PX)
     details = details / (torch.linalg.vector_norm(details, dim=(-2, -1), keepdim=True) + SMALLEST_NORM)
-    size = [side + 2 * reach for side in grey.shape[-2:]]
-    templates = torch.fft.rfft2(details[:, 1:], s=size).conj()
-    unexplained = details[:, 0]
+    unexplained, templates = details[:, 0], details[:, 1:]
+    correlate = cross_correlation(templates, reach)
     brightness = local_mean(grey.square(), PATCH_PX) + DARK_ENERGY
     found: list[Tracks] = []
-    for layer, template, predicted in zip(*(each.unbind(dim=1) for each in (layers, templates, expected)), strict=True):
-        padded = functional.pad(unexplained, (reach, reach, reach, reach))
-        correlation = torch.fft.irfft2(torch.fft.rfft2(padded) * template, s=size)
-        offset, score = _peak(correlation[:, : 2 * reach + 1, : 2 * reach + 1])
+    for index, (layer, predicted) in enumerate(zip(layers.unbind(dim=1), expected.unbind(dim=1), strict=True)):
+        offset, score = _peak(correlate(unexplained, index))
         displacement = predicted + torch.where(score[:, None] > PRESENT_SCORE, offset, 0)
         aligned = translate(layer, displacement[:, None])
         explained = at_least_float32(aligned.detach()).mean(dim=1)
@@ -94,15 +91,20 @@ def no_tracks(layers: Float[Tensor, "b k c h w"]) -> Tracks:
 
 def _peak(scores: Float[Tensor, "b m m"]) -> tuple[Float[Tensor, "b 2"], Float[Tensor, " b"]]:
     """Return the offset (right, down) with the highest score after distance cost, and that score."""
-    offsets, costs = _offsets(scores.shape[-1] // 2, scores.dtype, scores.device)
+    build = _build_offsets if torch.compiler.is_compiling() else _cached_offsets
+    offsets, costs = build(scores.shape[-1] // 2, scores.dtype, scores.device)
     score, index = (scores.flatten(1) - costs).max(dim=1)
     return offsets[index], score
 
 
-@lru_cache(maxsize=8)
-@torch.inference_mode(mode=False)  # cached tensors must also work in training
-def _offsets(reach: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _build_offsets(reach: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return all offsets ``(m², 2)`` (right, down), row by row, and the distance cost of each."""
     span = torch.arange(-reach, reach + 1, dtype=dtype, device=device)
     offsets = torch.stack([span.repeat(len(span)), span.repeat_interleave(len(span))], dim=-1)
     return offsets, DISTANCE_COST * offsets.square().sum(dim=-1)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # a tensor created in inference mode cannot be used in training
+def _cached_offsets(reach: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    return _build_offsets(reach, dtype, device)

@@ -74,7 +74,7 @@ def test_missing_digits_are_said_at_setup(fashion_root: Path) -> None:
 
 def test_preparing_fetches_nothing_unless_allowed(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) -> None:
     small(digits="fashion-mnist").prepare_data()
-    monkeypatch.setattr("framepred.data.digits._download", lambda name, part: pytest.exit("fetched"))
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST", lambda *_, **__: pytest.exit("fetched"))
     with pytest.raises(pytest.exit.Exception, match="fetched"):
         small(digits="fashion-mnist", download=True).prepare_data()
 

@@ -1,0 +1,32 @@
+"""Choice between PyTorch and ONNX Runtime alone."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from framepred.errors import ConfigError
+
+
+def runs_without_torch(weights: str, source: str | Path, output: Path | None = None) -> bool:
+    """Whether an ONNX export can predict this source, and write this output, by NumPy and ONNX Runtime alone."""
+    if Path(weights).suffix.lower() != ".onnx" or not Path(weights).is_file():
+        return False
+    from framepred.inference.onnx_only import OUTPUTS, is_readable
+
+    return is_readable(source) and (output is None or output.suffix.lower() in OUTPUTS)
+
+
+def check_torch(verb: str) -> None:
+    """Refuse a call that needs PyTorch where it is not installed.
+
+    Raises:
+        ConfigError: in this case.
+    """
+    try:
+        found = find_spec("torch") is not None
+    except (ImportError, ValueError):  # an import hook refuses it
+        found = False
+    if not found:
+        raise ConfigError(
+            f"PyTorch is not installed; without it {verb} takes an .onnx export as --weights, a video file or .npy of "
+            "uint8, --no-blend and --no-cuts, and no option that trains, scores, scales or draws."
+        )

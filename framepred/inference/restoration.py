@@ -1,0 +1,200 @@
+"""The result of restoring: a video that is computed when it is used, its scores, and the files written of it."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from framepred.clips import RawFrame, to_unit
+from framepred.errors import ConfigError
+from framepred.evaluation.formulas import frame_mse, frame_psnr
+from framepred.inference.missing import one_sided
+from framepred.inference.sources import to_source_values
+from framepred.inference.windows import MarkedFrame
+from framepred.media.formats import ARRAYS
+from framepred.media.sound import add_sound, check_sound
+from framepred.media.values import ValueRange
+from framepred.media.writing import tile_clips, write_pictures, write_video
+
+AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
+Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]
+"""A frame, and its version by each method."""
+
+
+@dataclass(frozen=True)
+class RestorationScore:
+    """Errors of rebuilt frames against the true ones, averaged over frames and clips, protocol ``openstl``.
+
+    Attributes:
+        mse: squared error summed over a frame.
+        psnr: in dB.
+        frames: number of rebuilt frames.
+    """
+
+    mse: float
+    psnr: float
+    frames: int
+
+
+class Restoration:
+    """A restored video, computed when it is first used.
+
+    ``save`` writes frame by frame where the kind of file allows it, so memory does not grow with the video; ``frames``
+    holds all of them.
+
+    Attributes:
+        fps: frames per second.
+        methods: names of the methods; the first one restored the frames, the others are for comparison.
+        value_range: the values of the source that became 0 and 1, and are restored where an array is saved; None where
+            the type states them.
+    """
+
+    def __init__(
+        self,
+        open_frames: Callable[[], Iterator[Restored]],
+        methods: Sequence[str],
+        fps: float,
+        holdout: bool,
+        notes: Sequence[str],
+        value_range: ValueRange | None = None,
+        file: Path | None = None,
+    ) -> None:
+        self._open = open_frames
+        self._file = file
+        self.methods = tuple(methods)
+        self.fps = fps
+        self._holdout = holdout
+        self._notes = list(notes)
+        self.value_range = value_range
+        self._frames: Tensor | None = None
+        self._missing: list[int] = []
+        self._count = 0
+        self._scores: dict[str, RestorationScore] | None = None
+        self._finished = False
+
+    @property
+    def frames(self) -> Shaped[Tensor, "..."]:
+        """All frames ``(t, c, h, w)``, or ``(n, t, c, h, w)`` of a source of several clips, of the type of the source.
+
+        Raises:
+            ClipError: if a scene has no observed frame, or a gap is too long.
+            ConfigError: if missing frames are beyond the end.
+            MediaError: if the source cannot be read.
+        """
+        if self._frames is None:
+            clips = torch.stack([versions[0] for _, versions in self._run()], dim=1)
+            self._frames = clips[0] if len(clips) == 1 else clips
+        return self._frames
+
+    @property
+    def count(self) -> int:
+        """Number of frames, rebuilt ones included."""
+        self._finish()
+        return self._count
+
+    @property
+    def rebuilt(self) -> tuple[int, ...]:
+        """Numbers of the rebuilt frames."""
+        self._finish()
+        return tuple(self._missing)
+
+    @property
+    def scores(self) -> dict[str, RestorationScore]:
+        """The score of each method; empty where the true frames were not held out."""
+        self._finish()
+        return self._scores or {}
+
+    @property
+    def score(self) -> RestorationScore | None:
+        """The score of the method that restored; None where the true frames were not held out."""
+        return self.scores.get(self.methods[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was found, such as frames with one side only."""
+        self._finish()
+        ends = one_sided(frozenset(self._missing), self._count) if self._missing else 0
+        said = f"{ends} rebuilt frames at an end of the video have observed frames on one side only; expect less there."
+        return (*self._notes, *([said] if ends else []))
+
+    def describe(self) -> str:
+        """Number of frames and rate, in words."""
+        return f"{self.count} frames, {len(self.rebuilt)} of them rebuilt, at {self.fps:.3g} a second"
+
+    def save(self, path: str | Path, beside: str | None = None, sound: bool = False) -> None:
+        """Write a video, array or folder of pictures, by the suffix of the path.
+
+        Args:
+            path: where to write; see :func:`framepred.write_video`.
+            beside: name of another of the methods, whose frames are shown on the left.
+            sound: copy the sound track of the source into an .mp4 file.
+
+        Raises:
+            ConfigError: if ``beside`` is not among the methods, or the output holds no sound.
+            MediaError: if the file cannot be written, or the source has no sound that can be copied.
+        """
+        if beside is not None and beside not in self.methods:
+            raise ConfigError(f"{beside} is not among the methods {', '.join(self.methods)}; name it in compare.")
+        path = Path(path).expanduser()
+        if not sound:
+            _write(path, self._shown(beside), self.fps, self.value_range)
+            return
+        if self._file is None:
+            raise ConfigError("Only a video file has a sound track, not an array; leave sound out.")
+        check_sound(self._file, path)
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = Path(folder) / path.name
+            _write(pictures, self._shown(beside), self.fps, self.value_range)
+            add_sound(pictures, self._file, path)
+
+    def _shown(self, beside: str | None) -> Iterator[RawFrame]:
+        """The frames to write; those of another method on the left if it is named."""
+        for _, versions in self._run():
+            yield versions[0] if beside is None else torch.cat([versions[self.methods.index(beside)], versions[0]])
+
+    def _finish(self) -> None:
+        if not self._finished:
+            for _ in self._run():
+                pass
+
+    def _run(self) -> Iterator[Restored]:
+        """The restored frames, counted and scored as they pass."""
+        missing: list[int] = []
+        errors: list[list[tuple[float, float]]] = [[] for _ in self.methods]
+        count = 0
+        for count, (frame, versions) in enumerate(self._open(), start=1):
+            if frame.missing:
+                missing.append(count - 1)
+                if self._holdout:
+                    for found, version in zip(errors, versions, strict=True):
+                        found.append(_errors(version, frame.frame))
+            yield frame, versions
+        self._missing, self._count, self._finished = missing, count, True
+        if self._holdout:
+            self._scores = {name: _mean(found) for name, found in zip(self.methods, errors, strict=True) if found}
+
+
+def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
+    """Squared error and PSNR of one frame, averaged over its clips."""
+    guess, known = to_unit(frame)[:, None], to_unit(truth)[:, None]
+    return float(frame_mse(guess, known).mean()), float(frame_psnr(guess, known).mean())
+
+
+def _mean(errors: Sequence[tuple[float, float]]) -> RestorationScore:
+    mse, psnr = (sum(values) / len(errors) for values in zip(*errors, strict=True))
+    return RestorationScore(mse, psnr, len(errors))
+
+
+def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:
+    """Write clips that arrive as ``(n, c, h, w)``, frame by frame unless the file is an array."""
+    to_file = to_source_values(path, value_range)
+    if path.suffix.lower() in ARRAYS:
+        clips = torch.stack(list(frames), dim=1)
+        write_video(path, clips if len(clips) > 1 else clips[0], fps, to_file=to_file)
+    else:
+        write_pictures(path, (tile_clips(frame[:, None])[0] for frame in frames), fps, to_file=to_file)

@@ -1,0 +1,27 @@
+"""What readers and writers of files need beside the pixels themselves; NumPy only."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT_FPS = 10.0
+"""Frames per second of sources that state no rate, such as arrays."""
+
+GRAY_WITHIN = 3
+"""Levels by which the channels of a gray picture may differ: MJPEG and MPEG-4 round them apart, H.264 does not."""
+
+
+def on_black(pixels: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Blend pixels with black by their alpha, which is the last channel; the type stays, the alpha channel goes.
+
+    Args:
+        pixels: uint8 or uint16 over their whole range, or floats in [0, 1].
+        axis: the axis of the channels.
+    """
+    colour, alpha = np.split(pixels, [-1], axis=axis)
+    if pixels.dtype.kind == "f":
+        return np.asarray(colour * alpha)
+    white = np.iinfo(pixels.dtype).max
+    product = colour.astype(np.uint32) * alpha + white // 2  # 65535² fits into 32 bits
+    return np.asarray(product // white).astype(pixels.dtype)

@@ -1,0 +1,90 @@
+"""Copy the sound track of one video file into another."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from heapq import merge
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+
+from framepred.errors import ConfigError, MediaError
+from framepred.media.atomic import atomic_write
+from framepred.media.video_file import VideoFile
+
+
+def check_sound(source: Path, output: Path) -> None:
+    """Check that the sound track of a video file can be copied into an output.
+
+    Raises:
+        ConfigError: if the output is no .mp4 file.
+        MediaError: if the source holds no video, no sound, or sound that an .mp4 file cannot hold.
+    """
+    if output.suffix.lower() != ".mp4":
+        raise ConfigError(f"Only an .mp4 file holds a sound track, not {output}; name such a file or leave sound out.")
+    with closing(VideoFile(source)) as film:
+        track = _sound_track(film.container, source)
+        try:
+            supported = av.Codec(track.codec_context.name).name in _MP4_CODECS
+        except ValueError:
+            supported = False
+        if not supported:
+            raise MediaError(
+                f"The sound track of {source} is {track.codec_context.name}, which an .mp4 file does not hold; convert "
+                f"it to one of {', '.join(_MP4_CODECS)}, or leave sound out."
+            )
+
+
+_MP4_CODECS = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac")
+
+
+def add_sound(pictures: Path, source: Path, output: Path) -> None:
+    """Write an .mp4 file with the pictures of one file and the sound track of another, both as they are.
+
+    The sound keeps its time relative to the pictures of ``source``, and ends with the pictures.
+
+    Args:
+        pictures: .mp4 file without sound.
+        source: video file with sound.
+        output: file to write; it appears whole or not at all.
+
+    Raises:
+        MediaError: if a file cannot be read or written.
+    """
+    with closing(VideoFile(source)) as film, av.open(str(pictures)) as video, atomic_write(output) as draft:
+        track = _sound_track(film.container, source)
+        shown = video.streams.video[0]
+        try:
+            with av.open(str(draft), "w", format="mp4") as container:
+                targets = [container.add_stream_from_template(stream) for stream in (shown, track)]
+                end = float(shown.duration * shown.time_base) if shown.duration and shown.time_base else float("inf")
+                start = float((film.stream.start_time or 0) * (film.stream.time_base or 0))
+                sources = (_timed(video.demux(shown), 0, 0.0, end), _timed(film.container.demux(track), 1, start, end))
+                for _, number, packet in merge(*sources, key=lambda each: each[:2]):
+                    packet.stream = targets[number]
+                    container.mux(packet)
+        except av.FFmpegError as error:
+            raise MediaError(f"The sound track of {source} cannot be copied to {output}: {error}.") from error
+
+
+def _sound_track(container: InputContainer, source: Path) -> AudioStream:
+    if not container.streams.audio:
+        raise MediaError(f"{source} has no sound track; leave sound out.")
+    return container.streams.audio[0]
+
+
+def _timed(
+    packets: "Iterator[Packet[Any]]", number: int, start: float, end: float
+) -> "Iterator[tuple[float, int, Packet[Any]]]":
+    """Packets with their decoding time in seconds after ``start``, those outside [0, end) left out."""
+    for packet in packets:
+        if packet.dts is None or packet.pts is None:
+            continue  # the empty packet at the end
+        shift = round(start / packet.time_base)
+        packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        time = float(packet.dts * packet.time_base)
+        if number == 0 or 0 <= time < end:
+            yield time, number, packet

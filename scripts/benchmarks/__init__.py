@@ -1,1 +1,0 @@
-"""The measurements of ``scripts/benchmark.py`` that need more than a few lines."""

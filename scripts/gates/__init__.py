@@ -1,1 +1,0 @@
-"""The experiments of ``scripts/why_gates.py``."""

@@ -1,0 +1,42 @@
+"""Sentences of the library name the option of the verb that shows them, and none that it lacks."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+LAST = ("--weights", "baseline:last-frame")
+
+
+@pytest.fixture(autouse=True)
+def files(framepred: Run) -> None:
+    rng = np.random.default_rng(0)
+    np.save("unclear.npy", rng.random((12, 5, 8, 8), np.float32))
+    np.save("kelvin.npy", 280 + 10 * rng.random((12, 8, 8), np.float32))
+    np.save("holes.npy", np.full((12, 8, 8), np.nan))
+    np.savez("two.npz", rain=rng.random((12, 8, 8)), heat=rng.random((12, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("file", "option"),
+    [("unclear.npy", "--layout"), ("kelvin.npy", "--range"), ("holes.npy", "--range"), ("two.npz", "--array")],
+)
+@pytest.mark.parametrize("verb", ["predict", "restore", "stream", "evaluate", "watch"])
+def test_the_option_is_named_by_verbs_that_have_it(framepred: Run, verb: str, file: str, option: str) -> None:
+    arguments = {
+        "evaluate": ("--data", file, *LAST, "--context", 2, "--horizon", 2),
+        "restore": (file, "--missing", "3", "--method", "linear"),
+        "watch": (file, "--normal", 1),
+    }.get(verb, (file, *LAST))
+    code, _, err = framepred(verb, *arguments)
+    _, options, _ = framepred(verb, "--help")
+    assert code == 2
+    assert err.rstrip().endswith(f"({option}).") == (option in options)
+    assert "state " not in err or option in options
+
+
+def test_train_names_the_setting(framepred: Run) -> None:
+    code, _, err = framepred("train", "--config", "video_folder_convlstm", "--data.init_args.root", ".")
+    assert code == 2
+    assert "--data.init_args." in err

@@ -1,0 +1,105 @@
+"""Clips in shards: exact, shuffled with few shards at a time, and resumed within an epoch after a kill."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from framepred.data import BlockShuffledClips, ClipShards, ClipShardsData, MovingMNIST, write_shards
+from framepred.errors import ConfigError, DataError
+from framepred.models import EncoderForecaster
+from framepred.models.checkpoints import read_checkpoint
+from framepred.training import ForecastTask, fit, make_trainer
+
+pytest.importorskip("litdata")
+
+CLIPS, LENGTH, STEPS = 40, 6, 60
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards") / "train"
+    write_shards(source(), folder, shard_bytes=60_000)
+    assert len(list(folder.glob("*.bin"))) > 3
+    return folder
+
+
+def source() -> MovingMNIST:
+    return MovingMNIST("train", clips=CLIPS, length=LENGTH, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k")
+
+
+def test_clips_come_back_in_any_order(shards: Path) -> None:
+    found = ClipShards(shards, LENGTH)
+    assert len(found) == CLIPS
+    for index in (CLIPS - 1, 0, 17, 3):
+        assert torch.equal(found[index], source()[index])
+    assert ClipShards(shards, 4)[2].shape == (4, 1, 32, 32)
+
+
+def test_workers_read_the_same_clips(shards: Path) -> None:
+    loader = DataLoader(ClipShards(shards, LENGTH), batch_size=8, num_workers=2)
+    assert torch.equal(torch.cat(list(loader)), torch.stack([*source()]))
+
+
+def test_an_epoch_holds_every_clip_once_and_keeps_blocks_together() -> None:
+    class Numbers(BlockShuffledClips):
+        def __init__(self) -> None:
+            super().__init__(self, seed=3, block=8)
+
+        def __len__(self) -> int:
+            return 1000
+
+    stream = Numbers()
+    order = [[stream._shuffled(epoch, position) for position in range(1000)] for epoch in range(2)]
+    assert sorted(order[0]) == sorted(order[1]) == list(range(1000))
+    assert order[0] != order[1]
+    assert all(len({number // 8 for number in order[0][start : start + 64]}) <= 9 for start in range(0, 960, 64))
+
+
+def test_missing_or_short_shards_are_refused(shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no shards"):
+        ClipShards(tmp_path)
+    with pytest.raises(DataError, match="20 frames"):
+        ClipShards(shards, 20)[0]
+    with pytest.raises(ConfigError, match="not empty"):
+        write_shards(source(), shards)
+
+
+def train(folder: Path, shards: Path) -> None:
+    """Train in this process, from the last checkpoint where there is one."""
+    torch.manual_seed(0)
+    task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), STEPS, torch.nn.MSELoss())
+    address = str(shards)
+    data = ClipShardsData(address, address, context=3, horizon=3, batch_size=1, block=4, val_clips=2)  # 1.5 epochs
+    trainer = make_trainer(folder, STEPS, 5, accelerator="cpu", logger=False, enable_progress_bar=False)
+    fit(trainer, task, data, ckpt_path="last" if (folder / "checkpoints/last.ckpt").exists() else None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_run_resumes_within_the_epoch(shards: Path, tmp_path: Path) -> None:
+    train(tmp_path / "whole", shards)
+    folder, kills = tmp_path / "killed", 0
+    while kills < 50:
+        child = os.fork()
+        if child == 0:
+            try:
+                train(folder, shards)
+            finally:
+                os._exit(0)
+        time.sleep(1.0 + 0.1 * kills)
+        if os.waitpid(child, os.WNOHANG)[0]:
+            break
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        kills += 1
+    assert 0 < kills < 50
+    whole, killed = (
+        read_checkpoint(run / "checkpoints/last.ckpt")["state_dict"] for run in (tmp_path / "whole", folder)
+    )
+    assert all(torch.equal(value, killed[name]) for name, value in whole.items())

@@ -1,0 +1,102 @@
+"""An ONNX export predicts and streams by ONNX Runtime alone: PyTorch is not imported, and the results are the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import framepred
+from framepred.errors import ClipError
+from framepred.exporting.export import export
+from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file
+from framepred.media.reading import read_clips
+from framepred.media.writing import write_video
+from framepred.models import EncoderForecaster
+
+WITHOUT_TORCH = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "lightning"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refused())
+from framepred.cli.main import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    return export(net, tmp_path_factory.mktemp("export") / "model.onnx").files[1]
+
+
+def film(channels: int) -> torch.Tensor:
+    clip = torch.full((14, channels, 21, 30), 30, dtype=torch.uint8)
+    for time in range(14):
+        clip[time, :, 3:11, time : time + 8] = torch.tensor([220, 120, 60][:channels], dtype=torch.uint8)[:, None, None]
+    return clip
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", [".npy", ".mp4"])
+def test_predictions_equal_those_of_pytorch(weights: Path, tmp_path: Path, suffix: str, channels: int) -> None:
+    source, output = tmp_path / f"clip{suffix}", tmp_path / f"future{suffix}"
+    write_video(source, film(channels), fps=12.5)
+    assert is_readable(source)
+    said = predict_file(source, output, weights, context=6, frames=4, max_side=64)
+    expected = framepred.predict(source, weights=weights, context=6, frames=4, blend=False, cuts=False)
+    assert said == expected.describe()
+    expected.save(tmp_path / f"expected{suffix}")
+    found, wanted = (read_clips(tmp_path / f"{name}{suffix}").clips.int() for name in ("future", "expected"))
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() <= 1
+
+
+def test_verbs_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", film(1))
+    plain = ["--weights", str(weights), "--no-blend", "--no-cuts"]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    predicted = run("predict", "clip.mp4", *plain, "--output", "future.mp4")
+    assert (predicted.returncode, predicted.stderr) == (0, "")
+    assert predicted.stdout == "future.mp4: 10 frames of 30x22 at 10 a second\n"
+    streamed = run("stream", "clip.mp4", *plain, "--csv", "errors.csv", "--json")
+    assert streamed.returncode == 0, streamed.stderr
+    expected = framepred.stream(tmp_path / "clip.mp4", weights=weights, blend=False, cuts=False)
+    rows = np.genfromtxt(tmp_path / "errors.csv", delimiter=",", names=True)
+    mse = [float("nan") if step.mse is None else step.mse for step in expected]
+    np.testing.assert_allclose(rows["mse"], mse, rtol=1e-3)
+    refused = run("predict", "clip.mp4", "--weights", str(weights))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("PyTorch is not installed; without it predict takes an .onnx export")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_frames_that_do_not_fit_are_refused(weights: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "short.npy", film(1)[:3].numpy())
+    with pytest.raises(ClipError, match="3 frames but a context of 6"):
+        predict_file(tmp_path / "short.npy", tmp_path / "out.npy", weights, context=6, frames=1, max_side=64)
+    with pytest.raises(ClipError, match="at most 16 are predicted without PyTorch"):
+        predict_file(tmp_path / "short.npy", tmp_path / "out.npy", weights, context=2, frames=1, max_side=16)
+    with pytest.raises(ClipError, match="at least 4 pixels"):
+        OnnxForecaster(weights).observe(np.zeros((1, 1, 2, 9), np.float32))
+    assert not (tmp_path / "out.npy").exists()
+
+
+def test_other_sources_are_left_to_pytorch(tmp_path: Path) -> None:
+    for name, array in {"deep": np.zeros((3, 8, 8), np.uint16), "unclear": np.zeros((3, 3, 3, 3), np.uint8)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        assert not is_readable(tmp_path / f"{name}.npy")
+    assert not is_readable(tmp_path)

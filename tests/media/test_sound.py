@@ -1,0 +1,68 @@
+"""Sound tracks that are kept."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+import framepred
+from framepred.errors import ConfigError, MediaError
+from framepred.media.sound import check_sound
+
+RATE, FPS, FRAMES = 16_000, 10, 20
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Two seconds of brightening frames with a tone of 440 Hz."""
+    path = tmp_path / "film.mp4"
+    tone = np.sin(2 * np.pi * 440 * np.arange(RATE * FRAMES // FPS) / RATE).astype(np.float32)
+    with av.open(str(path), "w") as container:
+        pictures, sound = container.add_stream("libx264", rate=FPS), container.add_stream("aac", rate=RATE)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for number in range(FRAMES):
+            pixels = np.full((48, 64, 3), 10 * number, np.uint8)
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        frame = av.AudioFrame.from_ndarray(tone[None], "fltp", "mono")
+        frame.sample_rate = RATE
+        container.mux(sound.encode(frame))
+        container.mux(pictures.encode())
+        container.mux(sound.encode())
+    return path
+
+
+def samples(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_restored_film_keeps_its_sound(film: Path, tmp_path: Path, factor: int) -> None:
+    restoration = framepred.restore(film, missing=[5], upsample=factor, method="linear")
+    restoration.save(tmp_path / "restored.mp4", sound=True)
+    found, original = samples(tmp_path / "restored.mp4"), samples(film)
+    assert abs(len(found) - len(original)) <= 2048  # whole packets
+    shared = min(len(found), len(original))
+    np.testing.assert_array_equal(found[:shared], original[:shared])
+    assert len(framepred.read_video(tmp_path / "restored.mp4")) == restoration.count
+
+
+def test_without_the_option_there_is_no_sound(film: Path, tmp_path: Path) -> None:
+    framepred.restore(film, missing=[5], method="linear").save(tmp_path / "silent.mp4")
+    with av.open(str(tmp_path / "silent.mp4")) as container:
+        assert not container.streams.audio
+
+
+def test_sound_that_cannot_be_kept_is_refused_before_anything_is_written(film: Path, tmp_path: Path) -> None:
+    silent = tmp_path / "silent.mp4"
+    framepred.write_video(silent, torch.zeros(4, 3, 48, 64, dtype=torch.uint8), 10)
+    with pytest.raises(MediaError, match="has no sound track"):
+        framepred.restore(silent, missing=[1], method="linear").save(tmp_path / "out.mp4", sound=True)
+    with pytest.raises(ConfigError, match=r"Only an \.mp4 file holds a sound track"):
+        check_sound(film, tmp_path / "out.gif")
+    array = torch.zeros(4, 1, 8, 8)
+    with pytest.raises(ConfigError, match="Only a video file has a sound track"):
+        framepred.restore(array, missing=[1], method="linear").save(tmp_path / "out.mp4", sound=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "silent.mp4"]
