@@ -84,7 +84,7 @@ class ClipScores:
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
 
-    def add(self, pred: Clip, target: Future, numbers: Sequence[int]) -> None:
+    def add(self, pred: Clip, target: Float[Tensor, "b _k _c _h _w"], numbers: Sequence[int]) -> None:
         """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``.
 
         Raises:
