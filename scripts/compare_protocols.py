@@ -78,9 +78,9 @@ def draw(clip: Tensor, scores: Scores) -> bytes:
         for number, protocol in enumerate(PROTOCOLS if name != "truth" else ()):
             value = scores[name, protocol, "ssim"]
             row[-1].plot(value, len(PROTOCOLS) - number, "o", color=COLOURS[number], markersize=7)
-            row[-1].text(value + 0.008, len(PROTOCOLS) - number, f"{protocol} {value:.4f}", fontsize=8, va="center")
-        row[-1].set(xlim=(0.55, 1.1), ylim=(0.3, len(PROTOCOLS) + 0.7), yticks=[], xticks=[0.6, 0.7, 0.8, 0.9, 1.0])
-        row[-1].tick_params(labelsize=8, labelbottom=row is axes[-1])
+            row[-1].text(value + 0.014, len(PROTOCOLS) - number, f"{protocol} {value:.4f}", fontsize=8, va="center")
+        row[-1].set(xlim=(0.55, 1.12), ylim=(0.3, len(PROTOCOLS) + 0.7), yticks=[], xticks=[0.6, 0.7, 0.8, 0.9, 1.0])
+        row[-1].tick_params(labelsize=8, labelbottom=name == list(rows)[-1])
         row[-1].grid(axis="x", alpha=0.3)
         row[-1].spines[["top", "right", "left"]].set_visible(False)
     axes[0][-1].set_axis_off()

@@ -149,7 +149,7 @@ def compare(
         references: published results to show beside.
 
     Raises:
-        DataError: if the cards differ in protocol, data, context or horizon, or there is nothing to compare.
+        DataError: if the cards differ in protocol, data, context or horizon, or share no metric.
         ConfigError: if this version does not know the cards' protocol.
     """
     if len(cards) + len(references) < 2 or not cards:
@@ -159,6 +159,8 @@ def compare(
         _check_comparable(called[0], cards[0], name, card)
     measures = find_protocol(cards[0].protocol).measures
     shared = [metric for metric in cards[0].metrics if all(metric in card.metrics for card in cards)]
+    if not shared:
+        raise DataError(f"{', '.join(called)} share no metric; evaluate all by the same protocol.")
     best = {metric: _best(cards, metric, measures) for metric in shared}
     return Comparison(
         names=tuple(called),

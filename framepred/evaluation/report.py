@@ -124,9 +124,9 @@ def _charts(card: Card, others: Sequence[Card], shown: Sequence[Column]) -> list
 
 def _off_scale(curves: Sequence[Curve], baselines: Sequence[Curve]) -> str | None:
     """The name of the baseline without which the others fill the chart; None if there is no such baseline."""
-    for left_out in baselines:
+    for left_out in baselines if len(baselines) > 1 else ():
         others = [curve for curve in (*curves, *baselines) if curve is not left_out]
-        if len(others) > 1 and _span([*others, left_out]) > OFF_SCALE * _span(others):
+        if _span([*others, left_out]) > OFF_SCALE * _span(others):
             return left_out.name
     return None
 

@@ -84,7 +84,7 @@ class ClipScores:
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
 
-    def add(self, pred: Clip, target: Future, numbers: Sequence[int]) -> None:
+    def add(self, pred: Clip, target: Float[Tensor, "b _k _c _h _w"], numbers: Sequence[int]) -> None:
         """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``.
 
         Raises:
@@ -153,7 +153,7 @@ class Scorer(ClipScores):
         """Predict the clips of these numbers, ``(b, t, c, h, w)``, and score them.
 
         Raises:
-            WeightsError: if a prediction is not finite.
+            WeightsError: if a prediction is not finite; DataError if it is a saved one.
             ClipError: if predictions have another shape than the target.
         """
         pred = self.predict(context, target.shape[1], numbers)
@@ -168,11 +168,15 @@ class Scorer(ClipScores):
 
     def _check_finite(self, pred: Clip, numbers: Sequence[int]) -> None:
         finite = pred.isfinite().flatten(1).all(dim=1)  # (b,)
-        if not finite.all():
-            raise WeightsError(
-                f"{self.title} predicted NaN or infinite pixels for clip {numbers[int(finite.int().argmin())]} "
-                "(the first is 0); the weights are damaged or their training diverged: use an earlier checkpoint."
-            )
+        if finite.all():
+            return
+        found = f"NaN or infinite pixels for clip {numbers[int(finite.int().argmin())]} (the first is 0)"
+        if isinstance(self.predictor, SavedPredictions):
+            raise DataError(f"The saved predictions hold {found}; predict the clip again, or leave it out.")
+        raise WeightsError(
+            f"{self.title} predicted {found}; the weights are damaged or their training diverged: use an earlier "
+            "checkpoint."
+        )
 
 
 def _blocks(error: Float[Tensor, "b t h w"]) -> Float[Tensor, "b t _h _w"]:

@@ -24,6 +24,10 @@ ClipSource: TypeAlias = str | Path | NDArray[Any] | Tensor
 """Clips: the path of a file or folder, or an array or tensor ``(n, t, c, h, w)``, ``(n, t, h, w)`` or of one clip."""
 
 
+MAX_CHANNELS = 4
+"""More channels than those of pictures are taken for another order of the axes, unless the layout is given."""
+
+
 class _Part(NamedTuple):
     """The clips of one file."""
 
@@ -112,6 +116,12 @@ def _five_axes(array: NDArray[Any] | Tensor, layout: str | None) -> NDArray[Any]
         raise ClipError(
             f"An array of shape {values.shape} holds no clips in the layout {order or 'of 3 to 5 axes'}; give "
             "(n, t, c, h, w), or name the order of its axes."
+        )
+    channels = values.shape[order.index("c")] if "c" in order else 1
+    if layout is None and channels > MAX_CHANNELS:
+        raise ClipError(
+            f"An array of shape {values.shape} would have {channels} channels in the layout {order}; name the order of "
+            "its axes, such as nthw or nthwc."
         )
     view = values.transpose([order.index(axis) for axis in "ntchw" if axis in order])
     return np.expand_dims(view, [number for number, axis in enumerate("ntchw") if axis not in order])

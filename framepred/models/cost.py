@@ -41,7 +41,7 @@ def macs_per_clip(net: nn.Module, context: int, horizon: int, size: tuple[int, i
 
 
 class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sum of PyTorch's counts of all operations; five times as fast as FlopCounterMode, which counts by module."""
+    """Sum of PyTorch's counts of all operations; twice as fast as FlopCounterMode, which counts by module."""
 
     flops: int
 
