@@ -135,9 +135,18 @@ class OnnxGraph:
         self._inputs = [entry.name for entry in self._session.get_inputs()]
 
     def __call__(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-        """Run a folded frame and the state to the next frame and the new state."""
-        feed = {name: np.ascontiguousarray(value) for name, value in zip(self._inputs, inputs, strict=True)}
-        return tuple(self._session.run(None, feed))
+        """Run a folded frame and the state to the next frame and the new state.
+
+        Raises:
+            WeightsError: if the graph does not take them, as that of a damaged file.
+        """
+        try:
+            feed = {name: np.ascontiguousarray(value) for name, value in zip(self._inputs, inputs, strict=True)}
+            return tuple(self._session.run(None, feed))
+        except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
+            raise WeightsError(
+                f"{self.path} cannot be run ({_first_line(error)}); export the weights again."
+            ) from error
 
 
 def open_onnx_graphs(path: str | Path, threads: int = 0) -> dict[GraphName, OnnxGraph]:

@@ -62,6 +62,9 @@ class VideoFile:
         try:
             self.stream = _main_stream(self.container, path)
             self._configure()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self.close()
+            raise not_a_video(path) from error
         except BaseException:
             self.close()
             raise

@@ -44,7 +44,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     contents = load_verified(path)
     if not {"net", "state_dict"} <= contents.keys():
         raise _unusable(path, "it has no network")
+    tensors = contents["state_dict"]
+    if not isinstance(tensors, dict) or not all(_is_tensor(name, value) for name, value in tensors.items()):
+        raise _unusable(path, "its weights are no tensors by name")
     return contents
+
+
+def _is_tensor(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, torch.Tensor)
 
 
 def load_verified(path: Path) -> dict[str, Any]:

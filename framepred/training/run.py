@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, WeightsError
 from framepred.evaluation.report import REPORT_NAME
 from framepred.media.outputs import check_results_folder
 from framepred.models.checkpoints import read_checkpoint
@@ -26,6 +26,8 @@ from framepred.training.task import Task
 RESUME_LAST = "last"
 """Value of ``ckpt_path`` that resumes the run in the trainer's folder."""
 LOCK = "train.lock"
+TRAINING_STATE = {"callbacks", "global_step", "loops", "lr_schedulers", "optimizer_states", "pytorch-lightning_version"}
+"""Parts of a checkpoint without which a run cannot be resumed."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,8 @@ def _resume_from(folder: Path, ckpt_path: str | None) -> Path | None:
     checkpoint = last if ckpt_path == RESUME_LAST else Path(ckpt_path)
     if not checkpoint.is_file():
         raise ConfigError(f"There is no checkpoint {checkpoint} to resume from; check the folder, or begin a new run.")
+    if missing := sorted(TRAINING_STATE - read_checkpoint(checkpoint).keys()):
+        raise WeightsError(f"{checkpoint} has no {missing[0]}, so no run can be resumed from it; begin a new run.")
     return checkpoint
 
 

@@ -280,12 +280,20 @@ def _served(verb: str, options: str, shell: Callable[[str], str]) -> str:
 
 
 def surveillance() -> list[str]:
-    """Normal footage, then a covered lens."""
+    """People walk by; then the lens is covered."""
     random, still = np.random.default_rng(0), cv2.GaussianBlur(np.random.default_rng(1).random((72, 96)), (0, 0), 5)
     still = cv2.normalize(still, None, 60, 200, cv2.NORM_MINMAX)
 
+    def seen(time: int) -> NDArray[Any]:
+        frame = still.copy()
+        for number, speed in enumerate((0.6, -0.9, 1.2)):
+            left = int(40 * number + speed * time) % (still.shape[1] + 20) - 10
+            cv2.ellipse(frame, (left, 30 + 12 * number), (3, 8), 0, 0, 360, 40 + 90 * number, -1)
+        return frame
+
     def footage(path: str, dark_from: int) -> None:
-        frames = [still * (1 if time < dark_from else 0.05) + random.normal(0, 2, still.shape) for time in range(300)]
+        dimmed = [seen(time) * (1 if time < dark_from else 0.03) for time in range(300)]
+        frames = [frame + random.normal(0, 3, still.shape) for frame in dimmed]
         clip = torch.from_numpy(np.stack(frames).clip(0, 255).astype(np.uint8))[:, None]
         framepred.write_video(path, clip, fps=15)
 

@@ -25,13 +25,13 @@ def test_any_set_of_frames_can_be_written(numbers: set[int]) -> None:
     assert parse_missing(",".join(map(str, numbers))) == numbers
 
 
-@pytest.mark.parametrize("text", ["", "x", "1,,2", "-3", "5-2", "1.5", "3-", "1 2", "²"])
+@pytest.mark.parametrize("text", ["", "x", "1,,2", "-3", "5-2", "1.5", "3-", "1 2", "²", "0-99999999999999999999"])
 def test_what_names_no_frames(text: str) -> None:
     with pytest.raises(ConfigError, match="7,8,12-15"):
         parse_missing(text)
 
 
-@pytest.mark.parametrize("text", ["0-99999999999999999999", f"10-{10 + MAX_GAP}", f"70-99,40-69,100-{40 + MAX_GAP}"])
+@pytest.mark.parametrize("text", [f"0-{10**15}", f"10-{10 + MAX_GAP}", f"70-99,40-69,100-{40 + MAX_GAP}"])
 def test_long_runs_are_refused_before_they_are_counted_out(text: str) -> None:
     with pytest.raises(ConfigError, match=f"in a row, but at most {MAX_GAP}"):
         parse_missing(text)

@@ -178,9 +178,8 @@ def test_nan_is_read_as_a_stated_value_and_put_back(tmp_path: Path, small_net: E
     (tmp_path / "events").mkdir()
     for number in range(3):
         np.save(tmp_path / "events" / f"{number}.npy", dbz)
-    assert framepred.evaluate(LAST, tmp_path / "events", context=3, horizon=3, split="all", value_range=stated).metrics[
-        "mse"
-    ]
+    card = framepred.evaluate(LAST, tmp_path / "events", context=3, horizon=3, split="all", value_range=stated)
+    assert card.metrics["mse"].value >= 0
 
 
 def test_infinity_is_never_filled() -> None:

@@ -11,6 +11,7 @@ from framepred.media import live as player
 from framepred.media.encoding import VideoWriter
 from framepred.media.frames import FrameStream
 from framepred.media.live import Player, newest
+from framepred.media.values import RangeChoice
 
 
 class Patience(Event):
@@ -36,7 +37,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> 
     """Make the camera give these levels at each connection; at None it is not there, and after the last never."""
     waiting = iter(connections)
 
-    def connect(source: str, layout: str | None = None) -> FrameStream:
+    def connect(source: str, layout: str | None = None, value_range: RangeChoice = None) -> FrameStream:
         levels = next(waiting, None)
         if levels is None:
             raise MediaError("The camera is not there.")

@@ -211,6 +211,13 @@ def test_unusable_checkpoints_are_one_sentence(
     assert not Path("run").exists()
 
 
+def test_a_checkpoint_of_weights_alone_cannot_be_resumed(tmp_path: Path, finished: tuple[Task, TrainingResult]) -> None:
+    whole = read_checkpoint(finished[1].folder / "checkpoints/last.ckpt")
+    torch.save({name: whole[name] for name in ("net", "state_dict")}, tmp_path / "given.ckpt")
+    with pytest.raises(WeightsError, match="no run can be resumed from it"):
+        train(tmp_path / "run", ckpt_path=str(tmp_path / "given.ckpt"))
+
+
 def test_every_byte_of_a_checkpoint_is_hashed(tmp_path: Path, finished: tuple[Task, TrainingResult]) -> None:
     whole = (finished[1].folder / "checkpoints/last.ckpt").read_bytes()
     path = tmp_path / "flipped.ckpt"

@@ -67,12 +67,17 @@ def test_any_size_is_watchable(height: int, width: int, seen: int, ahead: int) -
         ((3, 1, 8, 8), (2, 1, 8, 8), (3, 1, 8, 8)),
         ((3, 1, 8, 9), (2, 1, 8, 8), (2, 1, 8, 8)),
         ((3, 1, 8, 8), (0, 1, 8, 8), (0, 1, 8, 8)),
-        ((3, 2, 8, 8), (2, 2, 8, 8), (2, 2, 8, 8)),
     ],
 )
 def test_shapes_are_checked(context: tuple[int, ...], target: tuple[int, ...], prediction: tuple[int, ...]) -> None:
     with pytest.raises(ClipError, match="need frames of one shape"):
         side_by_side(torch.zeros(context), torch.zeros(target), torch.zeros(prediction))
+
+
+def test_two_channels_are_no_picture() -> None:
+    frames = torch.zeros(2, 2, 8, 8)
+    with pytest.raises(ClipError, match="1 or 3 channels"):
+        side_by_side(frames, frames, frames)
 
 
 def test_large_frames_are_averaged_to_a_bounded_size() -> None:

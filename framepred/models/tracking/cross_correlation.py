@@ -28,11 +28,11 @@ def cross_correlation(templates: Float[Tensor, "b k h w"], reach: int) -> Correl
 
 
 def _by_fft(templates: Tensor, reach: int) -> Correlate:
-    size = [side + reach for side in templates.shape[-2:]]  # only displacements beyond the reach wrap around
+    size = [_period(side, reach) for side in templates.shape[-2:]]
     spectra = torch.fft.rfft2(templates, s=size).conj()
 
     def correlate(picture: Tensor, index: int) -> Tensor:
-        spectrum = torch.fft.rfft2(functional.pad(picture, (reach, 0, reach, 0)))
+        spectrum = torch.fft.rfft2(functional.pad(picture, (reach, 0, reach, 0)), s=size)
         correlation: Tensor = torch.fft.irfft2(spectrum * spectra[:, index], s=size)
         return correlation[:, : 2 * reach + 1, : 2 * reach + 1]
 
@@ -53,10 +53,10 @@ def _by_products(templates: Tensor, reach: int) -> Correlate:
 def _real_transform(side: int, reach: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return matrices P, T and D of one axis, with 1 if y' = y + d and else 0 = sum over f of P[f, y'] T[f, y] D[d, f].
 
-    It is the discrete Fourier transform of ``side + reach`` positions in real numbers: cos(a - b - c) as a sum of four
-    products.
+    It is the discrete Fourier transform of at least ``side + reach`` positions in real numbers: cos(a - b - c) as a sum
+    of four products.
     """
-    count = side + reach + (side + reach) % 2
+    count = _period(side, reach) + _period(side, reach) % 2
     cosine, sine = _waves(torch.arange(side), count)
     after_cosine, after_sine = _waves(torch.arange(-reach, reach + 1), count)
     weight = torch.full((count // 2 + 1, 1), 2.0 / count, dtype=torch.float64)
@@ -66,6 +66,11 @@ def _real_transform(side: int, reach: int, like: Tensor) -> tuple[Tensor, Tensor
     template = torch.cat([cosine, sine, cosine, -sine])
     displacement = torch.cat([after_cosine, after_cosine, after_sine, after_sine])
     return picture.to(like), template.to(like), displacement.mT.to(like)
+
+
+def _period(side: int, reach: int) -> int:
+    """Return the length of the transform: only displacements beyond the reach wrap around, and all others fit in."""
+    return max(side, reach + 1) + reach
 
 
 def _waves(at: Tensor, count: int) -> tuple[Tensor, Tensor]:
