@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
-from full_disk import full_disk
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framepred.clips import ClipBatch
@@ -23,6 +22,7 @@ from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
 from framepred.training.stopping import TrainingStopped
 from framepred.training.task import Task
+from full_disk import full_disk
 
 STEPS, KILLED_AT = 11, 7
 
