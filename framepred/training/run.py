@@ -151,7 +151,7 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
     _check_monitors(trainer, task)
     trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     with _unused_folder_removed(trainer, folder), _locked(folder, trainer.is_global_zero and not trial):
-        with one_sentence_errors():
+        with one_sentence_errors(folder):
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         return _finished(trainer, task, data)
 
