@@ -11,6 +11,7 @@ from torch.nn import functional
 from framepred.clips import Clip, Future, RawClip, to_unit
 from framepred.errors import DataError, WeightsError
 from framepred.evaluation.collapse import PixelStatistics
+from framepred.evaluation.formulas import Truth
 from framepred.evaluation.metrics import ClipMetric, Score
 from framepred.evaluation.protocols import Measures
 from framepred.forecaster import Predictor
@@ -84,7 +85,7 @@ class ClipScores:
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
 
-    def add(self, pred: Clip, target: Float[Tensor, "b _k _c _h _w"], numbers: Sequence[int]) -> None:
+    def add(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
         """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``.
 
         Raises:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ NETWORK = (
     "--trainer.accelerator=cpu",
     "--trainer.enable_progress_bar=false",
 )
+STEPS_SECONDS = 10
+"""Seconds of training before it is stopped."""
 FOLDER = ("--config", "video_folder_convlstm", *NETWORK, "--data.init_args.root")
 
 
@@ -226,12 +229,9 @@ def overfit() -> list[str]:
 def _interrupted() -> str:
     verb = (sys.executable, "-m", "framepred.cli", "train", *FOLDER, "two", "--data.init_args.test_fraction=0")
     process = subprocess.Popen([*verb, "--trainer.default_root_dir=stopped"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:  # the summary comes right before the first step
-        if line.startswith("writes"):
-            break
-    timer = threading.Timer(10, process.send_signal, [signal.SIGINT])
-    timer.start()
+    while process.poll() is None and not list(Path().glob("stopped/events*")):  # logs begin with the training
+        time.sleep(0.5)
+    threading.Timer(STEPS_SECONDS, process.send_signal, [signal.SIGINT]).start()
     _, err = process.communicate()
     saved = Path("stopped/checkpoints/last.ckpt").exists()
     return f"exit {process.returncode}, last.ckpt {'is' if saved else 'is not'} there; {err.strip().splitlines()[-1]}"

@@ -13,7 +13,7 @@ import zarr
 from torch import Tensor
 
 import framepred as package
-from framepred.errors import ConfigError, DataError, FramepredError
+from framepred.errors import ClipError, ConfigError, DataError, FramepredError
 from framepred.evaluation import Card
 
 RNG = np.random.default_rng(0)
@@ -71,9 +71,7 @@ def test_saved_predictions_give_the_card_of_the_program_that_made_them(expected:
     card = package.evaluate(program, data=CLIPS, context=2, horizon=3)
     assert values(card) == pytest.approx(values(expected), rel=1e-9)
     assert card.data.sha256 == expected.data.sha256  # so that the two can be compared
-    assert card.baselines.keys() == expected.baselines.keys()
-    for name, scores in card.baselines.items():
-        assert scores == pytest.approx(expected.baselines[name], rel=1e-9)
+    assert card.baselines == {name: pytest.approx(values) for name, values in expected.baselines.items()}
 
 
 @pytest.mark.parametrize("protocol", ["openstl", "predrnn", "wang2004"])
@@ -106,7 +104,7 @@ def test_the_verb_scores_saved_predictions_and_writes_card_and_report(expected: 
         (["--predictions", "p.npy", "--truth", "long.npy"], "Predictions have 3 frames per clip but the truth has 4"),
         (["--predictions", "p.npy", "--truth", "nosuch.npy"], "nosuch.npy does not exist"),
         (["--predictions", "p.npy", "--truth", "t.npy", "--weights", "moving-mnist"], "leave out --weights"),
-        (["--predictions", "nan.npy", "--truth", "t.npy"], "hold NaN or infinite pixels for clip 4"),
+        (["--predictions", "nan.npy", "--truth", "t.npy"], "saved predictions hold NaN or infinite pixels for clip 4"),
         (["--predictions", "white.npy", "--truth", "t.npy"], "white must be 1"),
         (["--predictions", "p.npy", "--truth", "wide.npy"], "must have one shape"),
         (["--context", "0"], "--context must be a number of frames from 1 to 10,000, not 0"),
@@ -125,6 +123,13 @@ def test_what_cannot_be_scored_gets_one_sentence(arguments: list[str], sentence:
     assert sentence in err
     assert err.count("\n") == 1
     assert not Path("to").exists()
+
+
+def test_channels_last_are_not_taken_for_channels_first() -> None:
+    last = np.moveaxis(TRUTH, 2, -1)
+    with pytest.raises(ClipError, match="name the order of its axes"):
+        package.evaluate(predictions=last, truth=last)
+    assert package.evaluate(predictions=last, truth=last, layout="nthwc").metrics["mse"].value == 0
 
 
 def test_predictions_are_read_clip_by_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError, FramepredError, MediaError, WeightsError
+from framepred.evaluation import Card
 from framepred.models import EncoderForecaster, load
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
@@ -120,7 +121,11 @@ def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, T
     _, result = finished
     assert {file.name for file in (result.folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert result.weights == result.best
-    assert result.best_score is not None
+    card = Card.read(result.folder)
+    assert card.metrics["mse"].value == pytest.approx(result.best_score, rel=1e-5)
+    assert card.data.clips == 4
+    assert (result.folder / "report.html").is_file()
+    assert "(protocol openstl v1). Its report is " in result.summary
     assert read_checkpoint(result.folder / "checkpoints/last.ckpt")["global_step"] == STEPS
     assert load(result.folder / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
 

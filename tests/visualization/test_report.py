@@ -117,6 +117,13 @@ def test_other_forecasters_stand_beside_and_must_be_of_the_same_clips(card: Card
     assert not (tmp_path / "no.html").exists()
 
 
+def test_a_baseline_that_would_hide_the_others_is_left_out_of_a_chart(card: Card, tmp_path: Path) -> None:
+    near, far = dict(card.lead_times), {name: [1e6] * 4 for name in card.lead_times}
+    path = write_report(replace(card, baseline_lead_times={"near": near, "far": far}), tmp_path)
+    assert path.read_text().count("<polyline") == 2 * 4
+    assert path.read_text().count("(far is off the scale)") == 4
+
+
 SCRIPT = """<script>
 addEventListener("error", (event) => { document.title = "error: " + event.message; });
 addEventListener("securitypolicyviolation", (event) => { document.title = "blocked: " + event.blockedURI; });

@@ -77,6 +77,8 @@ class ClipData(LightningDataModule, ABC):
         """Find the data, so that errors in them appear before training begins; skip validation without clips."""
         for split in self._used_splits(stage):
             self.dataset(split)
+        if "train" in self._used_splits(stage):
+            self._check_memory(self.dataset("train"))  # before the first validation
         if self.trainer and not self.count("val"):
             self.trainer.limit_val_batches = 0
 
@@ -86,9 +88,7 @@ class ClipData(LightningDataModule, ABC):
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
-        clips = self.dataset("train")
-        self._check_memory(clips)
-        return ClipLoader(clips, batches, self.context, self.num_workers)
+        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers)
 
     def val_dataloader(self) -> ClipLoader | list[ClipLoader]:
         """Return the validation clips in order; an empty list, which skips validation, where there are none."""
