@@ -37,7 +37,7 @@ def train(folder: Path, *arguments: str, code: int = 0, launcher: tuple[str, ...
 
 def val_mse(log: str) -> float:
     line = next(line for line in reversed(log.splitlines()) if "val/mse" in line and line.startswith("step"))
-    return float(line.split("val/mse ")[1].split()[0])
+    return float(line.split("val/mse ")[1].split()[0].rstrip(","))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
