@@ -127,10 +127,21 @@ def _numbers(missing: str | None, missing_file: Path | None, factor: int) -> fro
 
 
 def _print_scores(restoration: "Restoration") -> None:
+    """Print the score of each method; large frames show PSNR first and errors per pixel."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "mse ↓", "psnr ↑", title=f"{len(restoration.rebuilt)} frames, protocol openstl")
-    for method, score in restoration.scores.items():
-        table.add_row(method, f"{score.mse:.2f}", f"{score.psnr:.2f} dB")
+    from framepred.evaluation.cards import DataRecord
+    from framepred.evaluation.protocols import find_protocol
+    from framepred.evaluation.tables import COMPACT, metric_columns
+
+    protocol, scores = find_protocol("openstl"), restoration.scores
+    data = DataRecord("restored", size=next(iter(scores.values())).size)
+    columns = metric_columns(("mse", "psnr"), protocol.measures, data)
+    title = f"{len(restoration.rebuilt)} frames, protocol {protocol.id}"
+    table = Table(title=title, min_width=len(title), **COMPACT)
+    for heading in ("", *(column.heading for column in columns)):
+        table.add_column(heading, justify="right" if heading else "left")
+    for method, score in scores.items():
+        table.add_row(method, *(column.text(getattr(score, column.metric)) for column in columns))
     Console().print(table)

@@ -34,11 +34,13 @@ class RestorationScore:
         mse: squared error summed over a frame.
         psnr: in dB.
         frames: number of rebuilt frames.
+        size: channels, height and width of a frame.
     """
 
     mse: float
     psnr: float
     frames: int
+    size: tuple[int, int, int]
 
 
 class Restoration:
@@ -167,16 +169,19 @@ class Restoration:
         missing: list[int] = []
         errors: list[list[tuple[float, float]]] = [[] for _ in self.methods]
         count = 0
+        size = (0, 0, 0)
         for count, (frame, versions) in enumerate(self._open(), start=1):
             if frame.missing:
                 missing.append(count - 1)
                 if self._holdout:
+                    channels, height, width = frame.frame.shape[1:]
+                    size = channels, height, width
                     for found, version in zip(errors, versions, strict=True):
                         found.append(_errors(version, frame.frame))
             yield frame, versions
         self._missing, self._count, self._finished = missing, count, True
         if self._holdout:
-            self._scores = {name: _mean(found) for name, found in zip(self.methods, errors, strict=True) if found}
+            self._scores = {name: _mean(found, size) for name, found in zip(self.methods, errors, strict=True) if found}
 
 
 def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
@@ -185,9 +190,9 @@ def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
     return float(frame_mse(guess, known).mean()), float(frame_psnr(guess, known).mean())
 
 
-def _mean(errors: Sequence[tuple[float, float]]) -> RestorationScore:
+def _mean(errors: Sequence[tuple[float, float]], size: tuple[int, int, int]) -> RestorationScore:
     mse, psnr = (sum(values) / len(errors) for values in zip(*errors, strict=True))
-    return RestorationScore(mse, psnr, len(errors))
+    return RestorationScore(mse, psnr, len(errors), size)
 
 
 def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:

@@ -111,6 +111,14 @@ def test_a_score_beside_the_baselines(framepred: Run, tmp_path: Path) -> None:
     assert f"{20 * (0.01 + 0.04 + 0.09) / 3:.2f}" in last
 
 
+def test_films_show_psnr_first_and_errors_per_pixel(framepred: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "film.npy", np.broadcast_to(np.arange(9.0)[:, None, None] / 10, (9, 70, 70)))
+    _, out, _ = framepred("restore", "film.npy", "--missing", "4", "--method", "last-frame", "--holdout")
+    assert out.index("psnr dB") < out.index("mse/pixel·10³")
+    assert "20.00" in out  # dB of an error of 0.1
+    assert "10.00" in out  # thousandths of its square
+
+
 def test_frames_with_one_side_are_reported(framepred: Run, fading: Path) -> None:
     _, _, told = framepred("restore", fading, "--missing", "0,11,5", "--method", "linear")
     assert "2 rebuilt frames at an end of the video have observed frames on one side only" in " ".join(told.split())
