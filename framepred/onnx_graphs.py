@@ -122,7 +122,12 @@ class OnnxGraph:
         options.log_severity_level = 4  # errors are raised; the log would repeat them on stderr
         self.path = path
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                path,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # the fallback prints to stdout
+            )
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.info, found = ExportInfo.from_json(metadata[METADATA_KEY]), metadata[GRAPH_KEY]
         except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage

@@ -151,7 +151,6 @@ def error_budget(
 ) -> None:
     """What the error of a tracking forecaster is made of: appearance, tracks, places, composition."""
     from benchmarks.error_budget import print_budget
-
     from framepred.errors import FramepredError
 
     try:

@@ -26,8 +26,8 @@ def main(
 ) -> None:
     """Train every recurrent cell for the same time on the same task and print one table."""
     import torch
-    from benchmarks.cells import compare
 
+    from benchmarks.cells import compare
     from framepred.errors import FramepredError
 
     torch.set_num_threads(threads)

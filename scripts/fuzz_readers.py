@@ -77,6 +77,7 @@ def _batch_lines(folder: Path, first: int, count: int) -> tuple[list[dict], int]
 
 def _run_batch(valid: Path, first: int, count: int) -> None:
     import numpy as np
+
     from reader_fuzz import mutate, outcome, peak_mib
 
     kinds = sorted(path.name for path in valid.iterdir())

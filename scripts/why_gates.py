@@ -11,6 +11,7 @@ from typing import Annotated
 
 import torch
 import typer
+
 from gates.hidden_digits import HiddenDigits
 from gates.learning import LONG, SHORT, STEEP, STREAM, Learned, Trial, forgotten, learned, new_net
 from gates.pictures import draw_clipping, draw_flows, draw_learning, draw_returns, draw_stream

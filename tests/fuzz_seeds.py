@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+
 from video_zoo import write_codec
 
 Reader = Callable[[Path], object]

@@ -10,10 +10,10 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from fuzz_seeds import Reader, readers
-from structure_fuzz import restructure
 
 from framepred.errors import FramepredError
+from fuzz_seeds import Reader, readers
+from structure_fuzz import restructure
 
 LIMIT_SECONDS = 20  # of processor time that reading one small file may take
 LIMIT_MIB = 2048  # that reading one small file may take beyond what the process holds already

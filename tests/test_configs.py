@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_folders import LAYOUTS, ready_folder
 
+from dataset_folders import LAYOUTS, ready_folder
 from framepred.training.config_files import configs
 from framepred.training.configuration import TrainCLI
 

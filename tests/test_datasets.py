@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from dataset_folders import LAYOUTS, REPOSITORY, moving, ready_folder
 
+from dataset_folders import LAYOUTS, REPOSITORY, moving, ready_folder
 from framepred.data import VideoFolderData
 
 

@@ -2,8 +2,10 @@
 
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from jsonargparse import ArgumentError
@@ -22,27 +24,47 @@ LOST_PROCESS = re.compile(r"connection closed by peer|connection reset by peer|t
 
 
 @contextmanager
-def one_sentence_errors() -> Iterator[None]:
+def one_sentence_errors(folder: Path | None = None) -> Iterator[None]:
     """Turn errors that a user can correct into FramepredErrors; other exceptions pass unchanged.
 
     Lightning exits the interpreter on Ctrl-C; here it becomes the ``KeyboardInterrupt`` again.
+
+    Args:
+        folder: where files are written; named in errors of the operating system that name no file.
     """
     former = signal.getsignal(signal.SIGINT)
     try:
-        yield
+        with _quiet_writers():
+            yield
     except SystemExit as end:
         if not isinstance(end.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, former)  # Lightning ignores the signal from then on
         raise end.__context__ from None
     except Exception as error:
-        explained = explain(error)
+        explained = explain(error, folder)
         if explained is None or explained is error:
             raise
         raise explained from error
 
 
-def explain(error: Exception) -> FramepredError | None:
+@contextmanager
+def _quiet_writers() -> Iterator[None]:
+    """Print no traceback of threads that cannot write: TensorBoard raises their errors again where it is called."""
+    former = threading.excepthook
+
+    def report(found: threading.ExceptHookArgs) -> None:
+        if not issubclass(found.exc_type, OSError):
+            former(found)
+
+    threading.excepthook = report
+    try:
+        yield
+    finally:
+        threading.excepthook = former
+
+
+def explain(error: Exception, folder: Path | None = None) -> FramepredError | None:
     """Return the FramepredError that says what the user can correct; None for what is a bug."""
     if isinstance(error, FramepredError):
         return _without_worker_traceback(error)
@@ -54,7 +76,8 @@ def explain(error: Exception) -> FramepredError | None:
     if isinstance(error, ProcessRaisedException):
         return _of_spawned_process(str(error))
     if isinstance(error, OSError):
-        return MediaError(f"{error.filename or 'A file'} cannot be read or written ({error.strerror or text}).")
+        name = error.filename or (f"A file in {folder}" if folder else "A file")
+        return MediaError(f"{name} cannot be read or written ({error.strerror or text}); check the path and the disk.")
     if MEMORY.search(text):
         return ConfigError("The memory of the device is exhausted; lower batch_size, the frame size or the horizon.")
     if text.startswith("DataLoader worker"):

@@ -1,5 +1,6 @@
 """One training run: its folder, its standard callbacks, its lock, and its result."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -26,6 +28,8 @@ from framepred.training.task import Task
 RESUME_LAST = "last"
 """Value of ``ckpt_path`` that resumes the run in the trainer's folder."""
 LOCK = "train.lock"
+MIN_CPU_PROCESSES = 8
+"""Processes on the CPU that are allowed on a machine with fewer cores, as in tests."""
 TRAINING_STATE = {"callbacks", "global_step", "loops", "lr_schedulers", "optimizer_states", "pytorch-lightning_version"}
 """Parts of a checkpoint without which a run cannot be resumed."""
 
@@ -148,10 +152,11 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
     checkpoint = _resume_from(folder, ckpt_path)
     if checkpoint is not None and _steps(checkpoint) >= task.budget:
         return _finished(trainer, task, data, already=True)
+    _check_processes(trainer)
     _check_monitors(trainer, task)
     trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     with _unused_folder_removed(trainer, folder), _locked(folder, trainer.is_global_zero and not trial):
-        with one_sentence_errors():
+        with one_sentence_errors(folder):
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         return _finished(trainer, task, data)
 
@@ -169,6 +174,16 @@ def _finished(trainer: Trainer, task: Task, data: LightningDataModule, *, alread
         data.prepare_data()
         data.setup("fit")
     return replace(result, report=write_best_report(trainer, task, data, result.best))
+
+
+def _check_processes(trainer: Trainer) -> None:
+    """Refuse more processes on one machine's CPU than it can run; each takes a core and the memory of PyTorch."""
+    most = max(os.cpu_count() or 1, MIN_CPU_PROCESSES)
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > most:
+        raise ConfigError(
+            f"The trainer asks for {trainer.num_devices} processes on the CPU but {most} are the most for the "
+            f"{os.cpu_count()} cores of this machine; lower devices."
+        )
 
 
 def _check_monitors(trainer: Trainer, task: Task) -> None:

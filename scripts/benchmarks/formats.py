@@ -13,13 +13,12 @@ from torch import Tensor
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
-from video_zoo import ZOO, set_display_matrix, stacked, write_codec
-
 from framepred.errors import FramepredError
 from framepred.media.decoding import stream_frames
 from framepred.media.formats import VIDEOS
 from framepred.media.random_access import open_reader
 from framepred.media.reading import open_frames
+from video_zoo import ZOO, set_display_matrix, stacked, write_codec
 
 SEEKABLE = ("mov", "dv", "mxf")
 """Containers that cannot be read as a stream of bytes."""

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.minterpolate import Minterpolate, is_installed
 from jaxtyping import Shaped
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.minterpolate import Minterpolate, is_installed
 from framepred.baselines import RESTORERS
 from framepred.clips import to_unit
 from framepred.evaluation.formulas import frame_psnr

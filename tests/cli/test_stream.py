@@ -14,10 +14,10 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-from full_disk import full_disk
 from PIL import Image
 
 from framepred.media.reading import read_clips, read_video
+from full_disk import full_disk
 
 Run = Callable[..., tuple[int, str, str]]
 DIGITS = ("--weights", "moving-mnist-convlstm")

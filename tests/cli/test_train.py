@@ -87,6 +87,7 @@ def test_a_signal_ends_with_a_sentence_and_a_checkpoint(
         (["--weights", "nosuch"], "There are no weights 'nosuch'"),
         (["--ckpt_path", "last"], "There is no checkpoint run/checkpoints/last.ckpt to resume from"),
         (["--trainer.logger=WandbLogger"], "wandb"),
+        (["--trainer.devices=999"], "asks for 999 processes"),
         (["--data.init_args.batch_size=100000000"], "batch_size"),
         (["--data.init_args.batch_size=1000000", "--data.init_args.frame_size=[4000, 4000]"], "GB of memory but"),
         (["--data.init_args.num_workers=100000"], "num_workers"),

@@ -13,9 +13,9 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import typer
-from browser import CHROMIUM, browser
 
 import framepred as package
+from browser import CHROMIUM, browser
 from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
 from framepred.inference.watching.events import Event

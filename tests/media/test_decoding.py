@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from video_zoo import ZOO, Sample, set_display_matrix, stacked, write_codec
 
 from framepred.errors import MediaError
 from framepred.media.decoding import file_frames, read_header, stream_frames
 from framepred.media.encoding import VideoWriter
 from framepred.media.random_access import open_reader
 from framepred.media.reading import open_frames, read_clips
+from video_zoo import ZOO, Sample, set_display_matrix, stacked, write_codec
 
 INTERLACED = ("h264-interlaced.mts", "mpeg2-interlaced.mpg", "dv-interlaced.dv", "dv-interlaced.mov")
 UNSTEADY = ("h264-variable.mp4", "h264-variable.mkv")

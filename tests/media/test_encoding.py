@@ -8,7 +8,6 @@ import av
 import numpy as np
 import pytest
 import torch
-from full_disk import full_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
@@ -17,6 +16,7 @@ from torch import Tensor
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.encoding import VideoWriter
 from framepred.media.reading import read_clips, read_video
+from full_disk import full_disk
 
 
 def write(path: Path, clip: Iterable[Tensor], fps: float = 10, growing: bool = False) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from video_zoo import stacked, write_codec
 
 from framepred.errors import MediaError
 from framepred.media.fetching import fetched_file
 from framepred.media.live import Player, play
 from framepred.media.reading import open_frames, read_clips, read_video
+from video_zoo import stacked, write_codec
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fuzz_seeds import seeds
 from reader_fuzz import mutate, outcome
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from full_disk import full_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.reading import read_clips, read_video
 from framepred.media.writing import tile_clips, write_pictures, write_video
+from full_disk import full_disk
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:

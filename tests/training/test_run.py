@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
-from full_disk import full_disk
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framepred.clips import ClipBatch
@@ -21,8 +20,10 @@ from framepred.evaluation import Card
 from framepred.models import EncoderForecaster, load
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
+from framepred.training.run import default_logger
 from framepred.training.stopping import TrainingStopped
 from framepred.training.task import Task
+from full_disk import full_disk
 
 STEPS, KILLED_AT = 11, 7
 
@@ -240,6 +241,13 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_last_good_checkpoint(tmp_path
         train(tmp_path, steps=4, ckpt_path="last")
     assert last.read_bytes() == before
     assert train(tmp_path, steps=4, ckpt_path="last")[1].steps == 4
+
+
+def test_a_full_disk_of_the_logs_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """TensorBoard writes in a thread of its own."""
+    with full_disk(5_000), pytest.raises(MediaError, match=f"^A file in {tmp_path} cannot be read or written"):
+        train(tmp_path, steps=9, logger=default_logger(tmp_path), enable_checkpointing=False)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_unwritable_checkpoint_folder_ends_the_run(tmp_path: Path) -> None:
