@@ -19,7 +19,7 @@ CHECKING_LIBRARIES = ("lightning", "torch.optim", "torchmetrics", "jsonargparse"
 """Libraries whose errors about arguments are shown to the user as they are."""
 # Lines of the parser's message that repeat what was given, or say that an option may be left out.
 REDUNDANT_LINES = ("Does not validate against", "Subtypes", "Errors", "Expected a <class 'NoneType'>", "Given value")
-MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|unable to allocate", re.IGNORECASE)
 LOST_PROCESS = re.compile(r"connection closed by peer|connection reset by peer|timed out waiting", re.IGNORECASE)
 
 

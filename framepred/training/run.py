@@ -152,6 +152,7 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
     checkpoint = _resume_from(folder, ckpt_path)
     if checkpoint is not None and _steps(checkpoint) >= task.budget:
         return _finished(trainer, task, data, already=True)
+    _check_intervals(trainer)
     _check_processes(trainer)
     _check_monitors(trainer, task)
     trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
@@ -174,6 +175,14 @@ def _finished(trainer: Trainer, task: Task, data: LightningDataModule, *, alread
         data.prepare_data()
         data.setup("fit")
     return replace(result, report=write_best_report(trainer, task, data, result.best))
+
+
+def _check_intervals(trainer: Trainer) -> None:
+    """Refuse intervals of no steps, by which Lightning divides after training has begun."""
+    for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch"):
+        value = getattr(trainer, name)
+        if isinstance(value, (int, float)) and value <= 0:
+            raise ConfigError(f"{name} must be more than 0, not {value}.")
 
 
 def _check_processes(trainer: Trainer) -> None:

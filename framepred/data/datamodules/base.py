@@ -54,6 +54,8 @@ class ClipData(LightningDataModule, ABC):
         super().__init__()
         if min(context, horizon) < 1:
             raise ConfigError(f"context and horizon must be at least 1 frame each, not {context} and {horizon}.")
+        if num_workers < 0:
+            raise ConfigError(f"num_workers must be 0 or more, not {num_workers}.")
         if batch_size > MAX_BATCH or num_workers > MAX_WORKERS:
             raise ConfigError(
                 f"batch_size is at most {MAX_BATCH:,} and num_workers at most {MAX_WORKERS:,}, not {batch_size:,} and "
