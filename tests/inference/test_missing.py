@@ -31,7 +31,7 @@ def test_what_names_no_frames(text: str) -> None:
         parse_missing(text)
 
 
-@pytest.mark.parametrize("text", [f"0-{10**15}", f"10-{10 + MAX_GAP}", f"70-99,40-69,100-{40 + MAX_GAP}"])
+@pytest.mark.parametrize("text", ["0-999999999", f"10-{10 + MAX_GAP}", f"70-99,40-69,100-{40 + MAX_GAP}"])
 def test_long_runs_are_refused_before_they_are_counted_out(text: str) -> None:
     with pytest.raises(ConfigError, match=f"in a row, but at most {MAX_GAP}"):
         parse_missing(text)
