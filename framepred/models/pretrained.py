@@ -224,7 +224,7 @@ def _read_folder(folder: Path) -> tuple[object, dict[str, Tensor]]:
         ) from error
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def _read_checkpoint(path: Path) -> tuple[object, dict[str, Tensor]]:
     checkpoint = read_checkpoint(path)
     tensors = {
         key.removeprefix("net."): tensor for key, tensor in checkpoint["state_dict"].items() if key.startswith("net.")
