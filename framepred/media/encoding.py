@@ -208,10 +208,13 @@ class _Mp4(_Encoder):
 
 
 class _GrowingMp4(_Mp4):
-    """Each frame is encoded at once and is in the file when the next one arrives; no index grows in memory."""
+    """Each frame is encoded at once and is in the file when the next one arrives; no index grows in memory.
+
+    The header is written with the first frame, so that a file is empty or can be played.
+    """
 
     container_options: ClassVar = {
-        "movflags": "empty_moov+default_base_moof+frag_every_frame+skip_trailer",
+        "movflags": "delay_moov+empty_moov+default_base_moof+frag_every_frame+skip_trailer",
         "flush_packets": "1",
     }
     codec_options: ClassVar = _X264 | {"tune": "zerolatency", "preset": "veryfast"}  # live sources do not wait

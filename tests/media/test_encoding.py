@@ -203,6 +203,15 @@ def test_a_growing_video_can_be_watched_after_a_kill(tmp_path: Path, gray: Tenso
     assert psnr(found.clips[0], gray[: found.clips.shape[1]]) > 40
 
 
+def test_a_growing_video_is_empty_or_can_be_played(tmp_path: Path, gray: Tensor) -> None:
+    path = tmp_path / "a.mp4"
+    with VideoWriter(path, 10, growing=True) as writer:
+        for count, frame in enumerate(gray[:4]):
+            writer.write(frame)
+            readable = len(read_video(path)) if path.stat().st_size else 0
+            assert readable >= count  # the last frame is written when the next one arrives
+
+
 def test_a_growing_video_stays_when_something_fails(tmp_path: Path, gray: Tensor) -> None:
     def frames() -> Iterator[Tensor]:
         yield from gray
