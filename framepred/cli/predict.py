@@ -90,11 +90,19 @@ def predict(
         source = check_input(source)
         output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
 
-    plain = not (many or blend or cuts or holdout or adapt or layout or value_range)
+    plain = not (many or blend or cuts or holdout or adapt or layout or array or value_range)
     if plain and view is View.PREDICTED and device is not Device.CUDA and runs_without_torch(weights, source, output):
         from framepred.inference.onnx_only import predict_file
 
-        size = predict_file(source, output, weights, context=context, frames=frames, max_side=max_side)
+        size = predict_file(
+            source,
+            output,
+            weights,
+            context=context,
+            frames=frames,
+            max_side=max_side,
+            on_note=lambda note: typer.echo(note, err=True),
+        )
         print(f"{output}: {size}")
         return
     check_torch("predict")

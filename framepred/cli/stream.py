@@ -64,7 +64,7 @@ def stream(
     csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
     output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
 
-    plain = not (blend or cuts or output or layout or value_range) and device is not Device.CUDA
+    plain = not (blend or cuts or output or layout or array or value_range) and device is not Device.CUDA
     if plain and runs_without_torch(weights, source):
         _stream_without_torch(Path(source), weights, frames, csv, max_side, as_json)
         return
@@ -120,7 +120,7 @@ def _stream_without_torch(
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     with stop_when_ready() as stop:
         log = StreamLog(str(source))
-        steps = stream_file(source, weights, frames=frames, max_side=max_side)
+        steps = stream_file(source, weights, frames=frames, max_side=max_side, on_note=console.print)
         with closing(record(steps, [CsvSink(csv)] if csv else [])) as recorded, _shown_rate(console, lambda: log.rate):
             for step in recorded:
                 log.add(step)

@@ -4,8 +4,7 @@ The results equal those of :func:`framepred.predict` and :func:`framepred.stream
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -14,12 +13,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
-from framepred.errors import ClipError, MediaError
+from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
+from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
 from framepred.onnx_graphs import GraphName, open_onnx_graphs
 
 Frame: TypeAlias = Float[np.ndarray, "b c h w"]
@@ -30,9 +30,6 @@ OUTPUTS = (".mp4", ".gif", ".npy")
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 """Suffixes of video files that are read without PyTorch, beside ``.npy``."""
-
-WHOLE_SHARE = 0.9
-"""A file that ends before this share of its stated duration is damaged."""
 
 
 class State(NamedTuple):
@@ -115,10 +112,11 @@ class OnnxForecaster:
 
 
 class Film(NamedTuple):
-    """Frames of a file as they are decoded, and their rate."""
+    """Frames of a file as they are decoded, their rate, and one sentence for each property to know of."""
 
     frames: Iterator[Picture]
     fps: float
+    notes: tuple[str, ...] = ()
 
 
 def is_readable(source: str | Path) -> bool:
@@ -149,33 +147,33 @@ def open_film(path: Path) -> Film:
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         return Film((np.array(frame if frame.ndim == 3 else frame[None]) for frame in array), DEFAULT_FPS)
-    video = VideoFile(path)
-    fps = float(video.stream.average_rate or video.stream.guessed_rate or DEFAULT_FPS)
-    return Film(_decoded(video, fps), fps)
+    header = read_header(path)
+    frames = frames_of_one_size(rgb_frames(VideoFile(path), header), path)
+    return Film((np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in frames), header.fps, header.notes)
 
 
-def _decoded(video: VideoFile, fps: float) -> Iterator[Picture]:
-    last = None
-    with closing(video):
-        for last in video.frames():
-            yield _gray_or_rgb(video.rgb(last))
-        seconds, stated = video.end_seconds(last, fps), video.stated_seconds()
-        if stated and seconds < WHOLE_SHARE * stated:
-            raise MediaError(
-                f"{video.path} breaks off after {seconds:.2f} of {stated:.2f} seconds: the rest is missing or damaged; "
-                "copy it again, or cut it there with ffmpeg."
-            )
+def _is_gray(picture: Picture) -> bool:
+    return int((picture.max(axis=0) - picture.min(axis=0)).max()) <= GRAY_WITHIN
 
 
-def _gray_or_rgb(pixels: UInt8[np.ndarray, "h w 3"]) -> Picture:
-    """Return one channel of luma (ITU-R BT.601) where the three are nearly equal."""
-    spread = pixels.max(axis=-1) - pixels.min(axis=-1)
-    if int(spread.max()) <= GRAY_WITHIN:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)[None]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+def _to_gray(picture: Picture) -> UInt8[np.ndarray, "1 h w"]:
+    """Return one channel: luma (ITU-R BT.601) of a colour picture."""
+    if len(picture) == 1:
+        return picture
+    pixels = np.ascontiguousarray(picture.transpose(1, 2, 0))
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)[None]
 
 
-def predict_file(source: Path, output: Path, weights: str | Path, *, context: int, frames: int, max_side: int) -> str:
+def predict_file(
+    source: Path,
+    output: Path,
+    weights: str | Path,
+    *,
+    context: int,
+    frames: int,
+    max_side: int,
+    on_note: Callable[[str], object] = lambda _: None,
+) -> str:
     """Predict the frames that follow the last one of a file, write them, and describe them.
 
     Args:
@@ -185,6 +183,7 @@ def predict_file(source: Path, output: Path, weights: str | Path, *, context: in
         context: number of frames to predict from.
         frames: number of frames to predict.
         max_side: largest height and width of the frames, pixels.
+        on_note: called with a sentence on the file that a viewer should know, such as that it is interlaced.
 
     Raises:
         ClipError: if the file has too few frames, or frames that do not fit.
@@ -192,14 +191,17 @@ def predict_file(source: Path, output: Path, weights: str | Path, *, context: in
         WeightsError: if the weights cannot be used.
     """
     forecaster, film = OnnxForecaster(weights), open_film(source)
+    for note in film.notes:
+        on_note(note)
     observed = list(deque(film.frames, maxlen=context))
     if len(observed) < context:
         raise ClipError(f"{source} has {len(observed)} frames but a context of {context} is asked for; lower context.")
-    channels = max(len(frame) for frame in observed)
+    if forecaster.info.channels == 1 and all(map(_is_gray, observed)):
+        observed = list(map(_to_gray, observed))
     state = None
     for frame in observed:
         _check_side(frame, source, max_side)
-        state = forecaster.observe(_to_unit(np.broadcast_to(frame, (channels, *frame.shape[1:]))), state)
+        state = forecaster.observe(_to_unit(frame), state)
     assert state is not None
     predicted = [_to_uint8(frame) for frame in forecaster.rollout(state, frames)]
     _write(output, predicted, film.fps)
@@ -218,7 +220,14 @@ class Step:
     future: Frame
 
 
-def stream_file(source: Path, weights: str | Path, *, frames: int, max_side: int) -> Iterator[Step]:
+def stream_file(
+    source: Path,
+    weights: str | Path,
+    *,
+    frames: int,
+    max_side: int,
+    on_note: Callable[[str], object] = lambda _: None,
+) -> Iterator[Step]:
     """Forecast a file at each of its frames, and measure the error of each forecast of the next frame.
 
     Raises:
@@ -227,6 +236,8 @@ def stream_file(source: Path, weights: str | Path, *, frames: int, max_side: int
         WeightsError: if the weights cannot be used.
     """
     forecaster, film = OnnxForecaster(weights), open_film(source)
+    for note in film.notes:
+        on_note(note)
     state: State | None = None
     expected: Frame | None = None
     for index, picture in enumerate(film.frames):

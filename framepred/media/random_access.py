@@ -18,7 +18,7 @@ from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.arrays import CHANNELS, open_array
-from framepred.media.decoding import check_whole, file_frames, read_header
+from framepred.media.decoding import file_frames
 from framepred.media.fetching import local_path
 from framepred.media.formats import GIF, IMAGES, frame_files, is_array
 from framepred.media.frames import FrameStream, as_frame
@@ -27,6 +27,7 @@ from framepred.media.pages import page_frames, read_pages, survey_pages
 from framepred.media.sequences import sequence_notes
 from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
 from framepred.media.video_file import VideoFile, not_a_video
+from framepred.media.video_header import check_whole, read_header
 
 VideoMap: TypeAlias = Int64[np.ndarray, "2 n"]
 """Time stamps of a video's frames, in order; below them 1 for key frames, where decoding can begin."""

@@ -11,10 +11,11 @@ import torch
 import framepred
 from framepred.errors import ClipError
 from framepred.exporting.export import export
-from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file
+from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file, stream_file
 from framepred.media.reading import read_clips
 from framepred.media.writing import write_video
 from framepred.models import EncoderForecaster
+from video_zoo import ZOO
 
 WITHOUT_TORCH = """
 import sys
@@ -59,6 +60,23 @@ def test_predictions_equal_those_of_pytorch(weights: Path, tmp_path: Path, suffi
     found, wanted = (read_clips(tmp_path / f"{name}{suffix}").clips.int() for name in ("future", "expected"))
     assert found.shape == wanted.shape
     assert (found - wanted).abs().max() <= 1
+
+
+def test_a_film_that_fades_in_from_black_is_streamed(weights: Path, tmp_path: Path) -> None:
+    clip = film(3)
+    clip[:4] = 0
+    write_video(tmp_path / "fade.mp4", clip, fps=10)
+    found = [step.mse for step in stream_file(tmp_path / "fade.mp4", weights, frames=2, max_side=64)]
+    expected = [step.mse for step in framepred.stream(tmp_path / "fade.mp4", weights=weights, blend=False, cuts=False)]
+    np.testing.assert_allclose(found[1:], expected[1:], rtol=1e-3)
+
+
+def test_what_a_viewer_should_know_of_a_file_is_said(weights: Path, tmp_path: Path) -> None:
+    source = next(sample for sample in ZOO if sample.name == "dv-interlaced.mov").write(tmp_path)
+    notes: list[str] = []
+    predict_file(source, tmp_path / "out.npy", weights, context=2, frames=1, max_side=720, on_note=notes.append)
+    assert len(notes) == 1
+    assert "interlaced" in notes[0]
 
 
 def test_verbs_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""What a video file states about itself, and whether its frames keep to it; PyTorch is not needed."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+
+from framepred.errors import MediaError
+from framepred.media.pixels import DEFAULT_FPS
+from framepred.media.video_file import VideoFile, not_a_video
+
+_WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
+_PROBED_PACKETS = 1000
+_UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
+_SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
+_COUNTED_CONTAINERS = ("avi",)  # FFmpeg shortens the duration of a cut-off AVI, but not its number of frames
+_PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
+_HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
+
+
+Pixels: TypeAlias = UInt8[np.ndarray, "h w 3"]
+"""An RGB frame."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file states about its video stream.
+
+    Attributes:
+        fps: mean frames per second.
+        steady: whether all frames last equally long.
+        seconds: stated duration; None where there is none.
+        frames: stated number of frames; 0 where there is none, or where an edit list may leave some of them out.
+        notes: one sentence for each property of the file that a viewer should know.
+    """
+
+    fps: float
+    steady: bool = True
+    seconds: float | None = None
+    frames: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def read_header(path: Path) -> Header:
+    """Rate, length and notes of a video file, from its first packets and its first frame.
+
+    Raises:
+        MediaError: if no frame can be decoded.
+    """
+    with closing(VideoFile(path)) as video:
+        times: list[float | None] = []
+        first = None
+        try:
+            for packet in islice(video.packets(), _PROBED_PACKETS):
+                if packet.size:
+                    times.append(None if packet.pts is None else float(packet.pts * (packet.time_base or 0)))
+                first = first or next(iter(packet.decode()), None)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise not_a_video(path) from error
+        if first is None:
+            raise not_a_video(path)
+        fps, steady = _rate(video.stream, times, video.exact)
+        counted = video.container.format.name in _COUNTED_CONTAINERS
+        frames = video.stream.frames if counted else 0
+        return Header(fps, steady, video.stated_seconds(), frames, _notes(video, first))
+
+
+def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
+    """Yield all frames of an open file, and close it at the end.
+
+    Raises:
+        MediaError: if the file is damaged, or ends long before its stated end.
+    """
+    last, count = None, 0
+    with closing(video):
+        for last in video.frames():
+            count += 1
+            yield video.rgb(last)
+        check_whole(video.path, video.end_seconds(last, header.fps), header, count)
+
+
+def check_whole(path: Path, seconds: float, header: Header, frames: int | None = None) -> None:
+    """Refuse a video that ends long before its stated end.
+
+    Args:
+        path: the file.
+        seconds: where the frames that were read end.
+        header: what the file states.
+        frames: how many frames were read; None where not all were.
+
+    Raises:
+        MediaError: if it does, or if no frame was read.
+    """
+    if seconds <= 0 or frames == 0:
+        raise not_a_video(path)
+    cut = MediaError(
+        f"{path} breaks off after {seconds:.2f} of {max(header.seconds or 0, header.frames / header.fps):.2f} seconds: "
+        "the rest is missing or damaged; copy it again, or cut it there with ffmpeg."
+    )
+    if header.seconds and seconds < _WHOLE * header.seconds:
+        raise cut
+    if frames is not None and frames < _WHOLE * header.frames:
+        raise cut
+
+
+def frames_of_one_size(frames: Iterable[Pixels], path: Path) -> Iterator[Pixels]:
+    """Yield frames as long as all have one size.
+
+    Raises:
+        MediaError: if a frame has another size than the first.
+    """
+    size = None
+    for frame in frames:
+        height, width, _ = frame.shape
+        size = size or (height, width)
+        if (height, width) != size:
+            raise MediaError(
+                f"{path} changes the size of its frames from {size[1]}×{size[0]} to {width}×{height}; cut it in two "
+                "there, or re-encode it."
+            )
+        yield frame
+
+
+def _rate(stream: av.VideoStream, times: Sequence[float | None], exact: bool) -> tuple[float, bool]:
+    """Mean rate and steadiness by time stamps in seconds; headers state rates that files do not keep."""
+    stated = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+    known = sorted(time for time in times if time is not None)
+    gaps = [after - before for before, after in pairwise(known) if after > before]
+    if not exact or not gaps or len(known) < len(times):
+        return stated, True
+    mean = len(gaps) / (known[-1] - known[0])
+    steady = max(gaps) < _UNSTEADY * min(gaps)
+    return (stated if steady and abs(stated / mean - 1) < _SAME_RATE else mean), steady
+
+
+def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
+    notes = []
+    if first.interlaced_frame or int(video.stream.codec_context.field_order or 0) > _PROGRESSIVE:
+        notes.append(
+            f"{video.path} is interlaced: the two fields of each frame are woven together, as they are stored."
+        )
+    transfer = _HDR.get(int(first.color_trc or 0))
+    if transfer:
+        notes.append(f"{video.path} is HDR ({transfer}): its values are taken as they are, without tone mapping.")
+    return tuple(notes)
