@@ -17,7 +17,7 @@ from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
 from framepred.cli.hints import with_options
 from framepred.cli.predict import predict
-from framepred.cli.processes import claims_message, tell_torchrun
+from framepred.cli.processes import claims_message, write_torchrun_error
 from framepred.cli.restore import restore
 from framepred.cli.signals import Stopped, StopRequest, stop_at_once
 from framepred.cli.stream import stream
@@ -143,7 +143,7 @@ def _sentence(message: str) -> str:
 def _report(sentence: str, code: int = USER_ERROR) -> int:
     """Print the sentence that ends the command, from one process only; returns the exit code."""
     if code == USER_ERROR:
-        tell_torchrun(sentence)
+        write_torchrun_error(sentence)
     if claims_message():
         print(sentence, file=sys.stderr)
     return code

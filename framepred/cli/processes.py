@@ -1,4 +1,4 @@
-"""Several processes that run the same command: which of them prints a message, and what torchrun gets to know."""
+"""Several processes that run the same command: which of them prints a message, and the error file of torchrun."""
 
 import json
 import os
@@ -37,8 +37,8 @@ def claims_message() -> bool:
     return is_first_process()
 
 
-def tell_torchrun(sentence: str) -> None:
-    """Write an error where torchrun reads it, so that its summary holds the sentence instead of a hint."""
+def write_torchrun_error(sentence: str) -> None:
+    """Write an error to the file that torchrun reads, so that its summary contains the sentence."""
     error_file = os.environ.get(TORCHRUN_ERROR_FILE)
     if error_file:
         extra = {"py_callstack": sentence, "timestamp": str(int(time.time()))}

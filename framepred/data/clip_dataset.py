@@ -56,10 +56,11 @@ class ShuffledClips(ClipDataset):
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
         """Return the clips at these indices of the stream; any index of at least 0 is valid."""
         positions = (divmod(index, len(self.clips)) for index in indices)
-        return self.clips.__getitems__([self._shuffled(epoch, position) for epoch, position in positions])
+        return self.clips.__getitems__([int(self.order(epoch)[position]) for epoch, position in positions])
 
-    def _shuffled(self, epoch: int, position: int) -> int:
-        return int(_order(len(self.clips), self.seed, epoch)[position])
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the indices of all clips in the order of an epoch."""
+        return _order(len(self.clips), self.seed, epoch)
 
 
 @lru_cache(maxsize=2)

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
+from typing_extensions import override
 
-from framepred.data.clip_dataset import ClipDataset, check_counts
+from framepred.data.clip_dataset import ClipDataset, ShuffledClips, check_counts
 from framepred.errors import ConfigError, DataError
 
 SHARD_BYTES = 1 << 26
@@ -107,7 +108,7 @@ class ClipShards(ClipDataset):
         return torch.from_numpy(clip[: self.length].copy())
 
 
-class BlockShuffledClips(ClipDataset):
+class BlockShuffledClips(ShuffledClips):
     """Infinite training stream in a random order that reads few shards at the same time.
 
     Each epoch contains every clip once. Blocks of consecutive clips come in random order, and clips are mixed within
@@ -121,18 +122,12 @@ class BlockShuffledClips(ClipDataset):
 
     def __init__(self, clips: ClipDataset, seed: int = 0, block: int = BLOCK) -> None:
         check_counts(block=block)
-        self.clips, self.seed, self.block = clips, seed, block
+        super().__init__(clips, seed)
+        self.block = block
 
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the clips at these indices of the stream; any index of at least 0 is valid."""
-        positions = (divmod(index, len(self.clips)) for index in indices)
-        return self.clips.__getitems__([self._shuffled(epoch, position) for epoch, position in positions])
-
-    def _shuffled(self, epoch: int, position: int) -> int:
-        return int(_block_order(len(self.clips), self.block, self.seed, epoch)[position])
+    @override
+    def order(self, epoch: int) -> np.ndarray:
+        return _block_order(len(self.clips), self.block, self.seed, epoch)
 
 
 @lru_cache(maxsize=2)

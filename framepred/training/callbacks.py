@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from typing_extensions import override
@@ -107,42 +106,6 @@ class RunConfig(Callback):
         if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             with atomic_write(self.file) as draft:
                 draft.write_text(self.text, encoding="utf-8")
-
-
-class EpochBar(RichProgressBar):
-    """Progress bar on standard error that counts epochs from 1, up to the last one of the budget.
-
-    Epochs are counted by the batches trained since the first start, because Lightning starts another epoch wherever a
-    run is continued.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(console_kwargs={"stderr": True})
-
-    @property
-    def total_train_batches(self) -> int | float:
-        """Batches of this epoch, up to the end of the budget, with those before the run was continued."""
-        batches, left = self.trainer.num_training_batches, self.trainer.max_steps - self.trainer.global_step
-        if self.trainer.max_steps < 0 or not isinstance(batches, int) or not batches:
-            return batches
-        return min(batches, self._batches_trained % batches + left * self.trainer.accumulate_grad_batches)
-
-    @property
-    def _batches_trained(self) -> int:
-        """Batches since the first start."""
-        processed: int = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
-        return processed
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        batches, accumulated = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
-        steps = -(-batches // accumulated) if isinstance(batches, int) and batches else 0
-        if steps:
-            current_epoch = self._batches_trained // int(batches)
-        limits = [self.trainer.max_epochs] if (self.trainer.max_epochs or -1) > 0 else []
-        if steps and self.trainer.max_steps > 0:
-            limits.append(-(-self.trainer.max_steps // steps))
-        total = f"/{min(epochs for epochs in limits if epochs)}" if limits else ""
-        return f"Epoch {current_epoch + 1}{total}".ljust(len(self.validation_description))
 
 
 class PredictionPanels(Callback):

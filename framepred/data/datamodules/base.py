@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -106,7 +106,7 @@ class ClipData(LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of clips trained by all processes, and of batches trained by each."""
-        return {"clips": self._clips_trained(), "batches": self._batches_trained()}
+        return {"clips": self._clips_trained(), "batches": batches_trained(self.trainer)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue the training stream after the clips of a checkpoint.
@@ -144,11 +144,12 @@ class ClipData(LightningDataModule, ABC):
     def _clips_trained(self) -> int:
         """Return the number of clips trained since the first start, by all processes."""
         _, world = self._rank_and_world()
-        return self._resumed_clips + (self._batches_trained() - self._resumed_batches) * self.batch_size * world
+        return self._resumed_clips + (batches_trained(self.trainer) - self._resumed_batches) * self.batch_size * world
 
-    def _batches_trained(self) -> int:
-        """Return the batches trained since the first start; Lightning restores this count, also within an epoch."""
-        if self.trainer is None:
-            return 0
-        processed: int = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
-        return processed
+
+def batches_trained(trainer: Trainer | None) -> int:
+    """Return the batches trained since the first start; Lightning restores this count, also within an epoch."""
+    if trainer is None:
+        return 0
+    processed: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+    return processed
