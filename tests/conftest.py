@@ -1,5 +1,8 @@
 """Shared fixtures: seeded random numbers, a small clip, a small network."""
 
+from collections.abc import Iterator
+
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
@@ -13,6 +16,14 @@ settings.load_profile("framepred")
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Turn the checks of annotations off: they compare sizes, which a traced graph would then take as fixed."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -72,9 +72,7 @@ def watch(
     webhook: Annotated[str | None, typer.Option("--webhook", metavar="URL", help="Post each event as JSON.")] = None,
     serve: Annotated[
         str | None,
-        typer.Option(
-            "--serve", metavar="[HOST:PORT]", help=f"Serve a live page, by default at {SERVE_DEFAULT}."
-        ),
+        typer.Option("--serve", metavar="[HOST:PORT]", help=f"Serve a live page, by default at {SERVE_DEFAULT}."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", help="CSV of the unusual frames: 'start,end' seconds, or 'frame,label'.")

@@ -54,7 +54,7 @@ def test_an_epoch_holds_every_clip_once_and_keeps_blocks_together() -> None:
             return 1000
 
     stream = Numbers()
-    order = [[stream._shuffled(epoch, position) for position in range(1000)] for epoch in range(2)]
+    order = [stream.order(epoch).tolist() for epoch in range(2)]
     assert sorted(order[0]) == sorted(order[1]) == list(range(1000))
     assert order[0] != order[1]
     assert all(len({number // 8 for number in order[0][start : start + 64]}) <= 9 for start in range(0, 960, 64))

@@ -180,6 +180,7 @@ def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("suffix", ["onnx", "pt2"])
 @pytest.mark.parametrize("name", SMALL)
 def test_every_network_is_exported(name: str, suffix: str, tmp_path: Path) -> None:
@@ -189,6 +190,7 @@ def test_every_network_is_exported(name: str, suffix: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_a_tracking_network_is_exported_for_one_exact_size(tmp_path: Path, clip: torch.Tensor) -> None:
     """It reads the distances to the frame edges, so a padded frame would be another frame."""
     result = export(make("tracking"), tmp_path / "model.pt2", size=(26, 31))
@@ -198,6 +200,7 @@ def test_a_tracking_network_is_exported_for_one_exact_size(tmp_path: Path, clip:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_a_fixed_size_is_named(tmp_path: Path, clip: torch.Tensor) -> None:
     export(make("layered"), tmp_path / "model.onnx", size=(26, 31))
     loaded = framepred.load(tmp_path / "model.onnx")

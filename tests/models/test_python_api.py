@@ -112,6 +112,7 @@ forecasters = [name for name in [*SMALL, *bundled_names()] if name not in ("bidi
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", forecasters)
 def test_a_step_is_exported(name: str, context: Tensor) -> None:
     step, inputs = Step(make(name)), step_inputs(name, context)
@@ -122,6 +123,7 @@ def test_a_step_is_exported(name: str, context: Tensor) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", forecasters)
 def test_a_step_runs_in_onnx(name: str, context: Tensor) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -138,6 +140,7 @@ def test_a_step_runs_in_onnx(name: str, context: Tensor) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 @every_network
 def test_compiled(name: str, context: Tensor) -> None:
     net = make(name)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -147,9 +147,9 @@ class ClipData(LightningDataModule, ABC):
         return self._resumed_clips + (batches_trained(self.trainer) - self._resumed_batches) * self.batch_size * world
 
 
-def batches_trained(trainer: Trainer | None) -> int:
-    """Return the batches trained since the first start; Lightning restores this count, also within an epoch."""
+def batches_trained(trainer: Any) -> int:
+    """Return the batches that a Lightning trainer trained since the first start, also within an epoch; 0 for None."""
     if trainer is None:
         return 0
-    processed: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+    processed: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed
     return processed
