@@ -13,7 +13,7 @@ from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.models import TrackingForecaster, load
 from framepred.models.tracking.bounds import measure_bounds
-from framepred.models.tracking.forecaster import Scene
+from framepred.models.tracking.scene import Scene
 from framepred.models.tracking.translation import expected_picture, translate
 
 CONTEXT, HORIZON, BATCH = 10, 10, 20

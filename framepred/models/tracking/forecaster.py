@@ -2,10 +2,10 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,6 +19,7 @@ from framepred.models.pretrained import MODEL, PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
 from framepred.models.tracking.refinement import has_own_light, search_nearby, second_smallest
+from framepred.models.tracking.scene import SIGNS, Scene, appended, holds_most_energy, shown_mask, with_last
 from framepred.models.tracking.tracker import Tracks, no_tracks, track
 from framepred.models.tracking.translation import expected_picture
 from framepred.warping import at_least_float32, no_autocast
@@ -35,54 +36,8 @@ KEEP_LOGITS = 3.0
 SQUARED_EXCESS_LOGITS, EXCESS_LOGITS = 20.0, 10.0
 """Initial penalties on the keep logit: per squared difference of layer and frame, and per excess of the layer."""
 
-OWN_SHARE = 0.65
-"""Minimum projection of a written on its revealed layer, relative to the latter's energy, to own the object."""
-
-OBJECT_SHARE = 0.5
-"""Minimum energy of a layer's own pixels, as a share of the layer's energy, to contain its object."""
-
-LEAST_SHARE = 0.3
-"""A layer is hidden if its projection, as in ``OWN_SHARE``, is at most this share."""
-
-SAME_SHARE = 0.5
-"""Minimum inner product of two revealed layers, as a share of one's energy, to show the same object."""
-
-SIGNS = (1, -1, 1, -1)
-"""Signs of the change of each distance of ``measure_bounds`` when a layer moves right or down."""
-
 _Memory: TypeAlias = tuple[Tensor, Tensor]
 """Hidden and cell state."""
-
-
-class Scene(NamedTuple):
-    """State of a clip: n internal clips, k layers, c channels, padded height and width."""
-
-    frame: Tensor
-    """The last frame before padding, ``(b, c, h, w)``."""
-    frames: Float[Tensor, "n t c h w"]
-    """The last t frames; zeros before the first frame of the clip."""
-    observed: Bool[Tensor, "n t"]
-    """True for frames that were observed, False for predicted or absent frames."""
-    positions: Float[Tensor, "n k t 2"]
-    """Positions of the layers in these frames relative to the last frame, right and down, whole pixels."""
-    placed: Bool[Tensor, "n t"]
-    """True for frames with a known position, observed or predicted."""
-    trusted: Bool[Tensor, "n k t"]
-    """True for known positions at which the layer fits the frame; predicted positions always count as a fit."""
-    distances: Float[Tensor, "n k 2 4"]
-    """Distances of the layers to the frame edges in the last frame, pixels: see ``measure_bounds``."""
-    displacement: Float[Tensor, "n k 2"]
-    """Most probable displacement from the last observed frame to the last one, whole pixels; 0 if it was observed."""
-    probabilities: Float[Tensor, "n k 2 l d"]
-    """Probability of each displacement from the last observed frame to each of the next l frames."""
-    written: Float[Tensor, "n k c h w"]
-    """The layers at the last observed frame, as the write gate computed them."""
-    revealed: Float[Tensor, "n k c h w"]
-    """The layers at the last observed frame, as the second smallest value over the aligned frames."""
-    coarse_hidden: Float[Tensor, "n coarse h_coarse w_coarse"]
-    coarse_cell_state: Float[Tensor, "n coarse h_coarse w_coarse"]
-    fine_hidden: Float[Tensor, "n fine h_fine w_fine"]
-    fine_cell_state: Float[Tensor, "n fine h_fine w_fine"]
 
 
 class TrackingForecaster(PretrainedForecaster):
@@ -196,9 +151,9 @@ class TrackingForecaster(PretrainedForecaster):
         frame, scene = frame.clamp(0, 1), Scene(*state)
         displacement = self._most_probable(scene)
         step = displacement - scene.displacement
-        positions = _appended(scene.positions, step)
+        positions = appended(scene.positions, step)
         distances = scene.distances + step[..., None] * self.signs
-        trusted = _with_last(scene.trusted, True)
+        trusted = with_last(scene.trusted, True)
         last_lead_time = self._path(positions, trusted, distances, first=-1)
         index = torch.arange(last_lead_time.shape[-1], device=frame.device) - displacement[..., None, None].long()
         inside = index.clamp(0, last_lead_time.shape[-1] - 1)
@@ -206,9 +161,9 @@ class TrackingForecaster(PretrainedForecaster):
         return scene._replace(
             frame=frame,
             frames=torch.cat([scene.frames[:, 1:], fold(frame, self.channels, COARSE)[:, None]], dim=1),
-            observed=_with_last(scene.observed, False),
+            observed=with_last(scene.observed, False),
             positions=positions,
-            placed=_with_last(scene.placed, True),
+            placed=with_last(scene.placed, True),
             trusted=trusted,
             distances=distances,
             displacement=displacement,
@@ -224,25 +179,8 @@ class TrackingForecaster(PretrainedForecaster):
 
     def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
         """Layers at the last observed frame, for prediction; if several follow one object, only one is kept."""
-        shown = scene.revealed * self._shown_mask(scene)
+        shown = scene.revealed * shown_mask(scene)
         return torch.lerp(scene.written, shown, self.revealed_share)
-
-    @torch.no_grad()
-    def _shown_mask(self, scene: Scene) -> Bool[Tensor, "n k 1 1 1"]:
-        """Mask of the revealed layers that are used for prediction.
-
-        The owned share of a layer is the projection of its written on its revealed version, relative to the energy of
-        the latter. A layer is used if its owned share exceeds ``OWN_SHARE``. A layer with a smaller share follows the
-        same object as another layer; it is used if the share exceeds ``LEAST_SHARE`` and no layer with a similar
-        revealed version owns more.
-        """
-        written, revealed = (at_least_float32(part.flatten(2)) for part in (scene.written, scene.revealed))
-        own = (written * revealed).sum(dim=-1)
-        common = revealed @ revealed.mT
-        energy = common.diagonal(dim1=-2, dim2=-1)
-        rival = (common > SAME_SHARE * energy[..., None]) & (own[:, None] > own[..., None])
-        best_of_rivals = ~rival.any(dim=-1) & (own > LEAST_SHARE * energy)
-        return ((own > OWN_SHARE * energy) | best_of_rivals)[..., None, None, None]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Save the weights in half precision, which halves the file size."""
@@ -305,14 +243,14 @@ class TrackingForecaster(PretrainedForecaster):
     ) -> State:
         """Return the state at an observed frame: correct tracks, estimate layers again, predict paths."""
         frames = torch.cat([scene.frames[:, 1:], current[:, None]], dim=1)
-        observed = _with_last(scene.observed, True)
-        placed = _with_last(scene.placed, True)
-        positions = _appended(scene.positions, found.displacement - scene.displacement)
+        observed = with_last(scene.observed, True)
+        placed = with_last(scene.placed, True)
+        positions = appended(scene.positions, found.displacement - scene.displacement)
         positions, others, fits = self._correct_positions(frames, scene, positions, found)
         trusted = placed[:, None] & (fits | ~observed[:, None])
         revealed = second_smallest(frames, trusted & observed[:, None], positions)
         own = has_own_light(frames, observed, others, positions)
-        own = own | ~_holds_most_energy(own, revealed)
+        own = own | ~holds_most_energy(own, revealed)
         revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(current.dtype)
         light = at_least_float32(revealed).mean(dim=2).relu()
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
@@ -339,7 +277,7 @@ class TrackingForecaster(PretrainedForecaster):
         """Refine positions with ``search_nearby``, using the written layers of the previous state."""
         offsets = positions + found.displacement[:, :, None]
         searched, others, fits = search_nearby(frames, scene.written, offsets)
-        known = (scene.observed.any(dim=1)[:, None] & _with_last(scene.observed, True))[:, None, :, None]
+        known = (scene.observed.any(dim=1)[:, None] & with_last(scene.observed, True))[:, None, :, None]
         corrected = torch.where(known, searched - found.displacement[:, :, None], positions)
         fits = torch.cat([fits[..., :-1] | ~known[..., :-1, 0], torch.ones_like(fits[..., -1:])], dim=-1)
         return corrected - corrected[:, :, -1:], others, fits
@@ -382,20 +320,3 @@ class TrackingForecaster(PretrainedForecaster):
         costs = self.excess_logits[0] * excess.square() + self.excess_logits[1] * excess.relu()
         kept = (keep[:, :, None] + KEEP_LOGITS - costs.mean(dim=2, keepdim=True)).sigmoid() * found.aligned
         return torch.lerp(kept, current[:, None], share)
-
-
-def _holds_most_energy(own: Bool[Tensor, "n k c h w"], layers: Float[Tensor, "n k c h w"]) -> Bool[Tensor, "n k 1 1 1"]:
-    """Whether the own pixels of a layer contain most of its energy; False if two layers follow the same object."""
-    energy = layers.square()
-    within = (energy * own).sum(dim=(-3, -2, -1), keepdim=True)
-    return within > OBJECT_SHARE * energy.sum(dim=(-3, -2, -1), keepdim=True)
-
-
-def _with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
-    """Drop the first entry of the mask and append ``value``."""
-    return torch.cat([mask[..., 1:], torch.full_like(mask[..., :1], value)], dim=-1)
-
-
-def _appended(positions: Float[Tensor, "n k t 2"], step: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k t 2"]:
-    """Append a position that is ``step`` after the last one; the result is relative to the new position."""
-    return torch.cat([positions[:, :, 1:] - step[:, :, None], torch.zeros_like(step)[:, :, None]], dim=2)
