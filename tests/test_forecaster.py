@@ -15,8 +15,8 @@ from framepred.models import (
     EncoderForecaster,
     FrameStack,
     LayeredForecaster,
-    TrackingForecaster,
 )
+from small_networks import layered, tracking
 
 FORECASTERS = {
     "encoder-forecaster": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3),
@@ -35,10 +35,8 @@ FORECASTERS = {
     "elman": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=ConvElmanCell),
     "jordan": lambda: EncoderForecaster(hidden_channels=[4, 3], kernel_size=3, cell=ConvJordanCell),
     "frame-stack": lambda: FrameStack(frames=3, hidden_channels=[4], kernel_size=3),
-    "layered": lambda: LayeredForecaster(layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
-    "tracking": lambda: TrackingForecaster(
-        layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2, path_features=16, lead_times=3
-    ),
+    "layered": layered,
+    "tracking": partial(tracking, lead_times=3),
     "scaled": lambda: ScaledForecaster(EncoderForecaster(hidden_channels=[4], kernel_size=3), max_side=9),
     "blank": Blank,
     "last-frame": LastFrame,

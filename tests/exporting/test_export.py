@@ -15,27 +15,16 @@ from framepred.exporting.export import TOLERANCE, Export, export
 from framepred.exporting.parity import rollout_difference
 from framepred.forecaster import Forecaster
 from framepred.inference.networks import open_forecaster
-from framepred.models import EncoderForecaster, FrameStack, LayeredForecaster, TrackingForecaster
+from framepred.models import EncoderForecaster, FrameStack
+from small_networks import layered, tracking
 
 SMALL: dict[str, Callable[[], Forecaster]] = {
     "shared": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3),
     "separate": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3, stride=2, share_weights=False),
     "colour": partial(EncoderForecaster, channels=3, hidden_channels=[4], kernel_size=3),
     "frame-stack": partial(FrameStack, hidden_channels=[4], kernel_size=3, frames=2),
-    "layered": partial(LayeredForecaster, layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
-    "tracking": partial(
-        TrackingForecaster,
-        layers=2,
-        coarse_channels=8,
-        fine_channels=4,
-        embedding_channels=6,
-        reach=2,
-        history=4,
-        lead_times=3,
-        path_reach=16,
-        path_features=16,
-        revealed_share=0.5,
-    ),
+    "layered": layered,
+    "tracking": partial(tracking, history=4, lead_times=3, path_reach=16, revealed_share=0.5),
 }
 
 

@@ -7,10 +7,11 @@ from framepred.errors import ClipError, ConfigError
 from framepred.models import LayeredForecaster
 from framepred.models.cost import macs_per_clip
 from framepred.models.layered_forecaster import PACE
+from small_networks import layered
 
 
 def small(channels: int = 1, layers: int = 2) -> LayeredForecaster:
-    return LayeredForecaster(channels, layers=layers, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2)
+    return layered(channels=channels, layers=layers)
 
 
 @torch.no_grad()

@@ -18,10 +18,10 @@ from framepred.models import (
     ConvJordanCell,
     EncoderForecaster,
     FrameStack,
-    LayeredForecaster,
 )
 from framepred.models.pretrained import Network, bundled_names, load_weights
 from framepred.restorer import Restorer
+from small_networks import layered
 
 SMALL: dict[str, Callable[[], Network]] = {
     "lstm": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3, share_weights=False),
@@ -29,7 +29,7 @@ SMALL: dict[str, Callable[[], Network]] = {
     "elman": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3, cell=ConvElmanCell),
     "jordan": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3, cell=ConvJordanCell),
     "frame-stack": partial(FrameStack, hidden_channels=[4], kernel_size=3, frames=2),
-    "layered": partial(LayeredForecaster, layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2),
+    "layered": layered,
     "bidirectional": partial(BidirectionalForecaster, hidden_channels=8, mixing_channels=8, reach=2),
 }
 

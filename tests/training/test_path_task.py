@@ -7,9 +7,10 @@ from torch import nn
 
 from framepred.data import MovingMNIST, MovingMNISTPathData, MovingMNISTPaths
 from framepred.errors import ConfigError
-from framepred.models import EncoderForecaster, TrackingForecaster
+from framepred.models import EncoderForecaster
 from framepred.training import PathNoise, PathTask, fit, make_trainer
 from framepred.training.path_task import simulate
+from small_networks import tracking
 
 SIZES = [(64, 64), (48, 80)]
 EXACT = PathNoise(0, 0, 0, 0, 0, 0, 0)
@@ -24,10 +25,7 @@ def paths() -> MovingMNISTPaths:
 
 def make_task() -> PathTask:
     torch.manual_seed(0)
-    net = TrackingForecaster(
-        layers=2, coarse_channels=8, fine_channels=4, embedding_channels=6, reach=2, path_features=16
-    )
-    return PathTask(net, budget=4, loss=nn.NLLLoss())
+    return PathTask(tracking(), budget=4, loss=nn.NLLLoss())
 
 
 def test_paths_are_those_of_the_clips() -> None:

@@ -10,20 +10,12 @@ from framepred.data import MovingMNIST
 from framepred.errors import ClipError, ConfigError
 from framepred.models import TrackingForecaster, load
 from framepred.models.cost import macs_per_clip
+from small_networks import tracking
 
 
 def small(channels: int = 1, layers: int = 2) -> TrackingForecaster:
     torch.manual_seed(0)
-    return TrackingForecaster(
-        channels,
-        layers,
-        coarse_channels=8,
-        fine_channels=4,
-        embedding_channels=6,
-        reach=2,
-        path_features=16,
-        revealed_share=0.5,
-    )
+    return tracking(channels=channels, layers=layers, revealed_share=0.5)
 
 
 @torch.no_grad()

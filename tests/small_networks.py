@@ -1,0 +1,18 @@
+"""Networks of every kind that are small enough for quick tests."""
+
+from typing import Any
+
+from framepred.models import LayeredForecaster, TrackingForecaster
+
+LAYERED = {"layers": 2, "coarse_channels": 8, "fine_channels": 4, "embedding_channels": 6, "reach": 2}
+TRACKING = LAYERED | {"path_features": 16}
+
+
+def layered(**changes: Any) -> LayeredForecaster:
+    """A small layered forecaster, with other arguments where they are given."""
+    return LayeredForecaster(**LAYERED | changes)
+
+
+def tracking(**changes: Any) -> TrackingForecaster:
+    """A small tracking forecaster, with other arguments where they are given."""
+    return TrackingForecaster(**TRACKING | changes)
