@@ -158,7 +158,7 @@ class TrackingForecaster(PretrainedForecaster):
         index = torch.arange(last_lead_time.shape[-1], device=frame.device) - displacement[..., None, None].long()
         inside = index.clamp(0, last_lead_time.shape[-1] - 1)
         last_lead_time = torch.where(index == inside, last_lead_time.gather(-1, inside), 0)
-        return scene._replace(
+        following = scene._replace(
             frame=frame,
             frames=torch.cat([scene.frames[:, 1:], fold(frame, self.channels, COARSE)[:, None]], dim=1),
             observed=with_last(scene.observed, False),
@@ -169,6 +169,7 @@ class TrackingForecaster(PretrainedForecaster):
             displacement=displacement,
             probabilities=torch.cat([scene.probabilities[..., 1:, :], last_lead_time], dim=-2),
         )
+        return tuple(following)
 
     def next_frame(self, state: State) -> Frame:
         """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""
@@ -256,7 +257,7 @@ class TrackingForecaster(PretrainedForecaster):
         distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
         probabilities = self._path(positions, trusted, distances)
         no_motion = torch.zeros_like(found.displacement)
-        return Scene(
+        following = Scene(
             frame,
             frames,
             observed,
@@ -270,6 +271,7 @@ class TrackingForecaster(PretrainedForecaster):
             revealed,
             *memory,
         )
+        return tuple(following)  # torch.export names the parts of a plain tuple only
 
     def _correct_positions(
         self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks
