@@ -1,7 +1,6 @@
 """Parameters, operations, throughput, latency and memory of each network on this machine, in one run."""
 
 import operator
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.networks import NETWORKS
+from benchmarks.process_memory import peak_mib
 from framepred.clips import Frame, State
 from framepred.forecaster import Forecaster
 from framepred.models.cost import count_parameters, macs_per_clip
@@ -94,12 +94,12 @@ def measure(name: str, batch_size: int, runs: int, threads: int) -> Cost:
     torch.manual_seed(0)
     net = NETWORKS[name]()
     clips = torch.rand(batch_size, CONTEXT + HORIZON, *SIZE)
-    before = _resident()
+    before = peak_mib()
     training = batch_size / median_seconds(lambda: _train(net, clips), runs)
     net.eval()
     with torch.inference_mode():
         inference = batch_size / median_seconds(lambda: net(clips[:, :CONTEXT], HORIZON), runs)
-    memory = _resident() - before
+    memory = peak_mib() - before
     macs = macs_per_clip(net, CONTEXT, HORIZON, SIZE)
     operations = 2 * PASSES * macs * training
     return Cost(count_parameters(net), macs, training, inference, memory, operations / _peak(runs))
@@ -138,11 +138,6 @@ def _peak(runs: int) -> float:
     side = 2048
     matrix = torch.rand(side, side)
     return 2 * side**3 / median_seconds(lambda: matrix @ matrix, runs)
-
-
-def _resident() -> float:
-    """Peak resident memory of this process, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def median_seconds(work: Callable[[], object], runs: int) -> float:

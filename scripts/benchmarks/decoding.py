@@ -1,6 +1,5 @@
 """How fast clips come out of videos by random access, beside reading the same files straight through with OpenCV."""
 
-import re
 import statistics
 import tempfile
 import time
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.process_memory import peak_mib
 from framepred.data import EpochBatches, MovingMNIST, ShuffledClips, VideoFolder
 from framepred.media.decoding import file_frames
 from framepred.media.writing import write_video
@@ -113,7 +113,5 @@ def _in_a_fresh_process(folder: Path, clips: int) -> float:
 
 
 def _peak(folder: Path, clips: int) -> float:
-    """MiB; Linux alone tells it (a process begins with its parent's ``ru_maxrss``)."""
     _draw(VideoFolder(folder, LENGTH, stride=1), clips)
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024
+    return peak_mib()

@@ -1,7 +1,6 @@
 """Latency, start-up and memory of one network in PyTorch eager, ``torch.compile``, ONNX Runtime and OpenVINO."""
 
 import operator
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.process_memory import peak_mib
 from framepred.clips import Frame, State
 from framepred.exporting.export import export
 from framepred.exporting.graphs import StepGraph
@@ -92,7 +92,7 @@ def _first_frame(runtime: Runtime, weights: str, file: Path, threads: int) -> fl
     net = _open(runtime, weights, file)
     with torch.inference_mode():
         net.next_frame(net.observe(torch.rand(1, net.channels, *SIZE)))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mib()
 
 
 def _open(runtime: Runtime, weights: str, file: Path) -> Forecaster:

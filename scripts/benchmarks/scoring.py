@@ -1,6 +1,5 @@
 """Time of an evaluation beside that of the network alone, and its peak memory by the number of clips."""
 
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 import typer
 
+from benchmarks.process_memory import peak_mib
 from framepred.clips import RawClip
 from framepred.evaluation.scorer import read_batch
 from framepred.inference.evaluate import NamedPredictor, evaluate, open_weights, score
@@ -56,7 +56,7 @@ def _predict(named: NamedPredictor, contexts: list[RawClip], horizon: int) -> No
 def _peak_memory(weights: str, clips: int) -> float:
     torch.set_num_threads(1)
     evaluate(weights, clips=clips, device="cpu")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mib()
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -38,7 +40,8 @@ def print_view_costs(sizes: list[str]) -> None:
     with TemporaryDirectory() as folder:
         for name in sizes:
             film = Path(folder) / f"{name}.mp4"
-            write_video(film, moving_texture(*SIZES[name]), fps=25)
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                process.submit(write_film, film, *SIZES[name]).result()
             plain = None
             for view, options in VIEWS.items():
                 used = measured(film, Path(folder) / f"{name}-{view}.mp4", options)
@@ -47,6 +50,11 @@ def print_view_costs(sizes: list[str]) -> None:
                 row = (f"{used.seconds:.1f}", f"{used.processor:.1f}", ratio, f"{used.memory:.2f}")
                 table.add_row(f"{name}, {PREDICTED} predicted", view, *row)
     Console(width=100).print(table)
+
+
+def write_film(path: Path, height: int, width: int) -> None:
+    """Write the film; in a process of its own, because the memory of a started command begins with its parent's."""
+    write_video(path, moving_texture(height, width), fps=25)
 
 
 def moving_texture(height: int, width: int) -> Tensor:
