@@ -12,7 +12,7 @@ from rich.text import Text
 
 from framepred.errors import DataError
 from framepred.evaluation.cards import Card
-from framepred.evaluation.metrics import BOUNDS, poisson_weights
+from framepred.evaluation.averages import BOUNDS, poisson_weights
 from framepred.evaluation.protocols import Measures, find_protocol
 from framepred.evaluation.references import NOT_MEASURED, Reference
 from framepred.evaluation.tables import COMPACT, Column, columns

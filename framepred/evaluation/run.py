@@ -12,7 +12,7 @@ from framepred.errors import DataError
 from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
 from framepred.evaluation.checksum import ClipChecksum
 from framepred.evaluation.evidence import Evidence, Example
-from framepred.evaluation.metrics import process_count, process_rank
+from framepred.evaluation.averages import process_count, process_rank
 from framepred.evaluation.protocols import Measures, Protocol, find_protocol, skill_scores
 from framepred.evaluation.scorer import AnyPredictor, Scorer, read_batch
 from framepred.forecaster import Predictor

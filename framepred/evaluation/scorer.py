@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from framepred.clips import Clip, Future, RawClip, to_unit
 from framepred.errors import DataError, WeightsError
+from framepred.evaluation.averages import ClipAverage, Score, Sums
 from framepred.evaluation.collapse import PixelStatistics
 from framepred.evaluation.formulas import Truth
-from framepred.evaluation.metrics import ClipMetric, Score
 from framepred.evaluation.protocols import Measures
 from framepred.forecaster import Predictor
 
@@ -76,11 +76,9 @@ class ClipScores:
 
     def __init__(self, measures: Measures, device: torch.device) -> None:
         self.measures, self.device = measures, device
-        self.metrics = {
-            # Sums are added up by ``gather``: a callback may evaluate in one process of many.
-            name: ClipMetric(measure.formula, sync_on_compute=False).to(device)
-            for name, measure in measures.items()
-        }
+        self.averages = {name: ClipAverage(measure.formula) for name, measure in measures.items()}
+        for average in self.averages.values():
+            average.sums = average.sums.to(device)
         self.statistics = PixelStatistics()
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
@@ -91,9 +89,9 @@ class ClipScores:
         Raises:
             ClipError: if predictions have another shape than the target.
         """
-        for name, metric in self.metrics.items():
-            metric.update(pred, target, numbers)
-            self.per_clip[name].update(zip(numbers, metric.latest.float().tolist(), strict=True))
+        for name, average in self.averages.items():
+            average.update(pred, target, numbers)
+            self.per_clip[name].update(zip(numbers, average.latest.float().tolist(), strict=True))
         self.statistics.add(pred, target)
         error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
         self.error_sum = error if self.error_sum is None else self.error_sum + error
@@ -101,15 +99,15 @@ class ClipScores:
     def gather(self) -> None:
         """Add up what all processes scored; every process must call this."""
         states: list[Any] = [None] * torch.distributed.get_world_size()
-        sums = {name: dict(metric.metric_state, per_frame=metric.per_frame) for name, metric in self.metrics.items()}
+        sums = {name: (average.sums, average.per_frame) for name, average in self.averages.items()}
         torch.distributed.all_gather_object(states, (sums, self.per_clip, self.statistics, self.error_sum))
         busy = [state for state in states if state[3] is not None]  # the others got no clip
         if not busy:
             return
-        for name, metric in self.metrics.items():
-            for key in metric.metric_state:
-                setattr(metric, key, sum(sums[name][key].to(self.device) for sums, *_ in busy))
-            metric.per_frame = busy[0][0][name]["per_frame"]
+        for name, average in self.averages.items():
+            parts = [state[0][name][0].to(self.device) for state in busy]
+            average.sums = Sums(*(torch.stack(same).sum(dim=0) for same in zip(*parts, strict=True)))
+            average.per_frame = busy[0][0][name][1]
             self.per_clip[name] = {number: value for state in busy for number, value in state[1][name].items()}
         self.statistics = PixelStatistics()
         for state in busy:
@@ -118,7 +116,7 @@ class ClipScores:
 
     def scores(self) -> dict[str, Score]:
         """Every metric over all clips."""
-        return {name: metric.score() for name, metric in self.metrics.items()}
+        return {name: average.score() for name, average in self.averages.items()}
 
     def clip_values(self) -> dict[str, tuple[float, ...]]:
         """Every metric of each clip, in the order of the clips, rounded to float32."""

@@ -328,7 +328,7 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
         record: what the card says of the weights.
         name: what the card calls the data.
     """
-    from framepred.evaluation import evaluate  # torchmetrics takes seconds to import and only scores need it
+    from framepred.evaluation import evaluate  # only scores need it
 
     context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
     futures = iter(guess)
