@@ -162,10 +162,14 @@ class ClipAverage:
         weights = poisson_weights(self.seed, numbers, self.replicates).to(values)  # (b, r)
         self._check_horizon(horizon)
         if values.isnan().any():
-            values = _without_gaps(values, pred)
-        self.latest = values.mean(dim=1)
-        known = _has_value(self.latest, pred)
-        self.sums = self.sums.plus(values, weights) if known.all() else self.sums.plus(values[known], weights[known])
+            broken = _is_broken(pred, target).to(values.device)
+            values = _without_gaps(values, broken)
+            known = broken | ~values.isnan().any(dim=1)
+            self.latest = values.mean(dim=1)
+            values, weights = values[known], weights[known]
+        else:
+            self.latest = values.mean(dim=1)
+        self.sums = self.sums.plus(values, weights)
 
     def score(self) -> Score:
         """The score of the clips so far, in this process.
@@ -198,20 +202,15 @@ class ClipAverage:
             )
 
 
-def _without_gaps(values: Float[Tensor, "b t"], pred: Clip) -> Float[Tensor, "b t"]:
+def _without_gaps(values: Float[Tensor, "b t"], broken: Bool[Tensor, " b"]) -> Float[Tensor, "b t"]:
     """Give frames without a value the mean of the clip's other frames; values of broken predictions stay NaN."""
-    others = torch.where(_is_finite(pred), values.nanmean(dim=1), torch.nan)
+    others = values.nanmean(dim=1).masked_fill(broken, torch.nan)
     return torch.where(values.isnan(), others[:, None], values)
 
 
-def _has_value(latest: Float[Tensor, " b"], pred: Clip) -> Bool[Tensor, " b"]:
-    """Which clips have a value; those whose prediction is not finite count, so that NaN shows in the score."""
-    unknown = latest.isnan()
-    return ~(unknown & _is_finite(pred)) if unknown.any() else ~unknown
-
-
-def _is_finite(pred: Clip) -> Bool[Tensor, " b"]:
-    return pred.isfinite().flatten(1).all(dim=1)
+def _is_broken(pred: Clip, target: Truth) -> Bool[Tensor, " b"]:
+    """Which predictions are not finite at a pixel that is not missing, so that NaN must show in the score."""
+    return ~(pred.isfinite() | target.isnan()).flatten(1).all(dim=1)
 
 
 def _distributed() -> bool:

@@ -84,7 +84,7 @@ class ClipScores:
         self.error_sum: Float[Tensor, "t h w"] | None = None
 
     def add(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
-        """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``.
+        """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``; NaN in the target is a missing pixel.
 
         Raises:
             ClipError: if predictions have another shape than the target.
@@ -93,7 +93,8 @@ class ClipScores:
             average.update(pred, target, numbers)
             self.per_clip[name].update(zip(numbers, average.latest.float().tolist(), strict=True))
         self.statistics.add(pred, target)
-        error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
+        squares = (pred - target).square().masked_fill(target.isnan(), 0)
+        error = _blocks(squares.mean(dim=2)).sum(dim=0)  # (t, h, w)
         self.error_sum = error if self.error_sum is None else self.error_sum + error
 
     def gather(self) -> None:
@@ -123,7 +124,7 @@ class ClipScores:
         return {name: tuple(values[number] for number in sorted(values)) for name, values in self.per_clip.items()}
 
     def error_map(self) -> Float[Tensor, "t h w"]:
-        """Squared error of a pixel, averaged over clips and channels."""
+        """Squared error of a pixel, averaged over clips and channels; that of a missing pixel is 0."""
         assert self.error_sum is not None
         return (self.error_sum / self.clips).float().cpu()
 
@@ -156,7 +157,7 @@ class Scorer(ClipScores):
             ClipError: if predictions have another shape than the target.
         """
         pred = self.predict(context, target.shape[1], numbers)
-        self._check_finite(pred, numbers)
+        self._check_finite(pred, target, numbers)
         self.add(pred, target, numbers)
 
     def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
@@ -165,8 +166,11 @@ class Scorer(ClipScores):
             return self.predictor.read(numbers).to(self.device, torch.float32)
         return self.predictor(context, horizon)
 
-    def _check_finite(self, pred: Clip, numbers: Sequence[int]) -> None:
-        finite = pred.isfinite().flatten(1).all(dim=1)  # (b,)
+    def _check_finite(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
+        """Check the predictions of pixels that are not missing."""
+        if pred.isfinite().all() or pred.shape != target.shape:
+            return
+        finite = (pred.isfinite() | target.isnan()).flatten(1).all(dim=1)  # (b,)
         if finite.all():
             return
         found = f"NaN or infinite pixels for clip {numbers[int(finite.int().argmin())]} (the first is 0)"

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TypeAlias, TypedDict
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
@@ -182,7 +182,10 @@ class _Job:
         predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, lengths)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
-        score = None if target is None else score_frames(clips, predicted, self.named.record, source_name(source))
+        score = None
+        if target is not None:
+            scored = clips if end.missing is None else _without(clips, end.missing)
+            score = score_frames(scored, predicted, self.named.record, source_name(source))
         shown = clips.context[:, -max(lengths) :]
         return Prediction(
             single_or_all(predicted),
@@ -192,7 +195,7 @@ class _Job:
             score,
             tuple(notes),
             end.value_range,
-            None if end.missing is None else single_or_all(end.missing),
+            None if end.missing is None else single_or_all(end.missing.all(dim=1)),
         )
 
     def _check_memory(self, clips: RawClip) -> None:
@@ -296,6 +299,11 @@ def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
         yield f"The frame rate of {source_name(source)} varies; its mean, {end.fps:.3g}, is written."
 
 
+def _without(clips: ClipBatch, missing: Bool[Tensor, "n t c h w"]) -> ClipBatch:
+    """The clips with NaN for true pixels that are missing, so that scores leave them out."""
+    return clips._replace(target=clips.target.masked_fill(missing[:, clips.context.shape[1] :], torch.nan), filler=0.0)
+
+
 def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
     """Predict a batch of clips frame by frame, on the CPU, in the type of the context.
 
@@ -323,18 +331,18 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:
-        clips: context and true frames.
+        clips: context and true frames, with NaN for missing true pixels where there is a filler.
         predicted: the predicted frames, of the shape of the true ones.
         record: what the card says of the weights.
         name: what the card calls the data.
     """
     from framepred.evaluation import evaluate  # only scores need it
 
-    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
+    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (clips.context, clips.target, predicted))
     futures = iter(guess)
     return evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
-        (ClipBatch(context[number][None], target[number][None]) for number in range(len(target))),
+        (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
         data=DataRecord(name),
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},

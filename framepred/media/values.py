@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class ValueRange:
         high: the value that becomes 1; above ``low``.
         whole: whether the values of the file are whole numbers, to which :meth:`from_unit` rounds.
         filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
+        keeps_nan: whether NaN stays NaN in frames, as pixels that are missing; needs a filler.
 
     Raises:
         ConfigError: if the two are not finite numbers in this order.
@@ -42,6 +43,7 @@ class ValueRange:
     high: float
     whole: bool = False
     filler: float | None = None
+    keeps_nan: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
@@ -58,6 +60,11 @@ class ValueRange:
         """Scale floats in [0, 1] back to the values of the file: float32, or the smallest integers that hold them."""
         values = frames.double() * (self.high - self.low) + self.low
         return values.round().long().to(self._integers()) if self.whole else values.float()
+
+    @property
+    def filler_in_unit(self) -> float | None:
+        """The filler as networks read it, in [0, 1]; None where NaN is refused."""
+        return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
 
     def _integers(self) -> torch.dtype:
         kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
@@ -127,6 +134,16 @@ def parse_range(text: str) -> "ValueRange | Literal['auto']":
             f"A range of values is auto or two numbers such as 0,4095, not {text}; where NaN is to be read, add what "
             "it stands for, such as -32,60,nan=-32."
         ) from error
+
+
+_Choice = TypeVar("_Choice", bound=RangeChoice)
+
+
+def with_missing(choice: _Choice) -> _Choice:
+    """The same choice, by which NaN stays NaN in frames where a filler is known."""
+    if isinstance(choice, DefaultRange):
+        return replace(choice, learned=with_missing(choice.learned))
+    return replace(choice, keeps_nan=choice.filler is not None) if isinstance(choice, ValueRange) else choice
 
 
 def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:
@@ -227,19 +244,29 @@ def to_frames(
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "buif":
         raise ClipError(f"{name} holds {array.dtype} values; save numbers: uint8, uint16 or floats.")
-    if value_range is not None and value_range.filler is not None and array.dtype.kind == "f":
-        array = np.where(np.isnan(array), np.asarray(value_range.filler, array.dtype), array)
+    missing = _missing(array, value_range)
+    if missing is not None and value_range is not None:
+        array = np.where(missing, np.asarray(value_range.filler, array.dtype), array)
     check_finite(array, name, axes)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255
     if value_range is not None:
         wide = array.astype(np.float64 if array.dtype.kind in "ui" else array.dtype)
-        return value_range.to_unit(torch.from_numpy(np.array(wide, order="C")))
+        frames = value_range.to_unit(torch.from_numpy(np.array(wide, order="C")))
+        kept = missing if value_range.keeps_nan else None
+        return frames if kept is None else frames.masked_fill(torch.from_numpy(kept), torch.nan)
     if array.dtype.kind == "f":
         array = _checked_floats(array, name)
     elif array.dtype not in (np.uint8, np.uint16):
         raise ClipError(f"{name} holds {array.dtype} values, whose range is unknown; state it, such as -32,60.")
     return torch.from_numpy(np.array(array, order="C"))
+
+
+def _missing(array: NDArray[Any], value_range: ValueRange | None) -> NDArray[np.bool_] | None:
+    """Which values are NaN, where a range says what NaN is read as."""
+    if value_range is None or value_range.filler is None or array.dtype.kind != "f":
+        return None
+    return np.asarray(np.isnan(array))
 
 
 def _checked_floats(array: NDArray[Any], name: object) -> NDArray[np.float32]:
