@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import framepred
-from framepred.baselines import BASELINES
+from framepred.baselines import BASELINES, LastFrame
 from framepred.clips import ClipBatch
-from framepred.data import VideoFolder
-from framepred.data.datamodules import VideoFolderData
+from framepred.data import VideoFolder, VideoFolderData
 from framepred.errors import DataError
 from framepred.evaluation import PROTOCOLS, Card, ClipAverage, DataRecord, evaluate
 from framepred.evaluation.formulas import FrameFormula, frame_mse
 from framepred.media.values import ValueRange
 from framepred.models import BidirectionalForecaster, EncoderForecaster
 from framepred.training import ForecastTask, RestoreTask, TeacherForcing
-from small_networks import layered
 
 SIDE, COVERED = 32, 20
 """Sides of the frames and of the part, at the left, that is measured: SSIM needs windows within it."""
@@ -78,7 +76,7 @@ def test_frames_and_clips_of_which_nothing_is_known_do_not_count(formula: FrameF
 def scored(clips: Tensor, filler: float | None, names: tuple[str, ...] = tuple(BASELINES)) -> Card:
     baselines = {name: BASELINES[name]() for name in names}
     batches = [ClipBatch.cut(part, 3, filler) for part in clips.split(2)]
-    return evaluate(layered().eval(), batches, data=DataRecord("radar"), baselines=baselines)
+    return evaluate(LastFrame(), batches, data=DataRecord("radar"), baselines=baselines)
 
 
 def test_scores_of_network_and_baselines_leave_missing_pixels_out(tmp_path: Path) -> None:
@@ -193,7 +191,9 @@ def test_data_modules_keep_missing_pixels_and_data_sets_fill_them(folder: Path) 
 def test_evaluating_a_file_and_a_folder_leaves_missing_pixels_out(folder: Path) -> None:
     values = ValueRange(-32, 60, filler=-9)
     for source in (folder, folder / "5.npy"):
-        card = framepred.evaluate(layered(), source, clips=3, context=3, horizon=3, split="all", value_range=values)
+        card = framepred.evaluate(
+            "baseline:last-frame", source, clips=3, context=3, horizon=3, split="all", value_range=values
+        )
         assert card.notes[0].startswith("37.50% of the pixels")
 
 
