@@ -16,8 +16,8 @@ VIDEOS = (
     ".ogv", ".vob", ".mxf", ".dv", ".y4m",
 )  # fmt: skip
 GIF = ".gif"
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-PAGED_IMAGES = (".png", ".tif", ".tiff", ".webp")
+IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm")
+PAGED_IMAGES = (".png", ".apng", ".tif", ".tiff", ".webp", ".avif")
 """Pictures that may hold several frames, and are clips if they do."""
 ARRAYS = (".npy", ".npz")
 HDF5, ZARR = (".h5", ".hdf5", ".nc", ".nc4"), ".zarr"
@@ -97,7 +97,7 @@ def is_array(path: Path) -> bool:
 
 
 def is_paged(path: Path) -> bool:
-    """Whether a path is a picture file of several frames, which is a clip: TIFF, animated PNG, animated WebP."""
+    """Whether a path is a picture file of several frames, which is a clip: TIFF, animated PNG, WebP or AVIF."""
     return path.suffix.lower() in PAGED_IMAGES and path.is_file() and has_pages(path)
 
 
@@ -224,8 +224,8 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} is an empty file of 0 bytes; copy or record it again.")
     if suffix in IMAGES and not has_pages(path):
         raise MediaError(
-            f"{path} is a single picture, not a clip; give a folder of pictures, or a TIFF, PNG or WebP of several "
-            "frames."
+            f"{path} is a single picture, not a clip; give a folder of pictures, or a TIFF, PNG, WebP or AVIF of "
+            "several frames."
         )
 
 

@@ -1,4 +1,4 @@
-"""Picture files that are clips: TIFF of several pages (plain, ImageJ, OME), GIF, animated PNG and animated WebP."""
+"""Picture files that are clips: TIFF of several pages (plain, ImageJ, OME), GIF, animated PNG, WebP and AVIF."""
 
 import re
 from collections.abc import Iterator, Sequence

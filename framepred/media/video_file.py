@@ -32,6 +32,8 @@ _STRICT_CODECS = (
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
 _VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
+_JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
+_END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
 _SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # skip unreferenced frames on request, at any time
 _MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
 _EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
@@ -160,7 +162,10 @@ class VideoFile:
         """Stated duration of the video, or of the whole file where the stream has none."""
         if self.stream.duration is not None and self.stream.time_base is not None:
             return float(self.stream.duration * self.stream.time_base)
-        return self.container.duration / av.time_base if self.container.duration else None
+        if not self.container.duration:
+            return None
+        absolute = self.container.format.name in _END_CONTAINERS
+        return (self.container.duration - absolute * (self.container.start_time or 0)) / av.time_base
 
     def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
         """Where what was read ends, in seconds from the start of the video."""
@@ -203,8 +208,9 @@ class VideoFile:
         return None
 
     def _damaged(self, count: int) -> MediaError:
+        joined = " or joined from two recordings" * (self.container.format.name in _JOINED_CONTAINERS)
         return MediaError(
-            f"{self.path} is damaged after {count} decoded frame{'s' * (count != 1)}; "
+            f"{self.path} is damaged{joined} after {count} decoded frame{'s' * (count != 1)}; "
             "copy it again, or cut it there with ffmpeg."
         )
 
