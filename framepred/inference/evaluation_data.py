@@ -21,7 +21,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import DataRecord
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.media.arrays import CHANNELS
-from framepred.media.formats import check_input, is_array, is_folder_of_clips
+from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
 from framepred.media.values import DefaultRange, RangeChoice, ValueRange
 
@@ -130,7 +130,7 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
         return _open_array(data, choice)
     if str(data) in GENERATED:
         return _open_generated(str(data), choice)
-    path = expand_user(data)
+    path = expand_user(stated_path(str(data)))
     if path.suffix.lower() in CONFIGS:
         return _open_run(path, choice)
     if is_folder_of_clips(path):

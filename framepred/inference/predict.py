@@ -279,7 +279,8 @@ class _Job:
             numbers = [number for number, own in enumerate(lengths) if own == length]
             for start in range(0, len(numbers), self.batch_size):
                 batch = numbers[start : start + self.batch_size]
-                frames = predict_frames(net, context[batch, -length:], self.frames)
+                chosen = context if len(batch) == len(context) else context[batch]  # an index copies
+                frames = predict_frames(net, chosen[:, -length:], self.frames)
                 future = torch.stack(list(self._counted(frames, len(futures), len(lengths))), dim=1)
                 futures.update(zip(batch, future, strict=True))
         return torch.stack([futures[number] for number in range(len(lengths))])

@@ -1,7 +1,7 @@
 """Ranges of values: which numbers of a file stand for 0 and 1, and the way back."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
+from framepred.clips import RANGE_TOLERANCE
 from framepred.errors import ClipError, ConfigError
 
 WHITE_16_BITS = 65535.0
@@ -43,7 +44,7 @@ class ValueRange:
     high: float
     whole: bool = False
     filler: float | None = None
-    keeps_nan: bool = False
+    keeps_nan: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
@@ -158,7 +159,8 @@ def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange
         None where the type states the range: uint8, booleans, and floats within [0, 1]. For integers from 0 on, the
         bit depth of a camera that holds them; otherwise the values themselves.
     """
-    if dtype.kind == "b" or dtype == np.uint8 or (dtype.kind == "f" and low >= 0 and high <= 1):
+    floats_fit = dtype.kind == "f" and low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE
+    if dtype.kind == "b" or dtype == np.uint8 or floats_fit:
         return None
     if dtype.kind in "ui" and low >= 0:
         white = next((float(2**bits - 1) for bits in _BIT_DEPTHS if high < 2**bits), high)
@@ -223,7 +225,7 @@ def little_used(frames: Shaped[Tensor, "..."], name: object) -> tuple[str, ...]:
         return ()
     return (
         f"{name} uses only the values {low:.4g} to {high:.4g} of 0 to {white:g}, so details are hard to tell apart; "
-        "if its range is smaller, state it, such as 0,4095 for 12 bits.",
+        f"if its range is smaller, state it, such as {low:.4g},{high:.4g}.",
     )
 
 
@@ -271,12 +273,12 @@ def _missing(array: NDArray[Any], value_range: ValueRange | None) -> NDArray[np.
 
 def _checked_floats(array: NDArray[Any], name: object) -> NDArray[np.float32]:
     low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 1:
+    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
         raise ClipError(
-            f"{name} holds floats from {low:.4g} to {high:.4g} but without a stated range they must lie in [0, 1]; "
-            f"state it, such as {low:.4g},{high:.4g}, or scale them."
+            f"{name} holds floats from {low:.6g} to {high:.6g} but without a stated range they must lie in [0, 1]; "
+            f"state it, such as {low:.4g},{high if high > low else low + 1:.4g}, or scale them."
         )
-    return np.asarray(array, dtype=np.float32)
+    return np.asarray(array.clip(0, 1), dtype=np.float32)
 
 
 def extent(arrays: Iterable[NDArray[Any]]) -> tuple[float, float, np.dtype[Any]]:
@@ -294,12 +296,17 @@ def chosen_range(choice: RangeChoice, arrays: Callable[[], Iterable[NDArray[Any]
     """The range that a choice means.
 
     Args:
-        choice: a range, ``auto``, a default or None.
-        arrays: gives the values of the source, which are looked at for ``auto`` and for defaults only.
+        choice: a range, ``auto``, a default or None. A stated range of whole numbers gives whole numbers again where
+            the source holds integers.
+        arrays: gives the values of the source; of a stated range only the first are looked at.
     """
     if isinstance(choice, DefaultRange):
         return _default_range(choice, arrays)
-    return suggested_range(*extent(arrays())) if choice == "auto" else choice
+    if isinstance(choice, ValueRange):
+        first = next(iter(arrays()), None)
+        whole = choice.low.is_integer() and choice.high.is_integer()
+        return replace(choice, whole=first is not None and first.dtype.kind in "ui" and whole)
+    return suggested_range(*extent(arrays())) if choice == "auto" else None
 
 
 def _default_range(choice: DefaultRange, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
