@@ -13,7 +13,12 @@ from hypothesis import settings
 from framepred.data.cache import cache_folder
 from framepred.data.digit_files import embedded_digits
 from framepred.exporting.export import Export, export
+from framepred.media.values import ValueRange
 from framepred.models import EncoderForecaster
+from framepred.models.pretrained import set_value_range
+
+RADAR = ValueRange(-32, 60, filler=-32)
+"""The values that ``exported_net`` was trained on, dBZ, with NaN outside the coverage."""
 
 settings.register_profile("framepred", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("framepred")
@@ -69,7 +74,9 @@ def small_net() -> EncoderForecaster:
 def exported_net() -> EncoderForecaster:
     """A small network whose observing and predicting parts have weights of their own."""
     torch.manual_seed(0)
-    return EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    set_value_range(net, RADAR)
+    return net
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ VIDEOS = (
     ".ogv", ".vob", ".mxf", ".dv", ".y4m",
 )  # fmt: skip
 GIF = ".gif"
-IMAGES = (".png", ".apng", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm", ".apng")
 PAGED_IMAGES = (".png", ".apng", ".tif", ".tiff", ".webp", ".avif")
 """Pictures that may hold several frames, and are clips if they do."""
 ARRAYS = (".npy", ".npz")
@@ -34,7 +34,6 @@ _ADVICE = {  # for kinds that other programs convert
     ".lif": "export it as OME-TIFF",
     ".mat": "save the array as .npy with scipy.io.loadmat, or with h5py where the file has version 7.3",
     ".csv": "save the numbers as .npy with numpy.loadtxt",
-    ".txt": "save the numbers as .npy with numpy.loadtxt",
     ".fits": "save the array as .npy with astropy",
     ".zip": "unpack it first",
     ".tar": "unpack it first",

@@ -304,7 +304,7 @@ def chosen_range(choice: RangeChoice, arrays: Callable[[], Iterable[NDArray[Any]
         return _default_range(choice, arrays)
     if isinstance(choice, ValueRange):
         first = next(iter(arrays()), None)
-        whole = choice.low.is_integer() and choice.high.is_integer()
+        whole = all(float(edge).is_integer() for edge in (choice.low, choice.high))
         return replace(choice, whole=first is not None and first.dtype.kind in "ui" and whole)
     return suggested_range(*extent(arrays())) if choice == "auto" else None
 

@@ -71,6 +71,7 @@ class VideoFile:
             self.close()
             raise
         self._reformatter = VideoReformatter()
+        self._first_start: float | None = None
         self._last_end = 0.0
         self.wanted: int | None = None
         """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""
@@ -103,12 +104,15 @@ class VideoFile:
 
     def seek(self, pts: int) -> None:
         """Move to the key frame at or before a time stamp."""
+        self._first_start = self._first_start or 0.0  # packets after a jump are not the first
         self.container.seek(pts, stream=self.stream)
 
     def packets(self) -> Iterator["av.Packet[av.VideoStream]"]:
         """Packets of the video stream from here on; notes where the packets of all streams end."""
         for packet in self.container.demux():
             if packet.pts is not None and packet.time_base is not None:
+                if self._first_start is None:
+                    self._first_start = float(packet.pts * packet.time_base)
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._last_end = max(self._last_end, end)
             if packet.stream.index == self.stream.index:
@@ -169,7 +173,8 @@ class VideoFile:
 
     def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
         """Where what was read ends, in seconds from the start of the video."""
-        start = float((self.stream.start_time or 0) * (self.stream.time_base or 0))
+        stated = self.stream.start_time
+        start = self._first_start or 0.0 if stated is None else float(stated * (self.stream.time_base or 0))
         shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
         # Where only the file states a duration, its other streams may be longer than the video.
         return max(shown, 0.0 if self.stream.duration is not None else self._last_end) - start

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import framepred
+from conftest import RADAR
 from framepred.errors import ClipError, ConfigError, MediaError, WeightsError
 from framepred.exporting.export import TOLERANCE, Export, export
 from framepred.exporting.parity import rollout_difference
@@ -97,6 +99,16 @@ def test_predict_and_stream_run_an_export(
     steps = zip(*(framepred.stream(clip[0], weights=weights, frames=2) for weights in (path, net)), strict=True)
     for streamed, in_pytorch in steps:
         torch.testing.assert_close(streamed.future, in_pytorch.future, rtol=0, atol=1e-4)
+
+
+def test_an_export_keeps_the_range_of_values(exported: Export, exported_net: EncoderForecaster) -> None:
+    """The range that weights were trained on is in the metadata, and decides how arrays are read."""
+    dbz = np.linspace(-20, 40, 6 * 24 * 24, dtype=np.float32).reshape(6, 24, 24)
+    dbz[:, :4] = np.nan
+    for weights in (exported.files[1], exported_net):
+        found = framepred.predict(dbz, weights=weights, context=4, frames=2, cuts=False)
+        assert found.value_range == RADAR
+        assert bool(found.values[:, :, :4].isnan().all())
 
 
 def test_an_export_is_named_by_its_hash(exported: Export) -> None:
