@@ -1,4 +1,4 @@
-"""HDF5 files (also NetCDF-4), NetCDF-3 files and zarr stores, opened so that nothing in them reaches other files or runs code."""
+"""HDF5 files (also NetCDF-4), NetCDF-3 files and zarr stores; nothing in them reaches other files or runs code."""
 
 import math
 import os

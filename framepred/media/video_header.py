@@ -148,8 +148,8 @@ def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
     shape = video.stream.sample_aspect_ratio
     if shape and shape != 1:
         notes.append(
-            f"{video.path} has pixels {float(shape):.3g} times as wide as high; frames are {first.width}×{first.height} "
-            "pixels, as they are stored."
+            f"{video.path} has pixels {float(shape):.3g} times as wide as high; frames are "
+            f"{first.width}×{first.height} pixels, as they are stored."
         )
     transfer = _HDR.get(int(first.color_trc or 0))
     if transfer:

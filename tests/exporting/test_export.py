@@ -11,14 +11,13 @@ import torch
 from torch import nn
 
 import framepred
-from conftest import RADAR
 from framepred.errors import ClipError, ConfigError, MediaError, WeightsError
 from framepred.exporting.export import TOLERANCE, Export, export
 from framepred.exporting.parity import rollout_difference
 from framepred.forecaster import Forecaster
 from framepred.inference.networks import open_forecaster
 from framepred.models import EncoderForecaster, FrameStack
-from small_networks import layered, tracking
+from small_networks import RADAR, layered, tracking
 
 SMALL: dict[str, Callable[[], Forecaster]] = {
     "shared": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3),

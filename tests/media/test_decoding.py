@@ -43,7 +43,7 @@ def test_all_reading_paths_give_the_same_frames(zoo_folder: Path, sample: Sample
     assert torch.equal(clips if sample.name not in EQUAL_RGB else clips.expand(-1, 3, -1, -1), truth)
     with closing(open_reader(path)) as reader:
         assert reader.frames == written
-        order = np.random.default_rng(1).permutation(written)[:20].tolist()
+        order = np.random.default_rng(1).permutation(written)[:8].tolist()
         for number in [*order, 0, written - 1, *range(3)]:
             assert torch.equal(stacked(reader.read(range(number, number + 1)))[0], truth[number]), number
         assert torch.equal(stacked(reader.read(range(1, written, 3))), truth[1::3])
@@ -194,7 +194,7 @@ def test_damage_in_the_middle_is_no_picture(tmp_path: Path, name: str, codec: st
     given: list[Tensor] = []
     with pytest.raises(
         MediaError,
-        match=r"(is damaged( or joined from two recordings)? after \d+ decoded frames|holds no video that can be decoded); copy it again",
+        match=r"(is damaged.* after \d+ decoded frames|holds no video that can be decoded); copy it again",
     ):
         collect(file_frames(path).frames, given)
     assert all(torch.equal(frame, truth[number]) for number, frame in enumerate(given))
