@@ -243,7 +243,8 @@ class _Job:
         short = [length for length in lengths if length < self.context]
         if short and len(lengths) == 1:
             notes.append(
-                f"{name} has a scene cut {short[0]} frames before what is predicted; only the frames after it are used."
+                f"{name} has a scene cut {short[0]} frame{'s' * (short[0] != 1)} before what is predicted; only what "
+                "comes after it is used."
             )
         elif short:
             notes.append(f"{len(short)} of the {len(lengths)} clips in {name} have a scene cut in their context.")
