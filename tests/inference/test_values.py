@@ -189,6 +189,7 @@ def test_infinity_is_never_filled() -> None:
         framepred.predict(clip, weights=LAST, value_range=ValueRange(0, 1, filler=0))
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     "source", [None, 0, b"clip.mp4", [torch.zeros(1, 8, 8)], torch.zeros(9, 1, 8, 8, device="meta")]
 )
