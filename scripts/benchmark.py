@@ -279,6 +279,20 @@ def gpu(
 
 
 @app.command()
+def throughput(
+    network: Annotated[list[str], typer.Option(help="Network; give it several times.")] = ["framepred", "convlstm 2×64"],  # noqa: B006
+    processes: Annotated[list[int], typer.Option(help="Number of processes; give it several times.")] = [1, 2],  # noqa: B006
+    batch_size: Annotated[int, typer.Option(help="Clips per batch of each process.")] = 4,
+    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
+    seconds: Annotated[float, typer.Option(help="Seconds of each measurement.")] = 30,
+) -> None:
+    """Training and inference throughput of several CPU processes of one thread each."""
+    from benchmarks.throughput import print_throughput
+
+    print_throughput(network, processes, batch_size, side, seconds)
+
+
+@app.command()
 def scoring(
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
     clips: Annotated[int, typer.Option(help="Clips of Moving MNIST.")] = 1000,
