@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from browser import CHROMIUM, browser
 
+from browser import CHROMIUM, browser
 from framepred.clips import ClipBatch
 from framepred.errors import DataError
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
