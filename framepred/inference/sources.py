@@ -200,7 +200,7 @@ def values_in_memory(source: NDArray[np.generic] | Tensor) -> NDArray[Any]:
         ClipError: if it is neither, or a tensor without dense values.
     """
     if isinstance(source, np.ma.MaskedArray):
-        return np.asarray(source.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(source.astype(np.float64), np.nan))
     if isinstance(source, np.ndarray):
         return source
     if not isinstance(source, Tensor) or source.is_meta or source.layout != torch.strided:
