@@ -293,10 +293,7 @@ def gpu(
 
 @app.command()
 def throughput(
-    network: Annotated[list[str], typer.Option(help="Network; give it several times.")] = [
-        "framepred",
-        "convlstm 2×64",
-    ],
+    network: Annotated[list[str] | None, typer.Option(help="Give it several times; all networks without.")] = None,
     processes: Annotated[list[int], typer.Option(help="Number of processes; give it several times.")] = [1, 2],  # noqa: B006
     batch_size: Annotated[int, typer.Option(help="Clips per batch of each process.")] = 4,
     side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
@@ -305,7 +302,7 @@ def throughput(
     """Training and inference throughput of several CPU processes of one thread each."""
     from benchmarks.throughput import print_throughput
 
-    print_throughput(network, processes, batch_size, side, seconds)
+    print_throughput(network or [], processes, batch_size, side, seconds)
 
 
 @app.command()
