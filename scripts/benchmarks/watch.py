@@ -7,7 +7,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
@@ -113,11 +112,11 @@ def _sentence(outcomes: list[Outcome]) -> str:
 
 def watcher(normal: Film, fps: float, false_alarms: float) -> Callable[[Film], Run]:
     """``watch`` with a profile of the normal footage, fresh for each film."""
-    profile = Profile.fit(map(_tensor, normal), fps)
+    profile = Profile.fit(map(_picture, normal), fps)
 
     def run(film: Film) -> Run:
         fresh = profile.fresh()
-        scored = [fresh.score(_tensor(frame)) for frame in film]
+        scored = [fresh.score(_picture(frame)) for frame in film]
         heat = [heat_map(frame) if frame.deviations.size else np.zeros((1, 1), np.float32) for frame in scored]
         scores, current = ([getattr(frame, name) for frame in scored] for name in ("score", "current"))
         return Run(np.array(scores), np.array(current), profile.threshold(false_alarms), heat)
@@ -178,7 +177,7 @@ class _ById:
 def _observed(kept: _ById, fps: float) -> Scores:
     """The global features of the frames of a film, ``(t, n)``."""
     reader = FrameReader(fps, reduced_size(*kept.film.shape[1:3]))
-    observed = [reader.observe(_tensor(frame)) for frame in kept.film]
+    observed = [reader.observe(_picture(frame)) for frame in kept.film]
     return np.stack([found.values for found in observed if found is not None])
 
 
@@ -198,8 +197,9 @@ _EXTRACTORS: dict[str, _Extract] = {
 }
 
 
-def _tensor(frame: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+def _picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame ``(h, w, c)`` as ``(c, h, w)``."""
+    return frame.transpose(2, 0, 1)
 
 
 def _events(run: Run, fps: float) -> list[tuple[int, int]]:

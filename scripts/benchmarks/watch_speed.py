@@ -13,11 +13,9 @@ from urllib.request import urlopen
 
 import cv2
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from framepred.inference.live_page import VIEWS, serve_page
-from framepred.inference.sources import SourceForm
 from framepred.inference.watch import Watch, learn_profile
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.recording import EventFolder, FrameTable, WatchVideo, recorded
@@ -73,14 +71,14 @@ def _write_film(path: Path, height: int, width: int, seed: int, freezes: bool) -
                 left = number * width // 100 % width
                 frame = cv2.add(scene, random.integers(0, 8, scene.shape, dtype=np.uint8))
                 cv2.rectangle(frame, (left, height // 3), (left + width // 10, 2 * height // 3), (220, 210, 200), -1)
-            writer.write(torch.from_numpy(frame).permute(2, 0, 1))
+            writer.write(frame.transpose(2, 0, 1))
 
 
 def _looped(path: Path, frames: int) -> Iterator[Moment]:
     """The frames of a file, opened again at its end."""
     number = 0
     while number < frames:
-        for moment in play_source(path, SourceForm()).moments:
+        for moment in play_source(path).moments:
             if number == frames:
                 return
             yield Moment(moment.frame, number / FPS, fresh=number == 0)

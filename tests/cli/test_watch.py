@@ -87,6 +87,20 @@ def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: lis
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [["--weights", "natural-small"], ["--cuts"], ["--normal", "."], ["--adapt", "3"], ["--layout", "thw"]],
+)
+def test_what_needs_torch_is_refused_without_it(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("framepred.cli.watch.has_torch", lambda: False)
+    np.save("film.npy", freezing(20, 10))
+    code, out, err = framepred("watch", "film.npy", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("PyTorch is not installed; without it watch takes a camera, a URL, a video file")
+
+
+@pytest.mark.parametrize(
     ("arguments", "address"),
     [
         (["--serve"], "127.0.0.1:8400"),
