@@ -103,6 +103,8 @@ def watch(
     events = events and check_results_folder(events)
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")
+    if profile is not None and adapt is not None:
+        raise ConfigError("--profile does not hold the network that --adapt trains; leave out one of them.")
     if webhook is not None:
         from framepred.inference.watching.addresses import check_webhook
 

@@ -180,6 +180,8 @@ def watch(
     forecasts = _open_forecasts(weights, device)
     if adapt is not None and forecasts.net is None:
         raise ConfigError("Only a network in PyTorch can be adapted; name weights that are no baseline and no export.")
+    if adapt is not None and profile is not None:
+        raise ConfigError("A profile holds no adapted network; give normal footage instead, or do not adapt.")
     playing, first = play_source(source, layout, forecasts.channels, on_notice, stop), 0
     if isinstance(profile, Profile):
         known = profile
@@ -255,8 +257,9 @@ def _open_forecasts(weights: "Weights", device: "str | TorchDevice") -> _Forecas
     from framepred.inference.devices import pick_device
     from framepred.inference.networks import channels_of, open_forecaster
 
-    net = open_forecaster(weights).net.to(pick_device(device))
-    return _Forecasts(network_forecast(net), net, channels_of(net))
+    named = open_forecaster(weights)
+    net = named.net.to(pick_device(device))
+    return _Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
 
 
 def _learned_from_beginning(

@@ -11,6 +11,9 @@ from framepred.media.opencv import cv2
 Picture: TypeAlias = Shaped[np.ndarray, "c h w"]
 """A frame: uint8, uint16, or floats in [0, 1]."""
 
+PACKED = (1, 3, 4)
+"""Numbers of channels that OpenCV scales at once where the values of a pixel lie side by side."""
+
 WHITE = {"uint8": 255, "uint16": 65535}
 """The integer that stands for 1.0."""
 
@@ -30,6 +33,10 @@ def resized_picture(picture: Shaped[np.ndarray, "c _h _w"], size: tuple[int, int
     height, width = size
     shrinks = height <= picture.shape[1] and width <= picture.shape[2]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    stored = picture.transpose(1, 2, 0)
+    if stored.flags.c_contiguous and len(picture) in PACKED:  # as decoders give it: no copy is needed
+        small = np.asarray(cv2.resize(stored, (width, height), interpolation=how))
+        return small.reshape(height, width, -1).transpose(2, 0, 1)
     channels = [np.ascontiguousarray(channel) for channel in picture]
     return np.stack([cv2.resize(channel, (width, height), interpolation=how) for channel in channels])
 

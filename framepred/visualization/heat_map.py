@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from framepred.media.opencv import cv2
 from framepred.visualization.colour_map import coloured
 from framepred.visualization.pictures import BACKGROUND, PREDICTED, TEXT, picture_size, to_picture
-from framepred.visualization.rolling_curve import HISTORY, MAX_SIDE, Curve
+from framepred.visualization.rolling_curve import HISTORY, MAX_SIDE, Curve, font_of
 
 COOL, HOTTEST = 3.0, 12.0
 """Spreads from what is usual at which a cell begins to show, and at which its colour is full."""
@@ -36,9 +37,9 @@ def heat_picture(
     level = ((heat - COOL) / (HOTTEST - COOL)).clip(0, 1).astype(np.float32)
     if not level.any():
         return picture
-    over = Image.fromarray(coloured(level)).resize(size, Image.Resampling.BILINEAR)
-    mask = Image.fromarray((255 * OPACITY * level**0.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    return Image.composite(over, picture, mask)
+    over = cv2.resize(coloured(level), size, interpolation=cv2.INTER_LINEAR)
+    share = cv2.resize(OPACITY * np.sqrt(level), size, interpolation=cv2.INTER_LINEAR)
+    return Image.fromarray(cv2.blendLinear(over, np.asarray(picture), share, 1 - share))
 
 
 class WatchPage:
@@ -76,7 +77,7 @@ class WatchPage:
         if active:
             draw.rectangle((text - 3, 2 * text - 3, text + width + 2, 2 * text + height + 2), fill=PREDICTED)
         page.paste(heat_picture(frame, heat, self._picture), (text, 2 * text))
-        font = ImageFont.load_default(text)
+        font = font_of(text)
         draw.text((text, text // 2), f"{time:.2f} s", TEXT, font)
         draw.text((text + width, text // 2), f"score {score:.1f}", PREDICTED if active else TEXT, font, anchor="ra")
         top = height + 3 * text

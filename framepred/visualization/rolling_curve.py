@@ -1,7 +1,10 @@
 """The curve of the last values of a stream, and what the pages of streams share."""
 
 from collections import deque
-from itertools import pairwise
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby, pairwise
+from typing import TypeAlias
 
 from PIL import ImageDraw, ImageFont
 
@@ -10,6 +13,15 @@ from framepred.visualization.pictures import EMPTY, PREDICTED, TEXT, Colour
 HISTORY = 200  # frames that the curve shows
 MAX_SIDE = 640  # pixels: pictures of a stream are smaller than those of a file, because each is encoded in real time
 MIN_SCALE = 10.0  # the vertical axis reaches at least up to this value, so that small values look small
+
+Point: TypeAlias = tuple[float, float | None]
+"""Horizontal position in pixels, and value; None is a gap."""
+
+
+@cache
+def font_of(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of this height in pixels; opening it takes a millisecond."""
+    return ImageFont.load_default(height)
 
 
 class Curve:
@@ -35,17 +47,22 @@ class Curve:
         scale = self._scale()
         draw.rectangle(box, outline=EMPTY)
         corner = left + text_height // 2, top + text_height // 4
-        draw.text(corner, f"{scale:.3g}", TEXT, ImageFont.load_default(text_height))
+        draw.text(corner, f"{scale:.3g}", TEXT, font_of(text_height))
         if self._threshold is not None:
             level = bottom - (bottom - top) * self._threshold / scale
             draw.line((left, level, right, level), fill=PREDICTED)
-        for (x, value), (next_x, next_value) in pairwise(self._points(left, right)):
-            if value is not None and next_value is not None:
-                y, next_y = (bottom - (bottom - top) * max(0.0, height) / scale for height in (value, next_value))
-                colour = self._colour(max(value, next_value))
-                draw.line((x, y, next_x, next_y), colour, max(1, text_height // 9))
+        for colour, values in self._runs(left, right):
+            line = [(x, bottom - (bottom - top) * max(0.0, value or 0.0) / scale) for x, value in values]
+            draw.line(line, colour, max(1, text_height // 9))
 
-    def _points(self, left: int, right: int) -> list[tuple[float, float | None]]:
+    def _runs(self, left: int, right: int) -> Iterator[tuple[Colour, list[Point]]]:
+        """Consecutive points that lines of one colour join; a gap ends a run."""
+        for colour, group in groupby(pairwise(self._points(left, right)), self._colour):
+            if colour is not None:
+                lines = list(group)
+                yield colour, [lines[0][0], *(end for _, end in lines)]
+
+    def _points(self, left: int, right: int) -> list[Point]:
         """Horizontal position in pixels and value of each point."""
         first = self._length - len(self._values)
         step = (right - left) / max(1, self._length - 1)
@@ -55,5 +72,9 @@ class Curve:
         known = [value for value in self._values if value is not None]
         return 1.1 * max(MIN_SCALE, self._threshold or 0, *known)
 
-    def _colour(self, value: float) -> Colour:
-        return PREDICTED if self._threshold is not None and value > self._threshold else TEXT
+    def _colour(self, line: tuple[Point, Point]) -> Colour | None:
+        """The colour of the line between two points; None at a gap."""
+        (_, start), (_, end) = line
+        if start is None or end is None:
+            return None
+        return PREDICTED if self._threshold is not None and max(start, end) > self._threshold else TEXT

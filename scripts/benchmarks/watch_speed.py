@@ -35,8 +35,16 @@ KEEP_MB = 20
 MIB = 1024 * 1024
 
 
-def print_watch_speed(frames: int, height: int, width: int, output: Path) -> None:
-    """Watch a generated film, played again and again, with everything but adaptation; print speed and memory."""
+def print_watch_speed(frames: int, height: int, width: int, output: Path, video: bool = True) -> None:
+    """Watch a generated film, played again and again, with everything but adaptation; print speed and memory.
+
+    Args:
+        frames: to watch.
+        height: of the film, in pixels.
+        width: of the film.
+        output: picture of memory, open files and speed over the frames.
+        video: whether the video of the watch is written, which takes most of the time.
+    """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _write_film(folder / "normal.mp4", height, width, seed=1, freezes=False)
@@ -45,8 +53,8 @@ def print_watch_speed(frames: int, height: int, width: int, output: Path) -> Non
         watching = Watch(PlayingSource(_looped(folder / "source.mp4", frames), FPS, True), 0, profile, 60.0)
         with _receiver() as (address, posts), serve_page("127.0.0.1:0", folder / "events", 60.0) as page:
             recorders = [
-                FrameTable(folder / "frames.csv"), WatchVideo(folder / "watch.mp4", FPS),
-                EventFolder(folder / "events", FPS, KEEP_MB), Webhook(address), page,
+                FrameTable(folder / "frames.csv"), EventFolder(folder / "events", FPS, KEEP_MB), Webhook(address), page,
+                *([WatchVideo(folder / "watch.mp4", FPS)] if video else []),
             ]  # fmt: skip
             with _viewer(page.address):
                 rows = _run(lambda: (True for _ in recorded(watching, recorders)), frames)

@@ -11,6 +11,7 @@ from torch import Tensor
 import framepred
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.watching.events import Event, EventFinder
+from framepred.inference.watching.forecasting import network_forecast
 from framepred.inference.watching.injected import KINDS, inject
 from framepred.inference.watching.labels import measure, read_labels
 from framepred.inference.watching.playing import PlayingSource
@@ -95,6 +96,23 @@ def test_a_saved_profile_scores_alike(film: np.ndarray, profile: Profile, tmp_pa
     for frame in tensors(film[NORMAL : NORMAL + 30]):
         assert loaded.score(frame).score == pytest.approx(fresh.score(frame).score)
     assert loaded.threshold(7) == profile.threshold(7)
+
+
+def test_a_profile_is_refused_with_other_weights(film: np.ndarray, profile: Profile, tmp_path: Path) -> None:
+    profile.save(tmp_path / "last.safetensors")
+    with pytest.raises(MediaError, match="made where the last frame forecasts and cannot be used where baseline:blank"):
+        framepred.watch(film[..., 0], profile=tmp_path / "last.safetensors", weights="baseline:blank")
+    short = [frame[:, ::2, ::2] for frame in tensors(film[:90])]
+    Profile.fit(short, FPS, network_forecast(framepred.load("baseline:blank"), "blank")).save(tmp_path / "b.safetensors")
+    with pytest.raises(MediaError, match="made where blank forecasts and cannot be used where the last frame does"):
+        Profile.load(tmp_path / "b.safetensors")
+
+
+def test_adapting_needs_a_network_and_no_profile(film: np.ndarray, profile: Profile) -> None:
+    with pytest.raises(ConfigError, match="Only a network in PyTorch can be adapted"):
+        framepred.watch(film[..., 0], normal=NORMAL / FPS, adapt=1.0)
+    with pytest.raises(ConfigError, match="A profile holds no adapted network"):
+        framepred.watch(film[..., 0], profile=profile, weights="baseline:optical-flow", adapt=1.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"no profile", b"\x08\0\0\0\0\0\0\0{}      "])

@@ -51,6 +51,10 @@ GLOBALS = (
 """Global values, in this order."""
 
 
+GLOBAL_FLOORS = (0.05, 0.05, 0.05, 0.05, 0.01, 0.004, 0.005, 0.01, 0.02, 0.05, 0.05, 0.05)
+"""Smallest change of each global value that counts, in its unit: 5 % of an error, one level of brightness, and so on."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """What is measured at a frame.

@@ -23,7 +23,13 @@ Batch: TypeAlias = Float32[np.ndarray, "1 c h w"]
 
 @runtime_checkable
 class StepForecast(Protocol):
-    """Forecasts each next frame of a stream, in constant memory."""
+    """Forecasts each next frame of a stream, in constant memory.
+
+    Attributes:
+        name: of the weights; a profile is read with the weights only that it was made with.
+    """
+
+    name: str
 
     def fresh(self) -> "StepForecast":
         """The same forecasts of a new stream."""
@@ -41,6 +47,7 @@ class RollingForecast:
     Args:
         observe: updates a state, None at first, with a frame ``(1, c, h, w)``.
         predict: the frame after those that a state has observed.
+        name: of the weights.
         channels: channels that frames must have; gray frames are repeated to as many. 1 for any number.
         window: frames that a forecast rests on, at most; None for all, which needs one state only.
     """
@@ -49,17 +56,18 @@ class RollingForecast:
         self,
         observe: Callable[[Batch, Any], Any],
         predict: Callable[[Any], Batch],
+        name: str = "",
         channels: int = 1,
         window: int | None = WINDOW,
     ) -> None:
-        self._observe, self._predict = observe, predict
-        self.channels, self._window = channels, window
+        self.name, self.channels = name, channels
+        self._observe, self._predict, self._window = observe, predict, window
         self._states: list[Any] = [None, None]
         self._count = 0
 
     def fresh(self) -> "RollingForecast":
         """The same forecasts of a new stream."""
-        return RollingForecast(self._observe, self._predict, self.channels, self._window)
+        return RollingForecast(self._observe, self._predict, self.name, self.channels, self._window)
 
     def advance(self, picture: Float32[np.ndarray, "c h w"]) -> Float32[np.ndarray, "c h w"]:
         """Observe the next frame, in [0, 1], and forecast the one after it."""
@@ -86,11 +94,16 @@ def onnx_forecast(path: str | Path) -> RollingForecast:
     from framepred.inference.onnx_only import OnnxForecaster
 
     forecaster = OnnxForecaster(path)
-    return RollingForecast(forecaster.observe, forecaster.next_frame, forecaster.info.channels)
+    return RollingForecast(forecaster.observe, forecaster.next_frame, forecaster.info.weights, forecaster.info.channels)
 
 
-def network_forecast(net: "Forecaster") -> RollingForecast:
-    """Forecasts by a forecaster on its device; a baseline, which has no memory that could grow, observes all frames."""
+def network_forecast(net: "Forecaster", name: str | None = None) -> RollingForecast:
+    """Forecasts by a forecaster on its device; a baseline, which has no memory that could grow, observes all frames.
+
+    Args:
+        net: the forecaster.
+        name: of its weights; None for the name of its class.
+    """
     import torch
 
     from framepred.inference.devices import device_of
@@ -106,4 +119,6 @@ def network_forecast(net: "Forecaster") -> RollingForecast:
     def predict(state: Any) -> Batch:
         return np.asarray(net.forecast(state, 1)[:, 0].float().cpu().numpy())
 
-    return RollingForecast(observe, predict, channels_of(net) or 1, WINDOW if is_network(net) else None)
+    return RollingForecast(
+        observe, predict, name or type(net).__name__, channels_of(net) or 1, WINDOW if is_network(net) else None
+    )

@@ -22,12 +22,12 @@ from framepred.inference.watching.rareness import (
     Vector,
     block_peaks,
 )
-from framepred.inference.watching.scorer import FEATURES, ScoreTrace, UsualCells, feature_vector, scores_of
+from framepred.inference.watching.scorer import FEATURES, FLOORS, ScoreTrace, UsualCells, feature_vector, scores_of
 from framepred.media.atomic import atomic_write
 from framepred.media.pictures import as_picture, resized_picture, unit_picture
 from framepred.media.pixels import DEFAULT_FPS
 
-FORMAT = "framepred-watch-profile-2"
+FORMAT = "framepred-watch-profile-3"
 """Name and version of the file format."""
 
 LEARNED_SHARE = 1 / 3
@@ -200,7 +200,13 @@ class Profile:
             "upper_scale": self._tails.upper_scale,
             "peaks": self.calibration.peaks,
         }
-        meta = {"fps": self.fps, "size": list(self.size), "count": self._usual.count, "features": list(FEATURES)}
+        meta = {
+            "fps": self.fps,
+            "size": list(self.size),
+            "count": self._usual.count,
+            "features": list(FEATURES),
+            "forecast": _name(self._forecast),
+        }
         with atomic_write(path) as draft:
             contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
             save_file(contiguous, draft, metadata={"format": FORMAT, "profile": json.dumps(meta)})
@@ -210,7 +216,7 @@ class Profile:
         """Read a profile that was saved.
 
         Raises:
-            MediaError: if the file is missing or no profile of this version.
+            MediaError: if the file is missing, no profile of this version, or of other weights.
         """
         path = Path(path)
         if not path.is_file():
@@ -224,6 +230,11 @@ class Profile:
             meta = json.loads(metadata["profile"])
             if meta["features"] != list(FEATURES):
                 raise MediaError(f"{path} was made with other features; make the profile again.")
+            if meta["forecast"] != _name(forecast):
+                raise MediaError(
+                    f"{path} was made where {meta['forecast']} forecasts and cannot be used where {_name(forecast)} "
+                    "does; name the same weights, or make a profile for these."
+                )
             check_contents(meta, tensors)
             usual = UsualCells(tensors["mean"], tensors["variance"], int(meta["count"]))
             tails = Tails(*(tensors[name] for name in ("lower", "upper", "lower_scale", "upper_scale")))
@@ -231,6 +242,10 @@ class Profile:
             return cls(float(meta["fps"]), (height, width), usual, tails, Calibration(tensors["peaks"]), forecast)
         except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, ClipError) as error:
             raise MediaError(f"{path} is damaged or no profile; make it again from normal footage.") from error
+
+
+def _name(forecast: StepForecast | None) -> str:
+    return "the last frame" if forecast is None else forecast.name
 
 
 class ProfileBuilder:
@@ -287,8 +302,8 @@ class ProfileBuilder:
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
         scores = [
-            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps).current, self.fps)
+            block_peaks(scores_of(scored, Tails.fit(fitted, FLOORS), self.fps).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
         calibration = Calibration(np.concatenate(scores))
-        return Profile(self.fps, self._size, self._usual, Tails.fit(held_out), calibration, self._forecast)
+        return Profile(self.fps, self._size, self._usual, Tails.fit(held_out, FLOORS), calibration, self._forecast)
