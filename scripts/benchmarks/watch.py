@@ -25,6 +25,9 @@ from framepred.media.reading import read_clips
 
 Scores = NDArray[np.float64]
 
+LEAST_CHANGE = 0.05
+"""Scale of a baseline's tails, at least: that of the same logarithms of errors in ``watch``."""
+
 SOON = 0.5
 """Seconds within which an alarm counts as raised soon."""
 
@@ -132,10 +135,12 @@ def baselines(normal: Film, fps: float, false_alarms: float) -> dict[str, Callab
         held_out = vectors[len(vectors) // 3 :]
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
-        peaks = [block_peaks(scores_of(b, Tails.fit(a), fps).current, fps) for a, b in (parts, parts[::-1])]
+        peaks = [
+            block_peaks(scores_of(b, Tails.fit(a, LEAST_CHANGE), fps).current, fps) for a, b in (parts, parts[::-1])
+        ]
         threshold = Calibration(np.concatenate(peaks)).threshold(false_alarms)
 
-        found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out), threshold)
+        found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out, LEAST_CHANGE), threshold)
     return found
 
 

@@ -162,6 +162,16 @@ def test_the_webhook_tries_again_and_never_waits() -> None:
     lost.close()
 
 
+def test_events_that_nobody_took_are_counted_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framepred.inference.watching.webhook.LAST_SECONDS", 0.05)
+    notices: list[str] = []
+    hook = Webhook("http://127.0.0.1:9/", notices.append, first_pause=10)
+    hook.add(event(1))
+    hook.add(event(2))
+    hook.close()
+    assert notices == ["The watch ended before http://127.0.0.1:9/ took 2 events."]
+
+
 def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
     watching = package.watch(freezing(), normal=15.0, false_alarms=30)
     list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))

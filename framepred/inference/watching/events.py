@@ -31,10 +31,6 @@ APPEARANCE = ("brightness", "texture")
 """Maps of what a frame looks like, whatever moves in it."""
 
 FREEZE, GLOBAL, LOCAL, OTHER = "freeze", "global change", "local", "other"
-KINDS = (APPEARANCE = ("brightness", "texture")
-"""Maps of what a frame looks like, whatever moves in it."""
-
-FREEZE, GLOBAL, LOCAL, OTHER)
 
 
 @dataclass(frozen=True)

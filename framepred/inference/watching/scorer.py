@@ -37,7 +37,7 @@ POOLED = (*(f"{name}, all cells" for name in MAPS), *(f"{name}, top cells" for n
 FEATURES = (*GLOBALS, *POOLED)
 """Features whose rareness is averaged."""
 
-FLOORS = np.array([*GLOBAL_FLOORS, *[0.05] * len(MAPS), *[0.2] * len(TOP_MAPS)])
+FLOORS = np.array([*GLOBAL_FLOORS, *[0.2] * len(MAPS), *[0.8] * len(TOP_MAPS)])
 """Smallest change of each feature that counts, in its unit; for cells, in spreads."""
 
 Cells = NDArray[np.float32]  # (maps, rows, columns)
