@@ -135,9 +135,8 @@ def baselines(normal: Film, fps: float, false_alarms: float) -> dict[str, Callab
         held_out = vectors[len(vectors) // 3 :]
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
-        peaks = [
-            block_peaks(scores_of(b, Tails.fit(a, LEAST_CHANGE), fps).current, fps) for a, b in (parts, parts[::-1])
-        ]
+        scores = [scores_of(b, Tails.fit(a, LEAST_CHANGE), fps).current for a, b in (parts, parts[::-1])]
+        peaks = [block_peaks(scored, fps) for scored in scores]
         threshold = Calibration(np.concatenate(peaks)).threshold(false_alarms)
 
         found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out, LEAST_CHANGE), threshold)

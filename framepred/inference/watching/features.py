@@ -52,7 +52,8 @@ GLOBALS = (
 
 
 GLOBAL_FLOORS = (0.05, 0.05, 0.05, 0.05, 0.01, 0.004, 0.005, 0.01, 0.02, 0.05, 0.05, 0.05)
-"""Smallest change of each global value that counts, in its unit, such as 5 % of an error and one level of brightness."""
+"""Smallest change of each global value that counts, in its unit: 5 % of an error, one level of brightness, and so
+forth."""
 
 
 @dataclass(frozen=True)
