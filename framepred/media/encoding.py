@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import Shaped, UInt8
 from PIL import Image
 
@@ -207,7 +207,7 @@ class _Mp4(_Encoder):
         even = np.pad(frame, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else frame
         pixels = np.ascontiguousarray(np.broadcast_to(even, (3, *even.shape[1:])).transpose(1, 2, 0))
         picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        return self._reformatter.reformat(picture, format="yuv420p", dst_colorspace="ITU601")
+        return self._reformatter.reformat(picture, format="yuv420p", dst_colorspace=Colorspace.ITU601)
 
 
 class _GrowingMp4(_Mp4):
