@@ -344,12 +344,13 @@ def watch_speed(
     height: Annotated[int, typer.Option(help="Pixels.")] = 480,
     width: Annotated[int, typer.Option(help="Pixels.")] = 640,
     output: Annotated[Path, typer.Option(help="Picture of memory, open files and speed.")] = Path("watch-speed.png"),
+    video: Annotated[bool, typer.Option(help="Also write the video of the watch, which takes most time.")] = True,
 ) -> None:
     """Speed and memory of a watch with table, video, events, webhook and a page with one viewer."""
     from benchmarks.watch_speed import print_watch_speed
 
     _use_one_core()
-    print_watch_speed(frames, height, width, output)
+    print_watch_speed(frames, height, width, output, video)
 
 
 def _use_one_core() -> None:
