@@ -38,9 +38,6 @@ LONG_SPAN = 3
 """Frames that the second optical flow is measured over: it averages the motion of a shaking camera or of uneven frame
 times, which the first follows."""
 
-PAST = SPAN
-"""Frames of the past that :func:`fit_blend` uses, at most."""
-
 
 class Blend(Forecaster):
     """A weighted mean of the predictions of several forecasters, with weights by lead time and region.
@@ -143,7 +140,7 @@ def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"
 
 def fit_blend(
     members: Sequence[Forecaster],
-    past: Shaped[Tensor, "n t c h w"],
+    past: Shaped[Tensor, "n t c h w"] | Sequence[Shaped[Tensor, "_t c h w"]],
     context: int = 10,
     horizon: int = 10,
     *,
@@ -159,14 +156,16 @@ def fit_blend(
 
     Args:
         members: the forecasters.
-        past: frames of one or several clips: uint8, uint16, or floats in [0, 1].
+        past: frames of one or several clips, which may differ in length: uint8, uint16, or floats in [0, 1]. Leave out
+            frames that repeat the one before.
         context: frames that a window shows.
         horizon: frames that are to be predicted.
         cuts: whether to look for scene cuts.
     """
+    chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
     if all(channels_of(member) is None for member in members):
-        past = _gray(past)
-    return fit_windows(members, _windows(past, context, min(horizon, FIT_HORIZON), cuts))
+        chosen = [_gray(clip[-SPAN:]) for clip in chosen]
+    return fit_windows(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts))
 
 
 @torch.inference_mode()
@@ -184,7 +183,7 @@ def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> 
 
 def default_members(net: Forecaster) -> list[Forecaster]:
     """What a network is blended with, the simplest last: the network, two optical flows, the last frame."""
-    return [net, OpticalFlow(), OpticalFlow(LONG_SPAN), LastFrame()]
+    return [net, OpticalFlow(carried=True), OpticalFlow(LONG_SPAN, carried=True), LastFrame()]
 
 
 def evenly(members: Sequence[Forecaster]) -> Blend:
@@ -220,24 +219,31 @@ def add_errors(
             products.add(lead, predictions, target[window, lead], shares)
 
 
-def _windows(past: Shaped[Tensor, "n t c h w"], context: int, horizon: int, cuts: bool) -> Iterator[ClipBatch]:
-    """Windows of the last scene of some of the clips, those of one clip as a batch, small, the last one among them."""
-    chosen = np.unique(np.linspace(0, len(past) - 1, min(len(past), WINDOWS)).round().astype(int))
-    for clip in past[chosen]:
+def _windows(
+    clips: Sequence[Shaped[Tensor, "_t c h w"]], context: int, horizon: int, cuts: bool
+) -> Iterator[ClipBatch]:
+    """Windows of the last scene of each clip, those of one clip as a batch, small, the last one among them."""
+    for clip in clips:
         recent = torch.stack([shrink_raw(frame, FIT_SIDE) for frame in clip[-SPAN:]])
         scene = find_scenes(recent)[-1] if cuts else range(len(recent))
         if len(scene) < MIN_FRAMES:
             continue
         ahead = min(horizon, max(1, len(scene) * horizon // (context + horizon)))
         length = min(context + ahead, len(scene))
-        wanted = min(max(1, WINDOWS // len(chosen)), len(scene) - length + 1)
-        starts = np.unique(np.linspace(scene.stop - length, scene.start, wanted).round().astype(int))
+        wanted = min(max(1, WINDOWS // len(clips)), len(scene) - length + 1)
+        starts = _spread_indices(scene.stop - length, scene.start, wanted)
         yield ClipBatch.cut(torch.stack([recent[start : start + length] for start in starts]), length - ahead)
 
 
-def _gray(clips: Shaped[Tensor, "n t _c h w"]) -> Float[Tensor, "n t 1 h w"]:
+def _spread_indices(first: int, last: int, count: int) -> list[int]:
+    """Integers evenly spread from one to the other, in ascending order."""
+    found: list[int] = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
+    return found
+
+
+def _gray(clip: Shaped[Tensor, "t _c h w"]) -> Float[Tensor, "t 1 h w"]:
     """The mean of the channels: the weights hardly depend on colour, and one channel costs a third of three."""
-    return torch.stack([torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip]) for clip in clips])
+    return torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip])
 
 
 def _without_idle(members: Sequence[Forecaster], weights: Float[Tensor, "k q m"]) -> Blend:
