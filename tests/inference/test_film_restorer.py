@@ -7,7 +7,8 @@ from torch import Tensor
 import framepred
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Future
-from framepred.inference.film_restorer import AutoRestorer, MotionRestorer, Trial, trials
+from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
+from framepred.inference.restore_trials import Trial, trials
 from framepred.restorer import Missing, Restorer, Sides
 
 
