@@ -15,10 +15,7 @@ from framepred.inference.restore_candidates import (
     AFTER,
     BEFORE,
     CANDIDATES,
-    COARSE,
-    CURVED,
     LINEAR,
-    MEAN,
     MOVED_MEANS,
     Gap,
     usable_candidates,
@@ -74,41 +71,57 @@ class MotionRestorer(Restorer):
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
-        small = torch.stack([_small(frame) for frame in clip.unbind(dim=1)], dim=1)
+        weights = _MeasuredWeights(clip, missing)
         found: list[Frame] = []
-        known: dict[tuple[int, int], Weights] = {}
         gaps: dict[Sides, Gap] = {}
         for index, near in zip(missing.nonzero().flatten().tolist(), sides(missing), strict=True):
             if near.before == near.after:
                 found.append(clip[:, near.before])
                 continue
-            steps = (index - near.before, near.after - index)
-            if steps not in known:
-                known[steps] = _measure(small, missing, trials(missing.tolist(), *steps, near))
             if near not in gaps:
                 gaps[near] = Gap(clip, missing, near)
-            found.append(_rebuild(gaps[near], index, known[steps]))
+            found.append(_rebuild(gaps[near], index, weights.at(index, near)))
         return torch.stack(found, dim=1)
 
 
-def _measure(clip: Clip, missing: Missing, chosen: Sequence[Trial]) -> Weights:
-    """The weights of the candidates in each region that rebuild hidden frames best."""
-    if not chosen:
-        return _default_weights()
-    usable = usable_candidates()
-    products = ErrorProducts(1, len(usable), REGIONS)
-    for trial in chosen:
-        hidden = missing.clone()
-        hidden[trial.before + 1 : trial.after] = True
-        gap = Gap(clip, hidden, Sides(trial.before, trial.after))
-        candidates = torch.stack([gap.candidate(number, trial.hidden) for number in usable])
-        shares = spread(_find_regions(gap, trial.hidden), _size(clip))
-        for number, truth in enumerate(clip[:, trial.hidden]):
-            products.add(0, candidates[:, number], truth, shares[number])
-    preferred = [usable.index(number) for number in MOVED_MEANS]
-    weights = torch.zeros(REGIONS, CANDIDATES)
-    weights[:, usable] = products.best_weights(SHRINKAGE, preferred, PREFERENCE)[0]
-    return weights
+class _MeasuredWeights:
+    """The weights of the candidates in each region that rebuild hidden frames of a clip best."""
+
+    def __init__(self, clip: Clip, missing: Missing) -> None:
+        self._clip = torch.stack([_small(frame) for frame in clip.unbind(dim=1)], dim=1)
+        self._missing = missing
+        self._gaps: dict[Sides, Gap] = {}  # several frames of a gap are measured on the same motion
+        self._known: dict[tuple[int, int], Weights] = {}
+
+    def at(self, index: int, near: Sides) -> Weights:
+        """The weights for a missing frame between two observed ones."""
+        steps = (index - near.before, near.after - index)
+        if steps not in self._known:
+            chosen = trials(self._missing.tolist(), *steps, near)
+            self._known[steps] = self._measure(chosen) if chosen else _default_weights()
+        return self._known[steps]
+
+    def _measure(self, chosen: Sequence[Trial]) -> Weights:
+        usable = usable_candidates()
+        products = ErrorProducts(1, len(usable), REGIONS)
+        for trial in chosen:
+            gap = self._hide(Sides(trial.before, trial.after))
+            candidates = torch.stack([gap.candidate(number, trial.hidden) for number in usable])
+            shares = spread(_find_regions(gap, trial.hidden), _size(self._clip))
+            for number, truth in enumerate(self._clip[:, trial.hidden]):
+                products.add(0, candidates[:, number], truth, shares[number])
+        preferred = [usable.index(number) for number in MOVED_MEANS]
+        weights = torch.zeros(REGIONS, CANDIDATES)
+        weights[:, usable] = products.best_weights(SHRINKAGE, preferred, PREFERENCE)[0]
+        return weights
+
+    def _hide(self, near: Sides) -> Gap:
+        """The gap that results where the frames between two observed ones are hidden."""
+        if near not in self._gaps:
+            hidden = self._missing.clone()
+            hidden[near.before + 1 : near.after] = True
+            self._gaps[near] = Gap(self._clip, hidden, near)
+        return self._gaps[near]
 
 
 def _default_weights() -> Weights:
@@ -116,7 +129,7 @@ def _default_weights() -> Weights:
     linear = torch.tensor(DEFAULT_LINEAR).repeat_interleave(len(CHANGE) + 1)
     weights = torch.zeros(REGIONS, CANDIDATES)
     weights[:, LINEAR] = linear
-    weights[:, [MEAN, COARSE, CURVED]] = ((1 - linear) / 3)[:, None]
+    weights[:, MOVED_MEANS] = ((1 - linear) / len(MOVED_MEANS))[:, None]
     return weights
 
 

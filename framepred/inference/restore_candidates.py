@@ -58,8 +58,7 @@ class Gap:
         return self._known[time]
 
     def _moved_coarsely(self, time: float) -> tuple[Frame, Frame]:
-        flows = measure_flow(self.before, self.after), measure_flow(self.after, self.before)
-        return _move_both(self.before, self.after, flows, time)
+        return _move_both(self.before, self.after, self._coarse_flows, time)
 
     def _moved_along_curves(self, time: float) -> tuple[Frame, Frame]:
         """Both sides moved with constant acceleration (quadratic interpolation; Xu et al. 2019, arXiv:1911.00627)."""
@@ -72,6 +71,10 @@ class Gap:
     def _flows(self) -> tuple[Flow, Flow]:
         """Fine flow from the frame before to the frame after, and back."""
         return measure_flow(self.before, self.after, fine=True), measure_flow(self.after, self.before, fine=True)
+
+    @cached_property
+    def _coarse_flows(self) -> tuple[Flow, Flow]:
+        return measure_flow(self.before, self.after), measure_flow(self.after, self.before)
 
     @cached_property
     def _outer_motions(self) -> tuple[Flow, Flow]:
