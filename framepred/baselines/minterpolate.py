@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import torch
+from av.video.format import VideoFormat
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from typing_extensions import override
@@ -89,7 +90,7 @@ def _raise_rate(
     """The frames that the filter returns for frames at the times 0, 1, 2, …, with their times."""
     height, width = pictures[0].shape[:2]
     graph = av.filter.Graph()
-    start = graph.add_buffer(width=width, height=height, format="yuv444p", time_base=Fraction(1), name="in")
+    start = graph.add_buffer(width=width, height=height, format=VideoFormat("yuv444p"), time_base=Fraction(1))
     steps = (graph.add("minterpolate", f"fps={factor}:scd=none"), graph.add("buffersink"))
     start.link_to(steps[0])
     steps[0].link_to(steps[1])
@@ -101,10 +102,10 @@ def _raise_rate(
     graph.push(None)
     while True:
         try:
-            frame = graph.pull()
+            pulled = graph.pull()
         except (av.BlockingIOError, av.EOFError):
             return
-        assert isinstance(frame, av.VideoFrame)
-        assert frame.pts is not None
-        assert frame.time_base is not None
-        yield frame.pts * frame.time_base, frame.to_ndarray(format="rgb24")
+        assert isinstance(pulled, av.VideoFrame)
+        assert pulled.pts is not None
+        assert pulled.time_base is not None
+        yield pulled.pts * pulled.time_base, pulled.to_ndarray(format="rgb24")
