@@ -35,6 +35,7 @@ def weights_of(folder: Path) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
 def test_a_killed_recipe_continues_to_the_same_weights(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
