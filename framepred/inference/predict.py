@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TypeAlias, TypedDict
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
@@ -186,7 +186,10 @@ class _Job:
         predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, observed)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
-        score = None if target is None else score_frames(clips, predicted, self.named.record, name)
+        score = None
+        if target is not None:
+            scored = clips if end.missing is None else _without(clips, end.missing)
+            score = score_frames(scored, predicted, self.named.record, name)
         shown = clips.context[:, -max(len(clip.scene) for clip in observed) :]
         return Prediction(
             single_or_all(predicted),
@@ -196,7 +199,7 @@ class _Job:
             score,
             tuple(notes),
             end.value_range,
-            None if end.missing is None else single_or_all(end.missing),
+            None if end.missing is None else single_or_all(end.missing.all(dim=1)),
         )
 
     def _check_memory(self, clips: RawClip) -> None:
@@ -274,7 +277,8 @@ class _Job:
             numbers = [number for number, plan in enumerate(plans) if plan == (used, steps)]
             for start in range(0, len(numbers), self.batch_size):
                 batch = numbers[start : start + self.batch_size]
-                inputs = context[batch][:, list(used)]
+                inputs = context if len(batch) == len(context) else context[batch]  # an index copies
+                inputs = inputs[:, used[0] :] if len(used) == -used[0] else inputs[:, list(used)]
                 frames = predict_frames(net, inputs, steps[-1])
                 distinct = [inputs[:, -1].cpu(), *self._counted(frames, len(futures), len(plans))]
                 future = torch.stack([distinct[step] for step in steps], dim=1)
@@ -294,6 +298,11 @@ def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
         yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
     if not end.steady:
         yield f"The frame rate of {source_name(source)} varies; its mean, {end.fps:.3g}, is written."
+
+
+def _without(clips: ClipBatch, missing: Bool[Tensor, "n t c h w"]) -> ClipBatch:
+    """The clips with NaN for true pixels that are missing, so that scores leave them out."""
+    return clips._replace(target=clips.target.masked_fill(missing[:, clips.context.shape[1] :], torch.nan), filler=0.0)
 
 
 def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
@@ -323,18 +332,18 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:
-        clips: context and true frames.
+        clips: context and true frames, with NaN for missing true pixels where there is a filler.
         predicted: the predicted frames, of the shape of the true ones.
         record: what the card says of the weights.
         name: what the card calls the data.
     """
-    from framepred.evaluation import evaluate  # torchmetrics takes seconds to import and only scores need it
+    from framepred.evaluation import evaluate  # only scores need it
 
-    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
+    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (clips.context, clips.target, predicted))
     futures = iter(guess)
     return evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
-        (ClipBatch(context[number][None], target[number][None]) for number in range(len(target))),
+        (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
         data=DataRecord(name),
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},

@@ -1,16 +1,18 @@
 """Training of a forecaster: predict every next frame of a clip; validate on the horizon."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, FrameMask, RawClip
+from framepred.clips import Clip, ClipBatch, FrameMask, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
+from framepred.training.losses import measured_loss
 from framepred.training.rollout import Predicted, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -79,10 +81,9 @@ class ForecastTask(Task):
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Return the loss over every next frame; clips arrive as uint8 and become floats on the device."""
         batch = self.shorten(batch)
-        clips, context = batch.clips, batch.context.shape[1]
-        loss, errors = self._loss_and_errors(clips, context, self._teacher_mask(clips))
+        loss, errors = self._loss_and_errors(batch, self._teacher_mask(batch.clips))
         self.log("train/teacher", self._teacher_probability)
-        self.log_training(loss, errors[:, context - 1 :].mean())
+        self.log_training(loss, errors[:, batch.context.shape[1] - 1 :].nanmean())
         return loss
 
     def schedule(self) -> dict[str, Any]:
@@ -92,18 +93,18 @@ class ForecastTask(Task):
             "teacher_forcing": asdict(self.teacher_forcing),
         }
 
-    def _loss_and_errors(
-        self, clips: RawClip, context: int, teacher: FrameMask
-    ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
+    def _loss_and_errors(self, batch: ClipBatch, teacher: FrameMask) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
         """Return the loss over every next frame, and the squared error of each, not clipped."""
+        context, filler = batch.context.shape[1], batch.filler
+        loss = partial(self._loss, filler=filler)
         if self.tbptt_steps:
-            return truncated(self.net, self._loss, clips, context, teacher, self.tbptt_steps)
-        clips = self.to_float(clips)
-        predicted = predict_every_frame(self.net, clips, context, teacher)
-        return self._loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
+            return truncated(self.net, loss, batch.clips, context, teacher, self.tbptt_steps, filler)
+        clips = self.to_float(batch.clips)
+        predicted = predict_every_frame(self.net, fill_missing(clips, filler), context, teacher)
+        return loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
 
-    def _loss(self, predicted: Predicted, target: Clip) -> Tensor:
-        loss: Tensor = self.loss(predicted.frames, target)
+    def _loss(self, predicted: Predicted, target: Clip, filler: float | None) -> Tensor:
+        loss = measured_loss(self.loss, predicted.frames, target, filler)
         return loss + self.auxiliary_weight * predicted.auxiliary
 
     @property

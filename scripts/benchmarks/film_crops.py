@@ -1,11 +1,13 @@
 """Crops of one predicted window of a film at full size: the truth, optical flow, the network alone, and the blend."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from framepred.baselines import load_baseline
@@ -18,6 +20,7 @@ from framepred.models import load
 CONTEXT, HORIZON = 10, 10
 LEAD_TIMES = (1, 5, 10)
 INCHES_PER_PIXEL = 1 / 100
+COLOURS = 256  # of the palette, so that the file stays small
 
 
 def write_crops(video: Path, weights: str, start: int, crop: Sequence[int], output: Path) -> Path:
@@ -40,7 +43,9 @@ def write_crops(video: Path, weights: str, start: int, crop: Sequence[int], outp
     with torch.inference_mode():
         flow = load_baseline("optical-flow").eval()(past[None, -CONTEXT:], HORIZON)[0]
     rows = {"truth": truth, "optical flow": flow, "network alone": alone, "blend (default)": blend}
-    _draw({name: row[[lead - 1 for lead in LEAD_TIMES]] for name, row in rows.items()}, crop).savefig(output, dpi=100)
+    drawing = BytesIO()
+    _draw({name: row[[lead - 1 for lead in LEAD_TIMES]] for name, row in rows.items()}, crop).savefig(drawing, dpi=100)
+    Image.open(drawing).convert("RGB").quantize(COLOURS).save(output, optimize=True)
     return output
 
 
