@@ -174,9 +174,9 @@ class _Job:
         end = self._read(source)
         self._check_memory(end.frames)
         known, name = end.recent.shape[1] - self.hidden, source_name(source)
-        clips = ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
-        observed = observe_clips(end.recent[:, :known], self.cuts, repeats=self._blends)
-        forecaster, adapted = self._forecaster(end.recent[:, :known], observed)
+        past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
+        observed = observe_clips(past, self.cuts, repeats=self._blends)
+        forecaster, adapted = self._forecaster(past, observed)
         notes = [
             *_notes_on(end, source, self.max_side),
             *observed_notes(observed, self.context, name),
