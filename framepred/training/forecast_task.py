@@ -33,10 +33,13 @@ class ForecastTask(Task):
         auxiliary_weight: weight of the network's auxiliary loss, at least 0; see
             :class:`framepred.forecaster.HasAuxiliaryLoss`.
         protocol: as ``Task``.
+        shortest_context: observed frames of a training step at least; each step draws their number, up to the context
+            of the data, and keeps the horizon. None for always the context of the data. A recurrent network that is
+            trained on a single length learns to count frames, and fails in longer streams.
 
     Raises:
-        ConfigError: as ``Task``, or if ``tbptt_steps`` is less than 1 or ``auxiliary_weight`` is negative; in training,
-            if ``tbptt_steps`` meets 16-mixed precision.
+        ConfigError: as ``Task``, or if ``tbptt_steps`` or ``shortest_context`` is less than 1 or ``auxiliary_weight``
+            is negative; in training, if ``tbptt_steps`` meets 16-mixed precision.
     """
 
     net: Forecaster
@@ -55,13 +58,17 @@ class ForecastTask(Task):
         tbptt_steps: int | None = None,
         auxiliary_weight: float = 0.0,
         protocol: str = "openstl",
+        shortest_context: int | None = None,
     ) -> None:
         super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed, protocol)
         if tbptt_steps is not None and tbptt_steps < 1:
             raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
         if auxiliary_weight < 0:
             raise ConfigError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}.")
+        if shortest_context is not None and shortest_context < 1:
+            raise ConfigError(f"shortest_context must be at least 1 frame, or left out, not {shortest_context}.")
         self.teacher_forcing = teacher_forcing
+        self.shortest_context = shortest_context
         self.tbptt_steps = tbptt_steps
         self.auxiliary_weight = auxiliary_weight
 
@@ -87,10 +94,20 @@ class ForecastTask(Task):
 
     def schedule(self) -> dict[str, Any]:
         """Return what must stay the same when a run is resumed."""
+        drawn = {} if self.shortest_context is None else {"shortest_context": self.shortest_context}
         return super().schedule() | {
             "tbptt_steps": self.tbptt_steps,
             "teacher_forcing": asdict(self.teacher_forcing),
+            **drawn,
         }
+
+    def shorten(self, batch: ClipBatch) -> ClipBatch:
+        """Draw the context of this step, then cut each clip as the curriculum asks."""
+        if self.shortest_context is None:
+            return super().shorten(batch)
+        longest, horizon = batch.context.shape[1], batch.target.shape[1]
+        context = int(self.random.integers(min(self.shortest_context, longest), longest + 1))
+        return super().shorten(ClipBatch.cut(batch.clips[:, : context + horizon], context))
 
     def _loss_and_errors(
         self, clips: RawClip, context: int, teacher: FrameMask
