@@ -68,6 +68,21 @@ def test_a_budget_is_needed(small_net: EncoderForecaster) -> None:
         make_task(small_net, budget=-1)
 
 
+def test_training_draws_the_length_of_the_context(small_net: EncoderForecaster) -> None:
+    """Every length from the shortest to that of the data occurs, the horizon stays, and a step is repeatable."""
+    batch = ClipBatch.cut(torch.rand(2, 9, 1, 8, 8), 6)
+    lengths = set()
+    for seed in range(40):
+        drawn = make_task(small_net, shortest_context=3, seed=seed).shorten(batch)
+        again = make_task(small_net, shortest_context=3, seed=seed).shorten(batch)
+        assert torch.equal(drawn.clips, batch.clips[:, : drawn.context.shape[1] + 3])
+        assert (drawn.target.shape[1], again.context.shape) == (3, drawn.context.shape)
+        lengths.add(drawn.context.shape[1])
+    assert lengths == {3, 4, 5, 6}
+    with pytest.raises(ConfigError, match="shortest_context must be at least 1"):
+        make_task(small_net, shortest_context=0)
+
+
 @pytest.mark.parametrize(("share", "frames", "context"), [(0.01, 2, 1), (0.3, 3, 2), (0.5, 5, 3), (1.0, 10, 6)])
 def test_training_sees_the_beginning_of_each_clip(
     small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch, share: float, frames: int, context: int
