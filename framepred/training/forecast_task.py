@@ -3,15 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, FrameMask, RawClip
+from framepred.clips import Clip, ClipBatch, FrameMask, RawClip, State
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
-from framepred.training.rollout import Predicted, predict_every_frame, truncated
+from framepred.training.rollout import Predicted, observe_back_and_forth, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
 
@@ -36,10 +37,14 @@ class ForecastTask(Task):
         shortest_context: observed frames of a training step at least; each step draws their number, up to the context
             of the data, and keeps the horizon. None for always the context of the data. A recurrent network that is
             trained on a single length learns to count frames, and fails in longer streams.
+        burn_in: longest stream before a clip, in frames. Half of the steps begin in the state that the network has
+            after a stream of up to this length: the first half of the context, back and forth, without gradients. 0 for
+            none; not with ``tbptt_steps``.
 
     Raises:
-        ConfigError: as ``Task``, or if ``tbptt_steps`` or ``shortest_context`` is less than 1 or ``auxiliary_weight``
-            is negative; in training, if ``tbptt_steps`` meets 16-mixed precision.
+        ConfigError: as ``Task``, or if ``tbptt_steps`` or ``shortest_context`` is less than 1, ``auxiliary_weight`` or
+            ``burn_in`` is negative, or ``burn_in`` meets ``tbptt_steps``; in training, if ``tbptt_steps`` meets
+            16-mixed precision.
     """
 
     net: Forecaster
@@ -59,6 +64,7 @@ class ForecastTask(Task):
         auxiliary_weight: float = 0.0,
         protocol: str = "openstl",
         shortest_context: int | None = None,
+        burn_in: int = 0,
     ) -> None:
         super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed, protocol)
         if tbptt_steps is not None and tbptt_steps < 1:
@@ -67,7 +73,13 @@ class ForecastTask(Task):
             raise ConfigError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}.")
         if shortest_context is not None and shortest_context < 1:
             raise ConfigError(f"shortest_context must be at least 1 frame, or left out, not {shortest_context}.")
+        if burn_in < 0 or (burn_in and tbptt_steps):
+            raise ConfigError(
+                f"burn_in is a number of frames of at least 0, and 0 with tbptt_steps; burn_in is {burn_in} and "
+                f"tbptt_steps {tbptt_steps}."
+            )
         self.teacher_forcing = teacher_forcing
+        self.burn_in = burn_in
         self.shortest_context = shortest_context
         self.tbptt_steps = tbptt_steps
         self.auxiliary_weight = auxiliary_weight
@@ -89,16 +101,16 @@ class ForecastTask(Task):
         clips, context = batch.clips, batch.context.shape[1]
         loss, errors = self._loss_and_errors(clips, context, self._teacher_mask(clips))
         self.log("train/teacher", self._teacher_probability)
-        self.log_training(loss, errors[:, context - 1 :].mean())
+        self.log_training(loss, errors[:, -batch.target.shape[1] :].mean())
         return loss
 
     def schedule(self) -> dict[str, Any]:
         """Return what must stay the same when a run is resumed."""
-        drawn = {} if self.shortest_context is None else {"shortest_context": self.shortest_context}
+        drawn = {"shortest_context": self.shortest_context, "burn_in": self.burn_in}
         return super().schedule() | {
             "tbptt_steps": self.tbptt_steps,
             "teacher_forcing": asdict(self.teacher_forcing),
-            **drawn,
+            **{name: value for name, value in drawn.items() if value},  # older checkpoints have neither
         }
 
     def shorten(self, batch: ClipBatch) -> ClipBatch:
@@ -116,8 +128,19 @@ class ForecastTask(Task):
         if self.tbptt_steps:
             return truncated(self.net, self._loss, clips, context, teacher, self.tbptt_steps)
         clips = self.to_float(clips)
-        predicted = predict_every_frame(self.net, clips, context, teacher)
+        start, state = self._burned_in(clips, context)
+        clips, context, teacher = clips[:, start:], context - start, teacher[:, start:]
+        predicted = predict_every_frame(self.net, clips, context, teacher, state)
         return self._loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
+
+    def _burned_in(self, clips: Clip, context: int) -> tuple[int, State | None]:
+        """Return the frame at which this step begins to learn, and the state of the network before it."""
+        start = context // 2
+        random = np.random.default_rng([self.seed, self.global_step, 1])  # independent of the drawn context
+        frames = int(random.integers(-self.burn_in, self.burn_in + 1))
+        if frames <= 0 or start < 1:
+            return 0, None
+        return start, observe_back_and_forth(self.net, clips[:, :start], frames)
 
     def _loss(self, predicted: Predicted, target: Clip) -> Tensor:
         loss: Tensor = self.loss(predicted.frames, target)

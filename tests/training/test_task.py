@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from framepred.errors import ConfigError
 from framepred.evaluation import DataRecord, evaluate
 from framepred.models import EncoderForecaster
 from framepred.training import Curriculum, ForecastTask, TeacherForcing, WarmupCosine
-from framepred.training.rollout import Predicted
+from framepred.training.rollout import Predicted, predict_every_frame
 
 
 def make_task(net: EncoderForecaster, **arguments: object) -> ForecastTask:
@@ -83,13 +84,47 @@ def test_training_draws_the_length_of_the_context(small_net: EncoderForecaster) 
         make_task(small_net, shortest_context=0)
 
 
+def test_half_of_the_steps_begin_after_a_stream(small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream plays the first half of the context back and forth; what follows it is learned from that state."""
+    net = small_net
+    clips = torch.rand(1, 9, 1, 8, 8)
+    begun = []
+
+    def keep(*arguments: Any) -> Predicted:
+        begun.append(arguments)
+        return predict_every_frame(*arguments)
+
+    monkeypatch.setattr("framepred.training.forecast_task.predict_every_frame", keep)
+    for seed in range(20):
+        task = make_task(net, burn_in=5, seed=seed)
+        task.log = task.log_dict = lambda *_, **__: None
+        task.training_step(ClipBatch.cut(clips, 6))
+    streams = []
+    for length in range(1, 6):
+        state = None
+        for index in [2, 1, 0, 1, 2][-length:]:
+            state = net.observe(clips[:, index], state)
+        streams.append(state)
+    after = [call for call in begun if call[4] is not None]
+    assert 3 < len(after) < 17
+    for _, learned, context, teacher, state in after:
+        assert torch.equal(learned, clips[:, 3:])
+        assert (context, teacher.shape[1]) == (3, 6)
+        assert any(all(map(torch.equal, state, stream)) for stream in streams)
+    for _, learned, context, _, _ in (call for call in begun if call[4] is None):
+        assert torch.equal(learned, clips)
+        assert context == 6
+    with pytest.raises(ConfigError, match="burn_in is a number of frames of at least 0"):
+        make_task(net, burn_in=5, tbptt_steps=3)
+
+
 @pytest.mark.parametrize(("share", "frames", "context"), [(0.01, 2, 1), (0.3, 3, 2), (0.5, 5, 3), (1.0, 10, 6)])
 def test_training_sees_the_beginning_of_each_clip(
     small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch, share: float, frames: int, context: int
 ) -> None:
     seen: list[tuple[torch.Tensor, int]] = []
 
-    def observe(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> Predicted:
+    def observe(net: object, clips: torch.Tensor, context: int, *_: object) -> Predicted:
         seen.append((clips, context))
         return Predicted(clips[:, 1:].clone().requires_grad_(), torch.zeros(()))
 
