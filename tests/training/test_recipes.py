@@ -121,7 +121,7 @@ def test_the_recipe_of_natural_small_runs_on_prepared_clips(tmp_path: Path) -> N
         (tmp_path / split).mkdir()
         clips = np.random.default_rng(0).integers(0, 256, (2, 5, 1, 24, 24), dtype=np.uint8)
         np.save(tmp_path / split / "000.npy", clips)
-    overrides = {"data.init_args.root": str(tmp_path), "data.init_args.context": 4}
+    overrides = {"data.init_args.root": str(tmp_path), "data.init_args.context": 4, "model.burn_in": 3}
     recipe, card = scored_by("natural-small", tmp_path / "runs", overrides)
     assert len(recipe.stages) == 2
     assert (card["data"]["name"], card["data"]["split"], card["data"]["clips"]) == ("natural-video", "val", 1)
