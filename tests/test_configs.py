@@ -21,12 +21,12 @@ def videos(tmp_path: Path) -> Path:
     return tmp_path / "videos"
 
 
+@pytest.mark.usefixtures("without_report")
 @pytest.mark.parametrize("name", configs())
 def test_config_runs(
     name: str, fashion_files: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [f"--config={configs()[name]}", "--trainer.fast_dev_run=1", "--trainer.accelerator=cpu"]
     context = 10 if name.endswith("_paths") else 3  # the path network reads ten positions
     arguments += [f"--data.init_args.context={context}", "--data.init_args.horizon=2", "--data.init_args.batch_size=1"]

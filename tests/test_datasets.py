@@ -17,7 +17,6 @@ from framepred.media.opencv import cv2
 @pytest.fixture
 def data(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VideoFolderData:
     """The data module of a data set's config, on a tiny stand-in."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     config = yaml.safe_load((REPOSITORY / "configs" / f"{request.param}_convlstm.yaml").read_text())
     arguments: dict[str, Any] = config["data"]["init_args"] | {"root": str(ready_folder(request.param, tmp_path))}
     if "size" in arguments:

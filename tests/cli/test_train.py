@@ -21,7 +21,7 @@ Run = Callable[..., tuple[int, str, str]]
 SMOKE = ("--config", "smoke", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
          "--trainer.max_steps=2", "--trainer.val_check_interval=1", "--trainer.default_root_dir=run")  # fmt: skip
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # as the command does
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("without_report")]  # as the command does
 
 
 def test_python_trains_resumes_and_takes_nested_settings(tmp_path: Path) -> None:

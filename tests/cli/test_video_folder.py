@@ -20,9 +20,8 @@ TINY = ("--config", "video_folder_convlstm", "--data.init_args.root", "my videos
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in a folder that holds ``my videos``: eight arrays of 12 frames, and a cache of its own."""
+    """Run the command in a folder that holds ``my videos``: eight arrays of 12 frames."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Path("my videos").mkdir()
     for number in range(8):
         frames = np.random.default_rng(number).integers(0, 256, (12, 20, 24), dtype=np.uint8)

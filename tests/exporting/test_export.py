@@ -33,22 +33,16 @@ def make(name: str) -> Forecaster:
     return SMALL[name]().eval()
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """The only export of the quick tests, because tracing takes seconds."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    return export(make("shared"), tmp_path_factory.mktemp("export") / "small.onnx")
-
-
 @pytest.fixture
 def clip() -> torch.Tensor:
     return torch.randint(0, 256, (2, 6, 1, 26, 31), dtype=torch.uint8)
 
 
-def test_an_export_gives_the_frames_of_pytorch(exported: Export, clip: torch.Tensor) -> None:
+def test_an_export_gives_the_frames_of_pytorch(
+    exported: Export, exported_net: EncoderForecaster, clip: torch.Tensor
+) -> None:
     """Sizes, batches and types that the export's own comparison does not use."""
-    loaded, net = framepred.load(exported.files[1]), make("shared")
+    loaded, net = framepred.load(exported.files[1]), exported_net
     with torch.no_grad():
         torch.testing.assert_close(loaded(clip, 5), net(clip, 5), rtol=0, atol=1e-5)
         colour = clip.expand(-1, -1, 3, -1, -1)
@@ -66,7 +60,11 @@ def test_an_observed_state_is_kept(exported: Export, clip: torch.Tensor) -> None
 def test_differences_are_measured_at_three_sizes(exported: Export) -> None:
     assert len(exported.differences) == 3
     assert max(exported.differences.values()) < TOLERANCE
-    assert {file.name for file in exported.files} == {"small.onnx", "small.start.onnx"}
+    assert {file.name for file in exported.files} == {
+        "small.onnx",
+        "small.start.onnx",
+        "small.feedback.onnx",
+    }
 
 
 def test_the_comparison_finds_a_difference_in_fed_back_frames_only() -> None:
@@ -87,9 +85,11 @@ def test_metadata_describe_the_network(exported: Export) -> None:
     assert [entry.name for entry in session.get_inputs()][:2] == ["frame", "state_0"]
 
 
-def test_predict_and_stream_run_an_export(exported: Export, clip: torch.Tensor) -> None:
+def test_predict_and_stream_run_an_export(
+    exported: Export, exported_net: EncoderForecaster, clip: torch.Tensor
+) -> None:
     """An export is blended as the network is, and gives the same frames."""
-    path, net = exported.files[1], make("shared")
+    path, net = exported.files[1], exported_net
     for blend in (False, True):
         found = framepred.predict(clip[0], weights=path, context=4, frames=3, blend=blend)
         expected = framepred.predict(clip[0], weights=net, context=4, frames=3, blend=blend)

@@ -10,11 +10,10 @@ import torch
 
 import framepred
 from framepred.errors import ClipError
-from framepred.exporting.export import export
+from framepred.exporting.export import Export
 from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file, stream_file
 from framepred.media.reading import read_clips
 from framepred.media.writing import write_video
-from framepred.models import EncoderForecaster
 from video_zoo import ZOO
 
 WITHOUT_TORCH = """
@@ -32,12 +31,8 @@ main()
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    torch.manual_seed(0)
-    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
-    return export(net, tmp_path_factory.mktemp("export") / "model.onnx").files[1]
+def weights(exported: Export) -> Path:
+    return exported.files[1]
 
 
 def film(channels: int) -> torch.Tensor:

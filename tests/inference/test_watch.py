@@ -114,8 +114,8 @@ def test_footage_that_is_too_short_is_refused(film: np.ndarray) -> None:
 @pytest.mark.parametrize("shape", [(3, 5), (4, 200), (200, 4), (32, 48, 2), (32, 48, 4)])
 def test_frames_of_any_shape_are_watched_and_recorded(shape: tuple[int, ...], tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    film = random.integers(90, 110, (300, *shape)).astype(np.uint8)
-    film[280:295] = film[280]
+    film = random.integers(90, 110, (140, *shape)).astype(np.uint8)
+    film[120:135] = film[120]
     watching = framepred.watch(film, normal=10.0, false_alarms=60, layout="thwc" if len(shape) == 3 else "thw")
     recorders = [EventFolder(tmp_path, watching.fps), WatchVideo(tmp_path / "watch.mp4", watching.fps)]
     events = [item for item in recorded(watching, recorders) if isinstance(item, Event)]

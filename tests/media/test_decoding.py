@@ -42,7 +42,7 @@ def test_all_reading_paths_give_the_same_frames(zoo_folder: Path, sample: Sample
     assert torch.equal(clips if sample.name not in EQUAL_RGB else clips.expand(-1, 3, -1, -1), truth)
     with closing(open_reader(path)) as reader:
         assert reader.frames == written
-        order = np.random.default_rng(1).permutation(written)[:20].tolist()
+        order = np.random.default_rng(1).permutation(written)[:8].tolist()
         for number in [*order, 0, written - 1, *range(3)]:
             assert torch.equal(stacked(reader.read(range(number, number + 1)))[0], truth[number]), number
         assert torch.equal(stacked(reader.read(range(1, written, 3))), truth[1::3])

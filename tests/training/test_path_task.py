@@ -82,6 +82,7 @@ def run(folder: Path, *extra: Callback, ckpt_path: str | None = None) -> dict[st
     return {name: value.clone() for name, value in task.net.state_dict().items()}
 
 
+@pytest.mark.usefixtures("without_report")
 def test_only_the_path_network_learns_and_a_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     before = make_task().net.state_dict()
     unbroken = run(tmp_path / "unbroken")

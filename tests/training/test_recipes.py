@@ -37,6 +37,7 @@ def weights_of(folder: Path) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
 def test_a_killed_recipe_continues_to_the_same_weights(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +116,7 @@ def scored_by(name: str, folder: Path, overrides: dict[str, object]) -> tuple[Re
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
 def test_the_recipe_of_natural_small_runs_on_prepared_clips(tmp_path: Path) -> None:
     """Clips as datasets/natural_video makes them, but smaller and shorter."""
     for split in ("train", "val"):
@@ -129,6 +131,7 @@ def test_the_recipe_of_natural_small_runs_on_prepared_clips(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
 def test_the_recipe_of_moving_fashion_mnist_runs_on_its_files(fashion_files: Path, tmp_path: Path) -> None:
     overrides = {"data.init_args.root": str(fashion_files), "data.init_args.test_clips": 1}
     recipe, card = scored_by("moving-fashion-mnist", tmp_path / "runs", overrides)

@@ -27,6 +27,8 @@ from full_disk import full_disk
 
 STEPS, KILLED_AT = 11, 7
 
+pytestmark = pytest.mark.usefixtures("without_report")  # but ``finished``, which is made before, has it
+
 
 class Kill(Callback):
     """Ends training between two steps, after the checkpoint of step 6."""
