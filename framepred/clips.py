@@ -29,20 +29,43 @@ RANGE_TOLERANCE = 1e-3
 
 
 class ClipBatch(NamedTuple):
-    """Clips divided into context and target, each ``(b, t, c, h, w)``, of one type."""
+    """Clips divided into context and target, each ``(b, t, c, h, w)``, of one type.
+
+    Attributes:
+        context: the observed frames.
+        target: the frames to predict.
+        filler: the value in [0, 1] that stands for missing pixels, which are NaN, where a network reads them; None for
+            clips without missing pixels.
+    """
 
     context: Shaped[Tensor, "b n c h w"]
     target: Shaped[Tensor, "b m c h w"]
+    filler: float | None = None
 
     @classmethod
-    def cut(cls, clips: RawClip, context: int) -> "ClipBatch":
+    def cut(cls, clips: RawClip, context: int, filler: float | None = None) -> "ClipBatch":
         """Divide clips after ``context`` frames."""
-        return cls(clips[:, :context], clips[:, context:])
+        return cls(clips[:, :context], clips[:, context:], filler)
 
     @property
     def clips(self) -> RawClip:
-        """Context and target joined, ``(b, t, c, h, w)``."""
+        """Context and target joined, ``(b, t, c, h, w)``; missing pixels are NaN."""
         return torch.cat([self.context, self.target], dim=1)
+
+    def filled(self) -> "ClipBatch":
+        """The clips with ``filler`` in place of missing pixels, as networks read them."""
+        return ClipBatch(fill_missing(self.context, self.filler), fill_missing(self.target, self.filler))
+
+
+def fill_missing(frames: Shaped[Tensor, "..."], filler: float | None) -> Shaped[Tensor, "..."]:
+    """Replace NaN by ``filler``; None leaves the frames as they are.
+
+    Example:
+        >>> import torch
+        >>> fill_missing(torch.tensor([0.5, torch.nan]), 0.0)
+        tensor([0.5000, 0.0000])
+    """
+    return frames if filler is None else frames.nan_to_num(nan=filler)
 
 
 def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:

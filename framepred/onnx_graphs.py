@@ -46,6 +46,8 @@ class ExportInfo:
         card: the results card of bundled weights.
         axes: axes of frames.
         value_range: values of frames.
+        trained_range: the values of files that the weights were trained on as 0 and 1, as
+            ``framepred.media.values.ValueRange.to_json`` writes them; None for weights that were trained on bytes.
     """
 
     id: str
@@ -61,6 +63,7 @@ class ExportInfo:
     card: Mapping[str, Any] | None = None
     axes: str = "b c h w"
     value_range: tuple[float, float] = (0.0, 1.0)
+    trained_range: Mapping[str, float] | None = None
 
     @property
     def graphs(self) -> tuple[GraphName, ...]:

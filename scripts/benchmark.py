@@ -247,6 +247,19 @@ def latency(
 
 
 @app.command()
+def parity(
+    weights: Annotated[
+        list[str] | None, typer.Option(help="Give it several times; all bundled networks without.")
+    ] = None,
+    suffix: Annotated[str, typer.Option(help=".onnx or .pt2.")] = ".onnx",
+) -> None:
+    """Exports beside PyTorch: largest difference of a pixel over 30 steps, at three frame sizes."""
+    from benchmarks.parity import print_parity
+
+    print_parity(weights or [], suffix)
+
+
+@app.command()
 def shards(clips: Annotated[int, typer.Option(help="Clips to write and read.")] = 2000) -> None:
     """Shards in the formats of LitData and WebDataset: time to write, to read an epoch and to resume within it."""
     from benchmarks.shards import print_shards
@@ -276,6 +289,23 @@ def gpu(
     from benchmarks.gpu import write_gpu_card
 
     write_gpu_card(device, minutes, batch_size, side, output)
+
+
+@app.command()
+def throughput(
+    network: Annotated[list[str], typer.Option(help="Network; give it several times.")] = [
+        "framepred",
+        "convlstm 2×64",
+    ],
+    processes: Annotated[list[int], typer.Option(help="Number of processes; give it several times.")] = [1, 2],  # noqa: B006
+    batch_size: Annotated[int, typer.Option(help="Clips per batch of each process.")] = 4,
+    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
+    seconds: Annotated[float, typer.Option(help="Seconds of each measurement.")] = 30,
+) -> None:
+    """Training and inference throughput of several CPU processes of one thread each."""
+    from benchmarks.throughput import print_throughput
+
+    print_throughput(network, processes, batch_size, side, seconds)
 
 
 @app.command()

@@ -70,8 +70,8 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Press and release a key, such as ``Tab`` or ``Enter``."""
-        codes = {"Tab": 9, "Enter": 13, "ArrowRight": 39}
-        text = {"text": "\r"} if key == "Enter" else {}
+        codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39}
+        text = {"text": {"Enter": "\r", " ": " "}[key]} if key in ("Enter", " ") else {}
         for kind in ("keyDown", "keyUp"):
             self.call(
                 "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key],

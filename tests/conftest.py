@@ -87,9 +87,13 @@ def exported_net() -> "EncoderForecaster":
     import torch
 
     from framepred.models import EncoderForecaster
+    from framepred.models.pretrained import set_value_range
+    from small_networks import RADAR
 
     torch.manual_seed(0)
-    return EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    set_value_range(net, RADAR)
+    return net
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from framepred.media.values import ValueRange
 from framepred.models import LayeredForecaster, TrackingForecaster
 
 LAYERED = {"layers": 2, "coarse_channels": 8, "fine_channels": 4, "embedding_channels": 6, "reach": 2}
+RADAR = ValueRange(-32, 60, filler=-32)
+"""Values in dBZ, with NaN outside the coverage."""
 TRACKING = LAYERED | {"path_features": 16}
 
 

@@ -21,7 +21,7 @@ from framepred.cli.options import (
 )
 from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.formats import check_input, input_stem, is_folder_of_clips
+from framepred.media.formats import check_input, input_stem, is_folder_of_clips, stated_path
 from framepred.media.outputs import check_new_folder, check_output, expand_user, list_suffixes
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ class View(StrEnum):
 
 def predict(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Video file, folder of frames, .npy or .npz; or a folder of these.")
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            parser=stated_path,
+            help="Video file, folder of frames, .npy or .npz; or a folder of these.",
+        ),
     ],
     weights: WeightsOption = NATURAL,
     context: ContextOption = 10,

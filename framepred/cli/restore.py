@@ -18,7 +18,7 @@ from framepred.cli.options import (
 )
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, parse_missing, read_missing
-from framepred.media.formats import check_input
+from framepred.media.formats import check_input, stated_path
 from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ class Method(StrEnum):
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Video file, folder of frames, .npy or .npz.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="INPUT", parser=stated_path, help="Video file, folder of frames, .npy or .npz."),
+    ],
     missing: Annotated[
         str | None, typer.Option("--missing", metavar="7,8,12-15", help="Frames to rebuild, counted from 0.")
     ] = None,

@@ -16,7 +16,7 @@ from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.errors import ClipError
 from framepred.media.arrays import CHANNELS, open_array, to_frames
 from framepred.media.reading import open_frames
-from framepred.media.values import RangeChoice, chosen_range
+from framepred.media.values import RangeChoice, chosen_range, with_missing
 
 OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2015), time axis first
 
@@ -32,6 +32,7 @@ class ClipArray(ClipDataset):
         channels: numbers of channels by which the layout is found.
         array_name: which array of a file that holds several.
         value_range: the values that become 0 and 1; None for those that the type states.
+        keep_nan: whether missing values stay NaN in clips; see :class:`framepred.data.VideoFolder`.
 
     Attributes:
         value_range: the range in use; None for the one that the type states.
@@ -51,6 +52,7 @@ class ClipArray(ClipDataset):
         channels: tuple[int, ...] = CHANNELS,
         array_name: str | None = None,
         value_range: RangeChoice = None,
+        keep_nan: bool = False,
     ) -> None:
         check_counts(length=length)
         self.path = Path(path)
@@ -63,13 +65,15 @@ class ClipArray(ClipDataset):
         self.length = length
         self.windows = frames // length if clips == 1 else 1
         self.value_range = chosen_range(value_range, lambda: map(self._clip, range(len(self))))
+        self._keep_nan = keep_nan
 
     def __len__(self) -> int:
         return len(self._array) * self.windows
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
         """Return the clips at these indices, each 0 or more."""
-        return [to_frames(self._clip(index), self.path, self.value_range)[0] for index in indices]
+        chosen = with_missing(self.value_range) if self._keep_nan else self.value_range
+        return [to_frames(self._clip(index), self.path, chosen)[0] for index in indices]
 
     def _clip(self, index: int) -> NDArray[Any]:
         clip, window = divmod(index, self.windows)
@@ -114,9 +118,10 @@ class VideoWindows:
             ClipError: if it is shorter than one window.
         """
         length = self.context + self.horizon
-        frames = open_frames(self.path, value_range=self.value_range).frames
+        stream = open_frames(self.path, value_range=with_missing(self.value_range))
+        filler = None if stream.value_range is None else stream.value_range.filler_in_unit
         for number in range(self.clips):
-            window = list(islice(frames, length))
+            window = list(islice(stream.frames, length))
             if len(window) < length:
                 if number == 0:
                     raise ClipError(
@@ -124,4 +129,4 @@ class VideoWindows:
                         "lower the context or the horizon."
                     )
                 return
-            yield ClipBatch.cut(torch.stack(window)[None], self.context)
+            yield ClipBatch.cut(torch.stack(window)[None], self.context, filler)

@@ -95,12 +95,20 @@ class ClipLoader(DataLoader[Any]):
         batches: yields the clip indices of each batch.
         context: number of context frames; the frames that follow are the target.
         workers: processes that read ahead; 0 reads in this process.
+        filler: see :class:`framepred.clips.ClipBatch`; needed where clips hold NaN.
 
     Raises:
         ConfigError: if ``context`` or ``workers`` is outside its domain.
     """
 
-    def __init__(self, dataset: Dataset[Tensor], batches: Sampler[list[int]], context: int, workers: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[Tensor],
+        batches: Sampler[list[int]],
+        context: int,
+        workers: int = 0,
+        filler: float | None = None,
+    ) -> None:
         if context < 1:
             raise ConfigError(f"context must be at least 1 frame, not {context}.")
         if workers < 0:
@@ -108,7 +116,7 @@ class ClipLoader(DataLoader[Any]):
         super().__init__(
             _ReturnedErrors(dataset) if workers else dataset,
             batch_sampler=batches,
-            collate_fn=_ClipCollate(dataset, context),
+            collate_fn=_ClipCollate(dataset, context, filler),
             num_workers=workers,
             persistent_workers=workers > 0,
         )
@@ -147,16 +155,17 @@ class ClipLoader(DataLoader[Any]):
 class _ClipCollate:
     """Stacks clips to a batch and cuts it; a batch of no clips has the shape of the first clip."""
 
-    def __init__(self, dataset: Dataset[Tensor], context: int) -> None:
+    def __init__(self, dataset: Dataset[Tensor], context: int, filler: float | None) -> None:
         self.dataset = dataset
         self.context = context
+        self.filler = filler
 
     def __call__(self, clips: Sequence[Tensor] | Tensor | FramepredError) -> ClipBatch | FramepredError:
         if isinstance(clips, FramepredError):
             return clips
         if not len(clips):
-            return ClipBatch.cut(_stacked(fetched(self.dataset, [0]))[:0], self.context)
-        return ClipBatch.cut(_stacked(clips), self.context)
+            return ClipBatch.cut(_stacked(fetched(self.dataset, [0]))[:0], self.context, self.filler)
+        return ClipBatch.cut(_stacked(clips), self.context, self.filler)
 
 
 class _ReturnedErrors(Dataset[Tensor]):

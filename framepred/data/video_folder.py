@@ -80,6 +80,8 @@ class VideoFolder(ClipDataset):
             ``0,4095``, or ``auto`` for the range that the values of all files together suggest, for which they are
             read once; or the default of a network, see :class:`framepred.media.values.DefaultRange`.
         array_name: which array of files that hold several, such as NetCDF.
+        keep_nan: whether missing values stay NaN in clips, where ``value_range`` says what NaN is read as; see
+            :class:`framepred.clips.ClipBatch`. Otherwise they are read as that value.
         skip_broken: leave out unusable files instead of refusing the folder. Every frame is then decoded once, when a
             file is first found, to detect damage inside it.
 
@@ -105,6 +107,7 @@ class VideoFolder(ClipDataset):
         layout: str | None = None,
         value_range: "str | ValueRange | DefaultRange" = "auto",
         array_name: str | None = None,
+        keep_nan: bool = False,
         skip_broken: bool = False,
     ) -> None:
         check_counts(length=length, frame_step=frame_step, stride=stride, channels=channels)
@@ -120,6 +123,7 @@ class VideoFolder(ClipDataset):
             thorough=skip_broken,
             value_range=choice,
             array_name=array_name,
+            keep_nan=keep_nan,
         )
         self.value_range = self.index.value_range
         usable = [source for source in self.index.sources if source.frames >= self.span]

@@ -26,7 +26,7 @@ from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
-from framepred.media.values import DefaultRange, RangeChoice, ValueRange
+from framepred.media.values import DefaultRange, RangeChoice, ValueRange, with_missing
 
 _VERSION = 3  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
@@ -79,6 +79,7 @@ class VideoIndex:
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for the
             range that the values of all files together suggest, None for the one that their types state.
         array_name: which array of files that hold several.
+        keep_nan: whether NaN stays NaN in frames that are read, where ``value_range`` says what it is read as.
 
     Attributes:
         value_range: the range in use; None for the one that the types state.
@@ -98,6 +99,7 @@ class VideoIndex:
         thorough: bool = False,
         value_range: RangeChoice = None,
         array_name: str | None = None,
+        keep_nan: bool = False,
     ) -> None:
         if not root.is_dir():
             raise DataError(f"{root} is not a folder; set root to the folder that holds the videos.")
@@ -107,6 +109,7 @@ class VideoIndex:
         self.thorough = thorough
         self.choice = value_range
         self.array_name = array_name
+        self.keep_nan = keep_nan
         self.cache = cache_folder() / "video-folders" / _hash(str(root.resolve()))
         paths, problems = find_sources(root)
         if not paths and not problems:
@@ -125,10 +128,9 @@ class VideoIndex:
         """Open a source for random access."""
         path = self.path(source)
         video_map = _cached_map(self._map_file(source.stamp)) if _is_video(path) else None
-        if isinstance(self.choice, DefaultRange):
-            return self._open(path, video_map, self.choice)
         by_type = self.choice == "auto" and source.dtype == _BYTES
-        return self._open(path, video_map, None if by_type else self.value_range)
+        chosen = self.choice if isinstance(self.choice, DefaultRange) else None if by_type else self.value_range
+        return self._open(path, video_map, with_missing(chosen) if self.keep_nan else chosen)
 
     def _used_range(self, sources: Sequence[Source]) -> ValueRange | None:
         if isinstance(self.choice, DefaultRange):

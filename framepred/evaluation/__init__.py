@@ -1,12 +1,14 @@
 """Scores of predictions: formulas, metrics, named protocols, results cards, comparisons, reports.
 
-Names are imported when they are first used: torchmetrics takes seconds to import, and predictions need only cards.
+Names are imported when they are first used: predictions need only cards, and only ``ClipMetric`` needs torchmetrics,
+which takes seconds to import.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framepred.evaluation.averages import ClipAverage, Score
     from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
     from framepred.evaluation.collapse import PixelStatistics
     from framepred.evaluation.evidence import Evidence, Example
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
         frame_ssim_predrnn,
         frame_ssim_wang2004,
     )
-    from framepred.evaluation.metrics import ClipMetric, Score
+    from framepred.evaluation.metrics import ClipMetric
     from framepred.evaluation.protocols import (
         PROTOCOLS,
         Measure,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Card": "cards",
+    "ClipAverage": "averages",
     "ClipMetric": "metrics",
     "DataRecord": "cards",
     "Evidence": "evidence",
@@ -46,7 +49,7 @@ _MODULES = {
     "Protocol": "protocols",
     "ProtocolVersion": "protocols",
     "SavedPredictions": "scorer",
-    "Score": "metrics",
+    "Score": "averages",
     "WeightsRecord": "cards",
     "evaluate": "run",
     "evaluate_together": "run",
@@ -66,6 +69,7 @@ _MODULES = {
 __all__ = [
     "PROTOCOLS",
     "Card",
+    "ClipAverage",
     "ClipMetric",
     "DataRecord",
     "Evidence",

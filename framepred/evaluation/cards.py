@@ -71,7 +71,8 @@ class Card:
         notes: sentences that a reader of the numbers must know, such as that the predictions have collapsed.
         lead_intervals: bounds (low, high) of the 95 % interval of each metric by lead time.
         baseline_lead_times: each baseline's metrics by lead time.
-        per_clip: each metric of each clip in float32, which comparisons of two cards need.
+        per_clip: each metric of each clip in float32, which comparisons of two cards need; NaN for a clip without a
+            value.
         framepred: version that measured.
         evidence: example clips and error map for the report; not part of the JSON, None for a card that was read.
     """

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from framepred.clips import ClipBatch, RawClip
+from framepred.clips import ClipBatch, RawClip, fill_missing
 from framepred.errors import DataError
 from framepred.evaluation.cards import DataRecord
 
@@ -31,12 +31,18 @@ class Geometry(NamedTuple):
 class ClipChecksum:
     """Counts and hashes clips; memory does not grow with their number.
 
+    Attributes:
+        clips: number of clips.
+        missing: number of missing pixels (NaN) in their targets.
+        geometry: what the clips share; None before the first.
+
     The hash is the SHA-256 of the raw bytes of whole clips in order. A clip of floats whose pixels are all k / 255 is
     hashed as uint8, so that data saved as floats by another program are recognized as the same data.
     """
 
     def __init__(self) -> None:
         self.clips = 0
+        self.missing = 0
         self.geometry: Geometry | None = None
         self._hash = hashlib.sha256()
 
@@ -45,7 +51,7 @@ class ClipChecksum:
 
         Raises:
             DataError: if the batch is empty, differs from those before in context, horizon, size or type, or holds
-                floats that are NaN or outside [0, 1].
+                floats outside [0, 1], or NaN though the batch states no filler for missing pixels.
         """
         geometry = _geometry(batch)
         if self.geometry not in (None, geometry):
@@ -54,7 +60,8 @@ class ClipChecksum:
                 "evaluate clips of one shape at a time."
             )
         clips = batch.clips.cpu()
-        _check_range(clips, self.clips)
+        _check_range(fill_missing(clips, batch.filler), self.clips)
+        self.missing += int(batch.target.isnan().sum()) if batch.filler is not None else 0
         self.geometry = geometry
         self.clips += len(clips)
         for part in [_on_grid(clip) for clip in clips] if clips.is_floating_point() else [clips]:
@@ -87,7 +94,7 @@ def _on_grid(clip: Shaped[Tensor, "t c h w"]) -> Shaped[Tensor, "t c h w"]:
 
 
 def _geometry(batch: ClipBatch) -> Geometry:
-    context, target = batch
+    context, target, _ = batch
     if target.numel() == 0 or len(context) == 0:
         raise DataError(
             f"A batch has context {tuple(context.shape)} and target {tuple(target.shape)}, axes (b, t, c, h, w); "

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from framepred.clips import Clip
 
@@ -38,7 +40,8 @@ class PixelStatistics:
     pixels: int = 0
 
     def add(self, pred: Clip, target: Clip) -> None:
-        """Add predictions and the truth, ``(b, t, c, h, w)``."""
+        """Add predictions and the truth, ``(b, t, c, h, w)``; pixels whose truth is NaN are left out."""
+        pred, target = _without_missing(pred, target)
         low, high = pred.flatten(2).amin(dim=2), pred.flatten(2).amax(dim=2)  # (b, t)
         truth_low, truth_high = target.flatten(2).amin(dim=2), target.flatten(2).amax(dim=2)
         white = (pred > 1 - LEVEL).sum() - (target > 1 - LEVEL).sum()
@@ -100,6 +103,19 @@ class PixelStatistics:
                     "is not."
                 )
         return ""
+
+
+def _without_missing(pred: Clip, target: Clip) -> tuple[Clip, Clip]:
+    """Give missing pixels the mean of the others of their frame, or 0, so that the extremes of the frame stay."""
+    missing = target.isnan()
+    if not missing.any():
+        return pred, target
+    return _with_means(pred, missing), _with_means(target, missing)
+
+
+def _with_means(clip: Clip, missing: Bool[Tensor, "b t c h w"]) -> Clip:
+    means = clip.masked_fill(missing, torch.nan).flatten(2).nanmean(dim=2).nan_to_num(0)  # (b, t)
+    return torch.where(missing, means[:, :, None, None, None], clip)
 
 
 def _no_better_than_blank(mse: float | None, blank_mse: float | None) -> str:

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from framepred.errors import DataError
+from framepred.evaluation.averages import BOUNDS, poisson_weights
 from framepred.evaluation.cards import Card
-from framepred.evaluation.metrics import BOUNDS, poisson_weights
 from framepred.evaluation.protocols import Measures, find_protocol
 from framepred.evaluation.references import NOT_MEASURED, Reference
 from framepred.evaluation.tables import COMPACT, Column, columns
@@ -179,7 +179,11 @@ def difference(card: Card, other: Card, metric: str) -> Difference:
     if not ours or len(ours) != len(theirs):
         return Difference(value)
     pairs = torch.tensor(ours, dtype=torch.float64) - torch.tensor(theirs, dtype=torch.float64)  # (clips,)
-    weights = poisson_weights(0, range(len(ours)), REPLICATES).double()  # (clips, replicates)
+    known = ~pairs.isnan()  # the others have no true pixels, or none for this metric
+    if not known.any():
+        return Difference(value)
+    pairs = pairs[known]
+    weights = poisson_weights(0, range(len(ours)), REPLICATES)[known].double()  # (clips, replicates)
     counts = weights.sum(dim=0)
     means = torch.where(counts > 0, pairs @ weights / counts.clamp(min=1), pairs.mean())
     low, high = means.quantile(means.new_tensor(BOUNDS)).tolist()

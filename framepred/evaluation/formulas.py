@@ -1,6 +1,11 @@
 """Formulas that score predicted frames: pure functions, one value per frame, no averages.
 
 Every formula takes predictions and targets ``(b, t, c, h, w)`` of one shape, in [0, 1], and returns float64 ``(b, t)``.
+
+Pixels whose target is NaN are missing and are left out: sums over a frame are those of its other pixels, scaled up to
+the whole frame; PSNR uses the mean over its other pixels; SSIM is the mean over the windows without missing pixels. A
+frame without such pixels or windows has the value NaN. The predictions of missing pixels are ignored.
+
 :mod:`framepred.evaluation.metrics` averages them; :mod:`framepred.evaluation.protocols` gives them names.
 """
 
@@ -40,7 +45,7 @@ def frame_mse(pred: Clip, target: Truth) -> PerFrame:
     [[16.0, 16.0]]
     """
     pred, target = _matched(pred, target)
-    return (pred - target).square().sum(dim=PIXELS, dtype=torch.float64)
+    return _frame_sums((pred - target).square(), target)
 
 
 def frame_mae(pred: Clip, target: Truth) -> PerFrame:
@@ -50,7 +55,7 @@ def frame_mae(pred: Clip, target: Truth) -> PerFrame:
         ClipError: if the shapes differ or the targets are integers.
     """
     pred, target = _matched(pred, target)
-    return (pred - target).abs().sum(dim=PIXELS, dtype=torch.float64)
+    return _frame_sums((pred - target).abs(), target)
 
 
 def frame_psnr(pred: Clip, target: Truth) -> PerFrame:
@@ -60,7 +65,7 @@ def frame_psnr(pred: Clip, target: Truth) -> PerFrame:
         ClipError: if the shapes differ or the targets are integers.
     """
     pred, target = _matched(pred, target)
-    error = (pred.clamp(0, 1) - target).square().mean(dim=PIXELS, dtype=torch.float64)
+    error = _frame_means((pred.clamp(0, 1) - target).square(), target)
     return (-10 * error.log10()).clamp(max=MAX_PSNR_DB)
 
 
@@ -118,7 +123,7 @@ def frame_psnr_predrnn(pred: Clip, target: Truth) -> PerFrame:
         ClipError: if the shapes differ or the targets are integers.
     """
     pred, target = _truncated(pred, target)
-    error = (pred - target).square().mean(dim=PIXELS)
+    error = _frame_means((pred - target).square(), target)
     return (10 * (WHITE_LEVEL**2 / error).log10()).clamp(max=MAX_PSNR_DB)
 
 
@@ -175,7 +180,18 @@ def _ssim(pred: Clip, target: Clip, setting: SsimSetting) -> PerFrame:
 
 
 def _ssim_of_frames(pred: Frame, target: Frame, setting: SsimSetting) -> Float[Tensor, " b"]:
-    """Equation 13 of Wang et al. 2004, averaged over channels and windows."""
+    """SSIM averaged over channels and over the windows without missing pixels; NaN if there is none."""
+    value = _similarity(pred, target, setting).mean(dim=PIXELS)
+    if not value.isnan().any():
+        return value
+    missing = target.isnan()
+    similarity = _similarity(pred.masked_fill(missing, 0), target.masked_fill(missing, 0), setting)
+    incomplete = _local_means(missing.to(pred), setting.taps) > 0
+    return similarity.masked_fill(incomplete, 0).sum(dim=PIXELS) / (~incomplete).sum(dim=PIXELS)
+
+
+def _similarity(pred: Frame, target: Frame, setting: SsimSetting) -> LocalMeans:
+    """Equation 13 of Wang et al. 2004 for every window inside the frame."""
     c1, c2 = (K1 * setting.data_range) ** 2, (K2 * setting.data_range) ** 2
     moments = torch.cat([pred, target, pred.square().add_(target.square()), pred * target])
     mean_p, mean_t, power, product = _local_means(moments, setting.taps).chunk(4)
@@ -183,7 +199,7 @@ def _ssim_of_frames(pred: Frame, target: Frame, setting: SsimSetting) -> Float[T
     means = mean_p.square_().add_(mean_t.square_())
     variance, covariance = power.sub_(means).mul_(setting.unbias), product.sub_(cross).mul_(setting.unbias)
     similarity = cross.mul_(2).add_(c1).mul_(covariance.mul_(2).add_(c2))
-    return similarity.div_(means.add_(c1).mul_(variance.add_(c2))).mean(dim=PIXELS)
+    return similarity.div_(means.add_(c1).mul_(variance.add_(c2)))
 
 
 def _local_means(maps: Frame, taps: Sequence[float]) -> LocalMeans:
@@ -195,6 +211,22 @@ def _local_means(maps: Frame, taps: Sequence[float]) -> LocalMeans:
             means.add_(maps.narrow(axis, offset, length), alpha=weight)
         maps = means
     return maps
+
+
+def _frame_sums(error: Clip, target: Clip) -> PerFrame:
+    """Sum over the pixels of each frame; where some are missing, that of the others, scaled up to the whole frame."""
+    total = error.sum(dim=PIXELS, dtype=torch.float64)
+    if total.device.type == "cpu" and not total.isnan().any():  # the question would make training wait for a GPU
+        return total
+    missing = target.isnan()
+    measured = error.masked_fill(missing, 0).sum(dim=PIXELS, dtype=torch.float64)
+    return measured * (error.shape[2:].numel() / (~missing).sum(dim=PIXELS))
+
+
+def _frame_means(error: Clip, target: Clip) -> PerFrame:
+    """Mean over the pixels of each frame that are not missing."""
+    mean = error.mean(dim=PIXELS, dtype=torch.float64)
+    return _frame_sums(error, target) / error.shape[2:].numel() if mean.isnan().any() else mean
 
 
 def _clipped(pred: Clip, target: Truth) -> tuple[Clip, Clip]:

@@ -49,13 +49,16 @@ class Lpips:
         """LPIPS of each frame.
 
         Raises:
-            ClipError: if the shapes differ, frames are smaller than 32 pixels, or have neither 1 nor 3 channels.
+            ClipError: if the shapes differ, frames are smaller than 32 pixels, or have neither 1 nor 3 channels, or
+                pixels of the target are missing (NaN).
         """
         if pred.shape != target.shape or pred.shape[2] not in (1, 3) or min(pred.shape[-2:]) < MIN_SIDE:
             raise ClipError(
                 f"LPIPS compares clips (b, t, c, h, w) of one shape with 1 or 3 channels and at least {MIN_SIDE} × "
                 f"{MIN_SIDE} pixels, not {tuple(pred.shape)} and {tuple(target.shape)}."
             )
+        if target.isnan().any():
+            raise ClipError("LPIPS needs every pixel of the true frames, and some are missing (NaN); leave LPIPS out.")
         values: Tensor = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
         return values.reshape(pred.shape[:2]).double()
 

@@ -1,6 +1,7 @@
 """Builds the report of a results card from its numbers and, where they are at hand, its clips."""
 
 import json
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -142,7 +143,7 @@ def _curve(card: Card, column: Column) -> Curve:
 
 
 def _distribution(card: Card, column: Column) -> Chart | None:
-    values = [value * column.scale for value in card.per_clip.get(column.metric, ())]
+    values = [value * column.scale for value in card.per_clip.get(column.metric, ()) if not math.isnan(value)]
     if len(values) < 2:
         return None
     marks = [("mean", card.metrics[column.metric].value * column.scale)]

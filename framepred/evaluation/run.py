@@ -1,5 +1,6 @@
 """One pass over clips: forecasters and baselines, scored on the same clips by the same protocol."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -7,12 +8,12 @@ from itertools import chain
 import torch
 from torch import nn
 
-from framepred.clips import ClipBatch
+from framepred.clips import ClipBatch, fill_missing
 from framepred.errors import DataError
+from framepred.evaluation.averages import process_count, process_rank
 from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
 from framepred.evaluation.checksum import ClipChecksum
 from framepred.evaluation.evidence import Evidence, Example
-from framepred.evaluation.metrics import process_count, process_rank
 from framepred.evaluation.protocols import Measures, Protocol, find_protocol, skill_scores
 from framepred.evaluation.scorer import AnyPredictor, Scorer, read_batch
 from framepred.forecaster import Predictor
@@ -42,7 +43,9 @@ def evaluate(
 
     Args:
         predictor: any callable ``(context, horizon) -> frames``, such as a forecaster; or ``SavedPredictions``.
-        batches: clips of one context, horizon, size and type: uint8, uint16, or floats in [0, 1].
+        batches: clips of one context, horizon, size and type: uint8, uint16, or floats in [0, 1]. Where a batch states
+            a filler, NaN is a missing pixel: predictors get the filler, and scores leave the pixel out, as
+            :mod:`framepred.evaluation.formulas` describes.
         protocol: name of the protocol.
         data: what is known of the data; counts, sizes and the hash are filled in.
         weights: what is known of the weights.
@@ -120,7 +123,19 @@ def evaluate_together(
     record = checksum.complete(data)
     for scorer in scorers if distributed else ():
         scorer.gather()
-    return [_card(chosen, record, known, model, others, batches) for model, known in zip(models, weights, strict=True)]
+    left_out = _left_out(checksum)
+    return [
+        _card(chosen, record, known, model, others, batches, left_out)
+        for model, known in zip(models, weights, strict=True)
+    ]
+
+
+def _left_out(checksum: ClipChecksum) -> tuple[str, ...]:
+    """A sentence on the missing pixels, if there are any."""
+    if not checksum.missing or checksum.geometry is None:
+        return ()
+    pixels = checksum.clips * checksum.geometry.horizon * math.prod(checksum.geometry.size)
+    return (f"{checksum.missing / pixels:.2%} of the pixels to predict are missing (NaN) and were left out.",)
 
 
 def _score_share(
@@ -133,7 +148,8 @@ def _score_share(
     start = (rank - first) % world
     numbers = range(first + start, first + len(batch.target), world)
     if numbers:
-        context, target = (read_batch(part[start::world], device) for part in batch)
+        context = read_batch(fill_missing(batch.context[start::world], batch.filler), device)
+        target = read_batch(batch.target[start::world], device)
         for scorer in scorers:
             _check_context(scorer, batch)
             scorer.predict_and_add(context, target, numbers)
@@ -153,6 +169,7 @@ def _card(
     model: Scorer,
     others: Mapping[str, Scorer],
     batches: Iterable[ClipBatch],
+    left_out: tuple[str, ...],
 ) -> Card:
     scores = model.scores()
     values = {name: score.value for name, score in scores.items()}
@@ -175,7 +192,7 @@ def _card(
             for name, found in baselines.items()
         },
         skill=skill_scores(values, baseline_values, model.measures),
-        notes=(note,) if note else (),
+        notes=(*left_out, *((note,) if note else ())),
         per_clip=per_clip,
         evidence=Evidence(model.error_map(), lambda: _examples(model, per_clip["mse"], batches)),
     )
@@ -185,7 +202,8 @@ def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBa
     """The best, the median and the worst clip, read and predicted again; none where batches come only once."""
     if iter(batches) is batches:
         return []
-    order = sorted(range(len(errors)), key=lambda number: errors[number])
+    known = [number for number in range(len(errors)) if not math.isnan(errors[number])]
+    order = sorted(known, key=lambda number: errors[number])
     chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     wanted = {number: title for title, number in reversed(chosen.items())}
     found: dict[str, Example] = {}
@@ -201,7 +219,8 @@ def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBa
 
 
 def _example(model: Scorer, title: str, number: int, mse: float, batch: ClipBatch, position: int) -> Example:
-    context, target = (part[position : position + 1] for part in batch)
+    context, target, _ = batch.filled()
+    context, target = context[position : position + 1], target[position : position + 1]
     prediction = model.predict(read_batch(context, model.device), target.shape[1], [number])
     return Example(title, number, mse, context[0].cpu(), target[0].cpu(), prediction[0].clamp(0, 1).cpu())
 

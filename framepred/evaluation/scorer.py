@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from framepred.clips import Clip, Future, RawClip, to_unit
 from framepred.errors import DataError, WeightsError
+from framepred.evaluation.averages import ClipAverage, Score, Sums
 from framepred.evaluation.collapse import PixelStatistics
 from framepred.evaluation.formulas import Truth
-from framepred.evaluation.metrics import ClipMetric, Score
 from framepred.evaluation.protocols import Measures
 from framepred.forecaster import Predictor
 
@@ -76,40 +76,39 @@ class ClipScores:
 
     def __init__(self, measures: Measures, device: torch.device) -> None:
         self.measures, self.device = measures, device
-        self.metrics = {
-            # Sums are added up by ``gather``: a callback may evaluate in one process of many.
-            name: ClipMetric(measure.formula, sync_on_compute=False).to(device)
-            for name, measure in measures.items()
-        }
+        self.averages = {name: ClipAverage(measure.formula) for name, measure in measures.items()}
+        for average in self.averages.values():
+            average.sums = average.sums.to(device)
         self.statistics = PixelStatistics()
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
 
     def add(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
-        """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``.
+        """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``; NaN in the target is a missing pixel.
 
         Raises:
             ClipError: if predictions have another shape than the target.
         """
-        for name, metric in self.metrics.items():
-            metric.update(pred, target, numbers)
-            self.per_clip[name].update(zip(numbers, metric.latest.float().tolist(), strict=True))
+        for name, average in self.averages.items():
+            average.update(pred, target, numbers)
+            self.per_clip[name].update(zip(numbers, average.latest.float().tolist(), strict=True))
         self.statistics.add(pred, target)
-        error = _blocks((pred - target).square().mean(dim=2)).sum(dim=0)  # (t, h, w)
+        squares = (pred - target).square().masked_fill(target.isnan(), 0)
+        error = _blocks(squares.mean(dim=2)).sum(dim=0)  # (t, h, w)
         self.error_sum = error if self.error_sum is None else self.error_sum + error
 
     def gather(self) -> None:
         """Add up what all processes scored; every process must call this."""
         states: list[Any] = [None] * torch.distributed.get_world_size()
-        sums = {name: dict(metric.metric_state, per_frame=metric.per_frame) for name, metric in self.metrics.items()}
+        sums = {name: (average.sums, average.per_frame) for name, average in self.averages.items()}
         torch.distributed.all_gather_object(states, (sums, self.per_clip, self.statistics, self.error_sum))
         busy = [state for state in states if state[3] is not None]  # the others got no clip
         if not busy:
             return
-        for name, metric in self.metrics.items():
-            for key in metric.metric_state:
-                setattr(metric, key, sum(sums[name][key].to(self.device) for sums, *_ in busy))
-            metric.per_frame = busy[0][0][name]["per_frame"]
+        for name, average in self.averages.items():
+            parts = [state[0][name][0].to(self.device) for state in busy]
+            average.sums = Sums(*(torch.stack(same).sum(dim=0) for same in zip(*parts, strict=True)))
+            average.per_frame = busy[0][0][name][1]
             self.per_clip[name] = {number: value for state in busy for number, value in state[1][name].items()}
         self.statistics = PixelStatistics()
         for state in busy:
@@ -118,14 +117,14 @@ class ClipScores:
 
     def scores(self) -> dict[str, Score]:
         """Every metric over all clips."""
-        return {name: metric.score() for name, metric in self.metrics.items()}
+        return {name: average.score() for name, average in self.averages.items()}
 
     def clip_values(self) -> dict[str, tuple[float, ...]]:
         """Every metric of each clip, in the order of the clips, rounded to float32."""
         return {name: tuple(values[number] for number in sorted(values)) for name, values in self.per_clip.items()}
 
     def error_map(self) -> Float[Tensor, "t h w"]:
-        """Squared error of a pixel, averaged over clips and channels."""
+        """Squared error of a pixel, averaged over clips and channels; that of a missing pixel is 0."""
         assert self.error_sum is not None
         return (self.error_sum / self.clips).float().cpu()
 
@@ -158,7 +157,7 @@ class Scorer(ClipScores):
             ClipError: if predictions have another shape than the target.
         """
         pred = self.predict(context, target.shape[1], numbers)
-        self._check_finite(pred, numbers)
+        self._check_finite(pred, target, numbers)
         self.add(pred, target, numbers)
 
     def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
@@ -167,8 +166,11 @@ class Scorer(ClipScores):
             return self.predictor.read(numbers).to(self.device, torch.float32)
         return self.predictor(context, horizon)
 
-    def _check_finite(self, pred: Clip, numbers: Sequence[int]) -> None:
-        finite = pred.isfinite().flatten(1).all(dim=1)  # (b,)
+    def _check_finite(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
+        """Check the predictions of pixels that are not missing."""
+        if pred.isfinite().all() or pred.shape != target.shape:
+            return
+        finite = (pred.isfinite() | target.isnan()).flatten(1).all(dim=1)  # (b,)
         if finite.all():
             return
         found = f"NaN or infinite pixels for clip {numbers[int(finite.int().argmin())]} (the first is 0)"

@@ -19,6 +19,7 @@ from framepred.exporting.parity import rollout_differences
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
+from framepred.media.values import ValueRange
 from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import bundled_cards, load_weights
 from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportInfo, GraphName, graph_path
@@ -117,8 +118,15 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
         has_feedback=False,
         context=card["data"]["context"] if card else None,
         card=card,
+        trained_range=_trained_range(net),
     )
     return net.cpu().eval(), info
+
+
+def _trained_range(net: Forecaster) -> Mapping[str, float] | None:
+    """Return the values of files that a network was trained on as 0 and 1, for JSON; None for bytes."""
+    found = getattr(net, "value_range", None)
+    return found.to_json() if isinstance(found, ValueRange) else None
 
 
 def _sizes(info: ExportInfo) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ OBSERVED, FED_BACK = 10, 20
 """Steps of the comparison: frames that both networks observe, then predictions that are fed back."""
 
 BATCHES = (1, 3)
-"""Batch sizes of the comparison, in turn; the graphs are traced with a batch size that is not among them."""
+"""Batch sizes of the comparison; the graphs are traced with a batch size that is not among them."""
 
 BLUR = 5
 """Side of the window that smooths the noise, in pixels."""
@@ -23,8 +23,8 @@ def rollout_differences(
 ) -> Mapping[tuple[int, int], float]:
     """Return the largest difference of a predicted pixel over 30 steps, by frame size (height, width)."""
     return {
-        size: rollout_difference(net, exported, moving_texture(BATCHES[index % len(BATCHES)], net, size))
-        for index, size in enumerate(sizes)
+        size: max(rollout_difference(net, exported, moving_texture(batch, net, size)) for batch in BATCHES)
+        for size in sizes
     }
 
 

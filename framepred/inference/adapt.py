@@ -281,7 +281,7 @@ class _Validation:
     """Validation windows; ``seconds`` is how long the last prediction of them took."""
 
     def __init__(self, windows: ClipBatch, device: torch.device) -> None:
-        self._context, self._target = (frames.to(device) for frames in windows)
+        self._context, self._target = (frames.to(device) for frames in windows[:2])
         self.seconds = 0.0
 
     @torch.inference_mode()

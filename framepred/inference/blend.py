@@ -175,7 +175,7 @@ def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> 
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
     blend = evenly(members)
-    for context, target in windows:
+    for context, target, _ in windows:
         add_errors(products, blend, to_unit(context.to(device)), to_unit(target[:, :FIT_HORIZON].to(device)))
     if not products.measured:
         return Blend(members, default_weights(len(members))).eval()

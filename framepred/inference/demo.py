@@ -45,7 +45,7 @@ def run_demo(
     data, forecaster = open_embedded_digits(CHOICE), open_weights(weights)
     assert callable(forecaster.predictor)  # weights are, saved predictions are not
     (card,) = score([forecaster], data, ScoreOptions(device=device, progress=progress))
-    context, target = (part[:SHOWN] for part in next(iter(data.batches)))
+    context, target = (part[:SHOWN] for part in next(iter(data.batches))[:2])
     with torch.inference_mode():
         predicted = forecaster.predictor(context.to(pick_device(device)), CHOICE.horizon).cpu()
     shown = torch.stack([side_by_side(*clip) for clip in zip(context, target, predicted, strict=True)])

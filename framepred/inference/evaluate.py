@@ -282,6 +282,10 @@ def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]
     return written
 
 
+MISSING_TRUTH = 0.0
+"""What baselines read for NaN in the context of saved clips; NaN in the truth is a missing pixel."""
+
+
 class _SavedBatches(Iterable[ClipBatch]):
     """Batches of true clips, with their context or with none."""
 
@@ -292,14 +296,15 @@ class _SavedBatches(Iterable[ClipBatch]):
         for first in range(0, self.count, self.batch_size):
             numbers = range(first, min(first + self.batch_size, self.count))
             target = self.truth.__getitems__(numbers)
-            yield ClipBatch(target[:, :0] if self.context is None else self.context.__getitems__(numbers), target)
+            context = target[:, :0] if self.context is None else self.context.__getitems__(numbers)
+            yield ClipBatch(context, target, MISSING_TRUTH if target.is_floating_point() else None)
 
 
 def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:
     """The record with the size of the network and its cost for a clip of the data."""
     if one.net is None:
         return one.record
-    context, target = next(iter(data.batches))
+    context, target, _ = next(iter(data.batches))
     channels, height, width = context.shape[2:]
     macs = macs_per_clip(one.net, context.shape[1], target.shape[1], (channels, height, width))
     return replace(one.record, parameters=count_parameters(one.net), macs_per_clip=macs)

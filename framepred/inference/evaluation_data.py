@@ -21,7 +21,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import DataRecord
 from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.media.arrays import CHANNELS
-from framepred.media.formats import check_input, is_array, is_folder_of_clips
+from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
 from framepred.media.values import DefaultRange, RangeChoice, ValueRange
 
@@ -130,7 +130,7 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
         return _open_array(data, choice)
     if str(data) in GENERATED:
         return _open_generated(str(data), choice)
-    path = expand_user(data)
+    path = expand_user(stated_path(str(data)))
     if path.suffix.lower() in CONFIGS:
         return _open_run(path, choice)
     if is_folder_of_clips(path):
@@ -180,10 +180,11 @@ def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
         channels=CHANNELS if choice.channels is None else (choice.channels,),
         array_name=choice.array_name,
         value_range=choice.range_of_files,
+        keep_nan=True,
     )
     record = replace(record, value_range=_limits(clips.value_range))
     kept = range(min(choice.clips, len(clips)))
-    return _in_order(clips, len(kept), choice, choice.context, record)
+    return _in_order(clips, len(kept), choice, choice.context, record, filler=_filler(clips.value_range))
 
 
 def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
@@ -197,6 +198,7 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
         channels=choice.channels,
         array_name=choice.array_name,
         value_range=stated,
+        keep_nan=True,
     )
     total = len(clips.sources)
     if choice.split != "all":
@@ -204,7 +206,11 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
     notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
     record = DataRecord(root.resolve().name, split=choice.split, value_range=_limits(clips.value_range))
-    return _in_order(clips, len(clips), choice, choice.context, record, notes)
+    return _in_order(clips, len(clips), choice, choice.context, record, notes, _filler(clips.value_range))
+
+
+def _filler(value_range: ValueRange | None) -> float | None:
+    return None if value_range is None else value_range.filler_in_unit
 
 
 def _limits(value_range: ValueRange | None) -> tuple[float, float] | None:
@@ -219,7 +225,7 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     data = _data_of(config)
     name = Path(getattr(data, "root", None) or type(data).__name__).name
     record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
-    return _in_order(data.dataset(split), data.count(split), choice, data.context, record)
+    return _in_order(data.dataset(split), data.count(split), choice, data.context, record, filler=data.filler)
 
 
 def _data_of(config: Path) -> ClipData:
@@ -242,9 +248,10 @@ def _in_order(
     context: int,
     record: DataRecord,
     notes: list[str] | None = None,
+    filler: float | None = None,
 ) -> EvaluationData:
     kept = evenly_spread(count, choice.clips)
-    loader = ClipLoader(Subset(clips, kept), OrderedBatches(len(kept), choice.batch_size), context)
+    loader = ClipLoader(Subset(clips, kept), OrderedBatches(len(kept), choice.batch_size), context, filler=filler)
     return EvaluationData(loader, len(kept), record, notes or [])
 
 

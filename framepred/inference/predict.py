@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TypeAlias, TypedDict
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
@@ -182,7 +182,10 @@ class _Job:
         predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, lengths)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
-        score = None if target is None else score_frames(clips, predicted, self.named.record, source_name(source))
+        score = None
+        if target is not None:
+            scored = clips if end.missing is None else _without(clips, end.missing)
+            score = score_frames(scored, predicted, self.named.record, source_name(source))
         shown = clips.context[:, -max(lengths) :]
         return Prediction(
             single_or_all(predicted),
@@ -192,7 +195,7 @@ class _Job:
             score,
             tuple(notes),
             end.value_range,
-            None if end.missing is None else single_or_all(end.missing),
+            None if end.missing is None else single_or_all(end.missing.all(dim=1)),
         )
 
     def _check_memory(self, clips: RawClip) -> None:
@@ -276,7 +279,8 @@ class _Job:
             numbers = [number for number, own in enumerate(lengths) if own == length]
             for start in range(0, len(numbers), self.batch_size):
                 batch = numbers[start : start + self.batch_size]
-                frames = predict_frames(net, context[batch, -length:], self.frames)
+                chosen = context if len(batch) == len(context) else context[batch]  # an index copies
+                frames = predict_frames(net, chosen[:, -length:], self.frames)
                 future = torch.stack(list(self._counted(frames, len(futures), len(lengths))), dim=1)
                 futures.update(zip(batch, future, strict=True))
         return torch.stack([futures[number] for number in range(len(lengths))])
@@ -294,6 +298,11 @@ def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
         yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
     if not end.steady:
         yield f"The frame rate of {source_name(source)} varies; its mean, {end.fps:.3g}, is written."
+
+
+def _without(clips: ClipBatch, missing: Bool[Tensor, "n t c h w"]) -> ClipBatch:
+    """The clips with NaN for true pixels that are missing, so that scores leave them out."""
+    return clips._replace(target=clips.target.masked_fill(missing[:, clips.context.shape[1] :], torch.nan), filler=0.0)
 
 
 def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
@@ -323,18 +332,18 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:
-        clips: context and true frames.
+        clips: context and true frames, with NaN for missing true pixels where there is a filler.
         predicted: the predicted frames, of the shape of the true ones.
         record: what the card says of the weights.
         name: what the card calls the data.
     """
-    from framepred.evaluation import evaluate  # torchmetrics takes seconds to import and only scores need it
+    from framepred.evaluation import evaluate  # only scores need it
 
-    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (*clips, predicted))
+    context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (clips.context, clips.target, predicted))
     futures = iter(guess)
     return evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
-        (ClipBatch(context[number][None], target[number][None]) for number in range(len(target))),
+        (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
         data=DataRecord(name),
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},

@@ -1,7 +1,7 @@
 """The result of a prediction: frames, score, notes, and the files that can be written of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -45,6 +45,7 @@ class Prediction:
     notes: tuple[str, ...]
     value_range: ValueRange | None = None
     missing: Bool[Tensor, "..."] | None = None
+    _views: dict[View, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)  # drawn once
 
     @property
     def values(self) -> Shaped[Tensor, "..."]:
@@ -111,7 +112,9 @@ class Prediction:
             return self.frames
         if self.target is None:
             raise ConfigError(f"The view {view} compares with true frames; predict with holdout=True to have them.")
-        return self._compared(_side_by_side if view == "side-by-side" else _error_map)
+        if view not in self._views:
+            self._views[view] = self._compared(_side_by_side if view == "side-by-side" else _error_map)
+        return self._views[view]
 
     def _compared(self, draw: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
         assert self.target is not None

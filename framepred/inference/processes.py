@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from framepred.evaluation.metrics import process_count, process_rank
+from framepred.evaluation.averages import process_count, process_rank
 
 __all__ = ["from_all_processes", "joined_processes", "process_is_alone", "process_is_first", "share_of_process"]
 

@@ -73,7 +73,7 @@ class SourceEnd:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the source that a viewer should know.
         value_range: the values that became 0 and 1; None where the type states them.
-        missing: which pixels are NaN in all of ``frames``, ``(n, c, h, w)``; None where NaN is not read.
+        missing: which pixels of ``frames`` are NaN in the source, ``(n, t, c, h, w)``; None where NaN is not read.
     """
 
     frames: Shaped[Tensor, "n t c h w"]
@@ -82,7 +82,7 @@ class SourceEnd:
     steady: bool
     notes: tuple[str, ...] = ()
     value_range: ValueRange | None = None
-    missing: Bool[Tensor, "n c h w"] | None = None
+    missing: Bool[Tensor, "n t c h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,11 +186,11 @@ def clips_in_memory(
     return to_frames(clips, "The array", value_range), value_range
 
 
-def _missing(clips: NDArray[np.generic], value_range: ValueRange | None) -> Bool[Tensor, "n c h w"] | None:
-    """Which pixels are NaN in every frame, such as those outside the coverage of a radar."""
+def _missing(clips: NDArray[np.generic], value_range: ValueRange | None) -> Bool[Tensor, "n t c h w"] | None:
+    """Which pixels are NaN, such as those outside the coverage of a radar."""
     if value_range is None or value_range.filler is None:
         return None
-    return torch.from_numpy(np.isnan(clips).all(axis=1))
+    return torch.from_numpy(np.isnan(clips))
 
 
 def _arranged(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:

@@ -168,9 +168,10 @@ def _npz_header(archive: zipfile.ZipFile, filename: str) -> tuple[tuple[int, ...
 def _chosen_name(path: Path, shapes: dict[str, tuple[int, ...]], wanted: str | None) -> str:
     """Which array holds the frames: lists of dates and names lie beside it."""
     if wanted is not None:
-        if wanted not in shapes:
+        found = _named(wanted.strip("/"), shapes)
+        if found is None:
             raise MediaError(f"{path} holds no array named {wanted}; its arrays are: {_described(shapes)}.")
-        return wanted
+        return found
     large = [name for name, shape in shapes.items() if len(shape) >= _FEWEST_AXES] or list(shapes)
     chosen = large if len(large) == 1 else [name for name in ARRAY_NAMES if name in large]
     if not chosen:
@@ -180,6 +181,12 @@ def _chosen_name(path: Path, shapes: dict[str, tuple[int, ...]], wanted: str | N
             f"{found}."
         )
     return chosen[0]
+
+
+def _named(wanted: str, shapes: dict[str, tuple[int, ...]]) -> str | None:
+    """The array of this name, or the only one of this name in any group."""
+    inside = [name for name in shapes if name.rpartition("/")[2] == wanted]
+    return wanted if wanted in shapes else inside[0] if len(inside) == 1 else None
 
 
 def _described(shapes: dict[str, tuple[int, ...]]) -> str:

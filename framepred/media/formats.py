@@ -16,13 +16,14 @@ VIDEOS = (
     ".ogv", ".vob", ".mxf", ".dv", ".y4m",
 )  # fmt: skip
 GIF = ".gif"
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-PAGED_IMAGES = (".png", ".tif", ".tiff", ".webp")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm", ".apng")
+PAGED_IMAGES = (".png", ".apng", ".tif", ".tiff", ".webp", ".avif")
 """Pictures that may hold several frames, and are clips if they do."""
 ARRAYS = (".npy", ".npz")
 HDF5, ZARR = (".h5", ".hdf5", ".nc", ".nc4"), ".zarr"
 INPUTS = (*VIDEOS, GIF, *ARRAYS, *HDF5, ZARR)
 STANDARD_INPUT = "-"
+EMPTY_PATH = "The path of the input is empty; name a file or a folder."
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}[^/]")  # pathlib joins the two slashes of an address into one
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtp", "rtmp", "rtmps", "udp", "tcp", "srt", "mms", "mmsh")
@@ -31,12 +32,22 @@ _ADVICE = {  # for kinds that other programs convert
     ".nd2": "export it as OME-TIFF",
     ".czi": "export it as OME-TIFF",
     ".lif": "export it as OME-TIFF",
-    ".mat": "save the array as .npy with scipy.io.loadmat",
+    ".mat": "save the array as .npy with scipy.io.loadmat, or with h5py where the file has version 7.3",
+    ".csv": "save the numbers as .npy with numpy.loadtxt",
+    ".fits": "save the array as .npy with astropy",
+    ".zip": "unpack it first",
+    ".tar": "unpack it first",
+    ".gz": "unpack it first",
+    ".7z": "unpack it first",
+    ".jp2": "save the pictures as .png or .tif",
+    ".heic": "save the pictures as .png or .jpg",
+    ".yuv": "raw pixels state no size; convert them to .y4m or .mp4",
     ".grib": "save the field as .npy or NetCDF with cfgrib",
     ".grib2": "save the field as .npy or NetCDF with cfgrib",
     ".m3u8": "name the video itself: a playlist reaches other files",
     ".pkl": "save the array as .npy: a pickle can run code",
     ".pt": "save the tensor as .npy: a pickle can run code",
+    ".pth": "save the tensor as .npy: a pickle can run code",
 }
 
 
@@ -82,6 +93,18 @@ def input_stem(source: str | Path) -> str:
     return Path(name).stem or "video"
 
 
+def stated_path(text: str) -> Path:
+    """The path that a user wrote; ``./-`` becomes absolute, because ``-`` alone stands for standard input.
+
+    Raises:
+        MediaError: if nothing was written.
+    """
+    if not text:
+        raise MediaError(EMPTY_PATH)
+    path = Path(text)
+    return path.absolute() if is_standard_input(path) and not is_standard_input(text) else path
+
+
 def is_pipe(path: str | Path) -> bool:
     """Whether a path is a named pipe, or a device such as ``/dev/stdin`` that is connected to a pipe."""
     try:
@@ -97,7 +120,7 @@ def is_array(path: Path) -> bool:
 
 
 def is_paged(path: Path) -> bool:
-    """Whether a path is a picture file of several frames, which is a clip: TIFF, animated PNG, animated WebP."""
+    """Whether a path is a picture file of several frames, which is a clip: TIFF, animated PNG, WebP or AVIF."""
     return path.suffix.lower() in PAGED_IMAGES and path.is_file() and has_pages(path)
 
 
@@ -107,10 +130,13 @@ def is_clip_file(path: Path) -> bool:
 
 
 def is_folder_of_clips(path: Path) -> bool:
-    """Whether a path is a folder of clips: one that holds no single pictures and more than one picture of pages."""
-    if not _exists(path) or not path.is_dir() or is_array(path):
+    """Whether a path is a folder of clips: one without single pictures that holds clips or folders.
+
+    A folder that holds nothing but one picture of several frames is that clip.
+    """
+    if not _exists(path) or not path.is_dir() or is_array(path) or frame_files(path):
         return False
-    return not frame_files(path) and only_paged_file(path) is None
+    return only_paged_file(path) is None and any(entry.is_dir() or is_clip_file(entry) for entry in path.iterdir())
 
 
 def only_paged_file(folder: Path) -> Path | None:
@@ -154,7 +180,11 @@ def check_input(source: str | Path) -> Path:
         return Path(source)
     if is_url(source):
         return _checked_url(source)
+    if not str(source):
+        raise MediaError(EMPTY_PATH)
     path = _expanded(source)
+    if is_standard_input(path):  # "./-" is a file or folder of that name
+        path = path.absolute()
     if not _exists(path):
         raise MediaError(f"{path} does not exist; check the path.{_camera_hint(str(source))}")
     if not os.access(path, os.R_OK):
@@ -224,8 +254,8 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} is an empty file of 0 bytes; copy or record it again.")
     if suffix in IMAGES and not has_pages(path):
         raise MediaError(
-            f"{path} is a single picture, not a clip; give a folder of pictures, or a TIFF, PNG or WebP of several "
-            "frames."
+            f"{path} is a single picture, not a clip; give a folder of pictures, or a TIFF, PNG, WebP or AVIF of "
+            "several frames."
         )
 
 

@@ -9,17 +9,17 @@ MAX_PAGES = 1_000_000  # more than any camera writes; bounds the walk through a 
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _WEBP_ANIMATION = 0x02  # flag in the VP8X chunk (RFC 9649, 2.7)
+_MAX_BRANDS_BYTES = 1024  # of an AVIF's first box
 _NEW_SUBFILE_TYPE, _NOT_A_FRAME = 254, 0b101  # TIFF 6.0: bit 0 a reduced copy, bit 2 a transparency mask
 
 
 def has_pages(path: Path) -> bool:
-    """Whether a picture file holds several frames: a TIFF of several pages, an animated PNG or an animated WebP.
+    """Whether a picture file holds several frames: a TIFF of several pages, an animated PNG, WebP or AVIF.
 
     Reduced copies and masks in a TIFF are no frames. A file that cannot be read has one page; its reader names the
     fault.
     """
-    walk = {".tif": _tiff_frames, ".tiff": _tiff_frames, ".png": _png_frames, ".webp": _webp_frames}
-    count = walk.get(path.suffix.lower())
+    count = _COUNTERS.get(path.suffix.lower())
     if count is None:
         return False
     try:
@@ -52,6 +52,13 @@ def _webp_frames(file: IO[bytes]) -> int:
     head = file.read(21)
     animated = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and head[20] & _WEBP_ANIMATION
     return 2 if animated else 1
+
+
+def _avif_frames(file: IO[bytes]) -> int:
+    """Two for a file with the brand of sequences in its first box (AV1 Image File Format 1.1, 6.3)."""
+    length, kind = struct.unpack(">I4s", file.read(8))
+    brands = file.read(min(length, _MAX_BRANDS_BYTES) - 8) if kind == b"ftyp" else b""
+    return 2 if b"avis" in brands else 1
 
 
 def _tiff_frames(file: IO[bytes]) -> int:
@@ -87,3 +94,13 @@ def _subfile_type(table: bytes, entry: int, order: str) -> int:
         if struct.unpack_from(order + "H", table, start)[0] == _NEW_SUBFILE_TYPE:
             return int(struct.unpack_from(order + "I", table, start + entry - (8 if entry == 20 else 4))[0])
     return 0
+
+
+_COUNTERS = {
+    ".tif": _tiff_frames,
+    ".tiff": _tiff_frames,
+    ".png": _png_frames,
+    ".apng": _png_frames,
+    ".webp": _webp_frames,
+    ".avif": _avif_frames,
+}

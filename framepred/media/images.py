@@ -18,7 +18,7 @@ from framepred.media.formats import frame_files
 from framepred.media.frames import FrameStream, on_black
 from framepred.media.limits import check_pixels
 from framepred.media.opencv import cv2
-from framepred.media.sequences import sequence_notes
+from framepred.media.sequences import clips_beside, sequence_notes
 from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
@@ -88,7 +88,8 @@ def page_pixels(image: Image.Image, path: Path, page: int = 0) -> NDArray[Any]:
 
 def kind_of(path: Path) -> str:
     """What a picture file should be, for messages."""
-    return f"a {path.suffix} picture"
+    integers = " of integers or 32-bit floats" if path.suffix.lower() in (".tif", ".tiff") else ""
+    return f"a {path.suffix} picture{integers}"
 
 
 def encode_png(frame: Shaped[Tensor, "c h w"]) -> bytes:
@@ -110,7 +111,7 @@ def folder_frames(folder: Path, last: int | None = None, value_range: RangeChoic
         ClipError: while reading, if values are not finite or have no known range.
     """
     files = frame_files(folder)
-    notes = sequence_notes(folder, files)
+    notes = (*sequence_notes(folder, files), *clips_beside(folder))
     files = files if last is None else files[-last:]
     chosen = chosen_range(value_range, lambda: map(read_pixels, files))
     frames = _each(files, 1 if all(map(_is_gray, files)) else 3, chosen)

@@ -1,4 +1,4 @@
-"""Picture files that are clips: TIFF of several pages (plain, ImageJ, OME), GIF, animated PNG and animated WebP."""
+"""Picture files that are clips: TIFF of several pages (plain, ImageJ, OME), GIF, animated PNG, WebP and AVIF."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +25,7 @@ GIF_TICK_MS = 10
 _BROWSER_MS = 100  # browsers show frames of 0 and of 1 tick that long
 _TIFF = (".tif", ".tiff")
 _DESCRIPTION = 270  # the TIFF tag ImageDescription
+_SEVERAL = 2
 _IMAGEJ_ORDER = "XYCZT"
 
 
@@ -149,7 +150,7 @@ def _survey_tiff(path: Path) -> Pages:
     if stated > 1 and len(pages) == 1 and description.startswith("ImageJ="):
         raise MediaError(f"{path} states {stated} pictures but has one page; save it as OME-TIFF or BigTIFF.")
     if stated != len(pages):
-        return Pages(path, [[page] for page in pages])
+        return Pages(path, [[page] for page in pages], notes=_series_notes(path, description, len(pages)))
     if sizes["Z"] > 1 and sizes["T"] > 1:
         raise MediaError(
             f"{path} holds {sizes['T']} times of {sizes['Z']} depths; save one depth or a projection over the depths."
@@ -160,6 +161,17 @@ def _survey_tiff(path: Path) -> Pages:
     if sizes["Z"] > 1:
         notes = (f"{path} states that its {sizes['Z']} pages are depths, not times; they are read as frames.",)
     return Pages(path, grid.reshape(-1, sizes["C"]).tolist(), notes=notes)
+
+
+def _series_notes(path: Path, description: str, pages: int) -> tuple[str, ...]:
+    """A sentence on a file of several OME series."""
+    count = len(re.findall(r"<(?:\w+:)?Pixels\b", description))
+    if count < _SEVERAL:
+        return ()
+    return (
+        f"{path} holds {count} series; they are read as one clip of {pages} frames. Save each to a file of its own if "
+        "they are several clips.",
+    )
 
 
 def _stated_axes(description: str) -> tuple[str, dict[str, int]]:

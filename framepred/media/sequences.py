@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from framepred.media.formats import is_clip_file
+
 DATE = 10_000_000
 """Numbers as large as this in file names are dates, not counts."""
 
@@ -88,6 +90,18 @@ def sequence_notes(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
     return (
         f"{folder} lacks {len(gaps)} of {len(files) + len(gaps)} numbered pictures: number {shown} (frame {frames} of "
         "the complete series, counted from 0); it is read as if nothing were missing.",
+    )
+
+
+def clips_beside(folder: Path) -> tuple[str, ...]:
+    """A sentence on the clips in a folder of pictures that is read as one clip, if there are any."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name[0] != "." and is_clip_file(entry))
+    if not names:
+        return ()
+    more = " and more" if len(names) > _NAMED else ""
+    return (
+        f"{folder} also holds clips, {', '.join(names[:_NAMED])}{more}, which are not read with its pictures; name "
+        "them, or move them to another folder.",
     )
 
 

@@ -1,8 +1,9 @@
-"""HDF5 files (also NetCDF-4) and zarr stores, opened so that nothing in them reaches other files or runs code."""
+"""HDF5 files (also NetCDF-4), NetCDF-3 files and zarr stores; nothing in them reaches other files or runs code."""
 
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,8 @@ from framepred.media.limits import check_bytes
 AXES = "ntchw"
 """The axes of clips in memory: clip, time, channel, height, width."""
 
-_SCALING = ("scale_factor", "add_offset")
+_NETCDF3 = b"CDF"  # the first bytes of a file; NetCDF-4 is HDF5
+_SCALING = {"scale_factor": 1.0, "add_offset": 0.0}
 _FILLERS = ("_FillValue", "missing_value")
 
 Choose = Callable[[Path, dict[str, tuple[int, ...]]], str]
@@ -46,7 +48,7 @@ class StoredArray:
     """An array on disk, viewed as ``(n, t, c, h, w)``; indexing with slices reads only that part.
 
     Packed values of NetCDF (``scale_factor``, ``add_offset``; CF conventions, 8.1) are unpacked to floats, with NaN for
-    ``_FillValue`` and ``missing_value`` (2.5.1).
+    ``_FillValue`` and ``missing_value`` and outside ``valid_range`` (2.5.1). ``_Unsigned`` integers are unsigned.
 
     Args:
         source: an HDF5 data set or a zarr array.
@@ -59,7 +61,7 @@ class StoredArray:
         self._order = order
         self._path = path
         self._packing = _packing(source)
-        self.dtype = np.dtype(np.float32) if self._packing else np.dtype(source.dtype)
+        self.dtype = np.dtype(np.float32) if self._packing else _stored_type(source)
         lengths = dict(zip(order, source.shape, strict=True))
         self.shape = tuple(int(lengths.get(axis, 1)) for axis in AXES)
 
@@ -73,14 +75,14 @@ class StoredArray:
         count = math.prod(len(range(part.start, part.stop, part.step)) for part in stored)
         check_bytes(self._path, count * np.dtype(self._source.dtype).itemsize)
         with reading(self._path, "a file of arrays"):
-            values = _unpacked(np.asarray(self._source[tuple(stored)]), self._packing)
+            values = _unpacked(np.asarray(self._source[tuple(stored)]).view(_stored_type(self._source)), self._packing)
         view = arranged(values, self._order)
         missing = [slice(None) if axis in self._order else parts.get(axis, slice(None)) for axis in AXES]
         return view[tuple(missing)]
 
 
 def open_stored(path: Path, choose: Choose) -> Any:
-    """The data set of an HDF5 file or the array of a zarr store.
+    """The data set of an HDF5 or NetCDF file or the array of a zarr store.
 
     Args:
         path: the file or folder.
@@ -89,7 +91,44 @@ def open_stored(path: Path, choose: Choose) -> Any:
     Raises:
         MediaError: if the library for it is missing, the file is damaged, or it refers to something outside itself.
     """
-    return _open_zarr(path, choose) if path.suffix.lower() == ZARR else _open_hdf5(path, choose)
+    if path.suffix.lower() == ZARR:
+        return _open_zarr(path, choose)
+    return _open_netcdf3(path, choose) if _is_netcdf3(path) else _open_hdf5(path, choose)
+
+
+@dataclass(frozen=True)
+class _MemoryArray:
+    """An array in memory with the attributes that its file gives it."""
+
+    values: NDArray[Any]
+    attrs: dict[str, Any]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.values.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def __getitem__(self, wanted: tuple[slice, ...]) -> NDArray[Any]:
+        return np.asarray(self.values[wanted])
+
+
+def _is_netcdf3(path: Path) -> bool:
+    with reading(path, "a file of arrays"), path.open("rb") as file:
+        return file.read(len(_NETCDF3)) == _NETCDF3
+
+
+def _open_netcdf3(path: Path, choose: Choose) -> _MemoryArray:
+    """A variable of a NetCDF file of version 3 or before, which is read at once."""
+    from scipy.io import netcdf_file
+
+    check_bytes(path, path.stat().st_size)
+    with reading(path, "a NetCDF file"), netcdf_file(path, "r", mmap=False, maskandscale=False) as file:
+        found = {name: variable for name, variable in file.variables.items() if variable.shape}
+        chosen = found[choose(path, {name: tuple(variable.shape) for name, variable in found.items()})]
+        return _MemoryArray(np.asarray(chosen[:]), dict(chosen._attributes))
 
 
 def _open_hdf5(path: Path, choose: Choose) -> Any:
@@ -167,30 +206,69 @@ def _outside(path: Path, name: str) -> MediaError:
     return MediaError(f"{path} refers to another file for {name}; copy the values into the file itself.")
 
 
-def _packing(source: Any) -> dict[str, float]:
-    """The attributes by which values are unpacked; none where values are stored as they are.
+@dataclass(frozen=True)
+class _Packing:
+    """How stored numbers become values.
+
+    Attributes:
+        scale: factor of the stored numbers.
+        offset: what is added to them then.
+        fillers: stored numbers that stand for missing values.
+        lowest: stored numbers below are missing.
+        highest: stored numbers above are missing.
+    """
+
+    scale: float = 1.0
+    offset: float = 0.0
+    fillers: tuple[float, ...] = ()
+    lowest: float = -math.inf
+    highest: float = math.inf
+
+
+def _packing(source: Any) -> _Packing | None:
+    """How the values of a data set are packed, by its attributes; None where they are stored as they are.
 
     Bytes of which one value means that nothing was measured stay bytes, so that pictures with such an attribute do.
     """
+    dtype = _stored_type(source)
+    scaled = any(_numbers(source, name) for name in _SCALING)
+    if dtype.kind not in "iuf" or (dtype == np.uint8 and not scaled):
+        return None
+    valid = _numbers(source, "valid_range")
+    low, high = valid if len(valid) == len(("low", "high")) else (-math.inf, math.inf)
+    found = _Packing(
+        *(_one(source, name, default) for name, default in _SCALING.items()),
+        fillers=tuple(number for name in _FILLERS for number in _numbers(source, name)),
+        lowest=_one(source, "valid_min", low),
+        highest=_one(source, "valid_max", high),
+    )
+    return None if found == _Packing() and not scaled else found
+
+
+def _one(source: Any, name: str, default: float) -> float:
+    """The number in an attribute; the default where there is none."""
+    return next(iter(_numbers(source, name)), default)
+
+
+def _numbers(source: Any, name: str) -> list[float]:
+    """The numbers in an attribute; none where it is missing or holds something else."""
     attributes = getattr(source, "attrs", {})
-    found = {}
-    for name in (*_SCALING, *_FILLERS):
-        if name in attributes:
-            value = np.asarray(attributes[name])
-            if value.size == 1 and value.dtype.kind in "iuf":
-                found[name] = float(value.reshape(()))
+    values = np.asarray(attributes[name]) if name in attributes else np.empty(0)
+    return values.astype(float).reshape(-1).tolist() if values.dtype.kind in "iuf" else []
+
+
+def _stored_type(source: Any) -> np.dtype[Any]:
+    """The type of the stored numbers; NetCDF marks unsigned ones that a signed type holds."""
     dtype = np.dtype(source.dtype)
-    scaled = dtype.kind in "iuf" and any(name in found for name in _SCALING)
-    filled = dtype.kind in "iuf" and dtype != np.uint8 and any(name in found for name in _FILLERS)
-    return found if scaled or filled else {}
+    unsigned = str(getattr(source, "attrs", {}).get("_Unsigned", "")).lower() in ("true", "b'true'")
+    return np.dtype(dtype.str.replace("i", "u")) if unsigned and dtype.kind == "i" else dtype
 
 
-def _unpacked(values: NDArray[Any], packing: dict[str, float]) -> NDArray[Any]:
-    if not packing or values.dtype.kind not in "iuf":
+def _unpacked(values: NDArray[Any], packing: _Packing | None) -> NDArray[Any]:
+    if packing is None:
         return values
-    filled = np.isin(values, [packing[name] for name in _FILLERS if name in packing])
-    scaled = values * packing.get("scale_factor", 1.0) + packing.get("add_offset", 0.0)
-    return np.where(filled, np.nan, scaled).astype(np.float32)
+    missing = np.isin(values, packing.fillers) | (values < packing.lowest) | (values > packing.highest)
+    return np.where(missing, np.nan, values * packing.scale + packing.offset).astype(np.float32)
 
 
 def _library(name: str, path: Path) -> ModuleType:

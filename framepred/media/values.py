@@ -1,8 +1,8 @@
 """Ranges of values: which numbers of a file stand for 0 and 1, and the way back."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
+from framepred.clips import RANGE_TOLERANCE
 from framepred.errors import ClipError, ConfigError
 
 WHITE_16_BITS = 65535.0
@@ -27,6 +28,7 @@ class ValueRange:
         high: the value that becomes 1; above ``low``.
         whole: whether the values of the file are whole numbers, to which :meth:`from_unit` rounds.
         filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
+        keeps_nan: whether NaN stays NaN in frames, as pixels that are missing; needs a filler.
 
     Raises:
         ConfigError: if the two are not finite numbers in this order.
@@ -42,6 +44,7 @@ class ValueRange:
     high: float
     whole: bool = False
     filler: float | None = None
+    keeps_nan: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
@@ -58,6 +61,11 @@ class ValueRange:
         """Scale floats in [0, 1] back to the values of the file: float32, or the smallest integers that hold them."""
         values = frames.double() * (self.high - self.low) + self.low
         return values.round().long().to(self._integers()) if self.whole else values.float()
+
+    @property
+    def filler_in_unit(self) -> float | None:
+        """The filler as networks read it, in [0, 1]; None where NaN is refused."""
+        return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
 
     def _integers(self) -> torch.dtype:
         kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
@@ -129,6 +137,16 @@ def parse_range(text: str) -> "ValueRange | Literal['auto']":
         ) from error
 
 
+_Choice = TypeVar("_Choice", bound=RangeChoice)
+
+
+def with_missing(choice: _Choice) -> _Choice:
+    """The same choice, by which NaN stays NaN in frames where a filler is known."""
+    if isinstance(choice, DefaultRange):
+        return replace(choice, learned=with_missing(choice.learned))
+    return replace(choice, keeps_nan=choice.filler is not None) if isinstance(choice, ValueRange) else choice
+
+
 def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:
     """The range that the lowest and the highest value of a source suggest.
 
@@ -141,7 +159,8 @@ def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange
         None where the type states the range: uint8, booleans, and floats within [0, 1]. For integers from 0 on, the
         bit depth of a camera that holds them; otherwise the values themselves.
     """
-    if dtype.kind == "b" or dtype == np.uint8 or (dtype.kind == "f" and low >= 0 and high <= 1):
+    floats_fit = dtype.kind == "f" and low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE
+    if dtype.kind == "b" or dtype == np.uint8 or floats_fit:
         return None
     if dtype.kind in "ui" and low >= 0:
         white = next((float(2**bits - 1) for bits in _BIT_DEPTHS if high < 2**bits), high)
@@ -206,7 +225,7 @@ def little_used(frames: Shaped[Tensor, "..."], name: object) -> tuple[str, ...]:
         return ()
     return (
         f"{name} uses only the values {low:.4g} to {high:.4g} of 0 to {white:g}, so details are hard to tell apart; "
-        "if its range is smaller, state it, such as 0,4095 for 12 bits.",
+        f"if its range is smaller, state it, such as {low:.4g},{high:.4g}.",
     )
 
 
@@ -227,14 +246,17 @@ def to_frames(
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "buif":
         raise ClipError(f"{name} holds {array.dtype} values; save numbers: uint8, uint16 or floats.")
-    if value_range is not None and value_range.filler is not None and array.dtype.kind == "f":
-        array = np.where(np.isnan(array), np.asarray(value_range.filler, array.dtype), array)
+    missing = _missing(array, value_range)
+    if missing is not None and value_range is not None:
+        array = np.where(missing, np.asarray(value_range.filler, array.dtype), array)
     check_finite(array, name, axes)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255
     if value_range is not None:
         wide = array.astype(np.float64 if array.dtype.kind in "ui" else array.dtype)
-        return value_range.to_unit(torch.from_numpy(np.array(wide, order="C")))
+        frames = value_range.to_unit(torch.from_numpy(np.array(wide, order="C")))
+        kept = missing if value_range.keeps_nan else None
+        return frames if kept is None else frames.masked_fill(torch.from_numpy(kept), torch.nan)
     if array.dtype.kind == "f":
         array = _checked_floats(array, name)
     elif array.dtype not in (np.uint8, np.uint16):
@@ -242,14 +264,21 @@ def to_frames(
     return torch.from_numpy(np.array(array, order="C"))
 
 
+def _missing(array: NDArray[Any], value_range: ValueRange | None) -> NDArray[np.bool_] | None:
+    """Which values are NaN, where a range says what NaN is read as."""
+    if value_range is None or value_range.filler is None or array.dtype.kind != "f":
+        return None
+    return np.asarray(np.isnan(array))
+
+
 def _checked_floats(array: NDArray[Any], name: object) -> NDArray[np.float32]:
     low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 1:
+    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
         raise ClipError(
-            f"{name} holds floats from {low:.4g} to {high:.4g} but without a stated range they must lie in [0, 1]; "
-            f"state it, such as {low:.4g},{high:.4g}, or scale them."
+            f"{name} holds floats from {low:.6g} to {high:.6g} but without a stated range they must lie in [0, 1]; "
+            f"state it, such as {low:.4g},{high if high > low else low + 1:.4g}, or scale them."
         )
-    return np.asarray(array, dtype=np.float32)
+    return np.asarray(array.clip(0, 1), dtype=np.float32)
 
 
 def extent(arrays: Iterable[NDArray[Any]]) -> tuple[float, float, np.dtype[Any]]:
@@ -267,12 +296,17 @@ def chosen_range(choice: RangeChoice, arrays: Callable[[], Iterable[NDArray[Any]
     """The range that a choice means.
 
     Args:
-        choice: a range, ``auto``, a default or None.
-        arrays: gives the values of the source, which are looked at for ``auto`` and for defaults only.
+        choice: a range, ``auto``, a default or None. A stated range of whole numbers gives whole numbers again where
+            the source holds integers.
+        arrays: gives the values of the source; of a stated range only the first are looked at.
     """
     if isinstance(choice, DefaultRange):
         return _default_range(choice, arrays)
-    return suggested_range(*extent(arrays())) if choice == "auto" else choice
+    if isinstance(choice, ValueRange):
+        first = next(iter(arrays()), None)
+        whole = all(float(edge).is_integer() for edge in (choice.low, choice.high))
+        return replace(choice, whole=first is not None and first.dtype.kind in "ui" and whole)
+    return suggested_range(*extent(arrays())) if choice == "auto" else None
 
 
 def _default_range(choice: DefaultRange, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:

@@ -32,6 +32,8 @@ _STRICT_CODECS = (
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
 _VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
+_JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
+_END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
 _SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # skip unreferenced frames on request, at any time
 _MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
 _EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
@@ -69,6 +71,7 @@ class VideoFile:
             self.close()
             raise
         self._reformatter = VideoReformatter()
+        self._first_start: float | None = None
         self._last_end = 0.0
         self.wanted: int | None = None
         """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""
@@ -101,12 +104,15 @@ class VideoFile:
 
     def seek(self, pts: int) -> None:
         """Move to the key frame at or before a time stamp."""
+        self._first_start = self._first_start or 0.0  # packets after a jump are not the first
         self.container.seek(pts, stream=self.stream)
 
     def packets(self) -> Iterator["av.Packet[av.VideoStream]"]:
         """Packets of the video stream from here on; notes where the packets of all streams end."""
         for packet in self.container.demux():
             if packet.pts is not None and packet.time_base is not None:
+                if self._first_start is None:
+                    self._first_start = float(packet.pts * packet.time_base)
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._last_end = max(self._last_end, end)
             if packet.stream.index == self.stream.index:
@@ -160,11 +166,15 @@ class VideoFile:
         """Stated duration of the video, or of the whole file where the stream has none."""
         if self.stream.duration is not None and self.stream.time_base is not None:
             return float(self.stream.duration * self.stream.time_base)
-        return self.container.duration / av.time_base if self.container.duration else None
+        if not self.container.duration:
+            return None
+        absolute = self.container.format.name in _END_CONTAINERS
+        return (self.container.duration - absolute * (self.container.start_time or 0)) / av.time_base
 
     def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
         """Where what was read ends, in seconds from the start of the video."""
-        start = float((self.stream.start_time or 0) * (self.stream.time_base or 0))
+        stated = self.stream.start_time
+        start = self._first_start or 0.0 if stated is None else float(stated * (self.stream.time_base or 0))
         shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
         # Where only the file states a duration, its other streams may be longer than the video.
         return max(shown, 0.0 if self.stream.duration is not None else self._last_end) - start
@@ -203,8 +213,9 @@ class VideoFile:
         return None
 
     def _damaged(self, count: int) -> MediaError:
+        joined = " or joined from two recordings" * (self.container.format.name in _JOINED_CONTAINERS)
         return MediaError(
-            f"{self.path} is damaged after {count} decoded frame{'s' * (count != 1)}; "
+            f"{self.path} is damaged{joined} after {count} decoded frame{'s' * (count != 1)}; "
             "copy it again, or cut it there with ffmpeg."
         )
 

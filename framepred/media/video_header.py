@@ -145,6 +145,12 @@ def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
         notes.append(
             f"{video.path} is interlaced: the two fields of each frame are woven together, as they are stored."
         )
+    shape = video.stream.sample_aspect_ratio
+    if shape and shape != 1:
+        notes.append(
+            f"{video.path} has pixels {float(shape):.3g} times as wide as high; frames are "
+            f"{first.width}×{first.height} pixels, as they are stored."
+        )
     transfer = _HDR.get(int(first.color_trc or 0))
     if transfer:
         notes.append(f"{video.path} is HDR ({transfer}): its values are taken as they are, without tone mapping.")

@@ -10,6 +10,7 @@ from torch import Tensor
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError
 from framepred.forecaster import Forecaster
+from framepred.media.values import ValueRange
 from framepred.models.patches import check_frame, fold, unfold
 from framepred.onnx_graphs import ExportInfo, GraphName, OnnxGraph, open_onnx_graphs
 
@@ -25,6 +26,12 @@ class ExportedForecaster(Forecaster):
     Args:
         graphs: the graphs by name.
         info: the metadata of the export.
+
+    Attributes:
+        value_range: the values of files that the network was trained on as 0 and 1; None if it was trained on bytes.
+
+    Raises:
+        ConfigError: if the metadata hold no such range.
     """
 
     def __init__(self, graphs: Mapping[GraphName, Graph], info: ExportInfo) -> None:
@@ -32,6 +39,7 @@ class ExportedForecaster(Forecaster):
         self.graphs = dict(graphs)
         self.info = info
         self.channels = info.channels
+        self.value_range = None if info.trained_range is None else ValueRange.from_json(info.trained_range)
 
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Update the state with one frame ``(b, c, h, w)``, integers or floats in [0, 1].

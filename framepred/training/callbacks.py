@@ -136,7 +136,7 @@ class PredictionPanels(Callback):
         assert isinstance(pl_module, Task)
         shown = pl_module.validation_batch(first_clips(batch, self.clips))
         prediction = pl_module.predictor(pl_module.to_float(shown.context), shown.target.shape[1])
-        picture = panel(*shown, prediction.float())
+        picture = panel(shown.context, shown.target, prediction.float())
         trainer.logger.experiment.add_image("val/panel", picture, trainer.global_step, dataformats="HWC")
 
 
@@ -171,7 +171,8 @@ class GradientFlow(Callback):
         assert isinstance(pl_module, Task)
         if not isinstance(pl_module.net, Forecaster):
             raise ConfigError(f"{type(pl_module.net).__name__} is no forecaster, so it has no gradient flow to log.")
-        few = ClipBatch(*(pl_module.to_float(frames) for frames in first_clips(batch, self.clips)))
+        few = first_clips(batch, self.clips)
+        few = ClipBatch(pl_module.to_float(few.context), pl_module.to_float(few.target))
         flows = gradient_flow(pl_module.net, pl_module.loss, few)
         board, step = trainer.logger.experiment, trainer.global_step
         for flow in flows:
@@ -180,8 +181,9 @@ class GradientFlow(Callback):
 
 
 def first_clips(batch: ClipBatch, clips: int) -> ClipBatch:
-    """Return the first clips of a batch."""
-    return ClipBatch(*(frames[:clips] for frames in batch))
+    """Return the first clips of a batch, with missing pixels filled."""
+    context, target, _ = batch.filled()
+    return ClipBatch(context[:clips], target[:clips])
 
 
 @dataclass

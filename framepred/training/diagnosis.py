@@ -26,7 +26,7 @@ def gradient_flow(net: Forecaster, loss: nn.Module, batch: ClipBatch) -> list[Fl
     Raises:
         ConfigError: if the network has no recurrent memory, or the clips have fewer than three frames.
     """
-    clips, context = to_unit(batch.clips), batch.context.shape[1]
+    clips, context = to_unit(batch.filled().clips), batch.context.shape[1]
     if clips.shape[1] < SHORTEST_CLIP:
         raise ConfigError(
             f"Gradient flow needs clips of at least {SHORTEST_CLIP} frames, not {clips.shape[1]}; raise the context."

@@ -1,6 +1,7 @@
 """Training of a forecaster: predict every next frame of a clip; validate on the horizon."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, FrameMask, RawClip, State
+from framepred.clips import Clip, ClipBatch, FrameMask, State, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
+from framepred.training.losses import measured_loss
 from framepred.training.rollout import Predicted, observe_back_and_forth, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -98,10 +100,9 @@ class ForecastTask(Task):
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Return the loss over every next frame; clips arrive as uint8 and become floats on the device."""
         batch = self.shorten(batch)
-        clips, context = batch.clips, batch.context.shape[1]
-        loss, errors = self._loss_and_errors(clips, context, self._teacher_mask(clips))
+        loss, errors = self._loss_and_errors(batch, self._teacher_mask(batch.clips))
         self.log("train/teacher", self._teacher_probability)
-        self.log_training(loss, errors[:, -batch.target.shape[1] :].mean())
+        self.log_training(loss, errors[:, -batch.target.shape[1] :].nanmean())
         return loss
 
     def schedule(self) -> dict[str, Any]:
@@ -119,19 +120,20 @@ class ForecastTask(Task):
             return super().shorten(batch)
         longest, horizon = batch.context.shape[1], batch.target.shape[1]
         context = int(self.random.integers(min(self.shortest_context, longest), longest + 1))
-        return super().shorten(ClipBatch.cut(batch.clips[:, : context + horizon], context))
+        return super().shorten(ClipBatch.cut(batch.clips[:, : context + horizon], context, batch.filler))
 
-    def _loss_and_errors(
-        self, clips: RawClip, context: int, teacher: FrameMask
-    ) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
+    def _loss_and_errors(self, batch: ClipBatch, teacher: FrameMask) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
         """Return the loss over every next frame, and the squared error of each, not clipped."""
+        context, filler = batch.context.shape[1], batch.filler
+        loss = partial(self._loss, filler=filler)
         if self.tbptt_steps:
-            return truncated(self.net, self._loss, clips, context, teacher, self.tbptt_steps)
-        clips = self.to_float(clips)
-        start, state = self._burned_in(clips, context)
-        clips, context, teacher = clips[:, start:], context - start, teacher[:, start:]
-        predicted = predict_every_frame(self.net, clips, context, teacher, state)
-        return self._loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
+            return truncated(self.net, loss, batch.clips, context, teacher, self.tbptt_steps, filler)
+        clips = self.to_float(batch.clips)
+        inputs = fill_missing(clips, filler)
+        start, state = self._burned_in(inputs, context)
+        inputs, target, teacher = inputs[:, start:], clips[:, start + 1 :], teacher[:, start:]
+        predicted = predict_every_frame(self.net, inputs, context - start, teacher, state)
+        return loss(predicted, target), frame_mse(predicted.frames.detach(), target)
 
     def _burned_in(self, clips: Clip, context: int) -> tuple[int, State | None]:
         """Return the frame at which this step begins to learn, and the state of the network before it."""
@@ -142,8 +144,8 @@ class ForecastTask(Task):
             return 0, None
         return start, observe_back_and_forth(self.net, clips[:, :start], frames)
 
-    def _loss(self, predicted: Predicted, target: Clip) -> Tensor:
-        loss: Tensor = self.loss(predicted.frames, target)
+    def _loss(self, predicted: Predicted, target: Clip, filler: float | None) -> Tensor:
+        loss = measured_loss(self.loss, predicted.frames, target, filler)
         return loss + self.auxiliary_weight * predicted.auxiliary
 
     @property

@@ -1,9 +1,9 @@
-"""Losses of forecasters that PyTorch does not have in this form."""
+"""Losses of forecasters that PyTorch does not have in this form, and losses of clips with missing pixels."""
 
 import torch
 from torch import Tensor, nn
 
-from framepred.clips import Clip
+from framepred.clips import Clip, fill_missing
 
 CHANGE_FLOOR = 5e-4
 """Added to the mean squared change of a clip with pixels in [0, 1]; a still clip with noise stays below it."""
@@ -44,3 +44,22 @@ class ChangeScaledMSE(nn.Module):
         errors = (prediction - target).square().flatten(1).mean(dim=1)
         changes = target.diff(dim=1).square().flatten(1).sum(dim=1) / target[0].numel()
         return (errors / (changes + CHANGE_FLOOR).sqrt()).mean()
+
+
+def measured_loss(loss: nn.Module, prediction: Clip, target: Clip, filler: float | None) -> Tensor:
+    """Return a loss to which missing pixels contribute nothing, and no gradient.
+
+    At missing pixels, which are NaN in the target, the loss gets the filler as both prediction and target. A loss that
+    averages over pixels still divides by all of them, so that every measured pixel weighs the same in every clip, batch
+    and process.
+
+    Args:
+        loss: takes predictions and targets ``(b, t, c, h, w)``; 0 for pixels that are equal.
+        prediction: ``(b, t, c, h, w)``.
+        target: of the same shape.
+        filler: what missing pixels stand for; None where none can be missing.
+    """
+    if filler is not None:
+        prediction = prediction.masked_fill(target.isnan(), filler)
+    found: Tensor = loss(prediction, fill_missing(target, filler))
+    return found

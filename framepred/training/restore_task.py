@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framepred.clips import ClipBatch
+from framepred.clips import ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle
+from framepred.training.losses import measured_loss
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
 
@@ -100,15 +101,15 @@ class RestoreTask(Task):
 
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Take the target out of the middle of the clip."""
-        return cut_middle(batch.clips, batch.target.shape[1])
+        return cut_middle(batch.clips, batch.target.shape[1])._replace(filler=batch.filler)
 
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Return the loss over the removed frames."""
         clips = self.to_float(self.shorten(batch).clips)
         missing = self.gaps.draw(self.random, clips.shape[1]).to(clips.device)
-        restored, truth = self.net.fill(clips, missing), clips[:, missing]
-        loss: Tensor = self.loss(restored, truth)
-        self.log_training(loss, frame_mse(restored.detach(), truth).mean())
+        restored, truth = self.net.fill(fill_missing(clips, batch.filler), missing), clips[:, missing]
+        loss = measured_loss(self.loss, restored, truth, batch.filler)
+        self.log_training(loss, frame_mse(restored.detach(), truth).nanmean())
         return loss
 
     def schedule(self) -> dict[str, Any]:

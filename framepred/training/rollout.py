@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, to_unit
+from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, fill_missing, to_unit
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster, HasAuxiliaryLoss
 
@@ -107,6 +107,7 @@ def truncated(
     context: int,
     teacher: FrameMask,
     steps: int,
+    filler: float | None = None,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "b _steps"]]:
     """Compute the loss over every next frame with truncated backpropagation through time.
 
@@ -123,6 +124,7 @@ def truncated(
         context: number of context frames, in 1 … t - 1.
         teacher: ``(b, t)``, where the input beyond the context is the true frame.
         steps: frames per chunk, at least 1.
+        filler: what the network reads for missing pixels, which are NaN; None where none can be missing.
 
     Returns:
         The loss, and the squared error of each prediction ``(b, t - 1)``, not clipped, without a graph.
@@ -132,7 +134,8 @@ def truncated(
     losses: list[Tensor] = []
     errors: list[Tensor] = []
     chunks = torch.split(clips[:, 1:], steps, dim=1)
-    for predicted, frames in zip(predict_in_chunks(net, clips, context, teacher, steps), chunks, strict=True):
+    inputs = fill_missing(clips, filler)
+    for predicted, frames in zip(predict_in_chunks(net, inputs, context, teacher, steps), chunks, strict=True):
         target = to_unit(frames).to(predicted.frames.dtype)
         share = loss(predicted, target) * (frames.shape[1] / (clips.shape[1] - 1))
         with torch.autocast(clips.device.type, enabled=False):  # backward passes follow the types of the forward pass

@@ -49,7 +49,7 @@ class SplitClips:
         if not isinstance(self.data, ClipData):
             return getattr(self.data, f"{self.split}_dataloader")()
         order = OrderedBatches(self.data.count(self.split), self.data.batch_size)
-        return ClipLoader(self.data.dataset(self.split), order, self.data.context)
+        return ClipLoader(self.data.dataset(self.split), order, self.data.context, filler=self.data.filler)
 
 
 def score_network(

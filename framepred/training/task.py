@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from framepred.clips import ClipBatch, to_unit
+from framepred.clips import ClipBatch, fill_missing, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
 from framepred.models.pretrained import Network, describe, set_value_range
@@ -38,7 +38,8 @@ class Task(LightningModule, ABC):
     Args:
         net: the network to train.
         budget: optimizer steps of the whole training, at least 1.
-        loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and returns a scalar.
+        loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and returns a scalar. Missing pixels do not
+            count; see :func:`framepred.training.losses.measured_loss`.
         optimizer: makes the optimizer from the parameters.
         lr_scheduler: makes the learning-rate scheduler from the optimizer; it steps after each optimizer step. A
             :class:`framepred.training.schedules.BudgetLR` also gets the budget.
@@ -105,11 +106,11 @@ class Task(LightningModule, ABC):
 
     def validation_step(self, batch: ClipBatch) -> None:
         """Score the validation clips of a batch; a process without clips gets an empty batch."""
-        context, target = self.validation_batch(batch)
+        context, target, filler = self.validation_batch(batch)
         if self._validation is None:
             self._validation = Validation(self.protocol, target)
         if len(target):
-            prediction = self.predictor(self.to_float(context), target.shape[1])
+            prediction = self.predictor(self.to_float(fill_missing(context, filler)), target.shape[1])
             self._validation.add(prediction.float(), to_unit(target).float())
 
     def on_validation_epoch_end(self) -> None:
@@ -169,7 +170,7 @@ class Task(LightningModule, ABC):
         share, clips = self.curriculum.share(self.global_step, self.budget), batch.clips
         length = max(2, round(share * clips.shape[1]))
         context = round(share * batch.context.shape[1])
-        return ClipBatch.cut(clips[:, :length], min(max(context, 1), length - 1))
+        return ClipBatch.cut(clips[:, :length], min(max(context, 1), length - 1), batch.filler)
 
     @property
     def random(self) -> np.random.Generator:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from framepred.clips import Clip
+from framepred.evaluation.averages import process_count, process_rank
 from framepred.evaluation.cards import DataRecord, Interval
-from framepred.evaluation.metrics import process_count, process_rank
 from framepred.evaluation.protocols import Measures, Protocol, ProtocolVersion
 from framepred.evaluation.scorer import ClipScores
 from framepred.evaluation.tables import metric_columns, shows_sums

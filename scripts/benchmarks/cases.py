@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import json
 import os
 import signal
 import subprocess
@@ -153,13 +154,28 @@ def radar() -> list[str]:
     auto = run("predict", "rain.npy", "--range", "auto", *LAST, "--frames", 2, "--output", "rain-out.npy")
     filled = run("predict", "nan.npy", "--range=-32,60,nan=-32", *LAST, "--frames", 2, "--output", "nan-out.npy")
     missing = np.isnan(np.load("nan-out.npy")) if filled.code == 0 else np.zeros(1)
+    Path("covered").mkdir()
+    for number in range(6):
+        np.save(f"covered/{number}.npy", np.roll(masked, number, axis=2))
+    trained = run(
+        "train", *FOLDER, "covered", "--data.init_args.value_range=-32,60,nan=-32", "--trainer.max_steps=2",
+        "--trainer.val_check_interval=2", "--trainer.default_root_dir=run",
+    )  # fmt: skip
+    scored = run("evaluate", "--data", "nan.npy", "--weights", "run/checkpoints/last.ckpt", "--json")
     return [
         f"NetCDF, `--range -32,60`: {scaled}, dBZ again: {shape_of('dbz.npy')}",
         f"mm/h, `--range auto`: {auto}, {shape_of('rain-out.npy')}",
         f"NaN: {run('predict', 'nan.npy', *LAST).sentence}",
         f"NaN, `--range -32,60,nan=-32`: {filled}, {missing.mean():.1%} of the output is NaN again",
+        f"training with `nan=-32`: {trained}, {trained.noted('clips, protocol')}",
+        f"evaluate with these weights: {scored}, {_notes(scored)}",
         f"training, NaN in a late frame: {run('train', *FOLDER, 'late').sentence}",
     ]
+
+
+def _notes(scored: Outcome) -> str:
+    """The notes on the card that ``evaluate --json`` printed."""
+    return " ".join(json.loads(scored.out).get("notes", ())) if scored.code == 0 else ""
 
 
 def grid() -> list[str]:
@@ -414,7 +430,7 @@ def python_api() -> list[str]:
         *loaded,
         f"natural-small.half(): {half}",
         f"floats of 0 to 255: {_refused(clip * 255)}",
-        f"NaN: {_refused(clip / 0)}",
+        f"NaN: {_refused(clip * torch.nan)}",
     ]
 
 

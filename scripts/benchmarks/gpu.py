@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from benchmarks.networks import NETWORKS
 from framepred.clips import Clip
@@ -89,24 +90,29 @@ def agreement(net: Forecaster, context: Clip, device: torch.device) -> float:
     return float((found - expected).abs().max())
 
 
-def rate(work: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Return calls per second, measured for ``seconds`` after one call that warms up, and for one call at least."""
+def rate(work: Callable[[], object], device: torch.device, seconds: float = 0.0, calls: int = 1) -> float:
+    """Return calls per second, measured for ``seconds`` and at least ``calls`` calls, after one call that warms up."""
     work()
     _wait(device)
-    start, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - start < seconds:
+    start, done = time.perf_counter(), 0
+    while done < calls or time.perf_counter() - start < seconds:
         work()
         _wait(device)
-        calls += 1
-    return calls / (time.perf_counter() - start)
+        done += 1
+    return done / (time.perf_counter() - start)
+
+
+def training_loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
+    """Return the loss of one training step; beyond the context the network reads its own predictions."""
+    no_teacher = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)
+    predicted = predict_every_frame(net, clips, context, no_teacher)
+    return (predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary
 
 
 def _train(net: Forecaster, clips: Clip) -> None:
-    """Run one training step without optimizer; beyond the context the network reads its own predictions."""
-    no_teacher = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)
+    """Run one training step without optimizer."""
     net.zero_grad()
-    predicted = predict_every_frame(net, clips, CONTEXT, no_teacher)
-    ((predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary).backward()
+    training_loss(net, clips, CONTEXT).backward()
 
 
 def _wait(device: torch.device) -> None:

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framepred.evaluation.metrics import poisson_weights
+from framepred.evaluation.averages import poisson_weights
 
 
 @given(cut=st.integers(0, 12))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from framepred.exporting.parity import rollout_difference
 from framepred.forecaster import Forecaster
 from framepred.inference.networks import open_forecaster
 from framepred.models import EncoderForecaster, FrameStack
-from small_networks import layered, tracking
+from small_networks import RADAR, layered, tracking
 
 SMALL: dict[str, Callable[[], Forecaster]] = {
     "shared": partial(EncoderForecaster, hidden_channels=[4], kernel_size=3),
@@ -97,6 +98,16 @@ def test_predict_and_stream_run_an_export(
     steps = zip(*(framepred.stream(clip[0], weights=weights, frames=2) for weights in (path, net)), strict=True)
     for streamed, in_pytorch in steps:
         torch.testing.assert_close(streamed.future, in_pytorch.future, rtol=0, atol=1e-4)
+
+
+def test_an_export_keeps_the_range_of_values(exported: Export, exported_net: EncoderForecaster) -> None:
+    """The range that weights were trained on is in the metadata, and decides how arrays are read."""
+    dbz = np.linspace(-20, 40, 6 * 24 * 24, dtype=np.float32).reshape(6, 24, 24)
+    dbz[:, :4] = np.nan
+    for weights in (exported.files[1], exported_net):
+        found = framepred.predict(dbz, weights=weights, context=4, frames=2, cuts=False)
+        assert found.value_range == RADAR
+        assert bool(found.values[:, :, :4].isnan().all())
 
 
 def test_an_export_is_named_by_its_hash(exported: Export) -> None:

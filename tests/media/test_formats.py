@@ -15,6 +15,7 @@ from framepred.media.formats import (
     is_live,
     is_url,
     natural_key,
+    stated_path,
     url_of,
 )
 from framepred.media.images import encode_png
@@ -129,3 +130,22 @@ def test_checks_import_neither_torch_nor_opencv() -> None:
     code = f"import sys, {modules}; print({{'torch', 'cv2', 'numpy', 'av'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("written", ["./-", ".//-"])
+def test_a_file_of_the_name_of_standard_input_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").mkdir()
+    (tmp_path / "-" / "0.png").write_bytes(encode_png(torch.zeros(1, 4, 4, dtype=torch.uint8)))
+    for source in (written, stated_path(written)):
+        assert check_input(source) == tmp_path / "-"
+        assert read_video(source).shape == (1, 1, 4, 4)
+    assert stated_path("-") == Path("-")
+
+
+def test_an_empty_path_is_not_this_folder() -> None:
+    for read in (check_input, stated_path, read_video):
+        with pytest.raises(MediaError, match="path of the input is empty"):
+            read("")

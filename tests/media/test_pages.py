@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.formats import check_input, frame_files, is_folder_of_clips
-from framepred.media.images import encode_png
+from framepred.media.images import encode_png, folder_frames
 from framepred.media.pages import page_frames
 from framepred.media.random_access import open_reader
 from framepred.media.reading import open_frames, read_clips, read_video
@@ -169,3 +169,46 @@ def test_a_single_picture_is_no_clip(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "a.tif")
     with pytest.raises(MediaError, match=r"a\.tif is a single picture, not a clip; give a folder of pictures"):
         check_input(tmp_path / "a.tif")
+
+
+def test_an_animated_avif_is_a_clip_and_a_still_one_a_frame(tmp_path: Path) -> None:
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    frames = np.repeat(np.arange(40, 240, 40, dtype=np.uint8), 16 * 16 * 3).reshape(5, 16, 16, 3)
+    path = write_pages(tmp_path / "anim.avif", frames, duration=100, quality=95)
+    clip = read_video(path)
+    assert len(clip) == 5
+    assert (clip.float().mean(dim=(1, 2, 3)) - torch.arange(40.0, 240, 40)).abs().max() < 6
+    with closing(open_reader(path)) as reader:
+        assert torch.equal(next(reader.read(range(3, 4)))[0], clip[3, 0])
+    (tmp_path / "stills").mkdir()
+    Image.fromarray(frames[0]).save(tmp_path / "stills" / "0.avif")
+    assert [file.name for file in frame_files(tmp_path / "stills")] == ["0.avif"]
+
+
+def test_several_series_of_one_file_are_said(tmp_path: Path) -> None:
+    series = '<Image><Pixels DimensionOrder="XYCZT" SizeC="1" SizeZ="1" SizeT="{}"/></Image>'
+    description = f"<OME>{series.format(3)}{series.format(2)}</OME>"
+    path = write_pages(tmp_path / "two.ome.tif", noise(5, 1), description=description)
+    stream = page_frames(path)
+    assert len(list(stream.frames)) == 5
+    assert any("holds 2 series; they are read as one clip of 5 frames" in note for note in stream.notes)
+
+
+def test_clips_beside_the_pictures_of_a_folder_are_said(tmp_path: Path) -> None:
+    for number, frame in enumerate(noise(3)):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    assert not folder_frames(tmp_path).notes
+    write_pages(tmp_path / "stack.tif", noise(3))
+    (tmp_path / "film.mp4").touch()
+    (note,) = folder_frames(tmp_path).notes
+    assert "also holds clips, film.mp4, stack.tif, which are not read" in note
+
+
+def test_a_folder_without_clips_is_no_folder_of_clips(tmp_path: Path) -> None:
+    (tmp_path / "picture.jp2").touch()
+    assert not is_folder_of_clips(tmp_path)
+    with pytest.raises(MediaError, match="holds no pictures that make a clip"):
+        check_input(tmp_path)
+    (tmp_path / "camera").mkdir()
+    assert is_folder_of_clips(tmp_path)

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from scipy.io import netcdf_file
 
 from framepred.errors import ClipError, MediaError
 from framepred.media.arrays import open_array
@@ -155,3 +156,56 @@ def test_a_chunk_of_false_size_takes_no_memory(tmp_path: Path) -> None:
     store.create_array("frames", shape=(4, 9, 9), dtype="u1", chunks=(9999, 999, 999))
     with pytest.raises(MediaError, match="GiB of memory but at most"):
         read_video(tmp_path / "a.zarr")
+
+
+def write_netcdf(path: Path, data: np.ndarray, **attributes: object) -> Path:
+    """One variable of NetCDF-4, which is HDF5, or with the suffix .nc3.nc of NetCDF-3."""
+    if path.name.endswith(".nc3.nc"):
+        with netcdf_file(path, "w") as file:
+            for axis, length in zip("tyx", data.shape, strict=True):
+                file.createDimension(axis, length)
+            variable = file.createVariable("rain", data.dtype, ("t", "y", "x"))
+            variable[:] = data
+            for name, value in attributes.items():
+                setattr(variable, name, value)
+    else:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("rain", data=data).attrs.update(attributes)
+    return path
+
+
+MISSING = {
+    "one filler": {"_FillValue": np.float32(-9)},
+    "several fillers": {"missing_value": np.array([-9, -8], np.float32)},
+    "a valid range": {"valid_range": np.array([0, 1], np.float32)},
+    "a lowest value": {"valid_min": np.float32(0)},
+}
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.nc3.nc"])
+@pytest.mark.parametrize("attributes", MISSING.values(), ids=MISSING.keys())
+def test_what_netcdf_calls_missing_is_nan(tmp_path: Path, name: str, attributes: dict[str, object]) -> None:
+    data = np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 2, 3)
+    data[1] = -9
+    path = write_netcdf(tmp_path / name, data, **attributes)
+    found = open_array(path)[:][0, :, 0]
+    assert np.isnan(found[1]).all()
+    assert np.array_equal(found[[0, 2, 3]], data[[0, 2, 3]])
+    filled = read_video(path, value_range=ValueRange(0, 1, filler=0.5))
+    assert filled[1].unique().tolist() == [0.5]
+
+
+def test_netcdf_marks_unsigned_bytes(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "a.nc", CLIP.view(np.int8) + np.int8(-100), _Unsigned="true")
+    assert np.array_equal(read_video(path)[:, 0].numpy(), CLIP.astype(np.uint8) + np.uint8(156))
+
+
+@pytest.mark.parametrize("name", ["vil", "images/vil", "/data/images/vil"])
+def test_an_array_in_a_group_is_named_by_its_end_or_its_path(tmp_path: Path, name: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data/images/vil"], file["data/images/ir"] = CLIP, CLIP[::-1]
+    if name == "images/vil":
+        with pytest.raises(MediaError, match="holds no array named images/vil"):
+            read_video(tmp_path / "a.h5", array_name=name)
+    else:
+        assert np.array_equal(read_video(tmp_path / "a.h5", array_name=name)[:, 0].numpy(), CLIP)

@@ -1,12 +1,14 @@
 import json
+import re
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framepred.errors import ConfigError
-from framepred.media.values import ValueRange, parse_range
+from framepred.errors import ClipError, ConfigError
+from framepred.media.values import RangeChoice, ValueRange, chosen_range, parse_range, to_frames, with_missing
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -37,3 +39,49 @@ def test_written_ranges() -> None:
     for text in ("5,5", "7,3", "nan,1", "0,inf", "0,1,nan=nan"):
         with pytest.raises(ConfigError, match="two finite numbers, the lower one first"):
             parse_range(text)
+
+
+def read(values: np.ndarray, choice: RangeChoice = None) -> torch.Tensor:
+    return to_frames(values, "a.npy", chosen_range(choice, lambda: [values]), "thw")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int64, ">i4"])
+def test_a_stated_range_gives_integers_again(dtype: str) -> None:
+    values = np.arange(60, dtype=dtype).reshape(3, 4, 5)
+    chosen = chosen_range(ValueRange(-10, 1000), lambda: [values])
+    assert chosen is not None
+    back = chosen.from_unit(to_frames(values, "a.npy", chosen))
+    assert back.dtype == torch.int16
+    assert np.array_equal(back.numpy(), values)
+    halves = chosen_range(ValueRange(-0.5, 100), lambda: [values])
+    assert halves is not None
+    assert halves.from_unit(torch.zeros(1)).item() == -0.5
+
+
+def test_rounding_errors_beyond_0_and_1_are_clamped_and_more_is_refused() -> None:
+    values = np.linspace(-0.0005, 1.0005, 60).reshape(3, 4, 5)
+    for choice in (None, "auto"):
+        assert read(values, choice).aminmax() == (0, 1)  # type: ignore[arg-type]
+    with pytest.raises(ClipError, match=r"floats from -0.05 to 1 but"):
+        read(values.clip(0, 1) - (values < 0) * 0.05)
+
+
+@pytest.mark.parametrize("values", [np.full((2, 3, 4), 7.5), np.linspace(-3, 9, 24).reshape(2, 3, 4)])
+def test_the_advised_range_is_one_that_is_taken(values: np.ndarray) -> None:
+    with pytest.raises(ClipError) as refused:
+        read(values)
+    advised = re.search(r"such as ([-\d.]+,[-\d.]+)", str(refused.value))
+    assert advised is not None
+    assert read(values, parse_range(advised[1])).shape == values.shape
+
+
+def test_missing_values_are_filled_or_kept() -> None:
+    values = np.array([[[0.0, np.nan, 30.0]]])
+    assert read(values, ValueRange(0, 30, filler=15)).flatten().tolist() == [0, 0.5, 1]
+    kept = read(values, with_missing(ValueRange(0, 30, filler=15))).flatten()
+    assert kept.isnan().tolist() == [False, True, False]
+    for choice in (ValueRange(0, 30), with_missing(ValueRange(0, 30))):
+        with pytest.raises(ClipError, match="not finite"):
+            read(values, choice)
+    with pytest.raises(ClipError, match="not finite"):
+        read(np.array([[[np.inf]]]), with_missing(ValueRange(0, 30, filler=15)))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from browser import CHROMIUM, browser
 from framepred.clips import ClipBatch
 from framepred.errors import DataError
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
@@ -169,3 +170,40 @@ def test_in_a_browser_it_loads_nothing_and_the_players_play(page: Path, width: i
     assert int(re.search(r'data-overflow="(-?\d+)"', root).group(1)) <= 0
     assert "CONSOLE" not in shown.stderr
     assert "framepred report</title>" in shown.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed.")
+def test_the_players_are_used_by_keyboard_alone(page: Path, tmp_path: Path) -> None:
+    with browser(tmp_path) as shown:
+        shown.call("Page.navigate", url=page.as_uri())
+        shown.wait("document.readyState === 'complete' && document.querySelector('video').readyState > 1")
+        paused = "document.querySelector('video').paused"
+        shown.press("Tab")  # to the button
+        shown.press(" ")
+        assert shown.wait(f"!{paused}")
+        shown.press("Tab")  # to the slider
+        shown.press(" ")
+        assert shown.wait(paused)
+        before = shown.evaluate("document.querySelector('input').valueAsNumber")
+        shown.press("ArrowRight")
+        after = shown.wait(f"document.querySelector('input').valueAsNumber > {before} && {paused} && {before} + 1")
+        assert shown.evaluate("document.querySelector('input').valueAsNumber") == after
+        assert shown.evaluate("document.querySelector('output').textContent").startswith(("observed", "predicted"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed.")
+def test_on_paper_dark_pages_are_light_and_commands_are_whole(page: Path, tmp_path: Path) -> None:
+    with browser(tmp_path) as shown:
+        shown.call("Page.navigate", url=page.as_uri())
+        shown.wait("document.readyState === 'complete'")
+        style = "getComputedStyle(document.querySelector('{}')).{}"
+        colour = style.format(".line.s1", "stroke")
+        shown.show(700, 900, "light")
+        light = shown.evaluate(colour)
+        dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+        shown.call("Emulation.setEmulatedMedia", media="print", features=dark)
+        assert shown.evaluate(colour) == light
+        assert shown.evaluate(style.format("body", "backgroundColor")) == "rgb(255, 255, 255)"
+        assert shown.evaluate("[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)")

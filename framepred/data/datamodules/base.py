@@ -75,6 +75,11 @@ class ClipData(LightningDataModule, ABC):
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
 
+    @property
+    def filler(self) -> float | None:
+        """The value in [0, 1] that stands for missing pixels of the clips; None where none can be missing."""
+        return None
+
     def setup(self, stage: str | None = None) -> None:
         """Find the data, so that errors in them appear before training begins; skip validation without clips."""
         for split in self._used_splits(stage):
@@ -90,7 +95,7 @@ class ClipData(LightningDataModule, ABC):
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
-        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers)
+        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers, self.filler)
 
     def val_dataloader(self) -> ClipLoader | list[ClipLoader]:
         """Return the validation clips in order; an empty list, which skips validation, where there are none."""
@@ -135,7 +140,7 @@ class ClipData(LightningDataModule, ABC):
         rank, world = self._rank_and_world()
         clips = self.dataset(split)
         batches = OrderedBatches(self.count(split), self.batch_size, rank=rank, world=world)
-        return ClipLoader(clips, batches, self.context, self.num_workers)
+        return ClipLoader(clips, batches, self.context, self.num_workers, self.filler)
 
     def _rank_and_world(self) -> tuple[int, int]:
         """Return the index of this process and the number of processes; without a trainer there is one."""

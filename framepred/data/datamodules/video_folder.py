@@ -36,7 +36,9 @@ class VideoFolderData(ClipData):
         channels: 1 for gray, 3 for RGB, or the number of channels of the arrays; None for those of the files.
         layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1: two numbers such as
-            ``0,4095``, or ``auto`` for the range that the values of all files together suggest.
+            ``0,4095``, or ``auto`` for the range that the values of all files together suggest. Where NaN means that
+            nothing was measured, add what networks read for it, such as ``-32,60,nan=-32``; losses and scores leave
+            these pixels out.
         array_name: which array of files that hold several, such as NetCDF.
         train: the training files: a pattern such as ``train/*``, a list of patterns, or a list file (.txt, one name
             per line); None for the files that val and test leave.
@@ -122,6 +124,7 @@ class VideoFolderData(ClipData):
             layout=self.layout,
             value_range=self.value_range,
             array_name=self.array_name,
+            keep_nan=True,
             skip_broken=self.skip_broken,
         )
 
@@ -129,6 +132,11 @@ class VideoFolderData(ClipData):
     def scaled_range(self) -> ValueRange | None:
         """The values of the files that became 0 and 1; None where their types state them."""
         return self.whole.value_range
+
+    @property
+    def filler(self) -> float | None:
+        """What stands for NaN in the files, in [0, 1]; None where NaN is refused."""
+        return None if self.scaled_range is None else self.scaled_range.filler_in_unit
 
     def part(self, split: Split) -> VideoFolder:
         """Return all clips of a split; it may have none."""

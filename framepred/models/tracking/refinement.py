@@ -1,6 +1,5 @@
 """Refine layers and tracks over several aligned frames, in which different parts of a layer are unoccluded."""
 
-import math
 from functools import reduce
 
 import torch
@@ -81,8 +80,7 @@ def search_nearby(
         moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
     other_maxima = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
-    excess = torch.linalg.vector_norm((stacked - frames[:, None]).relu_(), dim=(-3, -2, -1))
-    fits = excess <= math.sqrt(MISFIT_SHARE) * torch.linalg.vector_norm(stacked, dim=(-3, -2, -1))
+    fits = _energy((stacked - frames[:, None]).relu_()) <= MISFIT_SHARE * _energy(stacked)
     return torch.stack(found, dim=1), torch.stack(other_maxima, dim=1), fits
 
 
@@ -113,20 +111,21 @@ def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "
     """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
     height, width = frames.shape[-2:]
     padded = functional.pad(layer, (1, 1, 1, 1))
+    columns = {right: padded[..., 1 - right : 1 - right + width] for right in (1, 0, -1)}
     errors = []
-    for top in range(3):  # down = 1 - top; a view holds the three steps to the right
-        shifted = padded[..., top : top + height, :].unfold(-1, width, 1).movedim(-2, 0)
-        difference = _contiguous_maximum(shifted, others).sub_(frames)
-        errors.append(torch.linalg.vector_norm(difference.flatten(3), dim=-1).square())
+    for right, down in STEPS:
+        moved = columns[right][..., 1 - down : 1 - down + height, :]
+        errors.append(_energy(torch.maximum(moved, others).sub_(frames))[..., None])
     costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
-    return (torch.cat(errors).movedim(0, -1) + costs).argmin(dim=-1)
+    return (torch.cat(errors, dim=-1) + costs).argmin(dim=-1)
 
 
-def _contiguous_maximum(shifted: Tensor, others: Tensor) -> Tensor:
-    """Pixelwise maximum in contiguous memory: otherwise the result has the view's strides, and sums are slow."""
-    if torch.compiler.is_compiling():  # exporters do not accept out=
-        return torch.maximum(shifted, others)
-    return torch.maximum(shifted, others, out=others.new_empty(shifted.shape))
+def _energy(pictures: Tensor) -> Tensor:
+    """Sum of squares of each picture ``(…, c, h, w)``."""
+    values = pictures.flatten(-3)
+    if torch.compiler.is_compiling():  # ONNX Runtime computes norms several times as slowly as sums
+        return (values * values).sum(dim=-1)  # and a power twice as slowly as a product
+    return torch.linalg.vector_norm(values, dim=-1).square()
 
 
 def _maximum(pictures: list[Tensor], like: Tensor) -> Tensor:
