@@ -182,10 +182,9 @@ class _Job:
         predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, lengths)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
-        score = None
-        if target is not None:
-            scored = clips if end.missing is None else _without(clips, end.missing)
-            score = score_frames(scored, predicted, self.named.record, source_name(source))
+        scored = clips if end.missing is None else _without(clips, end.missing)
+        name = source_name(source)
+        score = None if target is None else score_frames(scored, predicted, self.named.record, name)
         shown = clips.context[:, -max(lengths) :]
         return Prediction(
             single_or_all(predicted),
