@@ -186,10 +186,8 @@ class _Job:
         predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, observed)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
-        score = None
-        if target is not None:
-            scored = clips if end.missing is None else _without(clips, end.missing)
-            score = score_frames(scored, predicted, self.named.record, name)
+        scored = clips if end.missing is None else _without(clips, end.missing)
+        score = None if target is None else score_frames(scored, predicted, self.named.record, name)
         shown = clips.context[:, -max(len(clip.scene) for clip in observed) :]
         return Prediction(
             single_or_all(predicted),
