@@ -3,9 +3,12 @@
 Fixtures import what they need: pytest's main process reads this file too, and starts the others only then.
 """
 
+import gzip
 import pickle
 import shutil
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jaxtyping
@@ -109,3 +112,14 @@ def exported(exported_net: "EncoderForecaster", tmp_path_factory: pytest.TempPat
             record.write_bytes(pickle.dumps(export(exported_net, folder / "small.onnx")))
     made: Export = pickle.loads(record.read_bytes())
     return made
+
+
+@pytest.fixture
+def fashion_files(tmp_path: Path) -> Path:
+    """IDX files with a few random images, where Fashion-MNIST would lie."""
+    import numpy as np
+
+    for name in ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
+        images = np.random.default_rng(0).integers(0, 256, (24, 28, 28), dtype=np.uint8)
+        (tmp_path / name).write_bytes(gzip.compress(struct.pack(">4i", 0x803, 24, 28, 28) + images.tobytes()))
+    return tmp_path

@@ -1,8 +1,6 @@
 """Every shipped config runs: one batch of training, one of validation."""
 
-import gzip
 import shutil
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +9,6 @@ import pytest
 from dataset_folders import LAYOUTS, ready_folder
 from framepred.training.config_files import configs
 from framepred.training.configuration import TrainCLI
-
-
-@pytest.fixture
-def fashion(tmp_path: Path) -> Path:
-    """IDX files with a few random images, where Fashion-MNIST would lie."""
-    for name in ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
-        images = np.random.default_rng(0).integers(0, 256, (24, 28, 28), dtype=np.uint8)
-        (tmp_path / name).write_bytes(gzip.compress(struct.pack(">4i", 0x803, 24, 28, 28) + images.tobytes()))
-    return tmp_path
 
 
 @pytest.fixture
@@ -34,13 +23,15 @@ def videos(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("without_report")
 @pytest.mark.parametrize("name", configs())
-def test_config_runs(name: str, fashion: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_runs(
+    name: str, fashion_files: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = [f"--config={configs()[name]}", "--trainer.fast_dev_run=1", "--trainer.accelerator=cpu"]
     context = 10 if name.endswith("_paths") else 3  # the path network reads ten positions
     arguments += [f"--data.init_args.context={context}", "--data.init_args.horizon=2", "--data.init_args.batch_size=1"]
     if "fashion" in name:
-        arguments.append(f"--data.init_args.root={fashion}")
+        arguments.append(f"--data.init_args.root={fashion_files}")
     if name == "natural_small":
         for split in ("train", "val"):
             (videos / split).mkdir()

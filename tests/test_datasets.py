@@ -11,6 +11,7 @@ import yaml
 
 from dataset_folders import LAYOUTS, REPOSITORY, moving, ready_folder
 from framepred.data import VideoFolderData
+from framepred.media.opencv import cv2
 
 
 @pytest.fixture
@@ -102,18 +103,50 @@ def test_every_data_set_has_a_card(name: str) -> None:
         assert said in card
 
 
+def natural(script: str) -> dict[str, Any]:
+    """The functions of a script of the natural video data."""
+    return runpy.run_path(str(REPOSITORY / "datasets" / "natural_video" / script))
+
+
 def test_natural_video_is_cut_from_the_first_two_thirds(tmp_path: Path) -> None:
-    """Crops hold frames of the video, compositions are as large; a second run writes the same clips."""
-    (tmp_path / "videos").mkdir()
+    """Crops hold frames of the video, other kinds are as large; a second run writes the same clips."""
+    for folder in ("videos", "rendered"):
+        (tmp_path / folder).mkdir()
     texture = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
-    np.save(tmp_path / "videos" / "a.npy", np.stack([np.roll(texture, time, 1) for time in range(120)]))
-    recipe = runpy.run_path(str(REPOSITORY / "datasets" / "natural_video" / "prepare.py"))
+    video = np.stack([np.roll(texture, time, 1) for time in range(120)])
+    video[10] = video[9]
+    np.save(tmp_path / "videos" / "a.npy", video)
+    np.save(tmp_path / "rendered" / "b.npy", video[:40, ..., :1])
+    cv2.imwrite(str(tmp_path / "videos" / "picture.png"), texture)
+    recipe = natural("prepare.py")
+    shares = recipe["Shares"](videos=0.4, rendered=0.3)
     written = []
     for folder in ("one", "two"):
-        lines = list(recipe["prepare"](tmp_path / "videos", tmp_path / folder, clips=4, val_clips=1, real=0.5))
-        assert "60 frames" in lines[0]
-        assert "20 frames" in lines[1]
-        clips = VideoFolderData(str(tmp_path / folder), 10, 10, train="train/*", val="val/*", test_fraction=0)
+        sources = tmp_path / "videos", tmp_path / folder, tmp_path / "rendered"
+        train, val = recipe["prepare"](*sources, clips=6, val_clips=2, shares=shares)
+        assert "1 shots of videos, 59 frames" in train  # the first half without the repeated frame
+        assert "1 rendered shots" in train
+        assert "40 frames" in val  # what follows, up to two thirds, and a context before it
+        clips = VideoFolderData(str(tmp_path / folder), 20, 10, train="train/*", val="val/*", test_fraction=0)
         written.append([*clips.part("train"), *clips.part("val")])
-    assert [clip.shape for clip in written[0]] == [(20, 1, 80, 80)] * 5
+    assert [clip.shape for clip in written[0]] == [(30, 1, 80, 80)] * 8
     assert all(map(torch.equal, *written))
+
+
+def test_repeated_frames_are_found_in_films_that_move() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 3), dtype=np.uint8)
+    frames[4] = frames[3]
+    repeats = natural("prepare.py")["repeats"]
+    assert repeats(frames).tolist() == [False] * 4 + [True, False]
+    assert not repeats(frames[:1].repeat(5, 0)).any()  # a still film repeats nothing
+
+
+def test_a_rendered_fluid_moves_all_the_time_at_its_speed() -> None:
+    fluid = natural("render.py")["fluid"]
+    frames = np.stack(list(fluid(20, np.random.default_rng(0))))
+    changes = np.abs(np.diff(frames.astype(float), axis=0)).mean(axis=(1, 2, 3))
+    assert (frames.shape, frames.dtype) == ((20, 160, 160, 1), np.uint8)
+    assert changes.min() > 1
+    assert changes.max() < 30
+    assert frames.std(axis=(1, 2, 3)).min() > 20
+    assert np.array_equal(frames, np.stack(list(fluid(20, np.random.default_rng(0)))))

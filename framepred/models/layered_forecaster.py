@@ -73,6 +73,8 @@ class LayeredForecaster(PretrainedForecaster):
         fine_channels: channels of the fine cell.
         embedding_channels: channels of the embedding of 4x4 patches.
         reach: maximum displacement of the correlation, in pixels of the frames at half resolution.
+        phase_input: give both cells an input that is 0 for observed frames and 1 for predictions, so that the network
+            need not infer, or count, where the context ends.
 
     Raises:
         ConfigError: if an argument is less than 1, or ``coarse_channels`` not a multiple of 4.
@@ -86,6 +88,7 @@ class LayeredForecaster(PretrainedForecaster):
         fine_channels: int = 16,
         embedding_channels: int = 32,
         reach: int = 4,
+        phase_input: bool = False,
     ) -> None:
         super().__init__()
         smallest = min(channels, layers, coarse_channels, fine_channels, embedding_channels, reach)
@@ -98,8 +101,9 @@ class LayeredForecaster(PretrainedForecaster):
         self.channels = channels
         self.layers = layers
         self.reach = reach
+        self.phase_input = phase_input
         patch, features = FINE**2, fine_channels + coarse_channels // 4
-        self.embed = nn.Conv2d(patch * channels * (2 + layers), embedding_channels, 1)
+        self.embed = nn.Conv2d(patch * channels * (2 + layers) + phase_input, embedding_channels, 1)
         self.downsample = nn.Conv2d(embedding_channels, coarse_channels, 4, stride=2, padding=1)
         self.embed_correlation = nn.Conv2d((2 * reach + 1) ** 2, coarse_channels, 1)
         self.coarse_cell = ConvLSTMCell(coarse_channels, coarse_channels, 3, norm=True)
@@ -182,7 +186,10 @@ class LayeredForecaster(PretrainedForecaster):
     def _advance(self, frame: Frame, scene: _Scene, observed: bool) -> State:
         folded, before = (fold(picture, self.channels, COARSE) for picture in (frame, scene.frame))
         inputs = torch.cat([folded, before, scene.moved_layers.flatten(1, 2)], dim=1)
-        embedded = self.embed(functional.pixel_unshuffle(inputs, FINE)).relu()
+        patches = functional.pixel_unshuffle(inputs, FINE)
+        if self.phase_input:
+            patches = torch.cat([patches, torch.full_like(patches[:, :1], float(not observed))], dim=1)
+        embedded = self.embed(patches).relu()
         coarse = self.coarse_cell(
             self.downsample(embedded) + self._embedded_correlation(folded, before),
             (scene.coarse_hidden, scene.coarse_cell_state),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from framepred.training.configuration import make_task
     from framepred.training.forecast_task import ForecastTask
-    from framepred.training.losses import CrossEntropy
+    from framepred.training.losses import ChangeScaledMSE, CrossEntropy
     from framepred.training.optimizers import Muon
     from framepred.training.path_task import PathNoise, PathTask
     from framepred.training.restore_task import Gaps, RestoreTask
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from framepred.training.schedules import Curriculum, TeacherForcing, WarmupCosine
 
 _HOMES = {
+    "ChangeScaledMSE": "losses",
     "CrossEntropy": "losses",
     "Curriculum": "schedules",
     "ForecastTask": "forecast_task",
@@ -31,6 +32,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ChangeScaledMSE",
     "CrossEntropy",
     "Curriculum",
     "ForecastTask",

@@ -4,16 +4,17 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, FrameMask, fill_missing
+from framepred.clips import Clip, ClipBatch, FrameMask, State, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.training.losses import measured_loss
-from framepred.training.rollout import Predicted, predict_every_frame, truncated
+from framepred.training.rollout import Predicted, observe_back_and_forth, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
 
@@ -35,10 +36,17 @@ class ForecastTask(Task):
         auxiliary_weight: weight of the network's auxiliary loss, at least 0; see
             :class:`framepred.forecaster.HasAuxiliaryLoss`.
         protocol: as ``Task``.
+        shortest_context: observed frames of a training step at least; each step draws their number, up to the context
+            of the data, and keeps the horizon. None for always the context of the data. A recurrent network that is
+            trained on a single length learns to count frames, and fails in longer streams.
+        burn_in: longest stream before a clip, in frames. Half of the steps begin in the state that the network has
+            after a stream of up to this length: the first half of the context, back and forth, without gradients. 0 for
+            none; not with ``tbptt_steps``.
 
     Raises:
-        ConfigError: as ``Task``, or if ``tbptt_steps`` is less than 1 or ``auxiliary_weight`` is negative; in training,
-            if ``tbptt_steps`` meets 16-mixed precision.
+        ConfigError: as ``Task``, or if ``tbptt_steps`` or ``shortest_context`` is less than 1, ``auxiliary_weight`` or
+            ``burn_in`` is negative, or ``burn_in`` meets ``tbptt_steps``; in training, if ``tbptt_steps`` meets
+            16-mixed precision.
     """
 
     net: Forecaster
@@ -57,13 +65,24 @@ class ForecastTask(Task):
         tbptt_steps: int | None = None,
         auxiliary_weight: float = 0.0,
         protocol: str = "openstl",
+        shortest_context: int | None = None,
+        burn_in: int = 0,
     ) -> None:
         super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed, protocol)
         if tbptt_steps is not None and tbptt_steps < 1:
             raise ConfigError(f"tbptt_steps must be at least 1 frame, or left out, not {tbptt_steps}.")
         if auxiliary_weight < 0:
             raise ConfigError(f"auxiliary_weight must be at least 0, not {auxiliary_weight}.")
+        if shortest_context is not None and shortest_context < 1:
+            raise ConfigError(f"shortest_context must be at least 1 frame, or left out, not {shortest_context}.")
+        if burn_in < 0 or (burn_in and tbptt_steps):
+            raise ConfigError(
+                f"burn_in is a number of frames of at least 0, and 0 with tbptt_steps; burn_in is {burn_in} and "
+                f"tbptt_steps {tbptt_steps}."
+            )
         self.teacher_forcing = teacher_forcing
+        self.burn_in = burn_in
+        self.shortest_context = shortest_context
         self.tbptt_steps = tbptt_steps
         self.auxiliary_weight = auxiliary_weight
 
@@ -83,15 +102,25 @@ class ForecastTask(Task):
         batch = self.shorten(batch)
         loss, errors = self._loss_and_errors(batch, self._teacher_mask(batch.clips))
         self.log("train/teacher", self._teacher_probability)
-        self.log_training(loss, errors[:, batch.context.shape[1] - 1 :].nanmean())
+        self.log_training(loss, errors[:, -batch.target.shape[1] :].nanmean())
         return loss
 
     def schedule(self) -> dict[str, Any]:
         """Return what must stay the same when a run is resumed."""
+        drawn = {"shortest_context": self.shortest_context, "burn_in": self.burn_in}
         return super().schedule() | {
             "tbptt_steps": self.tbptt_steps,
             "teacher_forcing": asdict(self.teacher_forcing),
+            **{name: value for name, value in drawn.items() if value},  # older checkpoints have neither
         }
+
+    def shorten(self, batch: ClipBatch) -> ClipBatch:
+        """Draw the context of this step, then cut each clip as the curriculum asks."""
+        if self.shortest_context is None:
+            return super().shorten(batch)
+        longest, horizon = batch.context.shape[1], batch.target.shape[1]
+        context = int(self.random.integers(min(self.shortest_context, longest), longest + 1))
+        return super().shorten(ClipBatch.cut(batch.clips[:, : context + horizon], context, batch.filler))
 
     def _loss_and_errors(self, batch: ClipBatch, teacher: FrameMask) -> tuple[Tensor, Float[Tensor, "b _steps"]]:
         """Return the loss over every next frame, and the squared error of each, not clipped."""
@@ -100,8 +129,20 @@ class ForecastTask(Task):
         if self.tbptt_steps:
             return truncated(self.net, loss, batch.clips, context, teacher, self.tbptt_steps, filler)
         clips = self.to_float(batch.clips)
-        predicted = predict_every_frame(self.net, fill_missing(clips, filler), context, teacher)
-        return loss(predicted, clips[:, 1:]), frame_mse(predicted.frames.detach(), clips[:, 1:])
+        inputs = fill_missing(clips, filler)
+        start, state = self._burned_in(inputs, context)
+        inputs, target, teacher = inputs[:, start:], clips[:, start + 1 :], teacher[:, start:]
+        predicted = predict_every_frame(self.net, inputs, context - start, teacher, state)
+        return loss(predicted, target), frame_mse(predicted.frames.detach(), target)
+
+    def _burned_in(self, clips: Clip, context: int) -> tuple[int, State | None]:
+        """Return the frame at which this step begins to learn, and the state of the network before it."""
+        start = context // 2
+        random = np.random.default_rng([self.seed, self.global_step, 1])  # independent of the drawn context
+        frames = int(random.integers(-self.burn_in, self.burn_in + 1))
+        if frames <= 0 or start < 1:
+            return 0, None
+        return start, observe_back_and_forth(self.net, clips[:, :start], frames)
 
     def _loss(self, predicted: Predicted, target: Clip, filler: float | None) -> Tensor:
         loss = measured_loss(self.loss, predicted.frames, target, filler)

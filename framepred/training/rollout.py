@@ -21,7 +21,9 @@ class Predicted(NamedTuple):
     """Mean auxiliary loss of the network over these steps; 0 for networks without one."""
 
 
-def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: FrameMask) -> Predicted:
+def predict_every_frame(
+    net: Forecaster, clips: Clip, context: int, teacher: FrameMask, state: State | None = None
+) -> Predicted:
     """Predict frames 1 to t - 1 of each clip from those before it.
 
     Inside the context the network observes the truth. Beyond it, its input is the true frame where ``teacher``
@@ -32,15 +34,36 @@ def predict_every_frame(net: Forecaster, clips: Clip, context: int, teacher: Fra
         clips: whole clips ``(b, t, c, h, w)``, values in [0, 1].
         context: number of context frames, in 1 … t - 1.
         teacher: ``(b, t)``, where the input is the true frame; only used from frame ``context`` on.
+        state: state of the network before the first frame; None at the start of a video.
 
     Returns:
         Predictions ``(b, t - 1, c, h, w)`` of ``clips[:, 1:]``.
     """
-    return next(predict_in_chunks(net, clips, context, teacher, clips.shape[1] - 1))
+    return next(predict_in_chunks(net, clips, context, teacher, clips.shape[1] - 1, state))
+
+
+@torch.no_grad()
+def observe_back_and_forth(net: Forecaster, clips: Clip, frames: int) -> State:
+    """Return the state of a network after a long stream, made from short clips: each is played back and forth.
+
+    The last frames that the network observes are the clip in its order, and the very last one is the clip's last.
+
+    Args:
+        net: the forecaster.
+        clips: ``(b, t, c, h, w)``, values in [0, 1].
+        frames: number of frames to observe, at least 1.
+    """
+    last = clips.shape[1] - 1
+    state: State | None = None
+    for distance in reversed(range(frames)):
+        index = last - distance % (2 * last) if last else 0
+        state = net.observe(clips[:, abs(index)], state)
+    assert state is not None
+    return state
 
 
 def predict_in_chunks(
-    net: Forecaster, clips: RawClip, context: int, teacher: FrameMask, steps: int
+    net: Forecaster, clips: RawClip, context: int, teacher: FrameMask, steps: int, state: State | None = None
 ) -> Iterator[Predicted]:
     """Predict as :func:`predict_every_frame`, in chunks of ``steps`` frames: states carry over, gradients do not.
 
@@ -50,12 +73,12 @@ def predict_in_chunks(
         context: number of context frames, in 1 … t - 1.
         teacher: ``(b, t)``, where the input is the true frame.
         steps: predictions per chunk, at least 1.
+        state: state of the network before the first frame; None at the start of a video.
 
     Yields:
         Predictions ``(b, steps, c, h, w)``; the last chunk may be shorter. Together they predict ``clips[:, 1:]``.
     """
     dtype = next(net.parameters()).dtype if not clips.is_floating_point() else clips.dtype
-    state: State | None = None
     last = to_unit(clips[:, 0]).to(dtype)
     times = range(clips.shape[1] - 1)
     for start in times[::steps]:

@@ -103,3 +103,13 @@ def test_macs_of_padding_are_counted() -> None:
 def test_impossible_arguments_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="layered forecaster needs"):
         LayeredForecaster(**arguments)
+
+
+@pytest.mark.parametrize("phase_input", [False, True])
+def test_the_phase_input_tells_predictions_from_observed_frames(phase_input: bool) -> None:
+    net = layered(phase_input=phase_input).eval()
+    frame = torch.rand(1, 1, 16, 16)
+    state = net.observe(frame)
+    observed, fed_back = (net.named_memory(step(frame, state)) for step in (net.observe, net.feedback))
+    for name, memory in observed.items():
+        assert torch.equal(memory, fed_back[name]) != phase_input

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -87,3 +89,51 @@ def test_shipped_recipes_name_configs_and_settings_that_exist(name: str) -> None
         lines = find_config(stage.config).read_text()
         for setting in stage.overrides:
             assert f" {setting.rpartition('.')[2]}:" in lines
+
+
+SMALL = QUIET | {
+    "model.net.init_args.coarse_channels": 8,
+    "model.net.init_args.fine_channels": 4,
+    "model.net.init_args.embedding_channels": 4,
+    "data.init_args.batch_size": 2,
+    "data.init_args.val_clips": 1,
+    "data.init_args.horizon": 1,
+}
+"""Settings that run a shipped recipe of a layered or tracking forecaster on seconds of work."""
+
+
+def scored_by(name: str, folder: Path, overrides: dict[str, object]) -> tuple[Recipe, dict[str, Any]]:
+    """Run all stages of a shipped recipe for single steps; return the recipe and the card of the result."""
+    recipe = read_recipe(name)
+    weights = run_recipe(recipe, folder, SMALL | overrides, scale=1e-6)
+    net = load(weights)
+    assert next(net.parameters()).isfinite().all()
+    for number, stage in enumerate(recipe.stages, start=1):
+        assert json.loads((folder / f"{number}-{stage.config}" / "run.json").read_text())["steps"] == 1
+    assert f"train_weights.py {name}" in (weights / "README.md").read_text()
+    card: dict[str, Any] = json.loads((weights / "card.json").read_text())
+    return recipe, card
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
+def test_the_recipe_of_natural_small_runs_on_prepared_clips(tmp_path: Path) -> None:
+    """Clips as datasets/natural_video makes them, but smaller and shorter."""
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        clips = np.random.default_rng(0).integers(0, 256, (2, 5, 1, 24, 24), dtype=np.uint8)
+        np.save(tmp_path / split / "000.npy", clips)
+    overrides = {"data.init_args.root": str(tmp_path), "data.init_args.context": 4, "model.burn_in": 3}
+    recipe, card = scored_by("natural-small", tmp_path / "runs", overrides)
+    assert len(recipe.stages) == 2
+    assert (card["data"]["name"], card["data"]["split"], card["data"]["clips"]) == ("natural-video", "val", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
+def test_the_recipe_of_moving_fashion_mnist_runs_on_its_files(fashion_files: Path, tmp_path: Path) -> None:
+    overrides = {"data.init_args.root": str(fashion_files), "data.init_args.test_clips": 1}
+    recipe, card = scored_by("moving-fashion-mnist", tmp_path / "runs", overrides)
+    assert [stage.config.rpartition("_")[2] for stage in recipe.stages] == ["tracking", "tracking", "paths", "paths"]
+    assert (card["weights"]["name"], card["data"]["split"]) == ("moving-fashion-mnist", "test")

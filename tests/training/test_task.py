@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from framepred.errors import ConfigError
 from framepred.evaluation import DataRecord, evaluate
 from framepred.models import EncoderForecaster
 from framepred.training import Curriculum, ForecastTask, TeacherForcing, WarmupCosine
-from framepred.training.rollout import Predicted
+from framepred.training.rollout import Predicted, predict_every_frame
 
 
 def make_task(net: EncoderForecaster, **arguments: object) -> ForecastTask:
@@ -68,13 +69,62 @@ def test_a_budget_is_needed(small_net: EncoderForecaster) -> None:
         make_task(small_net, budget=-1)
 
 
+def test_training_draws_the_length_of_the_context(small_net: EncoderForecaster) -> None:
+    """Every length from the shortest to that of the data occurs, the horizon stays, and a step is repeatable."""
+    batch = ClipBatch.cut(torch.rand(2, 9, 1, 8, 8), 6)
+    lengths = set()
+    for seed in range(40):
+        drawn = make_task(small_net, shortest_context=3, seed=seed).shorten(batch)
+        again = make_task(small_net, shortest_context=3, seed=seed).shorten(batch)
+        assert torch.equal(drawn.clips, batch.clips[:, : drawn.context.shape[1] + 3])
+        assert (drawn.target.shape[1], again.context.shape) == (3, drawn.context.shape)
+        lengths.add(drawn.context.shape[1])
+    assert lengths == {3, 4, 5, 6}
+    with pytest.raises(ConfigError, match="shortest_context must be at least 1"):
+        make_task(small_net, shortest_context=0)
+
+
+def test_half_of_the_steps_begin_after_a_stream(small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream plays the first half of the context back and forth; what follows it is learned from that state."""
+    net = small_net
+    clips = torch.rand(1, 9, 1, 8, 8)
+    begun = []
+
+    def keep(*arguments: Any) -> Predicted:
+        begun.append(arguments)
+        return predict_every_frame(*arguments)
+
+    monkeypatch.setattr("framepred.training.forecast_task.predict_every_frame", keep)
+    for seed in range(20):
+        task = make_task(net, burn_in=5, seed=seed)
+        task.log = task.log_dict = lambda *_, **__: None
+        task.training_step(ClipBatch.cut(clips, 6))
+    streams = []
+    for length in range(1, 6):
+        state = None
+        for index in [2, 1, 0, 1, 2][-length:]:
+            state = net.observe(clips[:, index], state)
+        streams.append(state)
+    after = [call for call in begun if call[4] is not None]
+    assert 3 < len(after) < 17
+    for _, learned, context, teacher, state in after:
+        assert torch.equal(learned, clips[:, 3:])
+        assert (context, teacher.shape[1]) == (3, 6)
+        assert any(all(map(torch.equal, state, stream)) for stream in streams)
+    for _, learned, context, _, _ in (call for call in begun if call[4] is None):
+        assert torch.equal(learned, clips)
+        assert context == 6
+    with pytest.raises(ConfigError, match="burn_in is a number of frames of at least 0"):
+        make_task(net, burn_in=5, tbptt_steps=3)
+
+
 @pytest.mark.parametrize(("share", "frames", "context"), [(0.01, 2, 1), (0.3, 3, 2), (0.5, 5, 3), (1.0, 10, 6)])
 def test_training_sees_the_beginning_of_each_clip(
     small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch, share: float, frames: int, context: int
 ) -> None:
     seen: list[tuple[torch.Tensor, int]] = []
 
-    def observe(net: object, clips: torch.Tensor, context: int, teacher: torch.Tensor) -> Predicted:
+    def observe(net: object, clips: torch.Tensor, context: int, *_: object) -> Predicted:
         seen.append((clips, context))
         return Predicted(clips[:, 1:].clone().requires_grad_(), torch.zeros(()))
 
