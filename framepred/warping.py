@@ -17,6 +17,9 @@ Displacement = Float[Tensor, "b 2 h w"]
 CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
 Planes = Float[Tensor, "*b h w"]
 
+CARRY_STEPS = 3
+"""Iterations that move a displacement field along itself."""
+
 
 def pad_edges(picture: AnyPicture, rows: int | torch.SymInt, columns: int | torch.SymInt) -> PaddedPicture:
     """Add rows below and columns on the right that repeat the last row and column."""
@@ -81,6 +84,25 @@ def compose(displacement: Displacement, earlier: Displacement, scale: int = 1) -
         scale: pixels per cell of both fields.
     """
     return displacement + warp(earlier, displacement / scale)
+
+
+def carry(displacement: Displacement, steps: int = CARRY_STEPS) -> Displacement:
+    """Move a displacement field along itself by one frame, so that motion stays with what moves.
+
+    Solves ``u(x) = displacement(x + u(x))`` by fixed-point iteration, as the semi-Lagrangian scheme does (Germann &
+    Zawadzki 2002, Mon. Weather Rev. 130:2859, sec. 3).
+
+    Args:
+        displacement: from each pixel of a frame back to its position in the frame before, ``(b, 2, h, w)``, in pixels.
+        steps: iterations.
+
+    Returns:
+        The same for the next frame, with each object at its next position.
+    """
+    carried = displacement
+    for _ in range(steps):
+        carried = warp(displacement, carried)
+    return carried
 
 
 def local_mean(pictures: Planes, side: int) -> Planes:

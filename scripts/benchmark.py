@@ -195,6 +195,21 @@ def videos(
 
 
 @app.command()
+def film_crops(
+    video: Annotated[Path, typer.Argument(help="Video file.")],
+    start: Annotated[int, typer.Option(help="Index of the first predicted frame.")],
+    crop: Annotated[tuple[int, int, int, int], typer.Option(help="Left, top, width and height in pixels.")],
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
+    output: Annotated[Path, typer.Option(help="Path of the picture.")] = Path("films-full-size.png"),
+) -> None:
+    """Crops at full size of a predicted window: truth, optical flow, the network alone, and the blend."""
+    from benchmarks.film_crops import write_crops
+
+    _use_one_core()
+    typer.echo(write_crops(video, weights, start, crop, output))
+
+
+@app.command()
 def restore_videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 352,
@@ -293,10 +308,7 @@ def gpu(
 
 @app.command()
 def throughput(
-    network: Annotated[list[str], typer.Option(help="Network; give it several times.")] = [
-        "framepred",
-        "convlstm 2×64",
-    ],
+    network: Annotated[list[str] | None, typer.Option(help="Give it several times; all networks without.")] = None,
     processes: Annotated[list[int], typer.Option(help="Number of processes; give it several times.")] = [1, 2],  # noqa: B006
     batch_size: Annotated[int, typer.Option(help="Clips per batch of each process.")] = 4,
     side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
@@ -305,7 +317,7 @@ def throughput(
     """Training and inference throughput of several CPU processes of one thread each."""
     from benchmarks.throughput import print_throughput
 
-    print_throughput(network, processes, batch_size, side, seconds)
+    print_throughput(network or [], processes, batch_size, side, seconds)
 
 
 @app.command()
@@ -347,12 +359,13 @@ def watch_speed(
     height: Annotated[int, typer.Option(help="Pixels.")] = 480,
     width: Annotated[int, typer.Option(help="Pixels.")] = 640,
     output: Annotated[Path, typer.Option(help="Picture of memory, open files and speed.")] = Path("watch-speed.png"),
+    video: Annotated[bool, typer.Option(help="Also write the video of the watch, which takes most time.")] = True,
 ) -> None:
     """Speed and memory of a watch with table, video, events, webhook and a page with one viewer."""
     from benchmarks.watch_speed import print_watch_speed
 
     _use_one_core()
-    print_watch_speed(frames, height, width, output)
+    print_watch_speed(frames, height, width, output, video)
 
 
 def _use_one_core() -> None:

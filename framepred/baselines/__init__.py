@@ -3,6 +3,7 @@
 from framepred.baselines.hopfield import HopfieldMemory, HopfieldRecall
 from framepred.baselines.interpolation import HeldFrame, LinearInterpolation
 from framepred.baselines.markov import MarkovForecaster
+from framepred.baselines.minterpolate import Minterpolate
 from framepred.baselines.optical_flow import MotionCompensated, OpticalFlow
 from framepred.baselines.simple import Blank, LastFrame
 from framepred.errors import ConfigError
@@ -15,6 +16,7 @@ BASELINES: dict[str, type[Forecaster]] = {"blank": Blank, "last-frame": LastFram
 RESTORERS: dict[str, type[Restorer]] = {
     "linear": LinearInterpolation,
     "motion-compensated": MotionCompensated,
+    "minterpolate": Minterpolate,
     "last-frame": HeldFrame,
     "hopfield": HopfieldRecall,
 }
@@ -42,6 +44,7 @@ __all__ = [
     "LastFrame",
     "LinearInterpolation",
     "MarkovForecaster",
+    "Minterpolate",
     "MotionCompensated",
     "OpticalFlow",
     "load_baseline",

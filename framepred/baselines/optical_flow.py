@@ -11,7 +11,7 @@ from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
 from framepred.restorer import Missing, Restorer, Sides, sides
-from framepred.warping import compose, pad_edges, warp
+from framepred.warping import carry, compose, pad_edges, warp
 
 SMALLEST = 16
 """Smallest side in pixels that OpenCV's flow accepts; smaller frames are padded."""
@@ -35,23 +35,26 @@ class OpticalFlow(Forecaster):
     Zawadzki 2002). Paths are composed and the last observed frame is sampled once, so distant predictions do not blur.
     After one frame, and where nothing moves, it equals :class:`LastFrame`.
 
-    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the last observed frame back by one frame, and
-    path from the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels; the mean of the channels of
+    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the next frame back by one frame, and path from
+    the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels; the mean of the channels of
     the last observed frames, at most ``span`` of them, the earliest first, ``(b, n, h, w)``.
 
     Args:
         span: frames between the two that the flow is measured on, at least 1; fewer at the start. The flow is divided
             by it, so a larger span averages the motion of unsteady cameras and uneven frame times.
+        carried: whether the flow moves along itself, so that motion stays with what moves; otherwise it stays in place,
+            as in pySTEPS.
 
     Raises:
         ConfigError: if ``span`` is less than 1.
     """
 
-    def __init__(self, span: int = 1) -> None:
+    def __init__(self, span: int = 1, *, carried: bool = False) -> None:
         super().__init__()
         if span < 1:
             raise ConfigError(f"The span of an optical flow must be at least 1 frame, not {span}.")
         self.span = span
+        self.carried = carried
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
@@ -62,7 +65,7 @@ class OpticalFlow(Forecaster):
             still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
             return frame, frame, still, still, gray
         earlier = state[4]
-        flow = measure_flow(gray, earlier[:, :1]) / earlier.shape[1]
+        flow = self.carry(measure_flow(gray, earlier[:, :1]) / earlier.shape[1])
         return frame, frame, flow, flow, torch.cat([earlier, gray], dim=1)[:, -self.span :]
 
     @override
@@ -74,7 +77,12 @@ class OpticalFlow(Forecaster):
     def feedback(self, frame: Frame, state: State) -> State:
         """Extend the path by one frame of the same flow; the content of the frame is ignored."""
         _, observed, flow, path, earlier = state
+        flow = self.carry(flow)
         return frame, observed, flow, compose(flow, path), earlier
+
+    def carry(self, flow: Flow) -> Flow:
+        """The flow one frame later: moved along itself where it is carried, else the same."""
+        return carry(flow) if self.carried else flow
 
     @override
     def next_frame(self, state: State) -> Frame:

@@ -33,6 +33,7 @@ class Method(StrEnum):
     BIDIRECTIONAL = "bidirectional"
     LINEAR = "linear"
     MOTION_COMPENSATED = "motion-compensated"
+    MINTERPOLATE = "minterpolate"
     LAST_FRAME = "last-frame"
     HOPFIELD = "hopfield"
 

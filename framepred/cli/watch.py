@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from framepred.cli.options import Device, DeviceOption, JsonOption, LayoutOption
 from framepred.cli.signals import StopRequest, stop_when_ready
+from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, is_live
 from framepred.media.outputs import check_output, check_results_folder, expand_user
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from framepred.inference.watching.recording import Recorder
 
 NORMAL_SECONDS = "60"
+LAST_FRAME = "baseline:last-frame"
 SERVE_DEFAULT = "127.0.0.1:8400"
 """Address of the live page unless another is given."""
 
@@ -79,7 +81,7 @@ def watch(
     ] = None,
     weights: Annotated[
         str, typer.Option("--weights", help="What forecasts each frame: a bundled name, path or baseline:NAME.")
-    ] = "baseline:last-frame",
+    ] = LAST_FRAME,
     adapt: Annotated[
         float | None, typer.Option("--adapt", metavar="SECONDS", help="First let the weights learn the normal footage.")
     ] = None,
@@ -101,12 +103,17 @@ def watch(
     events = events and check_results_folder(events)
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")
+    if profile is not None and adapt is not None:
+        raise ConfigError("--profile does not hold the network that --adapt trains; leave out one of them.")
     if webhook is not None:
         from framepred.inference.watching.addresses import check_webhook
 
         check_webhook(webhook)
     if labels is not None and not labels.is_file():
         raise MediaError(f"{labels} does not exist; give a CSV of the unusual frames.")
+
+    if not has_torch():
+        _check_without_torch(source, wanted, weights, bool(adapt or cuts or layout))
 
     from rich.console import Console
 
@@ -172,6 +179,23 @@ def _normal(normal: str) -> "float | Path":
         return seconds
     path = expand_user(normal)
     return path if path.is_dir() else check_input(path)
+
+
+def _check_without_torch(source: str, normal: float | Path, weights: str, needs_torch: bool) -> None:
+    """Refuse a call that needs PyTorch.
+
+    Raises:
+        ConfigError: in this case.
+    """
+    from framepred.inference.watching.playing import needs_no_torch
+
+    files: list[str | Path] = [source, *([normal] if isinstance(normal, Path) else [])]
+    forecast = weights == LAST_FRAME or Path(weights).suffix.lower() == ".onnx"
+    if needs_torch or not forecast or not all(map(needs_no_torch, files)):
+        raise ConfigError(
+            "PyTorch is not installed; without it watch takes a camera, a URL, a video file or .npy of uint8, "
+            f"--weights {LAST_FRAME} or an .onnx export, and not --adapt, --cuts or --layout."
+        )
 
 
 def _recorders(

@@ -21,12 +21,16 @@ def check_torch(verb: str) -> None:
     Raises:
         ConfigError: in this case.
     """
-    try:
-        found = find_spec("torch") is not None
-    except (ImportError, ValueError):  # an import hook refuses it
-        found = False
-    if not found:
+    if not has_torch():
         raise ConfigError(
             f"PyTorch is not installed; without it {verb} takes an .onnx export as --weights, a video file or .npy of "
             "uint8, --no-blend and --no-cuts, and no option that trains, scores, scales or draws."
         )
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed."""
+    try:
+        return find_spec("torch") is not None
+    except (ImportError, ValueError):  # an import hook refuses it
+        return False

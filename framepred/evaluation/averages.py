@@ -142,6 +142,7 @@ class ClipAverage:
         self.per_frame = True
         self.sums = Sums.empty(horizon or 0, replicates)
 
+    @torch.no_grad()
     def update(self, pred: Clip, target: Truth, numbers: Sequence[int] | None = None) -> None:
         """Add predictions and targets, ``(b, t, c, h, w)``.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from framepred.clips import Clip
 
 LEVEL = 1 / 255  # one gray level: smaller differences are invisible
-SATURATED_EXCESS = 0.5  # share of pixels that are white, or black, in predictions but not in the truth
+SATURATED_EXCESS = 0.5  # share of pixels that are white, black or either in predictions but not in the truth
 
 CAUSES = (
     "Likely causes: a learning rate that is too high, training that has hardly begun or diverged, weights of another "
@@ -96,7 +96,8 @@ class PixelStatistics:
         return ""
 
     def _saturation(self) -> str:
-        for name, excess in (("white", self.white), ("black", self.black)):
+        excesses = {"white": self.white, "black": self.black, "white or black": self.white + self.black}
+        for name, excess in excesses.items():
             if self.pixels and excess / self.pixels > SATURATED_EXCESS:
                 return (
                     f"Predictions are saturated: {excess / self.pixels:.0%} of the pixels are {name} where the truth "

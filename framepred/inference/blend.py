@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from framepred.baselines import LastFrame, OpticalFlow
-from framepred.clips import ClipBatch, Frame, RawFrame, State, to_unit
+from framepred.clips import ClipBatch, Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.default_blend import default_weights
 from framepred.inference.devices import device_of
@@ -37,9 +37,6 @@ MIN_FRAMES = 4
 LONG_SPAN = 3
 """Frames that the second optical flow is measured over: it averages the motion of a shaking camera or of uneven frame
 times, which the first follows."""
-
-PAST = SPAN
-"""Frames of the past that :func:`fit_blend` uses, at most."""
 
 
 class Blend(Forecaster):
@@ -72,12 +69,25 @@ class Blend(Forecaster):
         frame = to_unit(frame)
         states = [None] * len(self.members) if state is None else member_states(state)
         shares = self._find_regions(frame, state)
-        return _join(frame, 0, shares, [member.observe(frame, own) for member, own in self._pairs(states)])
+        return _join(frame, 0, shares, [member.observe(frame, own) for member, own in self.pair_states(states)])
+
+    def observe_clip(self, clip: RawClip) -> State:
+        """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time.
+
+        Optical flow and last frame observe only the frames that their state depends on.
+        """
+        if clip.shape[1] == 1:
+            return self.observe(clip[:, 0])
+        before = clip[:, :-1]
+        states = [_observe_all(member, before[:, -_memory(member) :]) for member in self._forecasters]
+        return self.observe(clip[:, -1], _join(to_unit(before[:, -1]), 0, self.weights.new_empty(0), states))
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance by one frame: each member takes in its own prediction, and ``frame`` becomes the last frame."""
-        states = [member.feedback(member.next_frame(own), own) for member, own in self._pairs(member_states(state))]
+        states = [
+            member.feedback(member.next_frame(own), own) for member, own in self.pair_states(member_states(state))
+        ]
         return _join(frame.clamp(0, 1), int(state[1]) + 1, state[2], states)
 
     @override
@@ -85,7 +95,7 @@ class Blend(Forecaster):
         """The weighted mean of the members' next frames, ``(b, c, h, w)``, each clamped to [0, 1] before."""
         used = self.weights[self._lead(state)].amax(dim=0) > 0
         used[-1] = True
-        pairs = zip(self._pairs(member_states(state)), used.tolist(), strict=True)
+        pairs = zip(self.pair_states(member_states(state)), used.tolist(), strict=True)
         frames = [member.next_frame(own).clamp(0, 1) for (member, own), use in pairs if use]
         return mix(torch.stack(frames), self._pixel_weights(state, used))
 
@@ -119,11 +129,16 @@ class Blend(Forecaster):
         regions = self.weights.shape[1]
         if state is None or regions == 1:
             return frame.new_ones(len(frame), regions, 1, 1) / regions
-        flows = [pair for pair in self._pairs(member_states(state)) if isinstance(pair[0], OpticalFlow)]
+        flows = [pair for pair in self.pair_states(member_states(state)) if isinstance(pair[0], OpticalFlow)]
         moved = flows[0][0].next_frame(flows[0][1]) if flows else state[0]
         return find_regions(frame, state[0], moved)
 
-    def _pairs(self, states: Sequence[State | None]) -> Iterator[tuple[Forecaster, State]]:
+    @property
+    def _forecasters(self) -> list[Forecaster]:
+        return [member for member in self.members if isinstance(member, Forecaster)]
+
+    def pair_states(self, states: Sequence[State | None]) -> Iterator[tuple[Forecaster, State]]:
+        """Each member with its state."""
         return zip(self.members, states, strict=True)  # type: ignore[arg-type]
 
 
@@ -143,7 +158,7 @@ def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"
 
 def fit_blend(
     members: Sequence[Forecaster],
-    past: Shaped[Tensor, "n t c h w"],
+    past: Shaped[Tensor, "n t c h w"] | Sequence[Shaped[Tensor, "_t c h w"]],
     context: int = 10,
     horizon: int = 10,
     *,
@@ -159,14 +174,16 @@ def fit_blend(
 
     Args:
         members: the forecasters.
-        past: frames of one or several clips: uint8, uint16, or floats in [0, 1].
+        past: frames of one or several clips, which may differ in length: uint8, uint16, or floats in [0, 1]. Leave out
+            frames that repeat the one before.
         context: frames that a window shows.
         horizon: frames that are to be predicted.
         cuts: whether to look for scene cuts.
     """
+    chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
     if all(channels_of(member) is None for member in members):
-        past = _gray(past)
-    return fit_windows(members, _windows(past, context, min(horizon, FIT_HORIZON), cuts))
+        chosen = [_gray(clip[-SPAN:]) for clip in chosen]
+    return fit_windows(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts))
 
 
 @torch.inference_mode()
@@ -184,7 +201,7 @@ def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> 
 
 def default_members(net: Forecaster) -> list[Forecaster]:
     """What a network is blended with, the simplest last: the network, two optical flows, the last frame."""
-    return [net, OpticalFlow(), OpticalFlow(LONG_SPAN), LastFrame()]
+    return [net, OpticalFlow(carried=True), OpticalFlow(LONG_SPAN, carried=True), LastFrame()]
 
 
 def evenly(members: Sequence[Forecaster]) -> Blend:
@@ -198,6 +215,21 @@ def member_states(state: State) -> list[State]:
     return [tuple(next(tensors) for _ in range(size)) for size in state[3].tolist()]
 
 
+def _observe_all(member: Forecaster, clip: RawClip) -> State:
+    state = None
+    for frame in clip.unbind(dim=1):
+        state = member.observe(frame, state)
+    assert state is not None
+    return state
+
+
+def _memory(member: Forecaster) -> int:
+    """Number of last frames that the state of a forecaster depends on; 0 stands for all."""
+    if isinstance(member, OpticalFlow):
+        return member.span + 1
+    return 1 if isinstance(member, LastFrame) else 0
+
+
 def _join(frame: Frame, lead: int, shares: Tensor, states: Sequence[State]) -> State:
     sizes = torch.tensor([len(state) for state in states])
     return (frame, torch.tensor(lead), shares, sizes, *(tensor for state in states for tensor in state))
@@ -207,37 +239,40 @@ def add_errors(
     products: ErrorProducts, blend: Blend, context: Float[Tensor, "b t c h w"], target: Float[Tensor, "b k c h w"]
 ) -> None:
     """Let every member predict windows, and add what it got wrong."""
-    state = None
-    for frame in context.unbind(dim=1):
-        state = blend.observe(frame, state)
-    assert state is not None
+    state = blend.observe_clip(context)
     horizon, size = target.shape[1], (target.shape[-2], target.shape[-1])
-    members = [member for member in blend.members if isinstance(member, Forecaster)]
-    futures = [member.eval().forecast(own, horizon) for member, own in zip(members, member_states(state), strict=True)]
+    futures = [member.eval().forecast(own, horizon) for member, own in blend.pair_states(member_states(state))]
     for window, shares in enumerate(spread(state[2], size)):
         for lead in range(horizon):
             predictions = torch.stack([future[window, lead] for future in futures])
             products.add(lead, predictions, target[window, lead], shares)
 
 
-def _windows(past: Shaped[Tensor, "n t c h w"], context: int, horizon: int, cuts: bool) -> Iterator[ClipBatch]:
-    """Windows of the last scene of some of the clips, those of one clip as a batch, small, the last one among them."""
-    chosen = np.unique(np.linspace(0, len(past) - 1, min(len(past), WINDOWS)).round().astype(int))
-    for clip in past[chosen]:
+def _windows(
+    clips: Sequence[Shaped[Tensor, "_t c h w"]], context: int, horizon: int, cuts: bool
+) -> Iterator[ClipBatch]:
+    """Windows of the last scene of each clip, those of one clip as a batch, small, the last one among them."""
+    for clip in clips:
         recent = torch.stack([shrink_raw(frame, FIT_SIDE) for frame in clip[-SPAN:]])
         scene = find_scenes(recent)[-1] if cuts else range(len(recent))
         if len(scene) < MIN_FRAMES:
             continue
         ahead = min(horizon, max(1, len(scene) * horizon // (context + horizon)))
         length = min(context + ahead, len(scene))
-        wanted = min(max(1, WINDOWS // len(chosen)), len(scene) - length + 1)
-        starts = np.unique(np.linspace(scene.stop - length, scene.start, wanted).round().astype(int))
+        wanted = min(max(1, WINDOWS // len(clips)), len(scene) - length + 1)
+        starts = _spread_indices(scene.stop - length, scene.start, wanted)
         yield ClipBatch.cut(torch.stack([recent[start : start + length] for start in starts]), length - ahead)
 
 
-def _gray(clips: Shaped[Tensor, "n t _c h w"]) -> Float[Tensor, "n t 1 h w"]:
+def _spread_indices(first: int, last: int, count: int) -> list[int]:
+    """Integers evenly spread from one to the other, in ascending order."""
+    found: list[int] = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
+    return found
+
+
+def _gray(clip: Shaped[Tensor, "t _c h w"]) -> Float[Tensor, "t 1 h w"]:
     """The mean of the channels: the weights hardly depend on colour, and one channel costs a third of three."""
-    return torch.stack([torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip]) for clip in clips])
+    return torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip])
 
 
 def _without_idle(members: Sequence[Forecaster], weights: Float[Tensor, "k q m"]) -> Blend:

@@ -11,20 +11,18 @@ from torch import Tensor
 
 from framepred.clips import to_unit
 from framepred.inference.missing import MAX_GAP
+from framepred.inference.repeats import COMPARED_SIDE, MOTION, NEIGHBOURS
 from framepred.inference.sources import Source, shrink_raw
 from framepred.media.formats import VIDEOS, check_input, frame_files, is_array
 from framepred.media.random_access import map_video
 from framepred.media.sequences import missing_numbers
 
-COMPARED_SIDE = 176  # pixels: longer side at which frames are compared
-MOTION = 0.0005  # of the value range (1/8 of an 8-bit level): a smaller mean change counts as no motion
 REPEATED = 0.1  # times the usual change: a smaller change is a repeated frame plus coding noise
 DAMAGED = 3.0  # times the change between a frame's neighbours: a damaged frame differs more from both
 MIN_DAMAGE = 0.05  # of the value range: smaller changes do not count as damage
 JITTER = 0.2  # of a frame's duration: tolerance of time stamps
 REGULAR_SHARE = 0.75  # minimum share of frame intervals that equal the median, in a video with gaps
 MIN_STEPS = 8  # minimum number of frame intervals to estimate the frame duration
-NEIGHBOURS = 5  # changes with motion, on each side, whose median is the usual change
 
 
 def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:

@@ -69,6 +69,8 @@ class DetailForecaster(Forecaster):
         if not self._is_large(state[0]):
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
+        pairs = zip(self.net.flows, flows, strict=True)
+        flows = torch.stack([member.carry(flow) for member, flow in pairs]) if len(flows) else flows
         longer = compose(flows.flatten(0, 1), paths.flatten(0, 1)).view_as(paths)
         return (*state[:2], torch.stack([flows, longer]), *inner)
 
@@ -100,7 +102,10 @@ class DetailForecaster(Forecaster):
         if state[2].numel():
             return state[2]
         last, known = state[1][:, -1:], state[1].shape[1] - 1
-        flows = [_flow(last, state[1][:, known - span :][:, :1], span) for span in self._spans(known)]
+        flows = [
+            member.carry(_flow(last, state[1][:, known - span :][:, :1], span))
+            for member, span in zip(self.net.flows, self._spans(known), strict=True)
+        ]
         return torch.stack(flows).expand(2, -1, -1, -1, -1, -1) if flows else state[0].new_empty(2, 0, 1, 2, 1, 1)
 
     def _spans(self, known: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Predict what follows a clip: one call for files, arrays and tensors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias, TypedDict
@@ -15,7 +15,6 @@ from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt as adapt_to
-from framepred.inference.blend import PAST as BLEND_PAST
 from framepred.inference.blend import default_members, fit_blend
 from framepred.inference.detail import at_full_size
 from framepred.inference.devices import device_of, pick_device
@@ -28,7 +27,9 @@ from framepred.inference.networks import (
     open_forecaster,
     range_of,
 )
+from framepred.inference.observed import Observed, distinct_frames, observe_clips, observed_notes
 from framepred.inference.prediction import Prediction, single_or_all
+from framepred.inference.repeats import PAST
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory
@@ -172,21 +173,22 @@ class _Job:
     def run(self, source: Source) -> Prediction:
         end = self._read(source)
         self._check_memory(end.frames)
-        notes = [*_notes_on(end, source, self.max_side)]
-        past = end.recent[:, : end.recent.shape[1] - self.hidden]
-        clips = ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
-        lengths, said = self._lengths_since_cut(past, end.recent, source_name(source))
-        notes += said
-        forecaster, said = self._forecaster(past)
-        notes += said
-        predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, lengths)
+        known, name = end.recent.shape[1] - self.hidden, source_name(source)
+        past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
+        observed = observe_clips(past, self.cuts, repeats=self._blends)
+        forecaster, adapted = self._forecaster(past, observed)
+        notes = [
+            *_notes_on(end, source, self.max_side),
+            *observed_notes(observed, self.context, name),
+            *self._cut_note(end.recent, known, name),
+            *adapted,
+        ]
+        predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, observed)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
-        score = None
-        if target is not None:
-            scored = clips if end.missing is None else _without(clips, end.missing)
-            score = score_frames(scored, predicted, self.named.record, source_name(source))
-        shown = clips.context[:, -max(lengths) :]
+        scored = clips if end.missing is None else _without(clips, end.missing)
+        score = None if target is None else score_frames(scored, predicted, self.named.record, name)
+        shown = clips.context[:, -max(len(clip.scene) for clip in observed) :]
         return Prediction(
             single_or_all(predicted),
             single_or_all(shown),
@@ -210,7 +212,7 @@ class _Job:
     def _read(self, source: Source) -> SourceEnd:
         """The context, what is held out, and what blending or adapting needs of the past, in one pass."""
         wanted = self.context + self.hidden
-        past = max(self.context, BLEND_PAST if self.adapt is None else ADAPT_PAST)
+        past = max(self.context, PAST if self.adapt is None else ADAPT_PAST)
         end = read_end(
             source,
             wanted,
@@ -232,35 +234,27 @@ class _Job:
             )
         return end
 
-    def _lengths_since_cut(self, past: Tensor, recent: Tensor, name: str) -> tuple[list[int], list[str]]:
-        """The number of context frames of each clip since its last scene cut, and sentences on cuts."""
-        if not self.cuts:
-            return [self.context] * len(past), []
-        known = past.shape[1]
-        starts = [find_scenes(clip)[-1].start for clip in past]
-        lengths = [min(self.context, known - start) for start in starts]
-        notes = []
-        short = [length for length in lengths if length < self.context]
-        if short and len(lengths) == 1:
-            notes.append(
-                f"{name} has a scene cut {short[0]} frames before what is predicted; only the frames after it are used."
-            )
-        elif short:
-            notes.append(f"{len(short)} of the {len(lengths)} clips in {name} have a scene cut in their context.")
-        if self.holdout and any(scene.start >= known for clip in recent for scene in find_scenes(clip)):
-            notes.append(
-                f"{name} has a scene cut among the frames held out; no forecast knows what comes after it, but its "
-                "score counts."
-            )
-        return lengths, notes
+    def _cut_note(self, recent: Tensor, known: int, name: str) -> list[str]:
+        """A sentence on a scene cut among the frames held out."""
+        if not (self.cuts and self.holdout and any(s.start >= known for clip in recent for s in find_scenes(clip))):
+            return []
+        return [
+            f"{name} has a scene cut among the frames held out; no forecast knows what comes after it, but its score "
+            "counts."
+        ]
 
-    def _forecaster(self, past: Tensor) -> tuple[Forecaster, list[str]]:
+    @property
+    def _blends(self) -> bool:
+        """Whether the network is blended with baselines."""
+        return self.blend and is_network(self.named.net)
+
+    def _forecaster(self, past: Tensor, observed: Sequence[Observed]) -> tuple[Forecaster, list[str]]:
         """What predicts: the network, adapted and blended as asked for."""
         net = self.named.net
         if self.adapt is not None:
             result = adapt_to(
                 net,
-                past[0],
+                distinct_frames(past[0], self.cuts) if self._blends else past[0],
                 seconds=self.adapt,
                 context=self.context,
                 horizon=min(self.frames, ADAPT_HORIZON),
@@ -268,22 +262,26 @@ class _Job:
                 on_progress=lambda share: self.on_progress("adapting", share),
             )
             return result.blend if self.blend else result.network, [result.summary]
-        if self.blend and is_network(net):
-            return fit_blend(default_members(net), past, self.context, self.frames, cuts=self.cuts), []
+        if self._blends:
+            scenes = [clip.distinct for clip in observed]
+            return fit_blend(default_members(net), scenes, self.context, self.frames, cuts=False), []
         return net, []
 
-    def _predict(self, net: Forecaster, context: RawClip, lengths: list[int]) -> Shaped[Tensor, "b k c h w"]:
-        """Clips with the same number of context frames as batches, in the order of the clips."""
+    def _predict(self, net: Forecaster, context: RawClip, clips: Sequence[Observed]) -> Shaped[Tensor, "b k c h w"]:
+        """Clips that are predicted from frames of the same indices as batches, in the order of the clips."""
+        plans = [(clip.context(self.context), tuple(clip.cadence.steps(self.frames))) for clip in clips]
         futures: dict[int, Tensor] = {}
-        for length in sorted(set(lengths)):
-            numbers = [number for number, own in enumerate(lengths) if own == length]
+        for used, steps in sorted(set(plans)):
+            numbers = [number for number, plan in enumerate(plans) if plan == (used, steps)]
             for start in range(0, len(numbers), self.batch_size):
                 batch = numbers[start : start + self.batch_size]
-                chosen = context if len(batch) == len(context) else context[batch]  # an index copies
-                frames = predict_frames(net, chosen[:, -length:], self.frames)
-                future = torch.stack(list(self._counted(frames, len(futures), len(lengths))), dim=1)
+                inputs = context if len(batch) == len(context) else context[batch]  # an index copies
+                inputs = inputs[:, used[0] :] if len(used) == -used[0] else inputs[:, list(used)]
+                frames = predict_frames(net, inputs, steps[-1])
+                distinct = [inputs[:, -1].cpu(), *self._counted(frames, len(futures), len(plans))]
+                future = torch.stack([distinct[step] for step in steps], dim=1)
                 futures.update(zip(batch, future, strict=True))
-        return torch.stack([futures[number] for number in range(len(lengths))])
+        return torch.stack([futures[number] for number in range(len(plans))])
 
     def _counted(self, frames: Iterator[RawFrame], done: int, clips: int) -> Iterator[RawFrame]:
         for number, frame in enumerate(frames):

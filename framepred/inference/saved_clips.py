@@ -15,6 +15,7 @@ from torch import Tensor
 from framepred.clips import WHITE, RawClip
 from framepred.data.video_files import find_sources
 from framepred.errors import ClipError, DataError, MediaError
+from framepred.inference.sources import values_in_memory
 from framepred.media.arrays import open_array
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
 from framepred.media.outputs import expand_user
@@ -110,7 +111,7 @@ def _array_part(name: str, array: Any) -> _Part:
 
 def _five_axes(array: NDArray[Any] | Tensor, layout: str | None) -> NDArray[Any]:
     """A view ``(n, t, c, h, w)`` of an array in memory."""
-    values = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
+    values = values_in_memory(array)
     order = layout or {3: "thw", 4: "tchw", 5: "ntchw"}.get(values.ndim, "")
     if len(order) != values.ndim or not set("thw") <= set(order) <= set("ntchw"):
         raise ClipError(

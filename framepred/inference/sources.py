@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -193,6 +193,24 @@ def _missing(clips: NDArray[np.generic], value_range: ValueRange | None) -> Bool
     return torch.from_numpy(np.isnan(clips))
 
 
+def values_in_memory(source: NDArray[np.generic] | Tensor) -> NDArray[Any]:
+    """The values of an array or tensor; masked ones are NaN.
+
+    Raises:
+        ClipError: if it is neither, or a tensor without dense values.
+    """
+    if isinstance(source, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(source.astype(np.float64), np.nan))
+    if isinstance(source, np.ndarray):
+        return source
+    if not isinstance(source, Tensor) or source.is_meta or source.layout != torch.strided:
+        found = "a tensor without dense values" if isinstance(source, Tensor) else f"a {type(source).__name__}"
+        raise ClipError(
+            f"Frames are a path, a NumPy array or a PyTorch tensor, not {found}; stack single frames by numpy.stack."
+        )
+    return (source.float() if source.dtype == torch.bfloat16 else source).detach().cpu().numpy()
+
+
 def _arranged(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:
     """A view ``(n, t, c, h, w)`` of frames in memory.
 
@@ -200,7 +218,7 @@ def _arranged(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray
         ClipError: if the shape is no clip's.
         ConfigError: if the layout does not fit.
     """
-    array = source.detach().cpu().numpy() if isinstance(source, Tensor) else source
+    array = values_in_memory(source)
     order = form.layout or _found_layout(array.shape, form)
     if not set("thw") <= set(order) <= set(AXES) or len(order) != array.ndim or len(set(order)) != len(order):
         raise ConfigError(f"The layout {order} does not name the {array.ndim} axes of the array {array.shape}.")

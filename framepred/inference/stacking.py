@@ -1,5 +1,6 @@
 """Weights of a blend: products of the members' errors by lead time and region, and the weights that follow."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import torch
@@ -73,21 +74,21 @@ class ErrorProducts:
         return int((self._counts > 0).long().cumprod(0).sum())
 
     def best_weights(
-        self, shrinkage: float = SHRINKAGE, preferred: int = -1, preference: float = PREFERENCE
+        self, shrinkage: float = SHRINKAGE, preferred: Sequence[int] = (-1,), preference: float = PREFERENCE
     ) -> Float[Tensor, "k q m"]:
         """The weights with the least error at each measured lead time in each region; they add up to 1.
 
-        Among near equals, the preferred member gets more. A region's weights are drawn to those of the whole frame, the
+        Among near equals, the preferred members get more. A region's weights are drawn to those of the whole frame, the
         more the less its own errors say.
 
         Args:
             shrinkage: strength of that, as a share of the least of the members' squared errors in the region.
-            preferred: index of the preferred member.
+            preferred: indices of the preferred members.
             preference: strength of the preference, as a share of the least of the members' squared errors.
         """
         sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
         simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
-        simplest[preferred] = 1
+        simplest[list(preferred)] = 1 / len(preferred)
         whole = least_squares_weights(sums.sum(dim=1), simplest, preference)
         if sums.shape[1] == 1:
             return whole[:, None].float()

@@ -5,23 +5,25 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from threading import Event as Flag
+from typing import TYPE_CHECKING
 
-import torch
-from jaxtyping import Shaped
-from torch import Tensor
+import numpy as np
 
 from framepred.errors import ClipError, ConfigError
-from framepred.forecaster import Forecaster
-from framepred.inference.devices import pick_device
-from framepred.inference.networks import Weights, channels_of, open_forecaster
-from framepred.inference.scaling import shrink
-from framepred.inference.scenes import CutDetector
-from framepred.inference.sources import Source, SourceForm, shrink_raw, source_name
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.features import SIDE
+from framepred.inference.watching.forecasting import StepForecast, network_forecast, onnx_forecast
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import FrameScore, Profile, ProfileBuilder
 from framepred.media.live import Moment
+from framepred.media.pictures import Picture, shrunk_picture, unit_picture
+
+if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and some kinds of sources only
+    from torch import device as TorchDevice  # noqa: N812
+
+    from framepred.forecaster import Forecaster
+    from framepred.inference.networks import Weights
+    from framepred.inference.sources import Source
 
 __all__ = ["Event", "Profile", "Watch", "WatchStep", "watch"]
 
@@ -47,7 +49,7 @@ class WatchStep:
     Attributes:
         index: number of the frame, from 0.
         time: seconds from the first frame.
-        frame: the frame ``(c, h, w)`` as it was read.
+        frame: the frame as it was read, an array ``(c, h, w)``.
         scored: how unusual it is.
         threshold: the score above which an alarm is raised.
         active: whether an event goes on.
@@ -56,7 +58,7 @@ class WatchStep:
 
     index: int
     time: float
-    frame: Shaped[Tensor, "c h w"]
+    frame: Picture
     scored: FrameScore
     threshold: float
     active: bool
@@ -81,7 +83,7 @@ class Watch:
         self.profile = profile
         self._moments = playing.moments
         self._first = first
-        self._cuts = CutDetector() if cuts else None
+        self._cuts = _cut_detector() if cuts else None
         self._finder = EventFinder(0.0)
         self.false_alarms = false_alarms
 
@@ -121,19 +123,19 @@ class Watch:
         """The event that had not ended with the source, once."""
         return self._finder.finish()
 
-    def _is_cut(self, frame: Tensor) -> bool:
-        return self._cuts is not None and self._cuts.is_cut(shrink(_unit(frame)[None], SIDE)[0])
+    def _is_cut(self, frame: Picture) -> bool:
+        return self._cuts is not None and self._cuts(frame)
 
 
 def watch(
-    source: Source,
+    source: "Source",
     *,
-    normal: float | Source = NORMAL_SECONDS,
+    normal: "float | Source" = NORMAL_SECONDS,
     profile: Profile | str | Path | None = None,
     false_alarms: float = FALSE_ALARMS,
-    weights: Weights = LAST_FRAME,
+    weights: "Weights" = LAST_FRAME,
     adapt: float | None = None,
-    device: str | torch.device = "auto",
+    device: "str | TorchDevice" = "auto",
     layout: str | None = None,
     cuts: bool = False,
     on_notice: NoticeHandler = lambda _: None,
@@ -147,9 +149,10 @@ def watch(
             path, a folder of video files, an array or a tensor.
         profile: a profile or its file; it takes the place of ``normal``.
         false_alarms: false alarms an hour that the threshold allows.
-        weights: what forecasts each frame; see :func:`framepred.stream`.
+        weights: what forecasts each frame; see :func:`framepred.stream`. PyTorch is imported neither for the default
+            nor for an ``.onnx`` export.
         adapt: seconds that the network first learns the normal footage; None for not at all.
-        device: ``auto``, ``cpu``, ``cuda``, or a device.
+        device: ``auto``, ``cpu``, ``cuda``, or a device; exports run on the CPU.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
         cuts: whether the source has scene cuts, which are not unusual then.
         on_notice: called with sentences: how sure the threshold is; when a live source is lost or back.
@@ -165,8 +168,8 @@ def watch(
         WeightsError: if the weights cannot be used.
 
     Example:
-        >>> noise = torch.Generator().manual_seed(0)
-        >>> film = torch.randint(90, 110, (400, 1, 32, 32), generator=noise, dtype=torch.uint8)
+        >>> import numpy as np
+        >>> film = np.random.default_rng(0).integers(90, 110, (400, 32, 32), dtype=np.uint8)
         >>> film[300:320] = film[300]
         >>> [(event.kind, event.start_frame) for event in watch(film, normal=20.0, false_alarms=60)]
         [('freeze', 301)]
@@ -174,17 +177,21 @@ def watch(
     check_rate(false_alarms)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"adapt must be a positive number of seconds, not {adapt:g}.")
-    net = _network(weights, device)
-    form = SourceForm(layout, None if net is None else channels_of(net))
-    playing, first = play_source(source, form, on_notice, stop), 0
+    forecasts = _open_forecasts(weights, device)
+    if adapt is not None and forecasts.net is None:
+        raise ConfigError("Only a network in PyTorch can be adapted; name weights that are no baseline and no export.")
+    if adapt is not None and profile is not None:
+        raise ConfigError("A profile holds no adapted network; give normal footage instead, or do not adapt.")
+    playing, first = play_source(source, layout, forecasts.channels, on_notice, stop), 0
     if isinstance(profile, Profile):
         known = profile
     elif profile is not None:
-        known = Profile.load(profile, net)
+        known = Profile.load(profile, forecasts.steps)
     elif isinstance(normal, (int, float)):
-        known, playing, first = _learned_from_beginning(playing, float(normal), source_name(source), net, adapt)
+        name = Path(source).name if isinstance(source, (str, Path)) else "the array"
+        known, playing, first = _learned_from_beginning(playing, float(normal), name, forecasts, adapt)
     else:
-        known = learn_profile(normal, form, net=net, adapt=adapt)
+        known = _learned_from(normal, layout, forecasts, adapt)
     on_notice(known.calibration.summary(false_alarms))
     return Watch(playing, first, known, false_alarms, cuts)
 
@@ -199,22 +206,23 @@ def check_rate(false_alarms: float) -> None:
         raise ConfigError(f"The rate of false alarms must be a positive number an hour, not {false_alarms:g}.")
 
 
-def learn_profile(
-    normal: Source, form: SourceForm | None = None, *, net: Forecaster | None = None, adapt: float | None = None
-) -> Profile:
-    """The profile of uneventful footage: a source, or a folder of video files.
+def learn_profile(normal: "Source", layout: str | None = None) -> Profile:
+    """The profile of uneventful footage, where the last frame forecasts: a source, or a folder of video files.
 
     Raises:
         MediaError: if it cannot be read.
         ClipError: if it is too short.
     """
-    form = form or SourceForm()
-    opened = [play_source(part, form) for part in _parts(normal)]
+    return _learned_from(normal, layout, _Forecasts(), None)
+
+
+def _learned_from(normal: "Source", layout: str | None, forecasts: "_Forecasts", adapt: float | None) -> Profile:
+    opened = [play_source(part, layout, forecasts.channels) for part in _parts(normal)]
     moments = chain.from_iterable(part.moments for part in opened)
-    return _learned(moments, opened[0].fps, net, adapt)
+    return _learned(moments, opened[0].fps, forecasts, adapt)
 
 
-def _parts(normal: Source) -> list[Source]:
+def _parts(normal: "Source") -> "list[Source]":
     """The video files of a folder, in order; anything else is one source."""
     from framepred.media.formats import is_clip_file, is_folder_of_clips
 
@@ -225,19 +233,43 @@ def _parts(normal: Source) -> list[Source]:
     return [normal]
 
 
-def _network(weights: Weights, device: str | torch.device) -> Forecaster | None:
-    """The forecaster of a name; None for the last frame, which needs no network."""
-    return None if weights == LAST_FRAME else open_forecaster(weights).net.to(pick_device(device))
+@dataclass(frozen=True)
+class _Forecasts:
+    """What forecasts each frame.
+
+    Attributes:
+        steps: the forecasts; None for the last frame, which needs no network.
+        net: the network that can be adapted; None for the last frame and for an export.
+        channels: channels by which the layout of arrays is found; None for gray or RGB.
+    """
+
+    steps: StepForecast | None = None
+    net: "Forecaster | None" = None
+    channels: int | None = None
+
+
+def _open_forecasts(weights: "Weights", device: "str | TorchDevice") -> _Forecasts:
+    if weights == LAST_FRAME:
+        return _Forecasts()
+    if isinstance(weights, (str, Path)) and Path(weights).suffix.lower() == ".onnx":
+        steps = onnx_forecast(weights)
+        return _Forecasts(steps, channels=steps.channels if steps.channels > 1 else None)
+    from framepred.inference.devices import pick_device
+    from framepred.inference.networks import channels_of, open_forecaster
+
+    named = open_forecaster(weights)
+    net = named.net.to(pick_device(device))
+    return _Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
 
 
 def _learned_from_beginning(
-    playing: PlayingSource, seconds: float, name: str, net: Forecaster | None, adapt: float | None
+    playing: PlayingSource, seconds: float, name: str, forecasts: _Forecasts, adapt: float | None
 ) -> tuple[Profile, PlayingSource, int]:
     """The profile of the first seconds, the rest of the source, and the number of its first frame."""
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"The normal footage must last a positive number of seconds, not {seconds:g}.")
     taken = _Taken(playing.moments, seconds)
-    profile = _learned(taken, playing.fps, net, adapt)
+    profile = _learned(taken, playing.fps, forecasts, adapt)
     if taken.next is None:
         raise ClipError(
             f"{name} ends within the {seconds:g} s that are taken as normal footage, so that nothing is left to watch; "
@@ -263,15 +295,13 @@ class _Taken:
             yield moment
 
 
-def _learned(moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster | None, adapt: float | None) -> Profile:
-    builder = ProfileBuilder(fps, net)
-    if net is not None and adapt is not None:
-        from framepred.inference.adapt import adapt as adapt_network  # slow to import, and seldom wanted
-
+def _learned(moments: "Iterator[Moment] | _Taken", fps: float, forecasts: _Forecasts, adapt: float | None) -> Profile:
+    steps = forecasts.steps
+    if forecasts.net is not None and adapt is not None:
         kept = list(moments)
-        frames = torch.stack([shrink_raw(moment.frame, SIDE) for moment in kept[-ADAPT_FRAMES:]])
-        builder = ProfileBuilder(fps, adapt_network(net, frames, seconds=adapt, cuts=False).network)
+        steps = _adapted(forecasts.net, [moment.frame for moment in kept[-ADAPT_FRAMES:]], adapt)
         moments = iter(kept)
+    builder = ProfileBuilder(fps, steps)
     rate = _MeasuredRate()
     for moment in moments:
         if moment.fresh:
@@ -280,6 +310,16 @@ def _learned(moments: "Iterator[Moment] | _Taken", fps: float, net: Forecaster |
         rate.add(moment)
     builder.fps = rate.fps or fps
     return builder.build()
+
+
+def _adapted(net: "Forecaster", frames: list[Picture], seconds: float) -> StepForecast:
+    """The forecasts of a network that has learned these frames."""
+    import torch
+
+    from framepred.inference.adapt import adapt
+
+    clip = torch.from_numpy(np.stack([shrunk_picture(frame, SIDE) for frame in frames]))
+    return network_forecast(adapt(net, clip, seconds=seconds, cuts=False).network)
 
 
 class _MeasuredRate:
@@ -301,7 +341,11 @@ class _MeasuredRate:
         return self._intervals / self._seconds if self._seconds > 0 else None
 
 
-def _unit(frame: Tensor) -> Tensor:
-    from framepred.clips import to_unit
+def _cut_detector() -> Callable[[Picture], bool]:
+    import torch
 
-    return to_unit(frame.cpu()).float()
+    from framepred.inference.scaling import shrink
+    from framepred.inference.scenes import CutDetector
+
+    detector = CutDetector()
+    return lambda frame: detector.is_cut(shrink(torch.from_numpy(unit_picture(frame))[None], SIDE)[0])

@@ -1,18 +1,13 @@
-"""Cameras and live streams, read in order by OpenCV; BGR ends here."""
+"""Cameras and live streams as tensors."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from framepred.errors import MediaError
-from framepred.media.frames import DEFAULT_FPS, FrameStream
-from framepred.media.opencv import cv2
+from framepred.media.camera import LivePictures, live_pictures
+from framepred.media.frames import FrameStream
 from framepred.media.pixels import GRAY_WITHIN
-
-_TIMEOUT_MS = 10_000  # FFmpeg's own is 30 seconds
-_MAX_CAMERA_DIGITS = 9  # OpenCV takes 32-bit numbers
-_TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
 
 def live_frames(source: str) -> FrameStream:
@@ -21,30 +16,10 @@ def live_frames(source: str) -> FrameStream:
     Raises:
         MediaError: if it cannot be opened; while reading, if its frames change size.
     """
-    camera = source.isdecimal()
-    if camera:
-        capture = cv2.VideoCapture(int(source)) if len(source) <= _MAX_CAMERA_DIGITS else cv2.VideoCapture()
-    else:
-        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, _TIMEOUTS)
-    if not capture.isOpened():
-        name = f"Camera {source}" if camera else source
-        advice = "check that it is plugged in and not in use" if camera else "check the address and the network"
-        raise MediaError(f"{name} cannot be opened; {advice}.")
-    fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
-    endless = camera or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
-    return FrameStream(_grab(capture, source), fps, gray_within=GRAY_WITHIN, endless=endless)
+    live = live_pictures(source)
+    return FrameStream(_tensors(live), live.fps, gray_within=GRAY_WITHIN, endless=live.endless)
 
 
-def _grab(capture: cv2.VideoCapture, source: str) -> Iterator[Tensor]:
-    shape = None
-    try:
-        while True:
-            found, image = capture.read()
-            if not found:
-                return
-            shape = shape or image.shape
-            if image.shape != shape:
-                raise MediaError(f"{source} changes the size of its frames; start again at the new size.")
-            yield torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).permute(2, 0, 1).contiguous()
-    finally:
-        capture.release()
+def _tensors(live: LivePictures) -> Iterator[Tensor]:
+    for picture in live.frames:
+        yield torch.from_numpy(picture)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import Shaped, UInt8
 from PIL import Image
 
@@ -190,6 +191,7 @@ class _Mp4(_Encoder):
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
         self.time_base = _TICK if self.timed else 1 / _fraction(self.fps)
+        self._reformatter = VideoReformatter()  # one for all frames: making it takes milliseconds
         container = av.open(path, "w", format="mp4", options=self.container_options)
         stream = container.add_stream("libx264", rate=_fraction(self.fps), options=self.codec_options)
         _, height, width = self.shape
@@ -202,9 +204,10 @@ class _Mp4(_Encoder):
 
     def _picture(self, frame: UInt8[np.ndarray, "c h w"]) -> av.VideoFrame:
         rows, columns = self.shape[1] % 2, self.shape[2] % 2
-        even = np.pad(frame, ((0, 0), (0, rows), (0, columns)), mode="edge")
+        even = np.pad(frame, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else frame
         pixels = np.ascontiguousarray(np.broadcast_to(even, (3, *even.shape[1:])).transpose(1, 2, 0))
-        return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU601")
+        picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        return self._reformatter.reformat(picture, format="yuv420p", dst_colorspace=Colorspace.ITU601)
 
 
 class _GrowingMp4(_Mp4):

@@ -8,23 +8,49 @@ from io import BufferedIOBase
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Thread, main_thread
-from typing import NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
-from torch import Tensor
+from jaxtyping import Shaped
 
 from framepred.errors import MediaError
-from framepred.media.capture import live_frames
-from framepred.media.decoding import stream_frames
 from framepred.media.formats import is_live, is_pipe, is_standard_input
-from framepred.media.frames import FrameStream
-from framepred.media.reading import open_frames
-from framepred.media.values import RangeChoice
+
+if TYPE_CHECKING:
+    from framepred.media.frames import FrameStream
+    from framepred.media.values import RangeChoice
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
 LONGEST_DELAY = 60.0  # seconds
 _POLL_SECONDS = 0.2  # between checks of whether to end, while no frame comes
 
-_Slot: TypeAlias = "Queue[Tensor | Exception | None]"  # None: the source has ended
+Frame: TypeAlias = Shaped[Any, "c h w"]
+"""A tensor or an array ``(c, h, w)``; this module only passes it on, so that it needs no PyTorch."""
+
+_Slot: TypeAlias = "Queue[Any]"  # frames, what was raised, or None when the source has ended
+
+
+class Playable(Protocol):
+    """An open source, such as a :class:`framepred.media.frames.FrameStream`."""
+
+    @property
+    def frames(self) -> Iterator[Frame]:
+        """The frames in order."""
+
+    @property
+    def fps(self) -> float:
+        """Mean number of frames per second."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether all frames last equally long."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether frames arrive in real time."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each property of the source that a viewer should know."""
 
 
 class Moment(NamedTuple):
@@ -36,13 +62,13 @@ class Moment(NamedTuple):
         fresh: whether the frame does not follow from the one before: the first, also after a lost connection.
     """
 
-    frame: Tensor
+    frame: Frame
     time: float
     fresh: bool
 
 
-def play(source: str | Path, layout: str | None = None, value_range: RangeChoice = None) -> FrameStream:
-    """The frames of a source as it plays; standard input and named pipes are decoded as their bytes arrive.
+def play(source: str | Path, layout: str | None = None, value_range: "RangeChoice" = None) -> "FrameStream":
+    """The frames of a source as it plays, as tensors; standard input and named pipes are decoded as their bytes arrive.
 
     Args:
         source: a file, a folder of pictures, an array file, ``-``, a named pipe, a camera number or a URL; an existing
@@ -53,6 +79,10 @@ def play(source: str | Path, layout: str | None = None, value_range: RangeChoice
     Raises:
         MediaError: if it cannot be opened.
     """
+    from framepred.media.capture import live_frames  # these import PyTorch, which a player of arrays does not need
+    from framepred.media.decoding import stream_frames
+    from framepred.media.reading import open_frames
+
     if is_standard_input(source):
         return stream_frames("standard input", cast(BufferedIOBase, sys.stdin.buffer))
     if is_live(str(source)):
@@ -75,6 +105,7 @@ class Player:
         ended: set it to end before the source does.
         clock: seconds, for the times of live sources.
         value_range: see :func:`play`.
+        opened: opens the source, at first and when it was lost; None for :func:`play`.
 
     Raises:
         MediaError: if the source cannot be opened.
@@ -89,13 +120,15 @@ class Player:
         layout: str | None = None,
         ended: Event | None = None,
         clock: Callable[[], float] = time.monotonic,
-        value_range: RangeChoice = None,
+        value_range: "RangeChoice" = None,
+        opened: Callable[[], Playable] | None = None,
     ) -> None:
         self.source = str(source)
         self._tell = tell
         self._ended = ended or Event()
         self._clock = clock
-        self._stream = play(source, layout, value_range)
+        self._opened = opened
+        self._stream: Playable = opened() if opened else play(source, layout, value_range)
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
         self.steady = self._stream.steady
@@ -126,12 +159,12 @@ class Player:
             self._ended.wait(self._delay)
             self._delay = min(2 * self._delay, LONGEST_DELAY)
             with suppress(MediaError):
-                self._stream = play(self.source)
+                self._stream = self._opened() if self._opened else play(self.source)
                 self._tell(f"{name} is back.")
                 return
 
 
-def newest(frames: Iterator[Tensor], ended: Event) -> Iterator[Tensor]:
+def newest(frames: Iterator[Frame], ended: Event) -> Iterator[Frame]:
     """The newest frame, each at most once, read by a thread; frames that were not taken in time are dropped.
 
     Args:
@@ -152,7 +185,7 @@ def newest(frames: Iterator[Tensor], ended: Event) -> Iterator[Tensor]:
         left.set()
 
 
-def _read(frames: Iterator[Tensor], slot: _Slot, wanted: Callable[[], bool]) -> None:
+def _read(frames: Iterator[Frame], slot: _Slot, wanted: Callable[[], bool]) -> None:
     last: Exception | None = None
     try:
         for frame in frames:
@@ -169,7 +202,7 @@ def _read(frames: Iterator[Tensor], slot: _Slot, wanted: Callable[[], bool]) -> 
             return
 
 
-def _taken(slot: _Slot, ended: Event) -> Iterator[Tensor]:
+def _taken(slot: _Slot, ended: Event) -> Iterator[Frame]:
     while not ended.is_set():
         with suppress(Empty):
             found = slot.get(timeout=_POLL_SECONDS)

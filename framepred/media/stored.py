@@ -20,7 +20,7 @@ AXES = "ntchw"
 """The axes of clips in memory: clip, time, channel, height, width."""
 
 _NETCDF3 = b"CDF"  # the first bytes of a file; NetCDF-4 is HDF5
-_SCALING = {"scale_factor": 1.0, "add_offset": 0.0}
+_SCALING = ("scale_factor", "add_offset")
 _FILLERS = ("_FillValue", "missing_value")
 
 Choose = Callable[[Path, dict[str, tuple[int, ...]]], str]
@@ -237,7 +237,8 @@ def _packing(source: Any) -> _Packing | None:
     valid = _numbers(source, "valid_range")
     low, high = valid if len(valid) == len(("low", "high")) else (-math.inf, math.inf)
     found = _Packing(
-        *(_one(source, name, default) for name, default in _SCALING.items()),
+        scale=_one(source, "scale_factor", 1.0),
+        offset=_one(source, "add_offset", 0.0),
         fillers=tuple(number for name in _FILLERS for number in _numbers(source, name)),
         lowest=_one(source, "valid_min", low),
         highest=_one(source, "valid_max", high),
@@ -259,7 +260,7 @@ def _numbers(source: Any, name: str) -> list[float]:
 
 def _stored_type(source: Any) -> np.dtype[Any]:
     """The type of the stored numbers; NetCDF marks unsigned ones that a signed type holds."""
-    dtype = np.dtype(source.dtype)
+    dtype: np.dtype[Any] = np.dtype(source.dtype)
     unsigned = str(getattr(source, "attrs", {}).get("_Unsigned", "")).lower() in ("true", "b'true'")
     return np.dtype(dtype.str.replace("i", "u")) if unsigned and dtype.kind == "i" else dtype
 

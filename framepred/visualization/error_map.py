@@ -1,27 +1,21 @@
 """Colour maps of the absolute prediction error."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 
-import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
-from matplotlib import colormaps
 from torch import Tensor
 
 from framepred.clips import to_unit
 from framepred.errors import ClipError
 from framepred.media.resizing import resized
+from framepred.visualization.colour_map import coloured
 from framepred.visualization.pictures import MAX_SIDE
-
-COLOURMAP = "inferno"
-_LEVELS = 256  # colours in the colour map
 
 
 def colour_error(error: Float[Tensor, "h w"]) -> UInt8[Tensor, "3 h w"]:
     """Colour an error map; the scale is fixed from 0 (dark) to 1 (bright), so that maps are comparable."""
-    level = (error * _LEVELS).clamp(0, _LEVELS - 1).long()
-    return torch.from_numpy(_colours())[level].permute(2, 0, 1).contiguous()
+    return torch.from_numpy(coloured(error.numpy())).permute(2, 0, 1).contiguous()
 
 
 def absolute_error(
@@ -80,9 +74,3 @@ def error_view(
             f"{tuple(target.shape)} and {tuple(prediction.shape)}."
         )
     return torch.stack(list(error_pages(target, prediction)))
-
-
-@cache
-def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Return the colour map as a 256 x 3 array of RGB values."""
-    return np.ascontiguousarray(colormaps[COLOURMAP](np.arange(_LEVELS), bytes=True)[:, :3])

@@ -1,15 +1,16 @@
 """Heat maps over a frame, and video pages of a watch: the frame with its heat map above the curve of the score."""
 
+from typing import Any
+
 import numpy as np
-import torch
 from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
+from PIL import Image, ImageDraw
 
-from framepred.visualization.error_map import colour_error
+from framepred.media.opencv import cv2
+from framepred.visualization.colour_map import coloured
 from framepred.visualization.pictures import BACKGROUND, PREDICTED, TEXT, picture_size, to_picture
-from framepred.visualization.stream_page import HISTORY, MAX_SIDE, Curve
+from framepred.visualization.rolling_curve import HISTORY, MAX_SIDE, Curve, font_of
 
 COOL, HOTTEST = 3.0, 12.0
 """Spreads from what is usual at which a cell begins to show, and at which its colour is full."""
@@ -19,7 +20,7 @@ OPACITY = 0.75
 
 
 def heat_picture(
-    frame: Shaped[Tensor, "c h w"], heat: NDArray[np.float32], size: tuple[int, int] | None = None
+    frame: Shaped[Any, "c h w"], heat: NDArray[np.float32], size: tuple[int, int] | None = None
 ) -> Image.Image:
     """A frame with its heat map laid over it.
 
@@ -36,10 +37,9 @@ def heat_picture(
     level = ((heat - COOL) / (HOTTEST - COOL)).clip(0, 1).astype(np.float32)
     if not level.any():
         return picture
-    colours = colour_error(torch.from_numpy(level)).permute(1, 2, 0).numpy()
-    over = Image.fromarray(colours).resize(size, Image.Resampling.BILINEAR)
-    mask = Image.fromarray((255 * OPACITY * level**0.5).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    return Image.composite(over, picture, mask)
+    over = cv2.resize(coloured(level), size, interpolation=cv2.INTER_LINEAR)
+    share = cv2.resize(OPACITY * np.sqrt(level), size, interpolation=cv2.INTER_LINEAR)
+    return Image.fromarray(cv2.blendLinear(over, np.asarray(picture), share, 1 - share))
 
 
 class WatchPage:
@@ -58,8 +58,8 @@ class WatchPage:
         self._curve = Curve(HISTORY, threshold)
 
     def drawn(
-        self, frame: Shaped[Tensor, "c h w"], heat: NDArray[np.float32], score: float, time: float, active: bool
-    ) -> UInt8[Tensor, "3 H W"]:
+        self, frame: Shaped[Any, "c h w"], heat: NDArray[np.float32], score: float, time: float, active: bool
+    ) -> UInt8[np.ndarray, "3 H W"]:
         """Draw the page of the next frame.
 
         Args:
@@ -77,9 +77,9 @@ class WatchPage:
         if active:
             draw.rectangle((text - 3, 2 * text - 3, text + width + 2, 2 * text + height + 2), fill=PREDICTED)
         page.paste(heat_picture(frame, heat, self._picture), (text, 2 * text))
-        font = ImageFont.load_default(text)
+        font = font_of(text)
         draw.text((text, text // 2), f"{time:.2f} s", TEXT, font)
         draw.text((text + width, text // 2), f"score {score:.1f}", PREDICTED if active else TEXT, font, anchor="ra")
         top = height + 3 * text
         self._curve.draw(draw, (text, top, text + width, top + self._curve_height), text)
-        return torch.from_numpy(np.array(page)).permute(2, 0, 1).contiguous()
+        return np.array(page).transpose(2, 0, 1)

@@ -19,7 +19,8 @@ from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.frames import to_8_bits
 from framepred.media.images import encode_png
-from framepred.visualization.error_map import COLOURMAP, absolute_error, colour_error
+from framepred.visualization.colour_map import COLOURMAP
+from framepred.visualization.error_map import absolute_error, colour_error
 
 COLUMNS = 10  # frames in a row; longer clips show evenly spaced frames, with the first and the last
 

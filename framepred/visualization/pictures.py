@@ -1,15 +1,14 @@
 """Frames as pictures of a size that people can watch, and the colours that all pages share."""
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
-from torch import Tensor
 
 from framepred.errors import ClipError
-from framepred.media.frames import to_8_bits
-from framepred.media.resizing import resized
+from framepred.media.pictures import as_picture, bytes_of_picture, resized_picture
 
 Colour = tuple[int, int, int]
 
@@ -38,7 +37,7 @@ def picture_size(height: int, width: int, max_side: int = MAX_SIDE) -> tuple[int
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def check_channels(frame: Shaped[Tensor, "c _h _w"]) -> None:
+def check_channels(frame: Shaped[Any, "c _h _w"]) -> None:
     """Refuse frames that are neither gray nor RGB.
 
     Raises:
@@ -48,11 +47,11 @@ def check_channels(frame: Shaped[Tensor, "c _h _w"]) -> None:
         raise ClipError(f"Pictures have 1 or 3 channels but the frames have {len(frame)}; write an array instead.")
 
 
-def to_picture(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int], smooth: bool = False) -> Image.Image:
+def to_picture(frame: Shaped[Any, "c _h _w"], size: tuple[int, int], smooth: bool = False) -> Image.Image:
     """An RGB image of a frame with 1 or 3 channels: uint8, uint16, or floats in [0, 1].
 
     Args:
-        frame: the pixels.
+        frame: the pixels, a tensor or an array.
         size: width and height of the image. Reduced frames are averaged over areas.
         smooth: whether enlarged frames are interpolated; otherwise pixels are repeated.
 
@@ -60,10 +59,10 @@ def to_picture(frame: Shaped[Tensor, "c _h _w"], size: tuple[int, int], smooth: 
         ClipError: if values are not finite, or the frame is neither gray nor RGB.
     """
     check_channels(frame)
-    pixels = to_8_bits(frame)
+    pixels = bytes_of_picture(as_picture(frame))
     if pixels.shape[1] > size[1] and pixels.shape[2] > size[0]:
-        pixels = resized(pixels, (size[1], size[0]))
-    image = Image.fromarray(np.ascontiguousarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()))
+        pixels = resized_picture(pixels, (size[1], size[0]))
+    image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0)))
     if image.size == size:
         return image
     return image.resize(size, Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)

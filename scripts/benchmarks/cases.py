@@ -243,6 +243,7 @@ def overfit() -> list[str]:
 
 
 def _interrupted() -> str:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for commands in the background
     verb = (sys.executable, "-m", "framepred.cli", "train", *FOLDER, "two", "--data.init_args.test_fraction=0")
     process = subprocess.Popen([*verb, "--trainer.default_root_dir=stopped"], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(Path().glob("stopped/events*")):  # logs begin with the training

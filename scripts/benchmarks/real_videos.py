@@ -19,8 +19,8 @@ from framepred.evaluation.formulas import frame_psnr, frame_ssim_openstl
 from framepred.evaluation.lpips import Lpips
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
-from framepred.inference.blend import PAST, default_members, fit_blend
-from framepred.inference.detail import at_full_size
+from framepred.inference.predict import predict
+from framepred.inference.repeats import PAST
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.media.reading import read_video
@@ -43,7 +43,7 @@ class FilmOptions:
 
     Attributes:
         weights: bundled name, folder or checkpoint.
-        side: longer side of the frames in pixels.
+        side: longer side of the frames in pixels; smaller films keep their size.
         max_side: longer side of the frames that the network gets, in pixels.
         windows: scored windows of a film, at most.
         adapt: seconds of training the network on the observed part; 0 leaves it out.
@@ -99,8 +99,7 @@ def print_films(folder: Path, options: FilmOptions, output: Path) -> None:
             past, truth = window[:-HORIZON], to_unit(window[-HORIZON:])[None]
             for name, predictor in predictors.items():
                 begin = process_time()
-                with torch.inference_mode():
-                    future = predictor(past)
+                future = predictor(past)
                 scores[name].add(future, truth, process_time() - begin, lpips)
                 if start == starts[len(starts) // 2] and name == "blend":
                     write_panel(output / f"{path.stem}.png", to_unit(past[None, -CONTEXT:]), truth, future)
@@ -131,27 +130,28 @@ def gradient_energy(frames: Clip) -> Float[Tensor, "b t"]:
 
 def _scaled(frames: Film, side: int) -> Film:
     height, width = frames.shape[-2:]
-    ratio = side / max(height, width)
+    ratio = min(1.0, side / max(height, width))
     return torch.stack([resized(frame, (round(height * ratio), round(width * ratio))) for frame in frames])
 
 
 def _predictors(frames: Film, options: FilmOptions) -> dict[str, Predictor]:
     net = load(options.weights).eval()
 
-    def blended(net: Forecaster, past: Film) -> Clip:
-        small = torch.stack([shrink_raw(frame, options.max_side) for frame in past])
-        blend = fit_blend(default_members(net), small[None], CONTEXT, HORIZON)
-        return _forecast(at_full_size(blend, options.max_side), past)
+    def predicted(net: Forecaster, past: Film, blend: bool = True) -> Clip:
+        found = predict(
+            past, frames=HORIZON, weights=net, context=CONTEXT, blend=blend, layout="tchw", max_side=options.max_side
+        )
+        return to_unit(found.frames)[None]
 
     found: dict[str, Predictor] = {
         "last frame": lambda past: _forecast(load_baseline("last-frame"), past),
         "optical flow": lambda past: _forecast(load_baseline("optical-flow"), past),
-        "network": lambda past: _forecast(at_full_size(net, options.max_side), past),
-        "blend": lambda past: blended(net, past),
+        "network": lambda past: predicted(net, past, blend=False),
+        "blend": lambda past: predicted(net, past),
     }
     if options.adapt or options.adapt_steps:
         network = _adapted(net, frames, options)
-        found["adapted"] = lambda past: blended(network, past)
+        found["adapted"] = lambda past: predicted(network, past)
     return found
 
 
@@ -164,6 +164,7 @@ def _adapted(net: Forecaster, frames: Film, options: FilmOptions) -> Forecaster:
     return result.network
 
 
+@torch.inference_mode()
 def _forecast(net: Forecaster, past: Film) -> Clip:
     frames: Clip = net.eval()(past[None, -CONTEXT:], HORIZON)
     return frames

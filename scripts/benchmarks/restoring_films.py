@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.minterpolate import Minterpolate, is_installed
 from framepred.baselines import RESTORERS
+from framepred.baselines.minterpolate import is_available
 from framepred.clips import to_unit
 from framepred.evaluation.formulas import frame_psnr
 from framepred.inference.film_restorer import MotionRestorer
@@ -29,7 +29,7 @@ MARGIN = 12
 METHODS: dict[str, type[Restorer]] = {
     "linear": RESTORERS["linear"],
     "motion-compensated": RESTORERS["motion-compensated"],
-    **({"minterpolate": Minterpolate} if is_installed() else {}),
+    **({"minterpolate": RESTORERS["minterpolate"]} if is_available() else {}),
     "motion": MotionRestorer,
 }
 

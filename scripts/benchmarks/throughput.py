@@ -46,7 +46,7 @@ def print_throughput(names: Sequence[str], counts: Sequence[int], batch_size: in
     """Measure each network with each number of processes, and print a table.
 
     Args:
-        names: networks of :data:`benchmarks.networks.NETWORKS`.
+        names: networks of :data:`benchmarks.networks.NETWORKS`; all of them if there are none.
         counts: numbers of processes; the ratios are relative to the first one.
         batch_size: clips per batch of each process.
         side: height and width of the frames, pixels.
@@ -56,7 +56,7 @@ def print_throughput(names: Sequence[str], counts: Sequence[int], batch_size: in
         "network", "processes", "training, clips/s", "ratio", "inference, clips/s", "ratio",
         title=f"{CONTEXT} → {HORIZON} frames of {side}x{side}, batches of {batch_size} per process, one thread each",
     )  # fmt: skip
-    for name in names:
+    for name in names or NETWORKS:
         found = [measure(name, count, batch_size, side, seconds) for count in counts]
         for count, each in zip(counts, found, strict=True):
             training, inference = each.training / found[0].training, each.inference / found[0].inference

@@ -7,7 +7,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
@@ -25,6 +24,9 @@ from framepred.media.opencv import cv2
 from framepred.media.reading import read_clips
 
 Scores = NDArray[np.float64]
+
+LEAST_CHANGE = 0.05
+"""Scale of a baseline's tails, at least: that of the same logarithms of errors in ``watch``."""
 
 SOON = 0.5
 """Seconds within which an alarm counts as raised soon."""
@@ -113,11 +115,11 @@ def _sentence(outcomes: list[Outcome]) -> str:
 
 def watcher(normal: Film, fps: float, false_alarms: float) -> Callable[[Film], Run]:
     """``watch`` with a profile of the normal footage, fresh for each film."""
-    profile = Profile.fit(map(_tensor, normal), fps)
+    profile = Profile.fit(map(_picture, normal), fps)
 
     def run(film: Film) -> Run:
         fresh = profile.fresh()
-        scored = [fresh.score(_tensor(frame)) for frame in film]
+        scored = [fresh.score(_picture(frame)) for frame in film]
         heat = [heat_map(frame) if frame.deviations.size else np.zeros((1, 1), np.float32) for frame in scored]
         scores, current = ([getattr(frame, name) for frame in scored] for name in ("score", "current"))
         return Run(np.array(scores), np.array(current), profile.threshold(false_alarms), heat)
@@ -133,10 +135,11 @@ def baselines(normal: Film, fps: float, false_alarms: float) -> dict[str, Callab
         held_out = vectors[len(vectors) // 3 :]
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
-        peaks = [block_peaks(scores_of(b, Tails.fit(a), fps).current, fps) for a, b in (parts, parts[::-1])]
+        scores = [scores_of(b, Tails.fit(a, LEAST_CHANGE), fps).current for a, b in (parts, parts[::-1])]
+        peaks = [block_peaks(scored, fps) for scored in scores]
         threshold = Calibration(np.concatenate(peaks)).threshold(false_alarms)
 
-        found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out), threshold)
+        found[name] = partial(_baseline_run, extract, fps, Tails.fit(held_out, LEAST_CHANGE), threshold)
     return found
 
 
@@ -178,7 +181,7 @@ class _ById:
 def _observed(kept: _ById, fps: float) -> Scores:
     """The global features of the frames of a film, ``(t, n)``."""
     reader = FrameReader(fps, reduced_size(*kept.film.shape[1:3]))
-    observed = [reader.observe(_tensor(frame)) for frame in kept.film]
+    observed = [reader.observe(_picture(frame)) for frame in kept.film]
     return np.stack([found.values for found in observed if found is not None])
 
 
@@ -198,8 +201,9 @@ _EXTRACTORS: dict[str, _Extract] = {
 }
 
 
-def _tensor(frame: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+def _picture(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame ``(h, w, c)`` as ``(c, h, w)``."""
+    return frame.transpose(2, 0, 1)
 
 
 def _events(run: Run, fps: float) -> list[tuple[int, int]]:

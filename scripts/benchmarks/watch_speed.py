@@ -1,5 +1,6 @@
 """Speed and memory of a watch with all its outputs: table, video, events, webhook and a page with one viewer."""
 
+import gc
 import sys
 import threading
 import time
@@ -13,11 +14,9 @@ from urllib.request import urlopen
 
 import cv2
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from framepred.inference.live_page import VIEWS, serve_page
-from framepred.inference.sources import SourceForm
 from framepred.inference.watch import Watch, learn_profile
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.recording import EventFolder, FrameTable, WatchVideo, recorded
@@ -30,6 +29,9 @@ SOURCE_SECONDS = 16
 FREEZE_FRAMES = 38
 """Frames that the source stands still in each turn, so that there are events to record."""
 
+FALSE_ALARMS = 600.0
+"""Rate an hour that the threshold allows: after 16 seconds of normal footage, a lower one makes a freeze no event."""
+
 POLL_SECONDS = 0.5
 """Seconds between two requests of the viewer, as the page makes them."""
 
@@ -37,18 +39,26 @@ KEEP_MB = 20
 MIB = 1024 * 1024
 
 
-def print_watch_speed(frames: int, height: int, width: int, output: Path) -> None:
-    """Watch a generated film, played again and again, with everything but adaptation; print speed and memory."""
+def print_watch_speed(frames: int, height: int, width: int, output: Path, video: bool = True) -> None:
+    """Watch a generated film, played again and again, with everything but adaptation; print speed and memory.
+
+    Args:
+        frames: to watch.
+        height: of the film, in pixels.
+        width: of the film.
+        output: picture of memory, open files and speed over the frames.
+        video: whether the video of the watch is written, which takes most of the time.
+    """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _write_film(folder / "normal.mp4", height, width, seed=1, freezes=False)
         _write_film(folder / "source.mp4", height, width, seed=0, freezes=True)
         profile = learn_profile(folder / "normal.mp4")
-        watching = Watch(PlayingSource(_looped(folder / "source.mp4", frames), FPS, True), 0, profile, 60.0)
-        with _receiver() as (address, posts), serve_page("127.0.0.1:0", folder / "events", 60.0) as page:
+        watching = Watch(PlayingSource(_looped(folder / "source.mp4", frames), FPS, True), 0, profile, FALSE_ALARMS)
+        with _receiver() as (address, posts), serve_page("127.0.0.1:0", folder / "events", FALSE_ALARMS) as page:
             recorders = [
-                FrameTable(folder / "frames.csv"), WatchVideo(folder / "watch.mp4", FPS),
-                EventFolder(folder / "events", FPS, KEEP_MB), Webhook(address), page,
+                FrameTable(folder / "frames.csv"), EventFolder(folder / "events", FPS, KEEP_MB), Webhook(address), page,
+                *([WatchVideo(folder / "watch.mp4", FPS)] if video else []),
             ]  # fmt: skip
             with _viewer(page.address):
                 rows = _run(lambda: (True for _ in recorded(watching, recorders)), frames)
@@ -73,18 +83,19 @@ def _write_film(path: Path, height: int, width: int, seed: int, freezes: bool) -
                 left = number * width // 100 % width
                 frame = cv2.add(scene, random.integers(0, 8, scene.shape, dtype=np.uint8))
                 cv2.rectangle(frame, (left, height // 3), (left + width // 10, 2 * height // 3), (220, 210, 200), -1)
-            writer.write(torch.from_numpy(frame).permute(2, 0, 1))
+            writer.write(frame.transpose(2, 0, 1))
 
 
 def _looped(path: Path, frames: int) -> Iterator[Moment]:
     """The frames of a file, opened again at its end."""
     number = 0
     while number < frames:
-        for moment in play_source(path, SourceForm()).moments:
+        for moment in play_source(path).moments:
             if number == frames:
                 return
             yield Moment(moment.frame, number / FPS, fresh=number == 0)
             number += 1
+        gc.collect()  # decoders of files that were read stay until then, which a watch of one source does not meet
 
 
 Row = tuple[int, float, float, float, int]  # frames, wall seconds, CPU seconds, MiB, open files

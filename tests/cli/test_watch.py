@@ -88,6 +88,20 @@ def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: lis
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [["--weights", "natural-small"], ["--cuts"], ["--normal", "."], ["--adapt", "3"], ["--layout", "thw"]],
+)
+def test_what_needs_torch_is_refused_without_it(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("framepred.cli.watch.has_torch", lambda: False)
+    np.save("film.npy", freezing(20, 10))
+    code, out, err = framepred("watch", "film.npy", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("PyTorch is not installed; without it watch takes a camera, a URL, a video file")
+
+
+@pytest.mark.parametrize(
     ("arguments", "address"),
     [
         (["--serve"], "127.0.0.1:8400"),
@@ -148,6 +162,16 @@ def test_the_webhook_tries_again_and_never_waits(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - start < 1
     assert any("is not posted" in notice for notice in notices)
     lost.close()
+
+
+def test_events_that_nobody_took_are_counted_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framepred.inference.watching.webhook.LAST_SECONDS", 0.05)
+    notices: list[str] = []
+    hook = Webhook("http://127.0.0.1:9/", notices.append, first_pause=10)
+    hook.add(event(1))
+    hook.add(event(2))
+    hook.close()
+    assert notices == ["The watch ended before http://127.0.0.1:9/ took 2 events."]
 
 
 def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:

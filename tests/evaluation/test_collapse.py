@@ -21,6 +21,7 @@ def collapse(pred: Tensor, truth: Tensor = TRUTH, **errors: float) -> str:
         (torch.rand(3, 4, 1, 1, 1).expand_as(TRUTH), "Every predicted frame is flat"),
         ((TRUTH > 0.1).float(), "saturated: 89% of the pixels are white"),
         ((TRUTH > 0.8).float(), "saturated: 88% of the pixels are black"),
+        ((TRUTH > 0.5).float(), "saturated: 97% of the pixels are white or black"),
     ],
 )
 def test_collapse_is_one_sentence_with_causes(pred: Tensor, sentence: str) -> None:

@@ -39,6 +39,18 @@ def test_streaming_equals_batch(clip: Clip, small_net: EncoderForecaster) -> Non
     torch.testing.assert_close(blend(clip, 3), first)
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+def test_a_whole_clip_is_observed_as_frame_by_frame(small_net: EncoderForecaster, count: int) -> None:
+    clip = torch.rand(2, count, 1, 20, 24)
+    members = default_members(small_net)
+    blend = Blend(members, torch.full((1, REGIONS, len(members)), 1 / len(members))).eval()
+    state = None
+    for frame in clip.unbind(dim=1):
+        state = blend.observe(frame, state)
+    assert state is not None
+    torch.testing.assert_close(blend.observe_clip(clip), state)
+
+
 def test_a_state_holds_what_is_documented(clip: Clip) -> None:
     blend = Blend([OpticalFlow(), LastFrame()], torch.tensor([[0.5, 0.5]])).eval()
     frame, lead, shares, sizes, *states = blend.observe(clip[:, 1], blend.observe(clip[:, 0]))

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor
 
 import framepred
-from framepred.baselines import LinearInterpolation
+from framepred.baselines import LinearInterpolation, MotionCompensated
 from framepred.clips import Clip, Future
-from framepred.inference.film_restorer import AutoRestorer, MotionRestorer, Trial, trials
+from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
+from framepred.inference.restore_trials import Trial, trials
 from framepred.restorer import Missing, Restorer, Sides
+from framepred.warping import shift
 
 
 def drifting(count: int) -> Clip:
@@ -29,6 +31,20 @@ def test_what_moves_steadily_is_rebuilt_better_than_by_interpolation(gap: tuple[
         for net in (MotionRestorer(), LinearInterpolation())
     )
     assert float(motion) < 0.6 * float(linear)
+
+
+def test_what_accelerates_is_rebuilt_along_curves() -> None:
+    """The position grows with the square of time, so halfway between two frames lies off their middle."""
+    noise = torch.rand(1, 1, 64, 160, generator=torch.Generator().manual_seed(0))
+    picture = torch.nn.functional.avg_pool2d(noise, 15, stride=1, padding=7)
+    gap = range(9, 14)
+    views = [shift(picture, torch.tensor([[0.1 * time**2, 0.0]]))[..., 60:] for time in range(23)]
+    clip, missing = torch.stack(views, dim=1), mask(23, *gap)
+    curved, straight = (
+        (net.eval().restore(clip, missing) - clip)[:, missing, ..., 24:-24].square().mean()
+        for net in (MotionRestorer(), MotionCompensated())
+    )
+    assert curved < straight / 2
 
 
 def test_what_stands_still_stays_exact() -> None:

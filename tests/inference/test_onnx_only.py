@@ -1,5 +1,6 @@
 """An ONNX export predicts and streams by ONNX Runtime alone: PyTorch is not imported, and the results are the same."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import framepred
 from framepred.errors import ClipError
 from framepred.exporting.export import Export
 from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file, stream_file
+from framepred.inference.watching.forecasting import network_forecast, onnx_forecast
 from framepred.media.reading import read_clips
 from framepred.media.writing import write_video
 from video_zoo import ZOO
@@ -28,6 +30,11 @@ sys.meta_path.insert(0, Refused())
 from framepred.cli.main import main
 main()
 """
+
+
+def run_without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +85,16 @@ def test_verbs_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path)
     write_video(tmp_path / "clip.mp4", film(1))
     plain = ["--weights", str(weights), "--no-blend", "--no-cuts"]
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-
-    predicted = run("predict", "clip.mp4", *plain, "--output", "future.mp4")
+    predicted = run_without_torch(tmp_path, "predict", "clip.mp4", *plain, "--output", "future.mp4")
     assert (predicted.returncode, predicted.stderr) == (0, "")
     assert predicted.stdout == "future.mp4: 10 frames of 30x22 at 10 a second\n"
-    streamed = run("stream", "clip.mp4", *plain, "--csv", "errors.csv", "--json")
+    streamed = run_without_torch(tmp_path, "stream", "clip.mp4", *plain, "--csv", "errors.csv", "--json")
     assert streamed.returncode == 0, streamed.stderr
     expected = framepred.stream(tmp_path / "clip.mp4", weights=weights, blend=False, cuts=False)
     rows = np.genfromtxt(tmp_path / "errors.csv", delimiter=",", names=True)
     mse = [float("nan") if step.mse is None else step.mse for step in expected]
     np.testing.assert_allclose(rows["mse"], mse, rtol=1e-3)
-    refused = run("predict", "clip.mp4", "--weights", str(weights))
+    refused = run_without_torch(tmp_path, "predict", "clip.mp4", "--weights", str(weights))
     assert refused.returncode == 2
     assert refused.stderr.startswith("PyTorch is not installed; without it predict takes an .onnx export")
     assert refused.stderr.count("\n") == 1
@@ -113,3 +116,37 @@ def test_other_sources_are_left_to_pytorch(tmp_path: Path) -> None:
         np.save(tmp_path / f"{name}.npy", array)
         assert not is_readable(tmp_path / f"{name}.npy")
     assert not is_readable(tmp_path)
+
+
+def freezing(path: Path) -> None:
+    """Write 25 s of noise over a texture, which stands still from 20 s on for two seconds."""
+    random = np.random.default_rng(0)
+    scene = np.kron(random.integers(60, 180, (8, 12)), np.ones((4, 4)))
+    film = (scene + random.normal(0, 4, (250, 32, 48))).clip(0, 255).astype(np.uint8)
+    film[200:220] = film[200]
+    write_video(path, torch.from_numpy(film)[:, None], fps=10)
+
+
+def test_watch_runs_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:
+    freezing(tmp_path / "film.mp4")
+    options = ["watch", "film.mp4", "--false-alarms", "30", "--json"]
+    files = ["--events", "out", "--csv", "a.csv", "--output", "a.mp4", "--labels", "labels.csv"]
+    (tmp_path / "labels.csv").write_text("start,end\n20,22\n")
+    found = run_without_torch(tmp_path, *options, "--normal", "15", "--profile", "p.safetensors", *files)
+    assert found.returncode == 0, found.stderr
+    event, *_, result, end = map(json.loads, found.stdout.splitlines())
+    assert (event["kind"], event["start"]) == ("freeze", pytest.approx(20, abs=0.2))
+    assert (result["recall"], end["frames"]) == (1.0, 100)
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"events.csv", "events.jsonl", "event-000001.mp4"}
+    exported = run_without_torch(tmp_path, *options, "--normal", "15", "--weights", str(weights))
+    assert exported.returncode == 0, exported.stderr
+    assert any(json.loads(line).get("start") == pytest.approx(20, abs=0.2) for line in exported.stdout.splitlines())
+    refused = run_without_torch(tmp_path, *options, "--weights", "natural-small")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert refused.stderr.startswith("PyTorch is not installed; without it watch takes")
+
+
+def test_an_export_forecasts_alike_with_and_without_pytorch(weights: Path) -> None:
+    one, other = onnx_forecast(weights), network_forecast(framepred.load(str(weights)))
+    for picture in np.random.default_rng(0).random((25, 3, 17, 22), dtype=np.float32):
+        np.testing.assert_allclose(one.advance(picture), other.advance(picture), atol=1e-5)

@@ -187,3 +187,31 @@ def test_infinity_is_never_filled() -> None:
     clip[0, 0, 0] = np.inf
     with pytest.raises(ClipError, match="not finite"):
         framepred.predict(clip, weights=LAST, value_range=ValueRange(0, 1, filler=0))
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    "source", [None, 0, b"clip.mp4", [torch.zeros(1, 8, 8)], torch.zeros(9, 1, 8, 8, device="meta")]
+)
+def test_what_is_neither_path_nor_array_is_refused_in_one_sentence(source: object) -> None:
+    with pytest.raises(ClipError, match=r"^Frames are a path, a NumPy array or a PyTorch tensor, not a .*\.$"):
+        framepred.predict(source, weights=LAST, frames=1, context=3)  # type: ignore[arg-type]
+
+
+def test_masked_values_are_missing_ones() -> None:
+    values = np.linspace(0, 30, 6 * 8 * 8).reshape(6, 8, 8)
+    masked = np.ma.masked_where(np.arange(8) < np.full((6, 8, 8), 2), values)
+    with pytest.raises(ClipError, match="not finite"):
+        framepred.predict(masked, weights=LAST, frames=1, context=3, value_range=ValueRange(0, 30))
+    found = framepred.predict(
+        masked, weights=LAST, frames=1, context=3, cuts=False, value_range=ValueRange(0, 30, filler=0)
+    ).values
+    assert found[..., :2].isnan().all()
+    assert not found[..., 2:].isnan().any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.bool])
+def test_tensors_of_every_type_of_unit_values_are_read(dtype: torch.dtype) -> None:
+    clip = (torch.arange(6 * 8 * 8).reshape(6, 8, 8) % 2).to(dtype).requires_grad_(dtype.is_floating_point)
+    found = framepred.predict(clip, weights=LAST, frames=1, context=3, cuts=False)
+    assert found.frames.float().unique().tolist() in ([0, 1], [0, 255])

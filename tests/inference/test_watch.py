@@ -9,8 +9,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 import framepred
+from framepred.baselines import load_baseline
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.watching.events import Event, EventFinder
+from framepred.inference.watching.forecasting import network_forecast
 from framepred.inference.watching.injected import KINDS, inject
 from framepred.inference.watching.labels import measure, read_labels
 from framepred.inference.watching.playing import PlayingSource
@@ -76,9 +78,70 @@ def test_slow_daylight_is_followed_and_lights_out_is_not() -> None:
     light = np.concatenate([np.ones(NORMAL), np.linspace(1, 0.96, 400)])  # a quarter of the light in four minutes
     film = street(600, light=light)
     film[560:] //= 4
-    events = list(framepred.watch(film[..., 0], normal=NORMAL / FPS, false_alarms=60))
+    events = list(framepred.watch(film[..., 0], normal=NORMAL / FPS, false_alarms=30))
     assert sum(event.start_frame < 558 for event in events) <= 1
     assert any(558 <= event.start_frame <= 562 for event in events)
+
+
+STILL, TEST = 200, 100  # frames of normal footage, and frames after it until something happens
+
+
+def still_scene(count: int, seed: int, gain: float | np.ndarray = 1.0, noise: float = 2.0) -> np.ndarray:
+    """An empty scene in which nothing but the sensor's noise changes: (t, 48, 64), not rounded."""
+    scene = 110.0 + np.kron(np.random.default_rng(7).integers(-60, 61, (6, 8)), np.ones((8, 8)))
+    gains = np.broadcast_to(gain, count)[:, None, None]
+    return scene * gains + np.random.default_rng(seed).normal(0, noise, (count, *scene.shape))
+
+
+def still_changes(gain: float, noise: float) -> dict[str, np.ndarray]:
+    """What can happen to the whole picture of a still scene, for six seconds; ``slow cover`` takes twenty."""
+    random = np.random.default_rng(3)
+    shape = (60, 48, 64)
+    return {
+        "covered black": np.abs(random.normal(2, noise / 3, shape)),
+        "covered gray": 90 * gain + random.normal(0, noise, shape),
+        "lights out": still_scene(60, 5, gain / 4, noise),
+        "dimmed": still_scene(60, 5, 0.7 * gain, noise),
+        "frozen": np.repeat(still_scene(1, 4, gain, noise), 60, axis=0),
+        "slow cover": still_scene(200, 6, np.linspace(gain, gain / 20, 200), noise),
+        "noisy": still_scene(60, 8, gain, 3 * noise),
+        "noise only": random.normal(128, 60, shape),
+    }
+
+
+@pytest.fixture(scope="module", params=[(1.0, 2.0), (0.12, 3.0)], ids=["day", "night"])
+def still(request: pytest.FixtureRequest) -> tuple[Profile, float, float]:
+    """The profile of an empty scene, its light and its noise."""
+    gain, noise = request.param
+    normal = still_scene(STILL, 99, gain, noise)
+    return Profile.fit(tensors(as_film(normal)), FPS), gain, noise
+
+
+def as_film(frames: np.ndarray) -> np.ndarray:
+    return frames.clip(0, 255).round().astype(np.uint8)[..., None]
+
+
+@pytest.mark.parametrize("kind", list(still_changes(1.0, 2.0)))
+def test_a_change_of_the_whole_picture_is_one_event_in_an_empty_still_scene(
+    still: tuple[Profile, float, float], kind: str
+) -> None:
+    profile, gain, noise = still
+    change = still_changes(gain, noise)[kind]
+    film = np.concatenate([still_scene(TEST, 1, gain, noise), change])
+    found = list(framepred.watch(as_film(film)[..., 0], profile=profile.fresh(), false_alarms=1.0))
+    late = 120 if kind == "slow cover" else 3  # frames
+    assert [TEST <= event.start_frame <= TEST + late for event in found] == [True]
+    if kind == "frozen":
+        assert found[0].kind == "freeze"
+    elif gain == 1 and kind != "slow cover":  # the dark hides what it is, and so does the beginning of a slow change
+        assert found[0].kind == "global change"
+
+
+def test_clouds_are_no_events_in_an_empty_still_scene() -> None:
+    profile = Profile.fit(tensors(as_film(still_scene(STILL, 99))), FPS)
+    clouds = 1 - 0.05 * np.sin(np.linspace(0, 4 * np.pi, 600)) ** 2  # 5 % of the light within eight seconds
+    film = as_film(still_scene(600, 1, clouds))
+    assert list(framepred.watch(film[..., 0], profile=profile, false_alarms=1.0)) == []
 
 
 def test_a_moving_camera_is_usual_where_it_was_learned() -> None:
@@ -95,6 +158,23 @@ def test_a_saved_profile_scores_alike(film: np.ndarray, profile: Profile, tmp_pa
     for frame in tensors(film[NORMAL : NORMAL + 30]):
         assert loaded.score(frame).score == pytest.approx(fresh.score(frame).score)
     assert loaded.threshold(7) == profile.threshold(7)
+
+
+def test_a_profile_is_refused_with_other_weights(film: np.ndarray, profile: Profile, tmp_path: Path) -> None:
+    profile.save(tmp_path / "last.safetensors")
+    with pytest.raises(MediaError, match="made where the last frame forecasts and cannot be used where baseline:blank"):
+        framepred.watch(film[..., 0], profile=tmp_path / "last.safetensors", weights="baseline:blank")
+    short = [frame[:, ::2, ::2] for frame in tensors(film[:90])]
+    Profile.fit(short, FPS, network_forecast(load_baseline("blank"), "blank")).save(tmp_path / "blank.safetensors")
+    with pytest.raises(MediaError, match="made where blank forecasts and cannot be used where the last frame does"):
+        Profile.load(tmp_path / "blank.safetensors")
+
+
+def test_adapting_needs_a_network_and_no_profile(film: np.ndarray, profile: Profile) -> None:
+    with pytest.raises(ConfigError, match="Only a network in PyTorch can be adapted"):
+        framepred.watch(film[..., 0], normal=NORMAL / FPS, adapt=1.0)
+    with pytest.raises(ConfigError, match="A profile holds no adapted network"):
+        framepred.watch(film[..., 0], profile=profile, weights="baseline:optical-flow", adapt=1.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"no profile", b"\x08\0\0\0\0\0\0\0{}      "])

@@ -78,7 +78,7 @@ def test_only_missing_frames_are_scored() -> None:
 
 def test_the_middle_is_cut_out() -> None:
     clips = torch.arange(7).view(1, 7, 1, 1, 1)
-    context, target = cut_middle(clips, 3)
+    context, target, _ = cut_middle(clips, 3)
     assert context.flatten().tolist() == [0, 1, 5, 6]
     assert target.flatten().tolist() == [2, 3, 4]
 

@@ -2,7 +2,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from framepred.visualization.pictures import PREDICTED, TEXT
-from framepred.visualization.stream_page import Curve
+from framepred.visualization.rolling_curve import Curve
 
 BOX = (0, 0, 99, 50)
 

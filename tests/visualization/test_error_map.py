@@ -6,7 +6,8 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from framepred.errors import ClipError
-from framepred.visualization.error_map import COLOURMAP, colour_error, error_pages, error_view
+from framepred.visualization.colour_map import COLOURMAP
+from framepred.visualization.error_map import colour_error, error_pages, error_view
 from framepred.visualization.pictures import MAX_SIDE
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from framepred.errors import ClipError
 from framepred.media.images import read_image
-from framepred.visualization.error_map import COLOURMAP
+from framepred.visualization.colour_map import COLOURMAP
 from framepred.visualization.panels import panel, write_panel, write_restored_panel
 
 INFERNO = matplotlib.colormaps[COLOURMAP]

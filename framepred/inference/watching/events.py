@@ -27,8 +27,10 @@ GLOBAL_SHARE = 0.35
 FROZEN = 4.0
 """Nats by which the error lies below what is usual from which a picture stands still."""
 
+APPEARANCE = ("brightness", "texture")
+"""Maps of what a frame looks like, whatever moves in it."""
+
 FREEZE, GLOBAL, LOCAL, OTHER = "freeze", "global change", "local", "other"
-KINDS = (FREEZE, GLOBAL, LOCAL, OTHER)
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,9 @@ def describe(frame: FrameScore) -> tuple[str, tuple[float, float, float, float] 
     """The kind of what a frame shows, and the place of what is local."""
     if frame.deviations.size == 0:
         return OTHER, None
+    looks = np.abs(frame.deviations[[MAPS.index(name) for name in APPEARANCE]]).max(axis=0)
+    if (looks > HOT).mean() > GLOBAL_SHARE:
+        return GLOBAL, None  # a covered lens stands still as well
     if frame.low[FEATURES.index("error")] > FROZEN:
         return FREEZE, None
     heat = heat_map(frame)

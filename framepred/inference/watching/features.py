@@ -7,13 +7,10 @@ from functools import cache
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Shaped
 from numpy.typing import NDArray
-from torch import Tensor
 
-from framepred.clips import to_unit
 from framepred.media.opencv import cv2
-from framepred.media.resizing import resized, to_gray
+from framepred.media.pictures import Picture, gray_picture, resized_picture, unit_picture
 
 SIDE = 128
 """Longer side, in pixels, of the frames that features are computed from: the rest is noise and costs time."""
@@ -52,6 +49,11 @@ GLOBALS = (
     "contrast", "sharpness", "shift", "speed", "fast share",
 )  # fmt: skip
 """Global values, in this order."""
+
+
+GLOBAL_FLOORS = (0.05, 0.05, 0.05, 0.05, 0.01, 0.004, 0.005, 0.01, 0.02, 0.05, 0.05, 0.05)
+"""Smallest change of each global value that counts, in its unit: 5 % of an error, one level of brightness, and so
+forth."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +157,15 @@ def reduced_size(height: int, width: int) -> tuple[int, int]:
     return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
 
 
-def reduced(frame: Shaped[Tensor, "c h w"], size: tuple[int, int]) -> Map:
+def reduced(picture: Picture, size: tuple[int, int]) -> Map:
     """A frame of any type and size as gray in [0, 1], averaged over areas.
 
     Args:
-        frame: uint8, uint16, or floats in [0, 1]; of other numbers of channels than 3, the mean counts.
+        picture: uint8, uint16, or floats in [0, 1]; of other numbers of channels than 3, the mean counts.
         size: height and width that the result has.
     """
-    small = to_unit(resized(frame.detach().cpu(), size)).float()
-    gray = to_gray(small) if len(small) == 3 else small.mean(dim=0, keepdim=True)
-    return gray[0].numpy().astype(np.float32)
+    small = unit_picture(resized_picture(picture, size))
+    return np.asarray(gray_picture(small)[0] if len(small) == 3 else small.mean(axis=0))
 
 
 def cells(values: Map) -> Map:

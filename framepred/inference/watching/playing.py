@@ -1,14 +1,25 @@
-"""The frames of any source as it plays: a camera, a URL, a file, or frames in memory."""
+"""The frames of any source as it plays, as arrays: a camera, a URL, a file, or frames in memory.
 
-from collections.abc import Callable, Iterator
+Cameras, URLs, video files and ``.npy`` of uint8 are read without PyTorch; other sources are read as tensors first.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from framepred.errors import ClipError
-from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
-from framepred.media.formats import is_array
+from framepred.inference.onnx_only import is_readable, open_film
+from framepred.media.camera import live_pictures
+from framepred.media.formats import is_array, is_live
 from framepred.media.live import Moment, Player
+from framepred.media.pictures import Picture, as_picture
+from framepred.media.video_file import VideoFile
+from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
+
+if TYPE_CHECKING:
+    from framepred.inference.sources import Source
 
 
 @dataclass(frozen=True)
@@ -16,19 +27,33 @@ class PlayingSource:
     """A source that has been opened.
 
     Attributes:
-        moments: its frames with their times.
+        moments: its frames, arrays ``(c, h, w)``, with their times.
         fps: mean number of frames per second.
         steady: whether all frames last equally long.
+        notes: one sentence for each property of the source that a viewer should know.
     """
 
     moments: Iterator[Moment]
     fps: float
     steady: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """An open source of arrays."""
+
+    frames: Iterator[Picture]
+    fps: float
+    steady: bool = True
+    endless: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def play_source(
-    source: Source,
-    form: SourceForm,
+    source: "Source",
+    layout: str | None = None,
+    channels: int | None = None,
     on_notice: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
 ) -> PlayingSource:
@@ -36,7 +61,8 @@ def play_source(
 
     Args:
         source: a camera number, a URL, a path, an array or a tensor.
-        form: how the values of arrays are to be understood.
+        layout: the order of an array's axes, such as ``thwc``; None where its shape determines it.
+        channels: channels by which the layout of an array is found; None for gray or RGB.
         on_notice: called with a sentence when a live source is lost or back.
         stop: set it to end before the source does.
 
@@ -44,18 +70,49 @@ def play_source(
         MediaError: if it cannot be opened.
         ClipError: if an array holds several clips.
     """
-    if isinstance(source, (str, Path)) and not is_array(Path(source)):
-        player = Player(str(source), on_notice, form.layout, stop)
-        return PlayingSource(iter(player), player.fps, player.steady)
-    opened = open_source(source, form)
-    return PlayingSource(_moments(opened, source, stop or Event()), opened.fps, opened.steady)
+    if isinstance(source, (str, Path)) and layout is None and needs_no_torch(source):
+        name = str(source)
+        player = Player(name, on_notice, ended=stop, opened=lambda: _open_pictures(name))
+    elif isinstance(source, (str, Path)) and not is_array(Path(source)):
+        player = Player(str(source), on_notice, layout, stop)
+    else:
+        return _play_arrays(source, layout, channels, stop or Event())
+    return PlayingSource(_as_arrays(player), player.fps, player.steady, player.notes)
 
 
-def _moments(opened: OpenSource, source: Source, stop: Event) -> Iterator[Moment]:
-    """The frames of an array with one clip, at its rate."""
-    for number, frames in enumerate(opened.frames):
-        if len(frames) != 1:
-            raise ClipError(f"{source_name(source)} holds {len(frames)} clips but a stream is one; give one clip.")
-        if stop.is_set():
-            return
-        yield Moment(frames[0], number / opened.fps, fresh=number == 0)
+def needs_no_torch(source: str | Path) -> bool:
+    """Whether a source is read without PyTorch: a camera, a URL, a video file, or ``.npy`` of uint8."""
+    return is_live(str(source)) or is_readable(source)
+
+
+def _open_pictures(source: str) -> _Pictures:
+    if is_live(source):
+        live = live_pictures(source)
+        return _Pictures(live.frames, live.fps, endless=live.endless)
+    path = Path(source)
+    if is_array(path):
+        film = open_film(path)
+        return _Pictures(film.frames, film.fps)
+    header = read_header(path)
+    frames = frames_of_one_size(rgb_frames(VideoFile(path), header), path)
+    return _Pictures((frame.transpose(2, 0, 1) for frame in frames), header.fps, header.steady, notes=header.notes)
+
+
+def _play_arrays(source: "Source", layout: str | None, channels: int | None, stop: Event) -> PlayingSource:
+    from framepred.inference.sources import SourceForm, open_source, source_name  # imports PyTorch
+
+    opened = open_source(source, SourceForm(layout, channels))
+
+    def moments() -> Iterator[Moment]:
+        for number, frames in enumerate(opened.frames):
+            if len(frames) != 1:
+                raise ClipError(f"{source_name(source)} holds {len(frames)} clips but a stream is one; give one clip.")
+            if stop.is_set():
+                return
+            yield Moment(frames[0], number / opened.fps, fresh=number == 0)
+
+    return PlayingSource(_as_arrays(moments()), opened.fps, opened.steady, opened.notes)
+
+
+def _as_arrays(moments: Iterable[Moment]) -> Iterator[Moment]:
+    return (moment._replace(frame=as_picture(moment.frame)) for moment in moments)

@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Shaped
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor
 
-from framepred.clips import to_unit
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.forecaster import Forecaster
-from framepred.inference.devices import device_of
-from framepred.inference.networks import channels_of
 from framepred.inference.watching.features import FeatureExtractor, Map, Observation, reduced, reduced_size
+from framepred.inference.watching.forecasting import StepForecast
 from framepred.inference.watching.profile_check import check_contents
 from framepred.inference.watching.rareness import (
     Calibration,
@@ -27,12 +22,12 @@ from framepred.inference.watching.rareness import (
     Vector,
     block_peaks,
 )
-from framepred.inference.watching.scorer import FEATURES, ScoreTrace, UsualCells, feature_vector, scores_of
+from framepred.inference.watching.scorer import FEATURES, FLOORS, ScoreTrace, UsualCells, feature_vector, scores_of
 from framepred.media.atomic import atomic_write
-from framepred.media.frames import DEFAULT_FPS
-from framepred.media.resizing import resized
+from framepred.media.pictures import as_picture, resized_picture, unit_picture
+from framepred.media.pixels import DEFAULT_FPS
 
-FORMAT = "framepred-watch-profile-2"
+FORMAT = "framepred-watch-profile-3"
 """Name and version of the file format."""
 
 LEARNED_SHARE = 1 / 3
@@ -75,46 +70,33 @@ class FrameReader:
     Args:
         fps: frames per second.
         size: height and width of the reduced frames.
-        net: forecasts each frame from those before; None for the last frame.
+        forecast: forecasts each frame from those before; None for the last frame.
     """
 
-    def __init__(self, fps: float, size: tuple[int, int], net: Forecaster | None = None) -> None:
+    def __init__(self, fps: float, size: tuple[int, int], forecast: StepForecast | None = None) -> None:
         self._size = size
-        self._net = None if net is None else net.eval()
+        self._forecast = forecast
         self._extractor = FeatureExtractor(fps)
         self.reset()
 
     def reset(self) -> None:
         """Start anew: the next frame does not follow from the last one."""
         self._extractor.reset()
+        self._forecast = self._forecast and self._forecast.fresh()
+        self._next: Map | None = None
         self.expected: Map | None = None
-        self._state: Any = None
 
-    def observe(self, frame: Shaped[Tensor, "c h w"]) -> Observation | None:
+    def observe(self, frame: Shaped[Any, "c h w"]) -> Observation | None:
         """Measure the next frame; None for the first two. ``expected`` is the forecast of this frame."""
-        gray = reduced(frame, self._size)
-        expected = self._forecast
-        observed = self._extractor.observe(gray, expected)
-        self.expected = expected
-        self._advance(frame, gray)
+        picture = as_picture(frame)
+        gray = reduced(picture, self._size)
+        self.expected = self._next
+        observed = self._extractor.observe(gray, self.expected)
+        self._next = gray
+        if self._forecast is not None:
+            small = unit_picture(resized_picture(picture, self._size))
+            self._next = reduced(self._forecast.advance(small), self._size)
         return observed
-
-    _forecast: Map | None = None
-
-    @torch.inference_mode()
-    def _advance(self, frame: Tensor, gray: Map) -> None:
-        """Observe the frame and forecast the next one."""
-        if self._net is None:
-            self._forecast = gray
-            return
-        small = to_unit(resized(frame.detach().cpu(), self._size)).float()
-        channels = channels_of(self._net)
-        if channels is not None and len(small) == 1:
-            small = small.expand(channels, -1, -1)
-        device = device_of(self._net)
-        self._state = self._net.observe(small[None].to(device), self._state)
-        future = self._net.forecast(self._state, 1)[0, 0].cpu()
-        self._forecast = reduced(future, self._size)
 
 
 class Profile:
@@ -126,11 +108,11 @@ class Profile:
         usual: statistics of the cells.
         tails: of the features.
         calibration: scores of footage that was not learned.
-        net: forecasts each frame; None for the last frame. It is not saved.
+        forecast: forecasts each frame; None for the last frame. It is not saved.
 
     Example:
-        >>> noise = torch.Generator().manual_seed(0)
-        >>> normal = [torch.randint(90, 110, (1, 32, 32), generator=noise, dtype=torch.uint8) for _ in range(160)]
+        >>> noise = np.random.default_rng(0)
+        >>> normal = [noise.integers(90, 110, (1, 32, 32), dtype=np.uint8) for _ in range(160)]
         >>> profile = Profile.fit(normal, fps=10)
         >>> usual = [profile.score(frame).score for frame in normal[:20]]
         >>> frozen = [profile.score(normal[20]).score for _ in range(20)]
@@ -145,38 +127,39 @@ class Profile:
         usual: UsualCells,
         tails: Tails,
         calibration: Calibration,
-        net: Forecaster | None = None,
+        forecast: StepForecast | None = None,
     ) -> None:
         self.fps = fps
         self.size = size
         self.calibration = calibration
-        self._usual, self._tails, self._net = usual, tails, net
+        self._usual, self._tails, self._forecast = usual, tails, forecast
         self._live_usual, self._live_tails = usual.copy(), tails.copy()
-        self._reader = FrameReader(fps, size, net)
+        self._reader = FrameReader(fps, size, forecast)
         self._trace = ScoreTrace(fps)
 
     @classmethod
     def fit(
-        cls, frames: Iterable[Shaped[Tensor, "c h w"]], fps: float = DEFAULT_FPS, net: Forecaster | None = None
+        cls, frames: Iterable[Shaped[Any, "c h w"]], fps: float = DEFAULT_FPS, forecast: StepForecast | None = None
     ) -> "Profile":
         """Learn a profile from normal footage.
 
         Args:
-            frames: uneventful frames, one after the other: uint8, uint16, or floats in [0, 1].
+            frames: uneventful frames, one after the other, tensors or arrays ``(c, h, w)``: uint8, uint16, or floats in
+                [0, 1].
             fps: frames per second.
-            net: forecasts each frame; None for the last frame.
+            forecast: forecasts each frame; None for the last frame.
 
         Raises:
             ClipError: if there are less than ``LEAST_SECONDS``.
         """
-        builder = ProfileBuilder(fps, net)
+        builder = ProfileBuilder(fps, forecast)
         for frame in frames:
             builder.add(frame)
         return builder.build()
 
     def fresh(self) -> "Profile":
         """The same profile as it was learned, without what it followed since."""
-        return Profile(self.fps, self.size, self._usual, self._tails, self.calibration, self._net)
+        return Profile(self.fps, self.size, self._usual, self._tails, self.calibration, self._forecast)
 
     def threshold(self, false_alarms: float) -> float:
         """The score above which an alarm is raised, for a rate of false alarms an hour."""
@@ -186,7 +169,7 @@ class Profile:
         """Start anew: the next frame does not follow from the last one."""
         self._reader.reset()
 
-    def score(self, frame: Shaped[Tensor, "c h w"]) -> FrameScore:
+    def score(self, frame: Shaped[Any, "c h w"]) -> FrameScore:
         """Score the next frame of a stream, of any size; the profile slowly follows what it gets."""
         observed = self._reader.observe(frame)
         if observed is None:
@@ -217,17 +200,23 @@ class Profile:
             "upper_scale": self._tails.upper_scale,
             "peaks": self.calibration.peaks,
         }
-        meta = {"fps": self.fps, "size": list(self.size), "count": self._usual.count, "features": list(FEATURES)}
+        meta = {
+            "fps": self.fps,
+            "size": list(self.size),
+            "count": self._usual.count,
+            "features": list(FEATURES),
+            "forecast": _name(self._forecast),
+        }
         with atomic_write(path) as draft:
             contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
             save_file(contiguous, draft, metadata={"format": FORMAT, "profile": json.dumps(meta)})
 
     @classmethod
-    def load(cls, path: str | Path, net: Forecaster | None = None) -> "Profile":
+    def load(cls, path: str | Path, forecast: StepForecast | None = None) -> "Profile":
         """Read a profile that was saved.
 
         Raises:
-            MediaError: if the file is missing or no profile of this version.
+            MediaError: if the file is missing, no profile of this version, or of other weights.
         """
         path = Path(path)
         if not path.is_file():
@@ -241,13 +230,22 @@ class Profile:
             meta = json.loads(metadata["profile"])
             if meta["features"] != list(FEATURES):
                 raise MediaError(f"{path} was made with other features; make the profile again.")
+            if meta["forecast"] != _name(forecast):
+                raise MediaError(
+                    f"{path} was made where {meta['forecast']} forecasts and cannot be used where {_name(forecast)} "
+                    "does; name the same weights, or make a profile for these."
+                )
             check_contents(meta, tensors)
             usual = UsualCells(tensors["mean"], tensors["variance"], int(meta["count"]))
             tails = Tails(*(tensors[name] for name in ("lower", "upper", "lower_scale", "upper_scale")))
             height, width = meta["size"]
-            return cls(float(meta["fps"]), (height, width), usual, tails, Calibration(tensors["peaks"]), net)
+            return cls(float(meta["fps"]), (height, width), usual, tails, Calibration(tensors["peaks"]), forecast)
         except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, ClipError) as error:
             raise MediaError(f"{path} is damaged or no profile; make it again from normal footage.") from error
+
+
+def _name(forecast: StepForecast | None) -> str:
+    return "the last frame" if forecast is None else forecast.name
 
 
 class ProfileBuilder:
@@ -258,14 +256,14 @@ class ProfileBuilder:
 
     Args:
         fps: frames per second.
-        net: forecasts each frame; None for the last frame.
+        forecast: forecasts each frame; None for the last frame.
     """
 
-    def __init__(self, fps: float, net: Forecaster | None = None) -> None:
+    def __init__(self, fps: float, forecast: StepForecast | None = None) -> None:
         if not fps > 0:
             raise ConfigError(f"The frame rate must be a positive number of frames a second, not {fps}.")
         self.fps = fps
-        self._net = net
+        self._forecast = forecast
         self._usual = UsualCells()
         self._vectors: list[Vector] = []
         self._reader: FrameReader | None = None
@@ -275,11 +273,11 @@ class ProfileBuilder:
         if self._reader is not None:
             self._reader.reset()
 
-    def add(self, frame: Shaped[Tensor, "c h w"]) -> None:
+    def add(self, frame: Shaped[Any, "c h w"]) -> None:
         """Learn the next frame."""
         if self._reader is None:
             self._size = reduced_size(*frame.shape[-2:])
-            self._reader = FrameReader(self.fps, self._size, self._net)
+            self._reader = FrameReader(self.fps, self._size, self._forecast)
         observed = self._reader.observe(frame)
         if observed is None:
             return
@@ -304,8 +302,8 @@ class ProfileBuilder:
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
         scores = [
-            block_peaks(scores_of(scored, Tails.fit(fitted), self.fps).current, self.fps)
+            block_peaks(scores_of(scored, Tails.fit(fitted, FLOORS), self.fps).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
         calibration = Calibration(np.concatenate(scores))
-        return Profile(self.fps, self._size, self._usual, Tails.fit(held_out), calibration, self._net)
+        return Profile(self.fps, self._size, self._usual, Tails.fit(held_out, FLOORS), calibration, self._forecast)

@@ -21,6 +21,10 @@ DRIFT_RATE = 0.1
 LEAST_SCALE = 0.125
 """Scale of a tail, at least, in units of the distance between the edges: few values may happen to lie close."""
 
+LEAST_PEAK_SCALE = 0.1
+"""Mean distance of the peaks from their median, at least, in nats: footage that hardly varies cannot prove that nothing
+else is usual."""
+
 BLOCK_SECONDS = 1.0
 """Seconds of which only the largest score counts, because neighbouring frames resemble each other."""
 
@@ -50,10 +54,16 @@ class Tails:
     upper_scale: Vector
 
     @classmethod
-    def fit(cls, values: Vector) -> "Tails":
-        """Fit the tails to usual values ``(t, n)``."""
+    def fit(cls, values: Vector, floors: Vector | float = 1e-4) -> "Tails":
+        """Fit the tails to usual values ``(t, n)``.
+
+        Args:
+            values: of usual frames.
+            floors: scale of a tail, at least, for each feature in its unit: smaller changes mean nothing. A still scene
+                hardly varies, so that without floors every cloud would be rare, and too fast to follow.
+        """
         lower, upper = np.quantile(values, (TAIL, 1 - TAIL), axis=0)
-        least = LEAST_SCALE * (upper - lower) + 1e-4
+        least = np.maximum(LEAST_SCALE * (upper - lower), floors)
         below = np.maximum(lower - values, 0).mean(axis=0) / TAIL
         above = np.maximum(values - upper, 0).mean(axis=0) / TAIL
         return cls(lower, upper, np.maximum(below, least), np.maximum(above, least))
@@ -141,7 +151,7 @@ class Calibration:
         """Edge and scale of the tail of the peaks, and the number of peaks beyond the edge."""
         edge = float(np.median(self.peaks))
         beyond = self.peaks[self.peaks > edge] - edge
-        return edge, max(float(beyond.mean()) if len(beyond) else 0.0, 0.01), max(1, len(beyond))
+        return edge, max(float(beyond.mean()) if len(beyond) else 0.0, LEAST_PEAK_SCALE), max(1, len(beyond))
 
 
 def block_peaks(scores: Vector, fps: float) -> Vector:

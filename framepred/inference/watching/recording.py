@@ -10,15 +10,13 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from framepred.inference.sources import shrink_raw
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.profile import FrameScore
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
-from framepred.media.frames import to_8_bits
+from framepred.media.pictures import bytes_of_picture, shrunk_picture
 from framepred.visualization.heat_map import WatchPage, heat_picture
 
 AROUND_SECONDS = 2.0
@@ -151,7 +149,9 @@ class EventFolder:
         self.folder = folder
         self._fps = fps
         self._keep = keep_mb * MEGABYTE
-        self._before: deque[tuple[float, UInt8[Tensor, "c h w"]]] = deque(maxlen=max(1, round(AROUND_SECONDS * fps)))
+        self._before: deque[tuple[float, UInt8[np.ndarray, "c h w"]]] = deque(
+            maxlen=max(1, round(AROUND_SECONDS * fps))
+        )
         self._clip: _EventClip | None = None
         self._number = 0
         self._was_active = False
@@ -167,7 +167,7 @@ class EventFolder:
 
     def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
-        frame = to_8_bits(shrink_raw(viewable(step.frame), CLIP_SIDE))
+        frame = bytes_of_picture(shrunk_picture(viewable(step.frame), CLIP_SIDE))
         if step.active and not self._was_active:
             self._close_clip()
             self._number += 1
@@ -253,7 +253,7 @@ class _EventClip:
         self._last = 0.0
         self._highest = -1.0
 
-    def write(self, time: float, frame: UInt8[Tensor, "c h w"]) -> None:
+    def write(self, time: float, frame: UInt8[np.ndarray, "c h w"]) -> None:
         """Append a frame; after a change of size, frames are left out."""
         self._start = time if self._start is None else self._start
         if tuple(frame.shape) == self._shape and time - self._start < MOST_CLIP_SECONDS:
@@ -276,7 +276,7 @@ class _EventClip:
         self._writer.__exit__(None, None, None)
 
 
-def viewable(frame: Shaped[Tensor, "_c h w"]) -> Shaped[Tensor, "_channels h w"]:
+def viewable(frame: Shaped[np.ndarray, "_c h w"]) -> Shaped[np.ndarray, "_channels h w"]:
     """A frame that can be shown: its first three channels as RGB, or its first one as gray."""
     return frame[:3] if len(frame) >= 3 else frame[:1]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from framepred.inference.watching.features import GLOBALS, MAP_FLOORS, MAPS, Observation
+from framepred.inference.watching.features import GLOBAL_FLOORS, GLOBALS, MAP_FLOORS, MAPS, Observation
 from framepred.inference.watching.rareness import Tails, Vector
 
 MEMORY_SECONDS = 120.0
@@ -36,6 +36,9 @@ TOP_MAPS = ("error", "flow error", "brightness")
 POOLED = (*(f"{name}, all cells" for name in MAPS), *(f"{name}, top cells" for name in TOP_MAPS))
 FEATURES = (*GLOBALS, *POOLED)
 """Features whose rareness is averaged."""
+
+FLOORS = np.array([*GLOBAL_FLOORS, *[0.2] * len(MAPS), *[0.8] * len(TOP_MAPS)])
+"""Smallest change of each feature that counts, in its unit; for cells, in spreads."""
 
 Cells = NDArray[np.float32]  # (maps, rows, columns)
 

@@ -65,15 +65,20 @@ class Webhook:
             self._on_notice(f"{QUEUE_LENGTH} events wait for {self._url}; event {event.number} is not posted.")
 
     def close(self) -> None:
-        """Post what waits, for ``LAST_SECONDS`` at most."""
+        """Post what waits, for ``LAST_SECONDS`` at most, and say how many events were not posted."""
         self._ending.set()
         self._thread.join(LAST_SECONDS)
+        waiting = self._queue.unfinished_tasks
         self._given_up.set()
+        if waiting:
+            events = f"{waiting} event{'s' * (waiting != 1)}"
+            self._on_notice(f"The watch ended before {self._url} took {events}.")
 
     def _work(self) -> None:
         while not self._given_up.is_set():
             with suppress(Empty):
                 self._post(self._queue.get(timeout=0.1))
+                self._queue.task_done()
                 continue
             if self._ending.is_set():
                 return
@@ -82,7 +87,7 @@ class Webhook:
         pause, reason = self._first_pause, ""
         for number in range(TRIES):
             if number and self._given_up.wait(pause):
-                return
+                return  # close() has said so
             try:
                 self._send(event)
                 return

@@ -125,7 +125,8 @@ def _energy(pictures: Tensor) -> Tensor:
     values = pictures.flatten(-3)
     if torch.compiler.is_compiling():  # ONNX Runtime computes norms several times as slowly as sums
         return (values * values).sum(dim=-1)  # and a power twice as slowly as a product
-    return torch.linalg.vector_norm(values, dim=-1).square()
+    norms: Tensor = torch.linalg.vector_norm(values, dim=-1)
+    return norms.square()
 
 
 def _maximum(pictures: list[Tensor], like: Tensor) -> Tensor:

@@ -1,0 +1,64 @@
+"""Cameras and live streams, read in order by OpenCV, as NumPy arrays; BGR ends here."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from framepred.errors import MediaError
+from framepred.media.opencv import cv2
+from framepred.media.pixels import DEFAULT_FPS
+
+_TIMEOUT_MS = 10_000  # FFmpeg's own is 30 seconds
+_MAX_CAMERA_DIGITS = 9  # OpenCV takes 32-bit numbers
+_TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+
+
+class LivePictures(NamedTuple):
+    """An open camera or address.
+
+    Attributes:
+        frames: uint8 RGB ``(3, h, w)``, until it ends.
+        fps: frames per second that it states.
+        endless: whether frames arrive in real time and are lost when nobody takes them.
+    """
+
+    frames: Iterator[UInt8[np.ndarray, "3 h w"]]
+    fps: float
+    endless: bool
+
+
+def live_pictures(source: str) -> LivePictures:
+    """The frames of a camera, given by its number, or of a URL.
+
+    Raises:
+        MediaError: if it cannot be opened; while reading, if its frames change size.
+    """
+    camera = source.isdecimal()
+    if camera:
+        capture = cv2.VideoCapture(int(source)) if len(source) <= _MAX_CAMERA_DIGITS else cv2.VideoCapture()
+    else:
+        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, _TIMEOUTS)
+    if not capture.isOpened():
+        name = f"Camera {source}" if camera else source
+        advice = "check that it is plugged in and not in use" if camera else "check the address and the network"
+        raise MediaError(f"{name} cannot be opened; {advice}.")
+    fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
+    endless = camera or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    return LivePictures(_grab(capture, source), fps, endless)
+
+
+def _grab(capture: cv2.VideoCapture, source: str) -> Iterator[UInt8[np.ndarray, "3 h w"]]:
+    shape = None
+    try:
+        while True:
+            found, image = capture.read()
+            if not found:
+                return
+            shape = shape or image.shape
+            if image.shape != shape:
+                raise MediaError(f"{source} changes the size of its frames; start again at the new size.")
+            yield np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB).transpose(2, 0, 1))
+    finally:
+        capture.release()
