@@ -1,10 +1,13 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from framepred.errors import ClipError, ConfigError
-from framepred.models import LayeredForecaster
+from framepred.models import LayeredForecaster, load
 from framepred.models.cost import macs_per_clip
 from framepred.models.layered_forecaster import PACE
 from small_networks import layered
@@ -113,3 +116,16 @@ def test_the_phase_input_tells_predictions_from_observed_frames(phase_input: boo
     observed, fed_back = (net.named_memory(step(frame, state)) for step in (net.observe, net.feedback))
     for name, memory in observed.items():
         assert torch.equal(memory, fed_back[name]) != phase_input
+
+
+@torch.no_grad()
+def test_natural_small_does_not_drift_in_a_stream_longer_than_its_contexts() -> None:
+    """After 50 frames, a texture that moves steadily is still predicted better than by the last frame."""
+    texture = functional.interpolate(torch.rand(1, 1, 16, 32), scale_factor=8, mode="bicubic").clamp(0, 1)
+    film = torch.cat([texture[..., 16:64, time : time + 48] for time in range(61)])
+    net, state, errors = load("natural-small").eval(), None, []
+    for frame, following in pairwise(film.split(1)):
+        state = net.observe(frame, state)
+        errors.append((net.forecast(state, 1)[:, 0] - following).square().mean())
+    last_frame = film.diff(dim=0).square().mean()
+    assert torch.stack(errors[50:]).mean() < last_frame
