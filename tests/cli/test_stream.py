@@ -79,9 +79,10 @@ def save_long_clip(folder: Path) -> None:
     np.save(folder / "long.npy", np.random.default_rng(0).integers(0, 60, (20_000, 16, 16), dtype=np.uint8))
 
 
-def wait_for_rows(table: Path, count: int = 20) -> None:
+def wait_for_rows(table: Path, count: int = 20, is_running: Callable[[], bool] = lambda: True) -> None:
     """Wait until the table of a running stream has some rows."""
     while not table.exists() or len(table.read_text().splitlines()) < count:
+        assert is_running(), "the stream ended before it wrote its table"
         time.sleep(0.02)
 
 
@@ -90,7 +91,7 @@ def test_what_a_killed_stream_wrote_can_be_opened(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "framepred.cli", *LONG], cwd=tmp_path, stdout=subprocess.PIPE
     ) as stream:
-        wait_for_rows(tmp_path / "a.csv")
+        wait_for_rows(tmp_path / "a.csv", is_running=lambda: stream.poll() is None)
         stream.kill()
     table = rows(tmp_path / "a.csv")
     assert len(table) >= 19
