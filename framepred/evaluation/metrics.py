@@ -28,6 +28,7 @@ class ClipMetric(Metric):
     Raises:
         ConfigError: if ``replicates`` or ``horizon`` is less than 1, or ``seed`` is negative.
 
+    >>> import torch
     >>> from framepred.evaluation import find_protocol
     >>> metric = ClipMetric(find_protocol("openstl").measures["mse"].formula)
     >>> metric.update(torch.zeros(3, 2, 1, 8, 8), torch.full((3, 2, 1, 8, 8), 0.5))

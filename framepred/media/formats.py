@@ -233,8 +233,8 @@ def _checked_folder(path: Path) -> Path:
     if only is not None:
         return only
     raise MediaError(
-        f"The folder {path} holds no pictures that make a clip; put {_listed(IMAGES)} files in it or name one video "
-        "file."
+        f"The folder {path} holds no videos, arrays or pictures that make a clip; put some in it, pictures as "
+        f"{_listed(IMAGES)}, or name one file."
     )
 
 

@@ -90,7 +90,7 @@ def test_few_clips_are_spread_over_the_files(run: Run) -> None:
             "0.npy has 12 frames but one clip spans 13; use a shorter clip",
         ),
         ("nothing", [], "nothing does not exist; check the path."),
-        ("empty", [], "empty holds no videos; put .mp4,"),
+        ("empty", [], "The folder empty holds no videos, arrays or pictures that make a clip; put some in it"),
         ("gone.yaml", [], "gone.yaml names no data to test on; give the config.yaml that lies in the folder of a run."),
         ("text.yaml", [], "text.yaml names no data to test on"),
         ("wrong.yaml", [], "wrong.yaml names no data to test on"),

@@ -208,7 +208,7 @@ def test_clips_beside_the_pictures_of_a_folder_are_said(tmp_path: Path) -> None:
 def test_a_folder_without_clips_is_no_folder_of_clips(tmp_path: Path) -> None:
     (tmp_path / "picture.jp2").touch()
     assert not is_folder_of_clips(tmp_path)
-    with pytest.raises(MediaError, match="holds no pictures that make a clip"):
+    with pytest.raises(MediaError, match="or pictures that make a clip"):
         check_input(tmp_path)
     (tmp_path / "camera").mkdir()
     assert is_folder_of_clips(tmp_path)
