@@ -119,7 +119,7 @@ def test_input_is_checked(tmp_path: Path) -> None:
         text: r"because .txt is not known; give a video such as .mp4, .* or a folder of pictures\.$",
         bare: "because it has no suffix; give a video",
         empty: "is an empty file of 0 bytes",
-        tmp_path / "folder": "holds no videos, arrays or pictures that make a clip; put some in it, pictures as .png, .jpg",
+        tmp_path / "folder": "holds no videos, arrays or pictures that make a clip; put some in it",
     }.items():
         with pytest.raises(MediaError, match=sentence):
             check_input(path)
