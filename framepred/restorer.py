@@ -1,13 +1,14 @@
 """The interface of restorers: rebuild the missing frames of a whole clip from the frames before and after them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, Future, RawClip, check_range, to_unit
+from framepred.clips import Clip, ClipBatch, Frame, Future, RawClip, check_range, to_unit
 from framepred.errors import ClipError
 
 Missing: TypeAlias = Bool[Tensor, " t"]
@@ -114,6 +115,27 @@ def sides(missing: Missing) -> list[Sides]:
         assert after is not None
         found.append(Sides(after if before is None else before, after))
     return found
+
+
+def fill_gaps(clip: Clip, missing: Missing, open_gap: Callable[[Sides], Callable[[int], Frame]]) -> Future:
+    """Rebuild the missing frames gap by gap, ``(b, m, c, h, w)``; at the ends of a clip repeat the nearest frame.
+
+    Args:
+        clip: ``(b, t, c, h, w)``.
+        missing: for each frame, whether it is missing.
+        open_gap: called once for each gap with the observed frames beside it; returns a function that rebuilds the
+            frame of an index.
+    """
+    found: list[Frame] = []
+    current: Sides | None = None
+    for index, near in zip(_indices(missing), sides(missing), strict=True):
+        if near.before == near.after:
+            found.append(clip[:, near.before])
+            continue
+        if near != current:
+            current, rebuild = near, open_gap(near)
+        found.append(rebuild(index))
+    return torch.stack(found, dim=1)
 
 
 def _indices(mask: Missing) -> list[int]:

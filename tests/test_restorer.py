@@ -1,9 +1,11 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from framepred.clips import Clip, Future
 from framepred.errors import ClipError
-from framepred.restorer import MiddleGap, Missing, Restorer, Sides, middle, sides
+from framepred.restorer import MiddleGap, Missing, Restorer, Sides, fill_gaps, middle, sides
 
 
 class Sevens(Restorer):
@@ -80,3 +82,16 @@ def test_a_gap_in_the_middle_is_filled_from_a_context() -> None:
 
     context = torch.arange(5.0).view(1, 5, 1, 1, 1)
     assert MiddleGap(Numbers())(context, 2).flatten().tolist() == [0.5, 0.5]
+
+
+def test_each_gap_is_opened_once_and_the_ends_repeat_the_nearest_frame() -> None:
+    clip = torch.arange(7.0).view(1, 7, 1, 1, 1)
+    opened = []
+
+    def open_gap(near: Sides) -> Callable[[int], torch.Tensor]:
+        opened.append(near)
+        return lambda index: clip[:, index] + 100
+
+    filled = fill_gaps(clip, marks("x.xx.xx"), open_gap)
+    assert filled.flatten().tolist() == [1, 102, 103, 4, 4]
+    assert opened == [Sides(1, 4)]

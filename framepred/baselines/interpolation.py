@@ -3,7 +3,7 @@
 import torch
 
 from framepred.clips import Clip, Future
-from framepred.restorer import Missing, Restorer, sides
+from framepred.restorer import Missing, Restorer, fill_gaps, sides
 
 
 class HeldFrame(Restorer):
@@ -22,13 +22,7 @@ class LinearInterpolation(Restorer):
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``."""
-        return torch.stack(
-            [
-                clip[:, near.before] if near.before == near.after else _interpolate(clip, index, *near)
-                for index, near in zip(missing.nonzero().flatten().tolist(), sides(missing), strict=True)
-            ],
-            dim=1,
-        )
+        return fill_gaps(clip, missing, lambda near: lambda index: _interpolate(clip, index, *near))
 
 
 def _interpolate(clip: Clip, index: int, before: int, after: int) -> torch.Tensor:

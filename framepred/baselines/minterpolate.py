@@ -1,6 +1,6 @@
 """FFmpeg's motion-compensated interpolation (filter ``minterpolate``) as a restorer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -11,9 +11,9 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from typing_extensions import override
 
-from framepred.clips import Clip, Future, to_uint8
+from framepred.clips import Clip, Frame, Future, to_uint8
 from framepred.errors import ConfigError
-from framepred.restorer import Missing, Restorer, Sides, sides
+from framepred.restorer import Missing, Restorer, Sides, fill_gaps
 from framepred.warping import pad_edges
 
 SMALLEST = 48
@@ -42,16 +42,12 @@ class Minterpolate(Restorer):
     @override
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``."""
-        known: dict[Sides, Float[Tensor, "b n c h w"]] = {}
-        found = []
-        for index, near in zip(missing.nonzero().flatten().tolist(), sides(missing), strict=True):
-            if near.before == near.after:
-                found.append(clip[:, near.before])
-                continue
-            if near not in known:
-                known[near] = fill_gap(clip, near, missing)
-            found.append(known[near][:, index - near.before - 1])
-        return torch.stack(found, dim=1)
+
+        def open_gap(near: Sides) -> Callable[[int], Frame]:
+            frames = interpolate_gap(clip, near, missing)
+            return lambda index: frames[:, index - near.before - 1]
+
+        return fill_gaps(clip, missing, open_gap)
 
 
 def is_available() -> bool:
@@ -59,7 +55,7 @@ def is_available() -> bool:
     return "minterpolate" in av.filter.filters_available
 
 
-def fill_gap(clip: Clip, near: Sides, missing: Missing) -> Float[Tensor, "b n c h w"]:
+def interpolate_gap(clip: Clip, near: Sides, missing: Missing) -> Float[Tensor, "b n c h w"]:
     """All frames of one gap.
 
     Args:

@@ -1,5 +1,7 @@
 """Baselines by dense optical flow: extrapolation of constant motion, and interpolation between two frames."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -10,7 +12,7 @@ from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, to_ui
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
-from framepred.restorer import Missing, Restorer, Sides, sides
+from framepred.restorer import Missing, Restorer, Sides, fill_gaps
 from framepred.warping import carry, compose, pad_edges, warp
 
 SMALLEST = 16
@@ -101,19 +103,14 @@ class MotionCompensated(Restorer):
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``."""
-        flows: dict[Sides, tuple[Flow, Flow]] = {}
-        indices = missing.nonzero().flatten().tolist()
-        frames = []
-        for index, near in zip(indices, sides(missing), strict=True):
-            if near.before == near.after:
-                frames.append(clip[:, near.before])
-                continue
+
+        def open_gap(near: Sides) -> Callable[[int], Frame]:
             before, after = clip[:, near.before], clip[:, near.after]
-            if near not in flows:
-                flows[near] = measure_flow(before, after), measure_flow(after, before)
-            time = (index - near.before) / (near.after - near.before)
-            frames.append(_interpolate(before, after, *flows[near], time))
-        return torch.stack(frames, dim=1)
+            flows = measure_flow(before, after), measure_flow(after, before)
+            distance = near.after - near.before
+            return lambda index: _interpolate(before, after, *flows, (index - near.before) / distance)
+
+        return fill_gaps(clip, missing, open_gap)
 
 
 def measure_flow(frame: Frame, other: Frame, fine: bool = False) -> Flow:

@@ -22,7 +22,7 @@ from framepred.inference.restore_candidates import (
 )
 from framepred.inference.restore_trials import Trial, trials
 from framepred.inference.stacking import ErrorProducts
-from framepred.restorer import Missing, Restorer, Sides, sides
+from framepred.restorer import Missing, Restorer, Sides, fill_gaps
 from framepred.warping import local_mean
 
 AGREEMENT = (1 / 255, 4 / 255, 12 / 255)
@@ -72,16 +72,12 @@ class MotionRestorer(Restorer):
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
         weights = _MeasuredWeights(clip, missing)
-        found: list[Frame] = []
-        gaps: dict[Sides, Gap] = {}
-        for index, near in zip(missing.nonzero().flatten().tolist(), sides(missing), strict=True):
-            if near.before == near.after:
-                found.append(clip[:, near.before])
-                continue
-            if near not in gaps:
-                gaps[near] = Gap(clip, missing, near)
-            found.append(_rebuild(gaps[near], index, weights.at(index, near)))
-        return torch.stack(found, dim=1)
+
+        def open_gap(near: Sides) -> Callable[[int], Frame]:
+            gap = Gap(clip, missing, near)
+            return lambda index: _rebuild(gap, index, weights.at(index, near))
+
+        return fill_gaps(clip, missing, open_gap)
 
 
 class _MeasuredWeights:
@@ -125,7 +121,7 @@ class _MeasuredWeights:
 
 
 def _default_weights() -> Weights:
-    """Weights that served films in general: two means of both sides, and linear interpolation."""
+    """Weights where nothing can be measured: the moved means, and the less both sides agree the more linear."""
     linear = torch.tensor(DEFAULT_LINEAR).repeat_interleave(len(CHANGE) + 1)
     weights = torch.zeros(REGIONS, CANDIDATES)
     weights[:, LINEAR] = linear

@@ -95,7 +95,7 @@ class Gap:
 
     @cached_property
     def _filtered(self) -> Float[Tensor, "b n c h w"]:
-        return minterpolate.fill_gap(self._clip, self._near, self._missing)
+        return minterpolate.interpolate_gap(self._clip, self._near, self._missing)
 
 
 def usable_candidates() -> list[int]:

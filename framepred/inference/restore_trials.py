@@ -23,8 +23,7 @@ def trials(missing: Sequence[bool], before: int, after: int, near: Sides) -> lis
 
     Both outer frames and the hidden one are observed; what lies between does not matter. The distances are halved until
     a trial fits, so that a long gap is measured on shorter ones; where none fits, as with every second frame missing,
-    they are multiplied. Those nearest to the gap are taken, from both sides of
-    it in turn.
+    they are multiplied. Those nearest to the gap are taken, from both sides of it in turn.
 
     Args:
         missing: for each frame of the clip, whether it is missing.
