@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.media.arrays import AXES, CHANNELS, open_array, to_frames
 from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.live import Moment
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
@@ -170,6 +172,25 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
     frames = (frame[None] for frame in stream.frames)
     notes = () if stream.value_range is None else scaling_note(stream.value_range, source_name(source))
     return OpenSource(frames, stream.fps, stream.steady, (*stream.notes, *notes), stream.value_range)
+
+
+def array_moments(opened: OpenSource, name: str, stop: Event) -> Iterator[Moment]:
+    """The frames of an array with one clip, with their times at its rate.
+
+    Args:
+        opened: the array.
+        name: what an error calls it.
+        stop: set it to end before the array does.
+
+    Raises:
+        ClipError: if it holds several clips.
+    """
+    for number, frames in enumerate(opened.frames):
+        if len(frames) != 1:
+            raise ClipError(f"{name} holds {len(frames)} clips but a stream is one; give one clip.")
+        if stop.is_set():
+            return
+        yield Moment(frames[0], number / opened.fps, fresh=number == 0)
 
 
 def clips_in_memory(

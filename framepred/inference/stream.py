@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from framepred.clips import Frame, to_unit
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
@@ -18,7 +18,7 @@ from framepred.inference.networks import NATURAL, Weights, channels_of, is_netwo
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
-from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
+from framepred.inference.sources import Source, SourceForm, array_moments, open_source, source_name
 from framepred.media.formats import is_array
 from framepred.media.live import Moment, Player
 from framepred.media.values import RangeChoice
@@ -192,14 +192,4 @@ def stream(
         player = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
         return Stream(forecaster, iter(player), player.fps, player.steady)
     opened = open_source(source, form)
-    return Stream(forecaster, _moments(opened, source, stop or Event()), opened.fps, opened.steady)
-
-
-def _moments(opened: OpenSource, source: Source, stop: Event) -> Iterator[Moment]:
-    """The frames of an array with one clip, at its rate."""
-    for number, frames in enumerate(opened.frames):
-        if len(frames) != 1:
-            raise ClipError(f"{source_name(source)} holds {len(frames)} clips but a stream is one; give one clip.")
-        if stop.is_set():
-            return
-        yield Moment(frames[0], number / opened.fps, fresh=number == 0)
+    return Stream(forecaster, array_moments(opened, source_name(source), stop or Event()), opened.fps, opened.steady)

@@ -2,42 +2,32 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ConfigError
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.features import SIDE
-from framepred.inference.watching.forecasting import StepForecast, network_forecast, onnx_forecast
+from framepred.inference.watching.learning import LAST_FRAME, learn_from_beginning, learn_profile, open_forecasts
 from framepred.inference.watching.playing import PlayingSource, play_source
-from framepred.inference.watching.profile import FrameScore, Profile, ProfileBuilder
-from framepred.media.live import Moment
-from framepred.media.pictures import Picture, shrunk_picture, unit_picture
+from framepred.inference.watching.profile import FrameScore, Profile
+from framepred.media.pictures import Picture, unit_picture
 
 if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and some kinds of sources only
     from torch import device as TorchDevice  # noqa: N812
 
-    from framepred.forecaster import Forecaster
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
 
 __all__ = ["Event", "Profile", "Watch", "WatchStep", "watch"]
-
-LAST_FRAME = "baseline:last-frame"
-"""What forecasts each frame unless weights are named: at the size that features are computed at, it is as good."""
 
 NORMAL_SECONDS = 60.0
 """Seconds of the source's beginning that are normal footage, unless other footage is given."""
 
 FALSE_ALARMS = 1.0
 """False alarms an hour that the threshold allows, unless another rate is given."""
-
-ADAPT_FRAMES = 600
-"""Frames of normal footage that the network learns from, at most: reduced, they take 75 MB."""
 
 NoticeHandler = Callable[[str], None]
 
@@ -155,7 +145,8 @@ def watch(
         device: ``auto``, ``cpu``, ``cuda``, or a device; exports run on the CPU.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
         cuts: whether the source has scene cuts, which are not unusual then.
-        on_notice: called with sentences: how sure the threshold is; when a live source is lost or back.
+        on_notice: called with sentences: what a viewer should know of the source, such as interlacing; how sure the
+            threshold is; when a live source is lost or back.
         stop: set it to end before the source does.
 
     Returns:
@@ -177,21 +168,23 @@ def watch(
     check_rate(false_alarms)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"adapt must be a positive number of seconds, not {adapt:g}.")
-    forecasts = _open_forecasts(weights, device)
+    forecasts = open_forecasts(weights, device)
     if adapt is not None and forecasts.net is None:
         raise ConfigError("Only a network in PyTorch can be adapted; name weights that are no baseline and no export.")
     if adapt is not None and profile is not None:
         raise ConfigError("A profile holds no adapted network; give normal footage instead, or do not adapt.")
     playing, first = play_source(source, layout, forecasts.channels, on_notice, stop), 0
+    for note in playing.notes:
+        on_notice(note)
     if isinstance(profile, Profile):
         known = profile
     elif profile is not None:
         known = Profile.load(profile, forecasts.steps)
     elif isinstance(normal, (int, float)):
         name = Path(source).name if isinstance(source, (str, Path)) else "the array"
-        known, playing, first = _learned_from_beginning(playing, float(normal), name, forecasts, adapt)
+        known, playing, first = learn_from_beginning(playing, float(normal), name, forecasts, adapt)
     else:
-        known = _learned_from(normal, layout, forecasts, adapt)
+        known = learn_profile(normal, layout, forecasts, adapt)
     on_notice(known.calibration.summary(false_alarms))
     return Watch(playing, first, known, false_alarms, cuts)
 
@@ -204,141 +197,6 @@ def check_rate(false_alarms: float) -> None:
     """
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"The rate of false alarms must be a positive number an hour, not {false_alarms:g}.")
-
-
-def learn_profile(normal: "Source", layout: str | None = None) -> Profile:
-    """The profile of uneventful footage, where the last frame forecasts: a source, or a folder of video files.
-
-    Raises:
-        MediaError: if it cannot be read.
-        ClipError: if it is too short.
-    """
-    return _learned_from(normal, layout, _Forecasts(), None)
-
-
-def _learned_from(normal: "Source", layout: str | None, forecasts: "_Forecasts", adapt: float | None) -> Profile:
-    opened = [play_source(part, layout, forecasts.channels) for part in _parts(normal)]
-    moments = chain.from_iterable(part.moments for part in opened)
-    return _learned(moments, opened[0].fps, forecasts, adapt)
-
-
-def _parts(normal: "Source") -> "list[Source]":
-    """The video files of a folder, in order; anything else is one source."""
-    from framepred.media.formats import is_clip_file, is_folder_of_clips
-
-    if isinstance(normal, (str, Path)) and is_folder_of_clips(Path(normal)):
-        files = sorted(file for file in Path(normal).iterdir() if is_clip_file(file))
-        if files:
-            return [*files]
-    return [normal]
-
-
-@dataclass(frozen=True)
-class _Forecasts:
-    """What forecasts each frame.
-
-    Attributes:
-        steps: the forecasts; None for the last frame, which needs no network.
-        net: the network that can be adapted; None for the last frame and for an export.
-        channels: channels by which the layout of arrays is found; None for gray or RGB.
-    """
-
-    steps: StepForecast | None = None
-    net: "Forecaster | None" = None
-    channels: int | None = None
-
-
-def _open_forecasts(weights: "Weights", device: "str | TorchDevice") -> _Forecasts:
-    if weights == LAST_FRAME:
-        return _Forecasts()
-    if isinstance(weights, (str, Path)) and Path(weights).suffix.lower() == ".onnx":
-        steps = onnx_forecast(weights)
-        return _Forecasts(steps, channels=steps.channels if steps.channels > 1 else None)
-    from framepred.inference.devices import pick_device
-    from framepred.inference.networks import channels_of, open_forecaster
-
-    named = open_forecaster(weights)
-    net = named.net.to(pick_device(device))
-    return _Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
-
-
-def _learned_from_beginning(
-    playing: PlayingSource, seconds: float, name: str, forecasts: _Forecasts, adapt: float | None
-) -> tuple[Profile, PlayingSource, int]:
-    """The profile of the first seconds, the rest of the source, and the number of its first frame."""
-    if not 0 < seconds < float("inf"):
-        raise ConfigError(f"The normal footage must last a positive number of seconds, not {seconds:g}.")
-    taken = _Taken(playing.moments, seconds)
-    profile = _learned(taken, playing.fps, forecasts, adapt)
-    if taken.next is None:
-        raise ClipError(
-            f"{name} ends within the {seconds:g} s that are taken as normal footage, so that nothing is left to watch; "
-            "give fewer seconds, or normal footage of its own."
-        )
-    return profile, PlayingSource(chain([taken.next], playing.moments), playing.fps, playing.steady), taken.count
-
-
-class _Taken:
-    """The moments before a time; the first one after it is kept."""
-
-    def __init__(self, moments: Iterator[Moment], seconds: float) -> None:
-        self._moments, self._seconds = moments, seconds
-        self.next: Moment | None = None
-        self.count = 0
-
-    def __iter__(self) -> Iterator[Moment]:
-        for moment in self._moments:
-            if moment.time >= self._seconds:
-                self.next = moment
-                return
-            self.count += 1
-            yield moment
-
-
-def _learned(moments: "Iterator[Moment] | _Taken", fps: float, forecasts: _Forecasts, adapt: float | None) -> Profile:
-    steps = forecasts.steps
-    if forecasts.net is not None and adapt is not None:
-        kept = list(moments)
-        steps = _adapted(forecasts.net, [moment.frame for moment in kept[-ADAPT_FRAMES:]], adapt)
-        moments = iter(kept)
-    builder = ProfileBuilder(fps, steps)
-    rate = _MeasuredRate()
-    for moment in moments:
-        if moment.fresh:
-            builder.reset()
-        builder.add(moment.frame)
-        rate.add(moment)
-    builder.fps = rate.fps or fps
-    return builder.build()
-
-
-def _adapted(net: "Forecaster", frames: list[Picture], seconds: float) -> StepForecast:
-    """The forecasts of a network that has learned these frames."""
-    import torch
-
-    from framepred.inference.adapt import adapt
-
-    clip = torch.from_numpy(np.stack([shrunk_picture(frame, SIDE) for frame in frames]))
-    return network_forecast(adapt(net, clip, seconds=seconds, cuts=False).network)
-
-
-class _MeasuredRate:
-    """Frames a second as they arrive: a camera often delivers, or is processed at, less than it states."""
-
-    def __init__(self) -> None:
-        self._intervals, self._seconds, self._last = 0, 0.0, 0.0
-
-    def add(self, moment: Moment) -> None:
-        """Count the interval to the frame before."""
-        if not moment.fresh:
-            self._intervals += 1
-            self._seconds += moment.time - self._last
-        self._last = moment.time
-
-    @property
-    def fps(self) -> float | None:
-        """The mean rate; None where no time has passed."""
-        return self._intervals / self._seconds if self._seconds > 0 else None
 
 
 def _cut_detector() -> Callable[[Picture], bool]:

@@ -17,7 +17,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from framepred.inference.live_page import VIEWS, serve_page
-from framepred.inference.watch import Watch, learn_profile
+from framepred.inference.watch import Watch
+from framepred.inference.watching.learning import learn_profile
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.recording import EventFolder, FrameTable, WatchVideo, recorded
 from framepred.inference.watching.webhook import Webhook

@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from browser import CHROMIUM, browser
+from browser import CHROMIUM, Browser, browser
 from framepred.clips import ClipBatch
 from framepred.errors import DataError
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
@@ -172,38 +173,41 @@ def test_in_a_browser_it_loads_nothing_and_the_players_play(page: Path, width: i
     assert "framepred report</title>" in shown.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed.")
-def test_the_players_are_used_by_keyboard_alone(page: Path, tmp_path: Path) -> None:
-    with browser(tmp_path) as shown:
-        shown.call("Page.navigate", url=page.as_uri())
-        shown.wait("document.readyState === 'complete' && document.querySelector('video').readyState > 1")
-        paused = "document.querySelector('video').paused"
-        shown.press("Tab")  # to the button
-        shown.press(" ")
-        assert shown.wait(f"!{paused}")
-        shown.press("Tab")  # to the slider
-        shown.press(" ")
-        assert shown.wait(paused)
-        before = shown.evaluate("document.querySelector('input').valueAsNumber")
-        shown.press("ArrowRight")
-        after = shown.wait(f"document.querySelector('input').valueAsNumber > {before} && {paused} && {before} + 1")
-        assert shown.evaluate("document.querySelector('input').valueAsNumber") == after
-        assert shown.evaluate("document.querySelector('output').textContent").startswith(("observed", "predicted"))
+@pytest.fixture
+def shown(page: Path, tmp_path: Path) -> Iterator[Browser]:
+    """The report in a browser, with its players ready."""
+    with browser(tmp_path) as opened:
+        opened.call("Page.navigate", url=page.as_uri())
+        opened.wait("document.readyState === 'complete' && document.querySelector('video').readyState > 1")
+        yield opened
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed.")
-def test_on_paper_dark_pages_are_light_and_commands_are_whole(page: Path, tmp_path: Path) -> None:
-    with browser(tmp_path) as shown:
-        shown.call("Page.navigate", url=page.as_uri())
-        shown.wait("document.readyState === 'complete'")
-        style = "getComputedStyle(document.querySelector('{}')).{}"
-        colour = style.format(".line.s1", "stroke")
-        shown.show(700, 900, "light")
-        light = shown.evaluate(colour)
-        dark = [{"name": "prefers-color-scheme", "value": "dark"}]
-        shown.call("Emulation.setEmulatedMedia", media="print", features=dark)
-        assert shown.evaluate(colour) == light
-        assert shown.evaluate(style.format("body", "backgroundColor")) == "rgb(255, 255, 255)"
-        assert shown.evaluate("[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)")
+def test_the_players_are_used_by_keyboard_alone(shown: Browser) -> None:
+    paused = "document.querySelector('video').paused"
+    shown.press("Tab")  # to the button
+    shown.press(" ")
+    assert shown.wait(f"!{paused}")
+    shown.press("Tab")  # to the slider
+    shown.press(" ")
+    assert shown.wait(paused)
+    before = shown.evaluate("document.querySelector('input').valueAsNumber")
+    shown.press("ArrowRight")
+    after = shown.wait(f"document.querySelector('input').valueAsNumber > {before} && {paused} && {before} + 1")
+    assert shown.evaluate("document.querySelector('input').valueAsNumber") == after
+    assert shown.evaluate("document.querySelector('output').textContent").startswith(("observed", "predicted"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="No Chromium is installed.")
+def test_on_paper_dark_pages_are_light_and_commands_are_whole(shown: Browser) -> None:
+    style = "getComputedStyle(document.querySelector('{}')).{}"
+    colour = style.format(".line.s1", "stroke")
+    shown.show(700, 900, "light")
+    light = shown.evaluate(colour)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    shown.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    assert shown.evaluate(colour) == light
+    assert shown.evaluate(style.format("body", "backgroundColor")) == "rgb(255, 255, 255)"
+    assert shown.evaluate("[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)")

@@ -50,10 +50,9 @@ GLOBALS = (
 )  # fmt: skip
 """Global values, in this order."""
 
-
 GLOBAL_FLOORS = (0.05, 0.05, 0.05, 0.05, 0.01, 0.004, 0.005, 0.01, 0.02, 0.05, 0.05, 0.05)
-"""Smallest change of each global value that counts, in its unit: 5 % of an error, one level of brightness, and so
-forth."""
+"""Smallest change of each of the ``GLOBALS`` that counts: 0.05 in a logarithm is a change by 5 %; 0.004 of the range is
+one level of 8-bit video."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 WINDOW = 10
 """Frames of a stream that a forecast of a network rests on, at most.
 
-Networks are trained on clips of some ten frames. The memory of a recurrent network grows beyond what it was trained on
-when it observes for longer: one step ahead on vtest, the mean absolute error of ``natural-small`` is 0.010 after ten
-frames and 0.05 after thirty.
+Most networks are trained on clips of some ten frames. The state of a recurrent network may leave the range that it was
+trained on when it observes for longer, and the error then grows.
 """
 
 Batch: TypeAlias = Float32[np.ndarray, "1 c h w"]

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from framepred.errors import ClipError
 from framepred.inference.onnx_only import is_readable, open_film
 from framepred.media.camera import live_pictures
 from framepred.media.formats import is_array, is_live
@@ -99,19 +98,11 @@ def _open_pictures(source: str) -> _Pictures:
 
 
 def _play_arrays(source: "Source", layout: str | None, channels: int | None, stop: Event) -> PlayingSource:
-    from framepred.inference.sources import SourceForm, open_source, source_name  # imports PyTorch
+    from framepred.inference.sources import SourceForm, array_moments, open_source, source_name  # imports PyTorch
 
     opened = open_source(source, SourceForm(layout, channels))
-
-    def moments() -> Iterator[Moment]:
-        for number, frames in enumerate(opened.frames):
-            if len(frames) != 1:
-                raise ClipError(f"{source_name(source)} holds {len(frames)} clips but a stream is one; give one clip.")
-            if stop.is_set():
-                return
-            yield Moment(frames[0], number / opened.fps, fresh=number == 0)
-
-    return PlayingSource(_as_arrays(moments()), opened.fps, opened.steady, opened.notes)
+    moments = array_moments(opened, source_name(source), stop)
+    return PlayingSource(_as_arrays(moments), opened.fps, opened.steady, opened.notes)
 
 
 def _as_arrays(moments: Iterable[Moment]) -> Iterator[Moment]:

@@ -1,0 +1,185 @@
+"""Learn the profile of a source from uneventful footage: its own beginning, a file, or a folder of video files."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from framepred.errors import ClipError, ConfigError
+from framepred.inference.watching.features import reduced_size
+from framepred.inference.watching.forecasting import StepForecast, network_forecast, onnx_forecast
+from framepred.inference.watching.playing import PlayingSource, play_source
+from framepred.inference.watching.profile import Profile, ProfileBuilder
+from framepred.media.live import Moment
+from framepred.media.pictures import Picture, resized_picture
+
+if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and some kinds of sources only
+    from torch import device as TorchDevice  # noqa: N812
+
+    from framepred.forecaster import Forecaster
+    from framepred.inference.networks import Weights
+    from framepred.inference.sources import Source
+
+LAST_FRAME = "baseline:last-frame"
+"""What forecasts each frame unless weights are named: at the size that features are computed at, it is as good."""
+
+ADAPT_FRAMES = 600
+"""Frames of normal footage that the network learns from, at most: the last ones."""
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What forecasts each frame.
+
+    Attributes:
+        steps: the forecasts; None for the last frame, which needs no network.
+        net: the network that can be adapted; None for the last frame and for an export.
+        channels: channels by which the layout of arrays is found; None for gray or RGB.
+    """
+
+    steps: StepForecast | None = None
+    net: "Forecaster | None" = None
+    channels: int | None = None
+
+
+def open_forecasts(weights: "Weights", device: "str | TorchDevice") -> Forecasts:
+    """The forecasts of weights; PyTorch is imported neither for the last frame nor for an ``.onnx`` export.
+
+    Raises:
+        WeightsError: if the weights cannot be used.
+    """
+    if weights == LAST_FRAME:
+        return Forecasts()
+    if isinstance(weights, (str, Path)) and Path(weights).suffix.lower() == ".onnx":
+        steps = onnx_forecast(weights)
+        return Forecasts(steps, channels=steps.channels if steps.channels > 1 else None)
+    from framepred.inference.devices import pick_device
+    from framepred.inference.networks import channels_of, open_forecaster
+
+    named = open_forecaster(weights)
+    net = named.net.to(pick_device(device))
+    return Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
+
+
+def learn_profile(
+    normal: "Source", layout: str | None = None, forecasts: Forecasts | None = None, adapt: float | None = None
+) -> Profile:
+    """The profile of uneventful footage: a source, or a folder of video files, of which one at a time is open.
+
+    Args:
+        normal: the footage.
+        layout: the order of an array's axes, such as ``thwc``; None where its shape determines it.
+        forecasts: what forecasts each frame; None for the last frame.
+        adapt: seconds that the network first learns the footage; None for not at all.
+
+    Raises:
+        MediaError: if it cannot be read.
+        ClipError: if it is too short.
+    """
+    forecasts = forecasts or Forecasts()
+    first, *others = _parts(normal)
+    playing = play_source(first, layout, forecasts.channels)
+    later = (play_source(part, layout, forecasts.channels).moments for part in others)
+    return _learned(chain(playing.moments, chain.from_iterable(later)), playing.fps, forecasts, adapt)
+
+
+def _parts(normal: "Source") -> "list[Source]":
+    """The video files of a folder, in order; anything else is one source."""
+    from framepred.media.formats import is_clip_file, is_folder_of_clips
+
+    if isinstance(normal, (str, Path)) and is_folder_of_clips(Path(normal)):
+        files = sorted(file for file in Path(normal).iterdir() if is_clip_file(file))
+        if files:
+            return [*files]
+    return [normal]
+
+
+def learn_from_beginning(
+    playing: PlayingSource, seconds: float, name: str, forecasts: Forecasts, adapt: float | None
+) -> tuple[Profile, PlayingSource, int]:
+    """The profile of the first seconds, the rest of the source, and the number of its first frame.
+
+    Raises:
+        ConfigError: if the number of seconds is not positive.
+        ClipError: if they are too few, or the source ends within them.
+    """
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"The normal footage must last a positive number of seconds, not {seconds:g}.")
+    taken = _Taken(playing.moments, seconds)
+    profile = _learned(taken, playing.fps, forecasts, adapt)
+    if taken.next is None:
+        raise ClipError(
+            f"{name} ends within the {seconds:g} s that are taken as normal footage, so that nothing is left to watch; "
+            "give fewer seconds, or normal footage of its own."
+        )
+    return profile, replace(playing, moments=chain([taken.next], playing.moments)), taken.count
+
+
+class _Taken:
+    """The moments before a time; the first one after it is kept."""
+
+    def __init__(self, moments: Iterator[Moment], seconds: float) -> None:
+        self._moments, self._seconds = moments, seconds
+        self.next: Moment | None = None
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Moment]:
+        for moment in self._moments:
+            if moment.time >= self._seconds:
+                self.next = moment
+                return
+            self.count += 1
+            yield moment
+
+
+def _learned(moments: Iterable[Moment], fps: float, forecasts: Forecasts, adapt: float | None) -> Profile:
+    steps = forecasts.steps
+    if forecasts.net is not None and adapt is not None:
+        moments = [moment._replace(frame=_reduced(moment.frame)) for moment in moments]  # read twice
+        steps = _adapted(forecasts.net, [moment.frame for moment in moments[-ADAPT_FRAMES:]], adapt)
+    builder = ProfileBuilder(fps, steps)
+    rate = _MeasuredRate()
+    for moment in moments:
+        if moment.fresh:
+            builder.reset()
+        builder.add(moment.frame)
+        rate.add(moment)
+    builder.fps = rate.fps or fps
+    return builder.build()
+
+
+def _reduced(frame: Picture) -> Picture:
+    """A frame at the size that features are computed at, so that minutes of footage fit into memory."""
+    return resized_picture(frame, reduced_size(*frame.shape[-2:]))
+
+
+def _adapted(net: "Forecaster", frames: list[Picture], seconds: float) -> StepForecast:
+    """The forecasts of a network that has learned these frames."""
+    import torch
+
+    from framepred.inference.adapt import adapt
+
+    clip = torch.from_numpy(np.stack(frames))
+    return network_forecast(adapt(net, clip, seconds=seconds, cuts=False).network)
+
+
+class _MeasuredRate:
+    """Frames a second as they arrive: a camera often delivers, or is processed at, less than it states."""
+
+    def __init__(self) -> None:
+        self._intervals, self._seconds, self._last = 0, 0.0, 0.0
+
+    def add(self, moment: Moment) -> None:
+        """Count the interval to the frame before."""
+        if not moment.fresh:
+            self._intervals += 1
+            self._seconds += moment.time - self._last
+        self._last = moment.time
+
+    @property
+    def fps(self) -> float | None:
+        """The mean rate; None where no time has passed."""
+        return self._intervals / self._seconds if self._seconds > 0 else None
