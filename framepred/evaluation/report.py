@@ -190,4 +190,5 @@ def _commands(card: Card) -> list[str]:
     arguments = ["framepred", "evaluate", "--weights", card.name, "--data", data.name, "--protocol", card.protocol.name]
     numbers = {"--clips": data.clips, "--seed": data.seed, "--context": data.context, "--horizon": data.horizon}
     arguments += [part for name, value in numbers.items() if value is not None for part in (name, str(value))]
-    return [f"pip install framepred=={card.framepred}", shlex.join(arguments)]
+    digits = [f"# with the digits: {data.digits}"] if data.digits else []
+    return [f"pip install framepred=={card.framepred}", *digits, shlex.join(arguments)]

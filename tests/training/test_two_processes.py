@@ -126,7 +126,7 @@ def test_an_error_of_the_user_under_torchrun_is_one_sentence(tmp_path: Path, wro
     The traceback in that summary is that of torchrun itself, which raises an error for every exit code but 0.
     """
     logs = tmp_path / "logs"
-    launcher = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "--log-dir", str(logs),
+    launcher = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "--log-dir", str(logs),
                 "--redirects=3")  # fmt: skip
     summary = train(tmp_path / "run", *TWO, *wrong, code=1, launcher=launcher)  # torchrun exits with 1
     lines = [line for log in sorted(logs.rglob("std*.log")) for line in log.read_text().splitlines()]

