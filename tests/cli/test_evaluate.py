@@ -235,7 +235,7 @@ def test_wrong_arguments_of_the_call_are_errors_of_ours(options: dict[str, objec
 @pytest.mark.slow
 def test_two_processes_of_torchrun_write_the_card_of_one(tmp_path: Path) -> None:
     verb = ["-m", "framepred.cli", "evaluate", "--weights", "baseline:optical-flow", "--clips", "7", "--output"]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29533"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     outputs = []
     for name, prefix in (("one", []), ("two", launch)):
         done = subprocess.run([sys.executable, *prefix, *verb, str(tmp_path / name)], capture_output=True, text=True)

@@ -191,7 +191,7 @@ def test_two_processes_of_torchrun_predict_a_folder_as_one(tmp_path: Path) -> No
     for number in range(5):
         write_video(tmp_path / f"clips/{number}.npy", film(channels=1, level=20 * number))
     verb = ["-m", "framepred.cli", "predict", str(tmp_path / "clips"), "--weights", "baseline:optical-flow"]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     lines = []
     for name, prefix in (("one", []), ("two", launch)):
         command = [sys.executable, *prefix, *verb, "--output", str(tmp_path / name)]
