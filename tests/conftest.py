@@ -3,6 +3,7 @@
 Fixtures import what they need: pytest's main process reads this file too, and starts the others only then.
 """
 
+import gc
 import gzip
 import pickle
 import shutil
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 settings.register_profile("framepred", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("framepred")
+
+gc.disable()  # nothing that is collected and imported before the first test is garbage
+
+
+def pytest_collection_finish() -> None:
+    """Leave the objects of all modules and tests out of later garbage collections."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,7 +64,7 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
 def _seeded() -> None:
     import torch
 
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed also prepares accelerators, which takes a millisecond
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def write_codec(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=_FPS, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        if codec.startswith("libvpx"):
+            stream.codec_context.thread_count = 1  # its threads wait in busy loops
         if times:
             stream.codec_context.time_base = tick
         for name, value in attributes.items():
@@ -61,13 +64,19 @@ def write_codec(
 def picture(number: int, count: int, size: tuple[int, int], pixels: str) -> av.VideoFrame:
     """One frame of the moving texture; with an alpha channel its left half is transparent."""
     height, width = size
-    texture = np.random.default_rng(0).integers(0, 256, (height // 4 + 1, (width + count) // 4 + 1, 4), dtype=np.uint8)
-    texture = texture.repeat(4, 0).repeat(4, 1)[:height, number : number + width]
+    texture = _texture(height, width + count)[:height, number : number + width].copy()
     texture[..., 3] = 255
     texture[:, : width // 2, 3] = (
         0 if "a" in pixels.removeprefix("gray").removeprefix("yuvj").replace("bgr", "") else 255
     )
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(texture), format="rgba").reformat(format=pixels)
+
+
+@lru_cache(maxsize=8)
+def _texture(height: int, width: int) -> np.ndarray:
+    """Squares of 4x4 pixels in random colours, at least as large as stated: uint8 (h, w, 4)."""
+    squares = np.random.default_rng(0).integers(0, 256, (height // 4 + 1, width // 4 + 1, 4), dtype=np.uint8)
+    return squares.repeat(4, 0).repeat(4, 1)
 
 
 @dataclass(frozen=True)

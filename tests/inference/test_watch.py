@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from framepred.inference.watching.profile import FrameScore, Profile
 from framepred.inference.watching.rareness import Calibration
 from framepred.inference.watching.recording import EventFolder, WatchVideo, recorded
 from framepred.media.live import Moment
+from slow_cases import quick_where
 from video_zoo import ZOO
 
 FPS = 10.0
@@ -58,14 +60,16 @@ def profile(film: np.ndarray) -> Profile:
     return Profile.fit(tensors(film[:NORMAL]), FPS)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("kind", ["freeze", "object", "shake", "flash", "blur", "cover"])
 def test_injected_events_stand_out(film: np.ndarray, profile: Profile, kind: str) -> None:
-    injected = inject(film[NORMAL:], kind, FPS, seed=1)
+    injected = inject(film[NORMAL:400], kind, FPS, seed=1)
     fresh = profile.fresh()
     scores = [fresh.score(frame).score for frame in tensors(injected.frames)]
     assert roc_auc_score(injected.labels, scores) > 0.85
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_usual_frames_raise_few_alarms_and_an_intruder_raises_one_at_its_place(film: np.ndarray) -> None:
     changed = film[..., 0].copy()
     changed[400:415, 4:20, 40:60] = 255
@@ -78,7 +82,8 @@ def test_usual_frames_raise_few_alarms_and_an_intruder_raises_one_at_its_place(f
     assert top <= 12 / 48 <= bottom
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_slow_daylight_is_followed_and_lights_out_is_not(seed: int) -> None:
     light = np.concatenate([np.ones(NORMAL), np.linspace(1, 0.96, 400)])  # a quarter of the light in four minutes
     film = street(600, seed, light=light)
@@ -114,23 +119,29 @@ def still_changes(gain: float, noise: float) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.fixture(scope="module", params=[(1.0, 2.0), (0.12, 3.0)], ids=["day", "night"])
-def still(request: pytest.FixtureRequest) -> tuple[Profile, float, float]:
-    """The profile of an empty scene, its light and its noise."""
-    gain, noise = request.param
-    normal = still_scene(STILL, 99, gain, noise)
-    return Profile.fit(tensors(as_film(normal)), FPS), gain, noise
+LIGHTS = {"day": (1.0, 2.0), "night": (0.12, 3.0)}
+STILL_CASES = [(light, kind) for light in LIGHTS for kind in still_changes(1.0, 2.0)]
+QUICK_STILL_CASES = [
+    ("day", "covered gray"), ("day", "lights out"), ("day", "dimmed"), ("day", "noise only"),
+    ("night", "covered black"), ("night", "frozen"), ("night", "slow cover"), ("night", "noisy"),
+]  # fmt: skip
+
+
+@lru_cache
+def still_profile(gain: float, noise: float) -> Profile:
+    """The profile of an empty scene, by its light and its noise."""
+    return Profile.fit(tensors(as_film(still_scene(STILL, 99, gain, noise))), FPS)
 
 
 def as_film(frames: np.ndarray) -> np.ndarray:
     return frames.clip(0, 255).round().astype(np.uint8)[..., None]
 
 
-@pytest.mark.parametrize("kind", list(still_changes(1.0, 2.0)))
-def test_a_change_of_the_whole_picture_is_one_event_in_an_empty_still_scene(
-    still: tuple[Profile, float, float], kind: str
-) -> None:
-    profile, gain, noise = still
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(("light", "kind"), quick_where(QUICK_STILL_CASES.__contains__, STILL_CASES))
+def test_a_change_of_the_whole_picture_is_one_event_in_an_empty_still_scene(light: str, kind: str) -> None:
+    gain, noise = LIGHTS[light]
+    profile = still_profile(gain, noise)
     change = still_changes(gain, noise)[kind]
     film = np.concatenate([still_scene(TEST, 1, gain, noise), change])
     found = list(framepred.watch(as_film(film)[..., 0], profile=profile.fresh(), false_alarms=1.0))
@@ -142,13 +153,15 @@ def test_a_change_of_the_whole_picture_is_one_event_in_an_empty_still_scene(
         assert found[0].kind == "global change"
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_clouds_are_no_events_in_an_empty_still_scene() -> None:
-    profile = Profile.fit(tensors(as_film(still_scene(STILL, 99))), FPS)
+    profile = still_profile(*LIGHTS["day"]).fresh()
     clouds = 1 - 0.05 * np.sin(np.linspace(0, 4 * np.pi, 600)) ** 2  # 5 % of the light within eight seconds
     film = as_film(still_scene(600, 1, clouds))
     assert list(framepred.watch(film[..., 0], profile=profile, false_alarms=1.0)) == []
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_a_moving_camera_is_usual_where_it_was_learned() -> None:
     film = street(400, pan=2)
     film[350:365] = film[350]

@@ -12,9 +12,15 @@ def _silence(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.fixture
-def gray() -> Tensor:
+@pytest.fixture(scope="session")
+def gray_clip() -> Tensor:
+    """What ``gray`` is a copy of."""
     return moving_square(channels=1)
+
+
+@pytest.fixture
+def gray(gray_clip: Tensor) -> Tensor:
+    return gray_clip.clone()
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -36,14 +37,32 @@ def test_mp4_is_nearly_lossless(tmp_path: Path, gray: Tensor, rgb: Tensor) -> No
     assert read_video(tmp_path / "rgb.mp4").shape[1] == 1
 
 
-def test_equal_clips_give_equal_files(tmp_path: Path, gray: Tensor) -> None:
-    np.save(tmp_path / "clip.npy", gray.numpy())
-    write(tmp_path / "here.mp4", gray)
-    code = "import sys, framepred as f; f.write_video(sys.argv[2], f.read_video(sys.argv[1]))"
+OTHER_PROCESS = """
+import os, signal
+import framepred
+from framepred.media.encoding import VideoWriter
+clip = framepred.read_video("clip.npy")
+framepred.write_video("there.mp4", clip)
+with VideoWriter("growing.mp4", 20, growing=True) as writer:
+    for frame in clip: writer.write(frame)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def written_elsewhere(gray_clip: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which another process wrote ``clip.npy`` as ``there.mp4``, and died while it wrote ``growing.mp4``."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    np.save(folder / "clip.npy", gray_clip.numpy())
     environment = {**os.environ, "MALLOC_PERTURB_": "200"}  # the value of memory that is not set yet
-    command = [sys.executable, "-c", code, tmp_path / "clip.npy", tmp_path / "there.mp4"]
-    subprocess.run(command, check=True, env=environment)
-    assert (tmp_path / "here.mp4").read_bytes() == (tmp_path / "there.mp4").read_bytes()
+    ended = subprocess.run([sys.executable, "-c", OTHER_PROCESS], check=False, cwd=folder, env=environment)
+    assert ended.returncode == -signal.SIGKILL
+    return folder
+
+
+def test_equal_clips_give_equal_files(tmp_path: Path, gray: Tensor, written_elsewhere: Path) -> None:
+    write(tmp_path / "here.mp4", gray)
+    assert (tmp_path / "here.mp4").read_bytes() == (written_elsewhere / "there.mp4").read_bytes()
 
 
 def test_mp4_keeps_colours(tmp_path: Path) -> None:
@@ -187,17 +206,8 @@ def test_only_some_files_are_written_frame_by_frame(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "a.npy")
 
 
-def test_a_growing_video_can_be_watched_after_a_kill(tmp_path: Path, gray: Tensor) -> None:
-    np.save(tmp_path / "clip.npy", gray.numpy())
-    code = (
-        "import os, sys, signal, framepred as f; from framepred.media.encoding import VideoWriter\n"
-        "with VideoWriter(sys.argv[2], 20, growing=True) as writer:\n"
-        "    for frame in f.read_video(sys.argv[1]): writer.write(frame)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    command = [sys.executable, "-c", code, tmp_path / "clip.npy", tmp_path / "a.mp4"]
-    assert subprocess.run(command, check=False).returncode == -9
-    found = read_clips(tmp_path / "a.mp4")
+def test_a_growing_video_can_be_watched_after_a_kill(written_elsewhere: Path, gray: Tensor) -> None:
+    found = read_clips(written_elsewhere / "growing.mp4")
     assert found.fps == pytest.approx(20)
     assert found.clips.shape[1] >= len(gray) - 1
     assert psnr(found.clips[0], gray[: found.clips.shape[1]]) > 40

@@ -21,6 +21,7 @@ from framepred.models import (
 )
 from framepred.models.pretrained import Network, bundled_names, load_weights
 from framepred.restorer import Restorer
+from slow_cases import quick_where
 from small_networks import layered
 
 SMALL: dict[str, Callable[[], Network]] = {
@@ -42,6 +43,8 @@ def make(name: str) -> Network:
 
 every_network = pytest.mark.parametrize("name", [*SMALL, *bundled_names()])
 """Small networks of every class, and the bundled ones."""
+
+PRECISIONS = [(torch.half, 0.01), (torch.bfloat16, 0.1), (torch.double, 1e-4)]
 
 
 @torch.no_grad()
@@ -81,8 +84,13 @@ def test_copies_predict_the_same(name: str, context: Tensor) -> None:
         assert torch.equal(run(other, context), expected)
 
 
-@every_network
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.half, 0.01), (torch.bfloat16, 0.1), (torch.double, 1e-4)])
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"),
+    quick_where(
+        lambda case: case[0] in SMALL or case[1] == torch.half,
+        [(name, *precision) for name in [*SMALL, *bundled_names()] for precision in PRECISIONS],
+    ),
+)
 def test_other_precisions(name: str, dtype: torch.dtype, tolerance: float, context: Tensor) -> None:
     net = make(name)
     expected = run(net, context)
