@@ -8,7 +8,8 @@ import gzip
 import pickle
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,14 @@ def exported(exported_net: "EncoderForecaster", tmp_path_factory: pytest.TempPat
             record.write_bytes(pickle.dumps(export(exported_net, folder / "small.onnx")))
     made: Export = pickle.loads(record.read_bytes())
     return made
+
+
+@pytest.fixture(scope="session")
+def ready_data_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Make a stand-in of a data set, once, and return the folder to train on; ``distributed`` lies beside it."""
+    from dataset_folders import ready_folder
+
+    return cache(lambda name: ready_folder(name, tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture

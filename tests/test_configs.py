@@ -1,12 +1,13 @@
 """Every shipped config runs: one batch of training, one of validation."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dataset_folders import LAYOUTS, ready_folder
+from dataset_folders import LAYOUTS
 from framepred.training.config_files import configs
 from framepred.training.configuration import TrainCLI
 
@@ -24,7 +25,12 @@ def videos(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("without_report")
 @pytest.mark.parametrize("name", configs())
 def test_config_runs(
-    name: str, fashion_files: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    fashion_files: Path,
+    videos: Path,
+    ready_data_set: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = [f"--config={configs()[name]}", "--trainer.fast_dev_run=1", "--trainer.accelerator=cpu"]
@@ -40,9 +46,10 @@ def test_config_runs(
     if "video_folder" in name:
         arguments.append(f"--data.init_args.root={videos}")
     if (dataset := name.removesuffix("_convlstm")) in LAYOUTS:
-        arguments.append(f"--data.init_args.root={ready_folder(dataset, tmp_path)}")
-        if " size: [" in configs()[name].read_text():
-            arguments.append("--data.init_args.size=[48,48]")  # small frames take less time
+        arguments.append(f"--data.init_args.root={ready_data_set(dataset)}")
+        arguments.append("--data.init_args.size=[32,32]")  # small frames take less time
+        if " size: [" not in configs()[name].read_text():
+            arguments.append("--data.init_args.fit=resize")
     cli = TrainCLI(arguments)
     cli.start()
     assert cli.trainer.global_step == 1

@@ -1,6 +1,7 @@
 """Every data set with a card is read as it is distributed: the right frames, in the right splits."""
 
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,16 @@ import pytest
 import torch
 import yaml
 
-from dataset_folders import LAYOUTS, REPOSITORY, moving, ready_folder
+from dataset_folders import LAYOUTS, REPOSITORY, moving
 from framepred.data import VideoFolderData
 from framepred.media.opencv import cv2
 
 
 @pytest.fixture
-def data(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VideoFolderData:
+def data(request: pytest.FixtureRequest, ready_data_set: Callable[[str], Path]) -> VideoFolderData:
     """The data module of a data set's config, on a tiny stand-in."""
     config = yaml.safe_load((REPOSITORY / "configs" / f"{request.param}_convlstm.yaml").read_text())
-    arguments: dict[str, Any] = config["data"]["init_args"] | {"root": str(ready_folder(request.param, tmp_path))}
+    arguments: dict[str, Any] = config["data"]["init_args"] | {"root": str(ready_data_set(request.param))}
     if "size" in arguments:
         arguments["size"] = tuple(arguments["size"])
     return VideoFolderData(**arguments)
@@ -89,8 +90,10 @@ def test_caltech_is_every_third_frame_with_the_middle_kept(data: VideoFolderData
 
 
 @pytest.mark.parametrize("data", ["taxibj"], indirect=True)
-def test_taxibj_joins_what_is_seen_and_what_follows(data: VideoFolderData, tmp_path: Path) -> None:
-    arrays = np.load(tmp_path / "distributed" / "dataset.npz")
+def test_taxibj_joins_what_is_seen_and_what_follows(
+    data: VideoFolderData, ready_data_set: Callable[[str], Path]
+) -> None:
+    arrays = np.load(ready_data_set("taxibj").parent / "distributed" / "dataset.npz")
     clip = data.part("test")[3].numpy() * 2 - 1
     np.testing.assert_allclose(clip[:4], arrays["X_test"][3], atol=1e-6)
     np.testing.assert_allclose(clip[4:], arrays["Y_test"][3], atol=1e-6)

@@ -1,5 +1,20 @@
 """The checker that tests put behind every annotation: beartype, where an int may stand for a float (PEP 484)."""
 
+from collections.abc import Callable
+from typing import Any
+
 from beartype import BeartypeConf, beartype
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+_CONFIGURATION = BeartypeConf(is_pep484_tower=True)
+
+
+def check(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Check calls of a stand-in that jaxtyping makes of a function, for its parameters or for its result.
+
+    The second has the annotations of the parameters too. They are left out, because the first has checked them by
+    then, and jaxtyping remembers the sizes of their axes.
+    """
+    result = function.__annotations__.get("return", Any)
+    if result is not Any:
+        function.__annotations__ = {"return": result}
+    return beartype(conf=_CONFIGURATION)(function)
