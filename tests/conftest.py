@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from framepred.exporting.export import Export
     from framepred.models import EncoderForecaster
 
-settings.register_profile("framepred", deadline=None)  # a slow machine must not fail a test
+# A slow machine must not fail a test. For all 100 examples a test: scripts/test.sh --hypothesis-profile=thorough
+settings.register_profile("framepred", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None)
 settings.load_profile("framepred")
 
 gc.disable()  # nothing that is collected and imported before the first test is garbage

@@ -18,6 +18,7 @@ from framepred.cli import main as entry
 from framepred.errors import ConfigError
 from framepred.media import atomic
 from framepred.media.atomic import atomic_write
+from slow_cases import crossed
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -230,25 +231,27 @@ def test_warnings_never_end_the_command(
     assert framepred("weights") == (0, "", "")
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "100000000", "9" * 5000, "nan", "many"])
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ("predict", "clip.npy", "--frames"),
-        ("predict", "clip.npy", "--context"),
-        ("predict", "clip.npy", "--batch-size"),
-        ("predict", "clip.npy", "--max-side"),
-        ("evaluate", "--horizon"),
-        ("evaluate", "--context"),
-        ("evaluate", "--clips"),
-        ("evaluate", "--batch-size"),
-        ("stream", "clip.npy", "--frames"),
-        ("data", "moving-mnist", "--output", "out.npy", "--clips"),
-        ("data", "moving-mnist", "--output", "out.npy", "--length"),
-        ("data", "moving-mnist", "--output", "out.npy", "--height"),
-        ("data", "moving-mnist", "--output", "out.npy", "--width"),
-        ("data", "moving-mnist", "--output", "out.npy", "--digits"),
-    ],
+    ("arguments", "number"),
+    crossed(
+        [
+            ("predict", "clip.npy", "--frames"),
+            ("predict", "clip.npy", "--context"),
+            ("predict", "clip.npy", "--batch-size"),
+            ("predict", "clip.npy", "--max-side"),
+            ("evaluate", "--horizon"),
+            ("evaluate", "--context"),
+            ("evaluate", "--clips"),
+            ("evaluate", "--batch-size"),
+            ("stream", "clip.npy", "--frames"),
+            ("data", "moving-mnist", "--output", "out.npy", "--clips"),
+            ("data", "moving-mnist", "--output", "out.npy", "--length"),
+            ("data", "moving-mnist", "--output", "out.npy", "--height"),
+            ("data", "moving-mnist", "--output", "out.npy", "--width"),
+            ("data", "moving-mnist", "--output", "out.npy", "--digits"),
+        ],
+        ["0", "-1", "100000000", "9" * 5000, "nan", "many"],
+    ),
 )
 def test_numbers_are_bounded_before_work_begins(framepred: Run, arguments: tuple[str, ...], number: str) -> None:
     code, out, err = framepred(*arguments, number)
@@ -259,23 +262,25 @@ def test_numbers_are_bounded_before_work_begins(framepred: Run, arguments: tuple
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ("predict",),
-        ("restore", "--missing", "1"),
-        ("restore", "clip.npy", "--missing"),
-        ("stream",),
-        ("watch",),
-        ("watch", "clip.npy", "--normal"),
-        ("evaluate", "--data"),
-        ("evaluate", "--predictions"),
-        ("evaluate", "--weights"),
-        ("compare", "clip.npy"),
-        ("diagnose", "--config"),
-        ("train", "--config"),
-    ],
+    ("arguments", "name"),
+    crossed(
+        [
+            ("predict",),
+            ("restore", "--missing", "1"),
+            ("restore", "clip.npy", "--missing"),
+            ("stream",),
+            ("watch",),
+            ("watch", "clip.npy", "--normal"),
+            ("evaluate", "--data"),
+            ("evaluate", "--predictions"),
+            ("evaluate", "--weights"),
+            ("compare", "clip.npy"),
+            ("diagnose", "--config"),
+            ("train", "--config"),
+        ],
+        ["a" * 300, "~nosuch/x.mp4", "loop", "clip.npy/x", "/dev/zero", "9" * 5000],
+    ),
 )
-@pytest.mark.parametrize("name", ["a" * 300, "~nosuch/x.mp4", "loop", "clip.npy/x", "/dev/zero", "9" * 5000])
 def test_no_path_is_a_traceback(framepred: Run, arguments: tuple[str, ...], name: str) -> None:
     np.save("clip.npy", np.zeros((4, 16, 16), np.uint8))
     Path("loop").symlink_to("loop")
@@ -339,20 +344,22 @@ def test_watch_overwrites_nothing_that_it_reads(framepred: Run, arguments: tuple
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ("predict", "clip.mp4"),
-        ("restore", "clip.mp4", "--missing", "1"),
-        ("stream", "clip.mp4"),
-        ("data", "moving-mnist"),
-        ("evaluate",),
-        ("demo",),
-        ("export",),
-        ("watch", "clip.mp4"),
-        ("diagnose", "--config", "smoke"),
-    ],
+    ("arguments", "output"),
+    crossed(
+        [
+            ("predict", "clip.mp4"),
+            ("restore", "clip.mp4", "--missing", "1"),
+            ("stream", "clip.mp4"),
+            ("data", "moving-mnist"),
+            ("evaluate",),
+            ("demo",),
+            ("export",),
+            ("watch", "clip.mp4"),
+            ("diagnose", "--config", "smoke"),
+        ],
+        ["pipe.mp4", "/dev/null", "/dev/stdout", "-"],
+    ),
 )
-@pytest.mark.parametrize("output", ["pipe.mp4", "/dev/null", "/dev/stdout", "-"])
 def test_no_verb_replaces_a_device_or_a_stream(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
     Path("clip.mp4").write_bytes(b"input")
     os.mkfifo("pipe.mp4")

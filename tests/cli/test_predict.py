@@ -140,7 +140,7 @@ def folder_of_clips() -> Path:
 
 def test_a_folder_of_clips_gives_a_folder(framepred: Run) -> None:
     folder_of_clips()
-    code, out, err = framepred("predict", "clips", "--frames", 2)
+    code, out, err = framepred("predict", "clips", "--frames", 2, "--weights", "baseline:last-frame")
     assert code == 0, err
     written = {str(path.relative_to("clips-predicted")) for path in Path("clips-predicted").rglob("*.mp4")}
     assert written == {
@@ -154,14 +154,15 @@ def test_a_folder_of_clips_gives_a_folder(framepred: Run) -> None:
 
 def test_a_bad_file_stops_all_or_is_left_out(framepred: Run) -> None:
     (folder_of_clips() / "text.mp4").write_text("no video")
-    code, out, err = framepred("predict", "clips", "--frames", 2)
+    arguments = ["predict", "clips", "--frames", 2, "--weights", "baseline:last-frame"]
+    code, out, err = framepred(*arguments)
     assert code == 2
     assert err.count("\n") == 1
     assert "text.mp4" in err
     assert "--skip-broken" in err
     assert out == ""
     assert sorted(path.name for path in Path().iterdir()) == ["clips"]
-    code, out, err = framepred("predict", "clips", "--frames", 2, "--skip-broken")
+    code, out, err = framepred(*arguments, "--skip-broken")
     assert code == 0
     assert "left out: clips/text.mp4" in err
     assert out.count("2 frames of") == 4

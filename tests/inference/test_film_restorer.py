@@ -99,7 +99,7 @@ class Perfect(Restorer):
 
 
 def test_a_network_is_chosen_for_small_gray_frames_where_it_rebuilds_observed_frames_better() -> None:
-    clip, missing = torch.rand(1, 12, 1, 16, 16), mask(12, 5, 6)
+    clip, missing = torch.rand(1, 9, 1, 16, 16), mask(9, 4, 5)
     assert torch.equal(AutoRestorer(lambda: Perfect(clip)).eval().restore(clip, missing), clip)
     worse = AutoRestorer(lambda: Perfect(1 - clip)).eval().restore(clip, missing)
     torch.testing.assert_close(worse, MotionRestorer().eval().restore(clip, missing))

@@ -120,11 +120,11 @@ def test_other_sources_are_left_to_pytorch(tmp_path: Path) -> None:
 
 
 def freezing(path: Path) -> None:
-    """Write 25 s of noise over a texture, which stands still from 20 s on for two seconds."""
+    """Write 15 s of noise over a texture, which stands still from 12 s on for two seconds."""
     random = np.random.default_rng(0)
     scene = np.kron(random.integers(60, 180, (8, 12)), np.ones((4, 4)))
-    film = (scene + random.normal(0, 4, (250, 32, 48))).clip(0, 255).astype(np.uint8)
-    film[200:220] = film[200]
+    film = (scene + random.normal(0, 4, (150, 32, 48))).clip(0, 255).astype(np.uint8)
+    film[120:140] = film[120]
     write_video(path, torch.from_numpy(film)[:, None], fps=10)
 
 
@@ -132,16 +132,16 @@ def test_watch_runs_where_torch_cannot_be_imported(weights: Path, tmp_path: Path
     freezing(tmp_path / "film.mp4")
     options = ["watch", "film.mp4", "--false-alarms", "30", "--json"]
     files = ["--events", "out", "--csv", "a.csv", "--output", "a.mp4", "--labels", "labels.csv"]
-    (tmp_path / "labels.csv").write_text("start,end\n20,22\n")
-    found = run_without_torch(tmp_path, *options, "--normal", "15", "--profile", "p.safetensors", *files)
+    (tmp_path / "labels.csv").write_text("start,end\n12,14\n")
+    found = run_without_torch(tmp_path, *options, "--normal", "10", "--profile", "p.safetensors", *files)
     assert found.returncode == 0, found.stderr
     event, *_, result, end = map(json.loads, found.stdout.splitlines())
-    assert (event["kind"], event["start"]) == ("freeze", pytest.approx(20, abs=0.2))
-    assert (result["recall"], end["frames"]) == (1.0, 100)
+    assert (event["kind"], event["start"]) == ("freeze", pytest.approx(12, abs=0.2))
+    assert (result["recall"], end["frames"]) == (1.0, 50)
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"events.csv", "events.jsonl", "event-000001.mp4"}
-    exported = run_without_torch(tmp_path, *options, "--normal", "15", "--weights", str(weights))
+    exported = run_without_torch(tmp_path, *options, "--normal", "10", "--weights", str(weights))
     assert exported.returncode == 0, exported.stderr
-    assert any(json.loads(line).get("start") == pytest.approx(20, abs=0.2) for line in exported.stdout.splitlines())
+    assert any(json.loads(line).get("start") == pytest.approx(12, abs=0.2) for line in exported.stdout.splitlines())
     refused = run_without_torch(tmp_path, *options, "--weights", "natural-small")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert refused.stderr.startswith("PyTorch is not installed; without it watch takes")

@@ -238,7 +238,10 @@ def test_footage_that_is_too_short_is_refused(film: np.ndarray) -> None:
         framepred.watch(film[:NORMAL, ..., 0], normal=60.0)
 
 
-@pytest.mark.parametrize("shape", [(3, 5), (4, 200), (200, 4), (32, 48, 2), (32, 48, 4)])
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 5), (4, 200), (32, 48, 4), *(pytest.param(more, marks=pytest.mark.slow) for more in [(200, 4), (32, 48, 2)])],
+)
 def test_frames_of_any_shape_are_watched_and_recorded(shape: tuple[int, ...], tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     film = random.integers(90, 110, (140, *shape)).astype(np.uint8)

@@ -51,7 +51,7 @@ with VideoWriter("growing.mp4", 20, growing=True) as writer:
 
 @pytest.fixture(scope="module")
 def written_elsewhere(gray_clip: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which another process wrote ``clip.npy`` as ``there.mp4``, and died while it wrote ``growing.mp4``."""
+    """A folder where another process wrote ``clip.npy`` as ``there.mp4``, and died while it wrote ``growing.mp4``."""
     folder = tmp_path_factory.mktemp("elsewhere")
     np.save(folder / "clip.npy", gray_clip.numpy())
     environment = {**os.environ, "MALLOC_PERTURB_": "200"}  # the value of memory that is not set yet

@@ -130,6 +130,7 @@ def test_a_picture_of_any_flow() -> None:
     assert flow_image(flows).shape == (500, 800, 3)
 
 
+@pytest.mark.usefixtures("without_report")
 def test_training_logs_the_flow_and_learns_as_without(tmp_path: Path) -> None:
     weights = []
     for measured in (False, True):

@@ -75,7 +75,7 @@ class Kill(Callback):
 
 def run(folder: Path, *extra: Callback, ckpt_path: str | None = None) -> dict[str, torch.Tensor]:
     task = make_task()
-    data = MovingMNISTPathData(path_frame_sizes=SIZES, batch_size=8, clips_per_epoch=16, val_clips=1, digits="mnist-5k")
+    data = MovingMNISTPathData(path_frame_sizes=SIZES, batch_size=2, clips_per_epoch=4, val_clips=1, digits="mnist-5k")
     trainer = make_trainer(folder, 4, 2, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1)
     trainer.callbacks += extra
     fit(trainer, task, data, ckpt_path)

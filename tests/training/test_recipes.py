@@ -18,9 +18,13 @@ from framepred.training.recipes import Recipe, read_recipe, run_recipe
 RECIPE = """
 stages:
   - config: smoke
-    overrides: {trainer.max_steps: 2, trainer.val_check_interval: 2}
+    overrides: &small
+      trainer.max_steps: 2
+      trainer.val_check_interval: 2
+      data.init_args.batch_size: 2
+      data.init_args.val_clips: 2
   - config: smoke
-    overrides: {trainer.max_steps: 4, trainer.val_check_interval: 2, data.init_args.seed: 1}
+    overrides: {<<: *small, trainer.max_steps: 4, data.init_args.seed: 1}
 score: {name: moving-mnist, overrides: {data.init_args.test_clips: 2}}
 """
 QUIET = {"trainer.accelerator": "cpu", "trainer.enable_progress_bar": False, "trainer.logger": False}
