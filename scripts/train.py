@@ -15,6 +15,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("folder", help="the run's folder")
 parser.add_argument("--steps", type=int, default=2000, help="budget in optimizer steps")
 parser.add_argument("--validate-every", type=int, default=500, help="optimizer steps between validations")
+parser.add_argument("--validation-clips", type=int, default=100, help="clips of one validation")
 parser.add_argument("--root", help="folder of MNIST's IDX files; without it the embedded digits are used")
 parser.add_argument("--resume", action="store_true", help="resume the run in the folder")
 options = parser.parse_args()
@@ -27,6 +28,6 @@ task = ForecastTask(
     loss=torch.nn.MSELoss(),
     optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=2e-3, betas=(0.9, 0.98)),
 )
-data = MovingMNISTData(context=10, horizon=10, batch_size=4, val_clips=100, root=options.root)
+data = MovingMNISTData(context=10, horizon=10, batch_size=4, val_clips=options.validation_clips, root=options.root)
 trainer = make_trainer(options.folder, options.steps, options.validate_every)
 fit(trainer, task, data, ckpt_path="last" if options.resume else None)

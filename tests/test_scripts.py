@@ -21,14 +21,16 @@ def run(folder: Path, name: str, *arguments: object) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_train_then_evaluate(tmp_path: Path) -> None:
-    run(tmp_path, "train.py", "mine", "--steps", 1, "--validate-every", 1)
+    run(tmp_path, "train.py", "mine", "--steps", 1, "--validate-every", 1, "--validation-clips", 2)
     told = run(tmp_path, "evaluate.py", "mine/checkpoints/best.ckpt", "--clips", 2)
     assert "protocol openstl v1" in told
     assert (tmp_path / "card.json").is_file()
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_export_predictions(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "framepred.cli", "data", "moving-mnist", "--output", "clips.npy", "--clips", "2"],
@@ -40,6 +42,7 @@ def test_export_predictions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) -> None:
     words = len(NextWordData().vocabulary)
     net = EncoderForecaster(
@@ -53,6 +56,7 @@ def test_next_word_measures_a_network_beside_the_chain_of_pairs(tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_compare_cells_goes_on_from_its_file(tmp_path: Path) -> None:
     """Rows that are there are not measured again, and rows of another comparison are refused."""
     row = {"mse": [1.0] * 9 + [11.0], "latency": 0.002}
@@ -103,6 +107,7 @@ def test_another_pyproject_makes_every_environment_stale(clone: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_compare_protocols_prints_each_prediction_by_each_protocol(tmp_path: Path) -> None:
     lines = run(tmp_path, "compare_protocols.py", "--clips", 2, "--output", "protocols.png").splitlines()
     assert len(lines) == 2 + 3 * 3
@@ -122,6 +127,7 @@ def test_arrows_between_rooms_are_counted() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_cases_makes_its_material_and_says_what_comes_of_it(tmp_path: Path) -> None:
     row = run(tmp_path, "cases.py", "--only", "multipage", "--only", "false_cuts").splitlines()[-2:]
     assert "folder of six: exit 0, 6 predictions" in row[0]

@@ -206,6 +206,7 @@ def test_real_streams_that_are_full_or_closed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_the_environment_is_no_trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "clip.npy", np.zeros((6, 16, 16), np.uint8))
     for name in ("numpy", "torch", "typer", "json", "select"):

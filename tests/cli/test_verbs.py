@@ -131,6 +131,7 @@ def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_train_prints_its_summary_and_nothing_else() -> None:
     arguments = ["train", "--config", "smoke", "--trainer.max_steps=1", "--trainer.limit_val_batches=1"]
     command = [sys.executable, "-m", "framepred.cli", *arguments, "--trainer.enable_progress_bar=false"]

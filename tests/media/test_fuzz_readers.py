@@ -20,7 +20,9 @@ def test_the_files_are_valid_before_they_are_mutated(valid: dict[str, Path]) -> 
 
 
 @pytest.mark.parametrize(
-    "numbers", [range(60), pytest.param(range(60, 560), marks=pytest.mark.slow)], ids=["few", "many"]
+    "numbers",
+    [range(60), pytest.param(range(60, 560), marks=[pytest.mark.slow, pytest.mark.ci])],
+    ids=["few", "many"],
 )
 def test_mutated_files(
     valid: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], numbers: range
