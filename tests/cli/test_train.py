@@ -112,6 +112,16 @@ def test_wrong_arguments_are_one_sentence_and_leave_no_folder(framepred: Run, ex
     assert not Path("run").exists()
 
 
+def test_settings_of_one_run_do_not_reach_the_next() -> None:
+    smoke = f"--config={configs()['smoke']}"
+    alone = open_config([smoke]).config
+    changed = ["--trainer.max_steps=7", "--data.init_args.context=5", "--model.net=framepred.models.FrameStack"]
+    assert open_config([smoke, *changed]).config.trainer.max_steps == 7
+    with pytest.raises(ConfigError, match="nosuch"):
+        open_config([smoke, *changed, "--model.net.init_args.nosuch=1"])
+    assert open_config([smoke]).config == alone
+
+
 PROCESS = {"class_path": "subprocess.Popen", "init_args": {"args": "touch executed", "shell": True}}
 EXECUTES = {"class_path": "os.system", "init_args": {"command": "touch executed"}}
 
