@@ -115,8 +115,8 @@ def test_wrong_arguments_are_one_sentence_and_leave_no_folder(framepred: Run, ex
 def test_settings_of_one_run_do_not_reach_the_next() -> None:
     smoke = f"--config={configs()['smoke']}"
     alone = open_config([smoke]).config
-    changed = ["--trainer.max_steps=7", "--data.init_args.context=5", "--model.net=framepred.models.FrameStack"]
-    assert open_config([smoke, *changed]).config.trainer.max_steps == 7
+    changed = ["--trainer.accumulate_grad_batches=2", "--data.init_args.context=5", "--model.net=FrameStack"]
+    assert open_config([smoke, *changed]).config.trainer.accumulate_grad_batches == 2
     with pytest.raises(ConfigError, match="nosuch"):
         open_config([smoke, *changed, "--model.net.init_args.nosuch=1"])
     assert open_config([smoke]).config == alone
