@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any, cast
 
 import numpy as np
@@ -180,7 +180,7 @@ def reduced(picture: Picture, size: tuple[int, int]) -> ReducedFrame:
         size: height and width that the result has.
     """
     small = unit_picture(resized_picture(picture, size))
-    colour = np.asarray(small.max(axis=0) - small.min(axis=0))
+    colour = np.asarray(reduce(np.maximum, small) - reduce(np.minimum, small))  # by channels: far quicker than max()
     return ReducedFrame(np.asarray(gray_picture(small)[0] if len(small) == 3 else small.mean(axis=0)), colour)
 
 

@@ -48,7 +48,7 @@ POOL_FLOORS = {"all cells": 0.2, "mean": 0.1, "top cells": 0.8, "top area": 0.6,
 MEASURED = (*GLOBALS, *(f"{name}, {pool}" for name, pool in POOLS))
 """Features that are measured at each frame."""
 
-AVERAGED = ("sudden flow error", "contrast", "error, mean", "colour, top cells", "rms error, bottom cells")
+AVERAGED = ("sudden flow error", "error, mean", "colour, top cells", "rms error, bottom cells")
 """Features of which the mean over ``MEAN_SECONDS`` counts as well: small changes show if they last for some frames."""
 
 FEATURES = (*MEASURED, *(f"{name}, mean of frames" for name in AVERAGED))
