@@ -54,7 +54,7 @@ AVERAGED = ("sudden flow error", "error, mean", "colour, top cells", "rms error,
 FEATURES = (*MEASURED, *(f"{name}, mean of frames" for name in AVERAGED))
 """Features whose rareness is averaged."""
 
-_OF_COLOUR = np.array([name.startswith("colour") for name in FEATURES])
+_OF_COLOUR = np.array([name.startswith("colour") for name in FEATURES])  # always 0 in gray footage
 
 _MEASURED_FLOORS = (*GLOBAL_FLOORS, *(POOL_FLOORS[pool] for _, pool in POOLS))
 FLOORS = np.array([*_MEASURED_FLOORS, *(_MEASURED_FLOORS[MEASURED.index(name)] / 2 for name in AVERAGED)])
