@@ -114,15 +114,20 @@ def test_compare_protocols_prints_each_prediction_by_each_protocol(tmp_path: Pat
     assert (tmp_path / "protocols.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_arrows_between_rooms_are_counted() -> None:
+def test_dependencies_between_subpackages_are_counted() -> None:
     script = runpy.run_path(str(SCRIPTS / "count_structure.py"))
     code = (
         "from typing import TYPE_CHECKING\nimport torch\nfrom framepred.media.reading import read_video\n"
         "if TYPE_CHECKING:\n    from framepred.data import MovingMNIST\n"
         "def late():\n    from framepred.clips import Clip, Frame\n"
     )
-    trees = {"framepred/media/reading.py": ast.parse(""), "framepred/models/__init__.py": ast.parse(code)}
-    assert script["arrows"](trees) == {("models", "media"), ("models", "clips")}
+    empty = ast.parse("")
+    trees = {
+        "framepred/media/reading.py": empty,
+        "framepred/clips.py": empty,
+        "framepred/models/__init__.py": ast.parse(code),
+    }
+    assert script["dependencies"](trees) == {("models", "media"), ("models", "clips")}
     assert script["exported_names"](ast.parse('__all__ = ["one", "two"]')) == ["one", "two"]
 
 
