@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from framepred.baselines import LastFrame
 from framepred.baselines.optical_flow import measure_flow
-from framepred.clips import Frame, RawFrame, State, to_unit
+from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend
 from framepred.inference.networks import channels_of
@@ -55,17 +55,27 @@ class DetailForecaster(Forecaster):
         """Update the state with one frame ``(b, c, h, w)`` of any size, integers or floats in [0, 1]."""
         frame = to_unit(frame)
         inner = self.net.observe(self._shrink(frame), state and state[3:])
-        recent = shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
+        recent = self._gray(frame)
         if state is not None:
-            recent = torch.cat([state[1], recent], dim=1)[
-                :, -1 - max([flow.span for flow in self.net.flows], default=0) :
-            ]
+            recent = torch.cat([state[1], recent], dim=1)[:, -1 - self._longest_span :]
         return (frame, recent, frame.new_empty(0), *inner)
+
+    def observe_clip(self, clip: RawClip) -> State:
+        """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time."""
+        small = torch.stack([self._shrink(to_unit(frame)) for frame in clip.unbind(dim=1)], dim=1)
+        recent = [self._gray(to_unit(frame)) for frame in clip[:, -1 - self._longest_span :].unbind(dim=1)]
+        frame = to_unit(clip[:, -1])
+        return (frame, torch.cat(recent, dim=1), frame.new_empty(0), *self.net.observe_clip(small))
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance blend and motion by one frame beyond the context; the frame in full size stays the observed one."""
-        inner = self.net.feedback(self._shrink(frame.clamp(0, 1)), state[3:])
+        advanced = self.advance(state)
+        return (*advanced[:3], self._shrink(frame.clamp(0, 1)), *advanced[4:])
+
+    def advance(self, state: State) -> State:
+        """Advance by one frame without the prediction, so that the weights of the blend need not be known."""
+        inner = self.net.advance(state[3:])
         if not self._is_large(state[0]):
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
@@ -88,6 +98,14 @@ class DetailForecaster(Forecaster):
             move_sharply(frame, scale_displacement(path, (frame.shape[-2], frame.shape[-1]))) if len(paths) else frame
         )
         return moved + resize(small - self._shrink(moved), tuple(moved.shape[-2:]))
+
+    def _gray(self, frame: Frame) -> Float[Tensor, "b 1 h_flow w_flow"]:
+        """The mean of the channels, on which motion is measured."""
+        return shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
+
+    @property
+    def _longest_span(self) -> int:
+        return max([flow.span for flow in self.net.flows], default=0)
 
     def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
         """What the blend gets of a frame."""

@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.clips import to_unit
+from framepred.inference.reading_ahead import PAST
 from framepred.inference.sources import shrink_raw
 
 COMPARED_SIDE = 176
@@ -31,9 +32,6 @@ NEIGHBOURS = 5
 
 MIN_REPEATS = 3
 """Repeats from which a period is inferred: two may be at any distance by chance."""
-
-PAST = 80
-"""Frames in which a period is looked for: enough for three repeats of every 25th frame."""
 
 
 class Cadence(NamedTuple):

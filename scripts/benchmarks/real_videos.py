@@ -20,7 +20,7 @@ from framepred.evaluation.lpips import Lpips
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
 from framepred.inference.predict import predict
-from framepred.inference.repeats import PAST
+from framepred.inference.reading_ahead import PAST
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.media.reading import read_video
