@@ -120,6 +120,22 @@ class Blend(Forecaster):
         weights = self._pixel_weights(state, flows) + SMALLEST
         return moving * weights / weights.sum(dim=0)
 
+    def correction(self, state: State, moved: Frame) -> Frame:
+        """What is added to a moved last frame ``(b, c, h, w)``: the difference of other members' predictions from it.
+
+        Each difference is multiplied by the member's weight. Optical flows and last frame add nothing, because their
+        predictions are moved frames too, of less detail.
+        """
+        moves = torch.tensor([isinstance(member, (OpticalFlow, LastFrame)) for member in self.members])
+        used = ~moves & (self.weights[self._lead(state)].amax(dim=0) > 0).cpu()
+        weights = iter(self._pixel_weights(state, used))
+        correction, size = torch.zeros_like(moved), (moved.shape[-2], moved.shape[-1])
+        for (member, own), use in zip(self.pair_states(member_states(state)), used.tolist(), strict=True):
+            if use:
+                predicted = member.next_frame(own).clamp(0, 1)
+                correction = correction + spread(next(weights), size).to(moved) * (predicted - moved)
+        return correction
+
     def _lead(self, state: State) -> int:
         return min(int(state[1]), len(self.weights) - 1)
 

@@ -30,8 +30,8 @@ class DetailForecaster(Forecaster):
 
     The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels, and shared between
     them as the blend says. The last observed frame in full size is sampled once along the motion, so that its detail
-    does not blur with the lead time. Where the result differs, at the small size, from what the blend predicts, the
-    difference is added. What stands still stays exactly as it was. The blend runs on the mean of the channels if its
+    does not blur with the lead time. Where the result differs, at the small size, from what the network predicts, the
+    difference is added, times the weight of the network. What stands still stays exactly as it was. The blend runs on the mean of the channels if its
     members take that, for a third of the time: colours are moved with the detail. Frames whose longer side is at most
     ``max_side`` get the prediction of the blend itself.
 
@@ -87,9 +87,9 @@ class DetailForecaster(Forecaster):
     @override
     def next_frame(self, state: State) -> Frame:
         """The next frame in full size ``(b, c, h, w)``, not clamped."""
-        frame, small = state[0], self.net.next_frame(state[3:])
+        frame = state[0]
         if not self._is_large(frame):
-            return small
+            return self.net.next_frame(state[3:])
         paths = self._motion(state)[1]
         shares = self.net.path_shares(state[3:])
         size = (paths.shape[-2], paths.shape[-1])
@@ -97,7 +97,7 @@ class DetailForecaster(Forecaster):
         moved = (
             move_sharply(frame, scale_displacement(path, (frame.shape[-2], frame.shape[-1]))) if len(paths) else frame
         )
-        return moved + resize(small - self._shrink(moved), tuple(moved.shape[-2:]))
+        return moved + resize(self.net.correction(state[3:], self._shrink(moved)), tuple(moved.shape[-2:]))
 
     def _gray(self, frame: Frame) -> Float[Tensor, "b 1 h_flow w_flow"]:
         """The mean of the channels, on which motion is measured."""
