@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from framepred.baselines import LastFrame
+from framepred.baselines import LastFrame, OpticalFlow
 from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
@@ -25,15 +25,19 @@ PATH_SIDE = 640
 """Longer side, in pixels, at which motion is continued: it is smooth, so more would cost time and add nothing."""
 
 
+CARRY_WINDOW = 9
+"""Side, in pixels at ``PATH_SIDE``, of the window over which a carried flow is averaged at each frame."""
+
+
 class DetailForecaster(Forecaster):
     """Runs a blend on small frames, and moves the last frame in full size along the optical flow.
 
     The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels, and shared between
     them as the blend says. The last observed frame in full size is sampled once along the motion, so that its detail
-    does not blur with the lead time. Where the result differs, at the small size, from what the network predicts, the
-    difference is added, times the weight of the network. What stands still stays exactly as it was. The blend runs on the mean of the channels if its
-    members take that, for a third of the time: colours are moved with the detail. Frames whose longer side is at most
-    ``max_side`` get the prediction of the blend itself.
+    does not blur with the lead time. Where it differs, at the small size, from what the network predicts, the
+    difference is added, times the weight of the network. What stands still stays exactly as it was. The blend runs on
+    the mean of the channels if its members take that, for a third of the time: colours are moved with the detail.
+    Frames whose longer side is at most ``max_side`` get the prediction of the blend itself.
 
     State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
     ``(b, n, h, w)``, none for small frames; flows by one frame and paths of f optical flows, ``(2, f, b, 2, h, w)``,
@@ -80,7 +84,7 @@ class DetailForecaster(Forecaster):
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
         pairs = zip(self.net.flows, flows, strict=True)
-        flows = torch.stack([member.carry(flow) for member, flow in pairs]) if len(flows) else flows
+        flows = torch.stack([_carried(member, flow) for member, flow in pairs]) if len(flows) else flows
         longer = compose(flows.flatten(0, 1), paths.flatten(0, 1)).view_as(paths)
         return (*state[:2], torch.stack([flows, longer]), *inner)
 
@@ -129,6 +133,16 @@ class DetailForecaster(Forecaster):
     def _spans(self, known: int) -> list[int]:
         """Frames over which each flow can be measured."""
         return [min(flow.span, known) for flow in self.net.flows]
+
+
+def _carried(member: OpticalFlow, flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """The flow one frame later; where it moves along itself, its borders are made smooth, else pictures tear there."""
+    later = member.carry(flow)
+    if not member.carried:
+        return later
+    side = (CARRY_WINDOW, CARRY_WINDOW)
+    planes = [cv2.blur(p, side, borderType=cv2.BORDER_REPLICATE) for p in later.flatten(0, 1).float().cpu().numpy()]
+    return torch.from_numpy(np.stack(planes)).view_as(later).to(later)
 
 
 def _flow(frame: Frame, earlier: Frame, span: int) -> Float[Tensor, "b 2 h_small w_small"]:

@@ -7,6 +7,9 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import UInt8
+
 from framepred.media.formats import VIDEOS
 from framepred.media.pictures import Picture, shrunk_picture
 from framepred.media.video_header import Header, frames_of_one_size, last_rgb_frames, read_header
@@ -58,8 +61,8 @@ class DecodedEnd:
     """
 
     header: Header
-    full: list[Picture]
-    small: list[Picture]
+    full: list[UInt8[np.ndarray, "3 h w"]]
+    small: list[UInt8[np.ndarray, "3 _h _w"]]
 
 
 def decode_end(path: Path, size: EndSize) -> DecodedEnd:
