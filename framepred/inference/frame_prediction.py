@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -23,6 +24,9 @@ LOOKAHEAD = 10
 
 WORKERS = 2
 """Threads at a time: the members forecast while the weights are measured; two frames are computed at a time."""
+
+PARALLEL_PIXELS = 1920 * 1080
+"""Pixels of a frame up to which two are computed at a time: at 3840x2160 each takes 0.4 GB of memory."""
 
 FrameMaker: TypeAlias = Callable[[RawClip, int], Iterator[RawFrame]]
 """From observed frames ``(b, t, c, h, w)`` and a number to that many predicted frames, on the CPU."""
@@ -85,13 +89,15 @@ class BlendedPrediction:
         with torch.inference_mode():
             net = DetailForecaster(evenly(self._members), self._max_side).eval()
             states = _states(net, net.observe_clip(context.to(device)))
+            pixels = len(context) * context.shape[-2] * context.shape[-1]
+            compute = self._pool.map if pixels <= PARALLEL_PIXELS else map
             while horizon > 0:
                 ahead = list(islice(states, min(horizon, LOOKAHEAD)))
-                yield from self._pool.map(lambda state: self._frame(state, context.dtype), ahead)
+                yield from compute(partial(self._frame, context.dtype), ahead)
                 horizon -= len(ahead)
 
     @torch.inference_mode()
-    def _frame(self, state: State, dtype: torch.dtype) -> RawFrame:
+    def _frame(self, dtype: torch.dtype, state: State) -> RawFrame:
         weights = self._weights.result().expand(-1, REGIONS, -1)
         net = DetailForecaster(Blend(self._members, weights), self._max_side).eval()
         return from_unit(net.next_frame(state), dtype).cpu()
