@@ -182,6 +182,9 @@ def videos(
     windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
     adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
     adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
+    leave_one_out: Annotated[
+        float, typer.Option(help="Seconds of training a new network on the other films alone; 0 does not.")
+    ] = 0,
     lead_times: Annotated[bool, typer.Option("--lead-times", help="Also print errors by lead time.")] = False,
     lpips: Annotated[Path | None, typer.Option(help="File of AlexNet's weights; adds LPIPS.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for a picture of each prediction.")] = Path("videos"),
@@ -190,7 +193,7 @@ def videos(
     from benchmarks.real_videos import FilmOptions, print_films
 
     _use_one_core()
-    options = FilmOptions(weights, side, max_side, windows, adapt, adapt_steps, lead_times, lpips)
+    options = FilmOptions(weights, side, max_side, windows, adapt, adapt_steps, leave_one_out, lead_times, lpips)
     print_films(folder, options, output)
 
 
@@ -214,12 +217,15 @@ def restore_videos(
     folder: Annotated[Path, typer.Argument(help="Folder of video files.")],
     side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 352,
     gaps: Annotated[int, typer.Option(help="Gaps of each length in a film, at most.")] = 12,
+    first_part: Annotated[
+        bool, typer.Option("--first-part", help="Use the first two thirds instead, to choose settings.")
+    ] = False,
 ) -> None:
     """Films: gaps of 1, 3 and 7 frames, and every second frame, rebuilt by each method, in the last third."""
     from benchmarks.restoring_films import print_restored_films
 
     _use_one_core()
-    print_restored_films(folder, side, gaps)
+    print_restored_films(folder, side, gaps, first_part)
 
 
 @app.command()

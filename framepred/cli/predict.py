@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from framepred.evaluation import Card
     from framepred.inference.predict import PredictOptions
     from framepred.inference.prediction import Prediction
+    from framepred.inference.reading_ahead import ReadAhead
 
 
 MAX_SIDE = 256
@@ -111,6 +112,13 @@ def predict(
         print(f"{output}: {size}")
         return
     check_torch("predict")
+    holdout = holdout or view is not View.PREDICTED
+    decoding = None
+    if not (many or layout or array):
+        from framepred.inference.reading_ahead import end_size, read_ahead
+
+        wanted = end_size(frames, context, max_side, holdout=holdout, adapts=adapt is not None)
+        decoding = read_ahead(source, wanted)  # while PyTorch is imported
 
     from framepred.cli.progress import shown_progress
     from framepred.media.values import parse_range
@@ -121,7 +129,7 @@ def predict(
             "context": context,
             "adapt": adapt,
             "blend": blend,
-            "holdout": holdout or view is not View.PREDICTED,
+            "holdout": holdout,
             "device": device.value,
             "layout": layout,
             "array_name": array,
@@ -134,15 +142,17 @@ def predict(
         if many:
             _predict_folder(source, output, weights, view, skip_broken, options)
         else:
-            _predict_file(source, output, weights, view, options)
+            _predict_file(decoding or source, output, weights, view, options)
 
 
-def _predict_file(source: Path, output: Path, weights: str, view: View, options: "PredictOptions") -> None:
+def _predict_file(
+    source: "Path | ReadAhead", output: Path, weights: str, view: View, options: "PredictOptions"
+) -> None:
     import framepred
 
     prediction = framepred.predict(source, weights=weights, **options)
     prediction.save(output, view.value)
-    _print_findings(source, prediction)
+    _print_findings(output, prediction)
     print(f"{output}: {prediction.describe(view.value)}")
 
 

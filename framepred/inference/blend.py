@@ -85,10 +85,14 @@ class Blend(Forecaster):
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance by one frame: each member takes in its own prediction, and ``frame`` becomes the last frame."""
+        return (frame.clamp(0, 1), *self.advance(state)[1:])
+
+    def advance(self, state: State) -> State:
+        """Advance by one frame without the prediction of the blend, so that its weights need not be known."""
         states = [
             member.feedback(member.next_frame(own), own) for member, own in self.pair_states(member_states(state))
         ]
-        return _join(frame.clamp(0, 1), int(state[1]) + 1, state[2], states)
+        return _join(state[0], int(state[1]) + 1, state[2], states)
 
     @override
     def next_frame(self, state: State) -> Frame:
@@ -115,6 +119,22 @@ class Blend(Forecaster):
         moving = (2 * self._pixel_weights(state, others).sum(dim=0)).clamp(max=1)
         weights = self._pixel_weights(state, flows) + SMALLEST
         return moving * weights / weights.sum(dim=0)
+
+    def correction(self, state: State, moved: Frame) -> Frame:
+        """What is added to a moved last frame ``(b, c, h, w)``: the difference of other members' predictions from it.
+
+        Each difference is multiplied by the member's weight. Optical flows and last frame add nothing, because their
+        predictions are moved frames too, of less detail.
+        """
+        moves = torch.tensor([isinstance(member, (OpticalFlow, LastFrame)) for member in self.members])
+        used = ~moves & (self.weights[self._lead(state)].amax(dim=0) > 0).cpu()
+        weights = iter(self._pixel_weights(state, used))
+        correction, size = torch.zeros_like(moved), (moved.shape[-2], moved.shape[-1])
+        for (member, own), use in zip(self.pair_states(member_states(state)), used.tolist(), strict=True):
+            if use:
+                predicted = member.next_frame(own).clamp(0, 1)
+                correction = correction + spread(next(weights), size).to(moved) * (predicted - moved)
+        return correction
 
     def _lead(self, state: State) -> int:
         return min(int(state[1]), len(self.weights) - 1)
@@ -164,13 +184,25 @@ def fit_blend(
     *,
     cuts: bool = True,
 ) -> Blend:
-    """Blend forecasters with the weights that would have served best in the past of the clips themselves.
+    """Blend forecasters with the weights that :func:`fit_weights` measures; members that get no weight are left out."""
+    return _without_idle(members, fit_weights(members, past, context, horizon, cuts=cuts)).eval()
+
+
+def fit_weights(
+    members: Sequence[Forecaster],
+    past: Shaped[Tensor, "n t c h w"] | Sequence[Shaped[Tensor, "_t c h w"]],
+    context: int = 10,
+    horizon: int = 10,
+    *,
+    cuts: bool = True,
+) -> Float[Tensor, "k q m"]:
+    """The weights of a blend that would have served best in the past of the clips themselves, by lead time and region.
 
     Each member predicts a few windows at the end of the last scene of the past. Nothing is learned but the weights.
     A past that is too short for a whole window gets shorter windows; one of fewer than ``MIN_FRAMES`` frames gets the
-    weights that served best on films in general. Members that get no weight are left out. Where several are equally
-    good, the last one is preferred, so the simplest should come last: what stands still is then predicted by
-    :class:`~framepred.baselines.LastFrame` alone, if that is the last member.
+    weights that served best on films in general. Where several members are equally good, the last one is preferred, so
+    the simplest should come last: what stands still is then predicted by :class:`~framepred.baselines.LastFrame`
+    alone, if that is the last member.
 
     Args:
         members: the forecasters.
@@ -183,20 +215,24 @@ def fit_blend(
     chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
     if all(channels_of(member) is None for member in members):
         chosen = [_gray(clip[-SPAN:]) for clip in chosen]
-    return fit_windows(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts))
+    return _window_weights(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts))
+
+
+def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Blend:
+    """Blend forecasters with the weights that serve best on these windows; see :func:`fit_blend`."""
+    return _without_idle(members, _window_weights(members, windows)).eval()
 
 
 @torch.inference_mode()
-def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Blend:
-    """Blend forecasters with the weights that serve best on these windows; see :func:`fit_blend`."""
+def _window_weights(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Float[Tensor, "k q m"]:
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
     blend = evenly(members)
     for context, target, _ in windows:
         add_errors(products, blend, to_unit(context.to(device)), to_unit(target[:, :FIT_HORIZON].to(device)))
     if not products.measured:
-        return Blend(members, default_weights(len(members))).eval()
-    return _without_idle(members, products.best_weights().clone()).eval()
+        return default_weights(len(members))
+    return products.best_weights()
 
 
 def default_members(net: Forecaster) -> list[Forecaster]:

@@ -1,5 +1,7 @@
 """Predict large frames with their detail: predict small, and take what is finer from the last frame in full size."""
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -7,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from framepred.baselines import LastFrame
+from framepred.baselines import LastFrame, OpticalFlow
 from framepred.baselines.optical_flow import measure_flow
-from framepred.clips import Frame, RawFrame, State, to_unit
+from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend
 from framepred.inference.networks import channels_of
@@ -18,6 +20,8 @@ from framepred.inference.scaling import ScaledForecaster, resize, shrink
 from framepred.media.opencv import cv2
 from framepred.warping import compose
 
+Sampled: TypeAlias = Float[np.ndarray, "h w"]
+
 FLOW_SIDE = 1280
 """Longer side, in pixels, at which motion is measured: in full size it is more exact than in small frames."""
 
@@ -25,15 +29,23 @@ PATH_SIDE = 640
 """Longer side, in pixels, at which motion is continued: it is smooth, so more would cost time and add nothing."""
 
 
+SOFTNESS = 1 / 3
+"""Share of bilinear interpolation in moved frames. OpenCV's bicubic kernel overshoots, which costs .1 to .4 dB; more
+softness than this leaves less than .9 of the sharpness."""
+
+CARRY_WINDOW = 9
+"""Side, in pixels at ``PATH_SIDE``, of the window over which a carried flow is averaged at each frame."""
+
+
 class DetailForecaster(Forecaster):
     """Runs a blend on small frames, and moves the last frame in full size along the optical flow.
 
     The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels, and shared between
     them as the blend says. The last observed frame in full size is sampled once along the motion, so that its detail
-    does not blur with the lead time. Where the result differs, at the small size, from what the blend predicts, the
-    difference is added. What stands still stays exactly as it was. The blend runs on the mean of the channels if its
-    members take that, for a third of the time: colours are moved with the detail. Frames whose longer side is at most
-    ``max_side`` get the prediction of the blend itself.
+    does not blur with the lead time. Where it differs, at the small size, from what the network predicts, the
+    difference is added, times the weight of the network. What stands still stays exactly as it was. The blend runs on
+    the mean of the channels if its members take that, for a third of the time: colours are moved with the detail.
+    Frames whose longer side is at most ``max_side`` get the prediction of the blend itself.
 
     State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
     ``(b, n, h, w)``, none for small frames; flows by one frame and paths of f optical flows, ``(2, f, b, 2, h, w)``,
@@ -55,31 +67,41 @@ class DetailForecaster(Forecaster):
         """Update the state with one frame ``(b, c, h, w)`` of any size, integers or floats in [0, 1]."""
         frame = to_unit(frame)
         inner = self.net.observe(self._shrink(frame), state and state[3:])
-        recent = shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
+        recent = self._gray(frame)
         if state is not None:
-            recent = torch.cat([state[1], recent], dim=1)[
-                :, -1 - max([flow.span for flow in self.net.flows], default=0) :
-            ]
+            recent = torch.cat([state[1], recent], dim=1)[:, -1 - self._longest_span :]
         return (frame, recent, frame.new_empty(0), *inner)
+
+    def observe_clip(self, clip: RawClip) -> State:
+        """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time."""
+        small = torch.stack([self._shrink(to_unit(frame)) for frame in clip.unbind(dim=1)], dim=1)
+        recent = [self._gray(to_unit(frame)) for frame in clip[:, -1 - self._longest_span :].unbind(dim=1)]
+        frame = to_unit(clip[:, -1])
+        return (frame, torch.cat(recent, dim=1), frame.new_empty(0), *self.net.observe_clip(small))
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance blend and motion by one frame beyond the context; the frame in full size stays the observed one."""
-        inner = self.net.feedback(self._shrink(frame.clamp(0, 1)), state[3:])
+        advanced = self.advance(state)
+        return (*advanced[:3], self._shrink(frame.clamp(0, 1)), *advanced[4:])
+
+    def advance(self, state: State) -> State:
+        """Advance by one frame without the prediction, so that the weights of the blend need not be known."""
+        inner = self.net.advance(state[3:])
         if not self._is_large(state[0]):
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
         pairs = zip(self.net.flows, flows, strict=True)
-        flows = torch.stack([member.carry(flow) for member, flow in pairs]) if len(flows) else flows
+        flows = torch.stack([_carried(member, flow) for member, flow in pairs]) if len(flows) else flows
         longer = compose(flows.flatten(0, 1), paths.flatten(0, 1)).view_as(paths)
         return (*state[:2], torch.stack([flows, longer]), *inner)
 
     @override
     def next_frame(self, state: State) -> Frame:
         """The next frame in full size ``(b, c, h, w)``, not clamped."""
-        frame, small = state[0], self.net.next_frame(state[3:])
+        frame = state[0]
         if not self._is_large(frame):
-            return small
+            return self.net.next_frame(state[3:])
         paths = self._motion(state)[1]
         shares = self.net.path_shares(state[3:])
         size = (paths.shape[-2], paths.shape[-1])
@@ -87,7 +109,15 @@ class DetailForecaster(Forecaster):
         moved = (
             move_sharply(frame, scale_displacement(path, (frame.shape[-2], frame.shape[-1]))) if len(paths) else frame
         )
-        return moved + resize(small - self._shrink(moved), tuple(moved.shape[-2:]))
+        return moved + resize(self.net.correction(state[3:], self._shrink(moved)), tuple(moved.shape[-2:]))
+
+    def _gray(self, frame: Frame) -> Float[Tensor, "b 1 h_flow w_flow"]:
+        """The mean of the channels, on which motion is measured."""
+        return shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
+
+    @property
+    def _longest_span(self) -> int:
+        return max([flow.span for flow in self.net.flows], default=0)
 
     def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
         """What the blend gets of a frame."""
@@ -113,6 +143,16 @@ class DetailForecaster(Forecaster):
         return [min(flow.span, known) for flow in self.net.flows]
 
 
+def _carried(member: OpticalFlow, flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """The flow one frame later; where it moves along itself, its borders are made smooth, else pictures tear there."""
+    later = member.carry(flow)
+    if not member.carried:
+        return later
+    side = (CARRY_WINDOW, CARRY_WINDOW)
+    planes = [cv2.blur(p, side, borderType=cv2.BORDER_REPLICATE) for p in later.flatten(0, 1).float().cpu().numpy()]
+    return torch.from_numpy(np.stack(planes)).view_as(later).to(later)
+
+
 def _flow(frame: Frame, earlier: Frame, span: int) -> Float[Tensor, "b 2 h_small w_small"]:
     """The flow by one frame, measured on two frames that are ``span`` apart, for frames of ``PATH_SIDE`` pixels."""
     small = shrink(frame, PATH_SIDE)
@@ -128,7 +168,7 @@ def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) ->
 
 
 def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"]) -> Frame:
-    """Sample a frame at ``x + displacement(x)`` with bicubic interpolation, which blurs less than bilinear.
+    """Sample a frame at ``x + displacement(x)``, mainly with bicubic interpolation, which blurs less than bilinear.
 
     Where the displacement is zero the frame stays exactly as it is. The border is repeated outwards.
 
@@ -141,9 +181,18 @@ def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"]) -> Frame:
     moved = []
     for picture, offset in zip(frame.float().cpu().numpy(), displacement.float().cpu().numpy(), strict=True):
         x, y = columns + offset[0], rows + offset[1]
-        moved.append([cv2.remap(c, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for c in picture])
+        moved.append([_sample(channel, x, y) for channel in picture])
     still = (displacement == 0).all(dim=1, keepdim=True)
     return torch.where(still, frame, torch.from_numpy(np.array(moved)).to(frame))
+
+
+def _sample(channel: Sampled, x: Sampled, y: Sampled) -> Sampled:
+    """A channel ``(h, w)`` at these positions; the border is repeated outwards."""
+    sharp, soft = (
+        cv2.remap(channel, x, y, kernel, borderMode=cv2.BORDER_REPLICATE)
+        for kernel in (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
+    )
+    return np.asarray(cv2.addWeighted(sharp, 1 - SOFTNESS, soft, SOFTNESS, 0))
 
 
 def at_full_size(net: Forecaster, max_side: int) -> Forecaster:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import TypeAlias, TypedDict
 
 import torch
@@ -10,14 +10,14 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
-from framepred.clips import ClipBatch, RawClip, RawFrame, from_unit, to_unit
+from framepred.clips import ClipBatch, RawClip, RawFrame, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster
-from framepred.inference.adapt import adapt as adapt_to
-from framepred.inference.blend import default_members, fit_blend
+from framepred.inference.blend import default_members, fit_weights
 from framepred.inference.detail import at_full_size
-from framepred.inference.devices import device_of, pick_device
+from framepred.inference.devices import pick_device
+from framepred.inference.frame_prediction import BlendedPrediction, FrameMaker, predict_frames
 from framepred.inference.networks import (
     NATURAL,
     NamedForecaster,
@@ -29,7 +29,7 @@ from framepred.inference.networks import (
 )
 from framepred.inference.observed import Observed, distinct_frames, observe_clips, observed_notes
 from framepred.inference.prediction import Prediction, single_or_all
-from framepred.inference.repeats import PAST
+from framepred.inference.reading_ahead import ReadAhead, end_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory
@@ -38,9 +38,6 @@ from framepred.media.values import RangeChoice
 MAX_SIDE = 256
 """Longer side, in pixels, of the frames that a network gets. On the first parts of films it has less error in full size
 with 256 than with 512, in a third of the time: it knows motions of a few pixels, and the last frame has the detail."""
-
-ADAPT_PAST = 500
-"""Frames before the end of a clip that are trained on, at most: about 20 seconds."""
 
 ADAPT_HORIZON = 10
 """Frames of a training window after the context, at most: a longer future costs time and teaches no more motion."""
@@ -74,7 +71,7 @@ class PredictOptions(TypedDict, total=False):
 
 
 def predict(
-    source: Source,
+    source: Source | ReadAhead,
     *,
     frames: int = 10,
     weights: Weights = NATURAL,
@@ -97,7 +94,8 @@ def predict(
     clip's own past; see :func:`~framepred.inference.blend.fit_blend`. Baselines are not blended.
 
     Args:
-        source: a video file, a folder of frames, an array file, an array or a tensor; an array may hold several clips.
+        source: a video file, also one that is being decoded, a folder of frames, an array file, an array or a tensor;
+            an array may hold several clips.
         frames: number of frames to predict.
         weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, or a forecaster.
         context: number of frames to predict from.
@@ -170,20 +168,19 @@ class _Job:
         """Frames that are held out."""
         return self.frames if self.holdout else 0
 
-    def run(self, source: Source) -> Prediction:
+    def run(self, source: Source | ReadAhead) -> Prediction:
         end = self._read(source)
         self._check_memory(end.frames)
         known, name = end.recent.shape[1] - self.hidden, source_name(source)
         past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
         observed = observe_clips(past, self.cuts, repeats=self._blends)
-        forecaster, adapted = self._forecaster(past, observed)
+        predicted, adapted = self._predict(past, clips.context, observed)
         notes = [
             *_notes_on(end, source, self.max_side),
             *observed_notes(observed, self.context, name),
             *self._cut_note(end.recent, known, name),
             *adapted,
         ]
-        predicted = self._predict(at_full_size(forecaster, self.max_side), clips.context, observed)
         self.on_progress("predicting", 1.0)
         target = clips.target if self.holdout else None
         scored = clips if end.missing is None else _without(clips, end.missing)
@@ -209,19 +206,12 @@ class _Job:
             "lower the number of frames",
         )
 
-    def _read(self, source: Source) -> SourceEnd:
+    def _read(self, source: Source | ReadAhead) -> SourceEnd:
         """The context, what is held out, and what blending or adapting needs of the past, in one pass."""
-        wanted = self.context + self.hidden
-        past = max(self.context, PAST if self.adapt is None else ADAPT_PAST)
-        end = read_end(
-            source,
-            wanted,
-            recent=past + self.hidden,
-            max_side=self.max_side,
-            form=self.form,
-        )
+        size = end_size(self.frames, self.context, self.max_side, holdout=self.holdout, adapts=self.adapt is not None)
+        end = read_end(source, size, self.form)
         found = end.frames.shape[1]
-        if found < wanted:
+        if found < size.last:
             needed = f"a context of {self.context}" + (f" and {self.frames} held-out frames" if self.holdout else "")
             raise ClipError(
                 f"{source_name(source)} has {found} frame{'s' * (found != 1)} but {needed} are asked for; "
@@ -248,26 +238,37 @@ class _Job:
         """Whether the network is blended with baselines."""
         return self.blend and is_network(self.named.net)
 
-    def _forecaster(self, past: Tensor, observed: Sequence[Observed]) -> tuple[Forecaster, list[str]]:
-        """What predicts: the network, adapted and blended as asked for."""
-        net = self.named.net
-        if self.adapt is not None:
-            result = adapt_to(
-                net,
-                distinct_frames(past[0], self.cuts) if self._blends else past[0],
-                seconds=self.adapt,
-                context=self.context,
-                horizon=min(self.frames, ADAPT_HORIZON),
-                cuts=self.cuts,
-                on_progress=lambda share: self.on_progress("adapting", share),
-            )
-            return result.blend if self.blend else result.network, [result.summary]
-        if self._blends:
-            scenes = [clip.distinct for clip in observed]
-            return fit_blend(default_members(net), scenes, self.context, self.frames, cuts=False), []
-        return net, []
+    def _predict(
+        self, past: Tensor, context: RawClip, observed: Sequence[Observed]
+    ) -> tuple[Shaped[Tensor, "b k c h w"], list[str]]:
+        """The predicted frames, by the network adapted and blended as asked for, and notes on adapting."""
+        if self._blends and self.adapt is None:
+            members, scenes = default_members(self.named.net), [clip.distinct for clip in observed]
+            fit = partial(fit_weights, members, scenes, self.context, self.frames, cuts=False)
+            with BlendedPrediction(members, fit, self.max_side) as blended:
+                return self._predict_clips(blended.frames, context, observed), []
+        net, notes = (self.named.net, []) if self.adapt is None else self._adapted(past[0], self.adapt)
+        make = partial(predict_frames, at_full_size(net, self.max_side))
+        return self._predict_clips(make, context, observed), notes
 
-    def _predict(self, net: Forecaster, context: RawClip, clips: Sequence[Observed]) -> Shaped[Tensor, "b k c h w"]:
+    def _adapted(self, past: Shaped[Tensor, "t c h w"], seconds: float) -> tuple[Forecaster, list[str]]:
+        """The network trained on the past, blended if asked for, and a note on it."""
+        from framepred.inference.adapt import adapt  # imports optimizers
+
+        result = adapt(
+            self.named.net,
+            distinct_frames(past, self.cuts) if self._blends else past,
+            seconds=seconds,
+            context=self.context,
+            horizon=min(self.frames, ADAPT_HORIZON),
+            cuts=self.cuts,
+            on_progress=lambda share: self.on_progress("adapting", share),
+        )
+        return result.blend if self.blend else result.network, [result.summary]
+
+    def _predict_clips(
+        self, make: FrameMaker, context: RawClip, clips: Sequence[Observed]
+    ) -> Shaped[Tensor, "b k c h w"]:
         """Clips that are predicted from frames of the same indices as batches, in the order of the clips."""
         plans = [(clip.context(self.context), tuple(clip.cadence.steps(self.frames))) for clip in clips]
         futures: dict[int, Tensor] = {}
@@ -277,7 +278,7 @@ class _Job:
                 batch = numbers[start : start + self.batch_size]
                 inputs = context if len(batch) == len(context) else context[batch]  # an index copies
                 inputs = inputs[:, used[0] :] if len(used) == -used[0] else inputs[:, list(used)]
-                frames = predict_frames(net, inputs, steps[-1])
+                frames = make(inputs, steps[-1])
                 distinct = [inputs[:, -1].cpu(), *self._counted(frames, len(futures), len(plans))]
                 future = torch.stack([distinct[step] for step in steps], dim=1)
                 futures.update(zip(batch, future, strict=True))
@@ -289,7 +290,7 @@ class _Job:
             yield frame
 
 
-def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
+def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int) -> Iterator[str]:
     yield from end.notes
     height, width = end.frames.shape[-2:]
     if max(height, width) > max_side:
@@ -301,29 +302,6 @@ def _notes_on(end: SourceEnd, source: Source, max_side: int) -> Iterator[str]:
 def _without(clips: ClipBatch, missing: Bool[Tensor, "n t c h w"]) -> ClipBatch:
     """The clips with NaN for true pixels that are missing, so that scores leave them out."""
     return clips._replace(target=clips.target.masked_fill(missing[:, clips.context.shape[1] :], torch.nan), filler=0.0)
-
-
-def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
-    """Predict a batch of clips frame by frame, on the CPU, in the type of the context.
-
-    Args:
-        net: the forecaster, on the device where it is to run.
-        context: observed frames ``(b, t, c, h, w)``, integers or floats in [0, 1].
-        horizon: number of frames to predict.
-
-    Raises:
-        ClipError: if there is no observed frame.
-    """
-    net.eval()
-    device = device_of(net)
-    with torch.inference_mode():
-        state = None
-        for frame in context.unbind(dim=1):
-            state = net.observe(to_unit(frame.to(device)), state)
-        if state is None:
-            raise ClipError("There is no frame to predict from; give at least one.")
-        for prediction in islice(net.rollout(state), horizon):
-            yield from_unit(prediction, context.dtype).cpu()
 
 
 def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:

@@ -5,15 +5,17 @@ repeats frames at a fixed period (24 to 25 frames per second: every 25th; 24 to 
 the coming frames repeat.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby, pairwise
 from statistics import median
 from typing import NamedTuple
 
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from framepred.clips import to_unit
+from framepred.inference.reading_ahead import PAST
 from framepred.inference.sources import shrink_raw
 
 COMPARED_SIDE = 176
@@ -31,9 +33,6 @@ NEIGHBOURS = 5
 
 MIN_REPEATS = 3
 """Repeats from which a period is inferred: two may be at any distance by chance."""
-
-PAST = 80
-"""Frames in which a period is looked for: enough for three repeats of every 25th frame."""
 
 
 class Cadence(NamedTuple):
@@ -82,8 +81,57 @@ def find_cadence(scene: Shaped[Tensor, "t c h w"]) -> Cadence:
         >>> cadence.period, cadence.distinct[:4], cadence.steps(3)
         (2, [True, False, True, False], [1, 1, 2])
     """
-    small = [to_unit(shrink_raw(frame.detach().cpu(), COMPARED_SIDE)).mean(dim=0) for frame in scene]
-    changes = [float((after - before).abs().mean()) for before, after in pairwise(small)]
+    return _cadence([_change(before, after) for before, after in pairwise(map(_thumbnail, scene))])
+
+
+class RepeatDetector:
+    """Finds repeated frames while frames come, from the last ``PAST`` frames alone.
+
+    It judges the last frame as :func:`find_cadence` does: the first repeats of a stream may as well be a stop, so they
+    are found when the motion has gone on, and their like from then on.
+
+    Example:
+        >>> import torch
+        >>> detector = RepeatDetector()
+        >>> on_twos = torch.arange(6).repeat_interleave(2).view(12, 1, 1, 1) / 10
+        >>> [detector.is_repeat(frame) for frame in on_twos]
+        [False, False, False, False, False, True, False, True, False, True, False, True]
+    """
+
+    def __init__(self) -> None:
+        self._changes: deque[float] = deque(maxlen=PAST)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames: the next frame does not follow from the last one."""
+        self._changes.clear()
+        self._last: Float[Tensor, "h_small w_small"] | None = None
+
+    def is_repeat(self, frame: Shaped[Tensor, "c h w"]) -> bool:
+        """Return whether a frame repeats the one before: uint8, uint16, or floats in [0, 1]; keeps it for the next."""
+        thumbnail = _thumbnail(frame)
+        if self._last is not None:
+            self._changes.append(_change(self._last, thumbnail))
+        self._last = thumbnail
+        return not self.cadence.distinct[-1]
+
+    @property
+    def cadence(self) -> Cadence:
+        """Which of the last frames are distinct, and which of the coming frames will be."""
+        return _cadence(list(self._changes))
+
+
+def _thumbnail(frame: Shaped[Tensor, "c h w"]) -> Float[Tensor, "h_small w_small"]:
+    """The mean of the channels, small."""
+    return to_unit(shrink_raw(frame.detach().cpu(), COMPARED_SIDE)).mean(dim=0)
+
+
+def _change(before: Float[Tensor, "h w"], after: Float[Tensor, "h w"]) -> float:
+    return float((after - before).abs().mean())
+
+
+def _cadence(changes: Sequence[float]) -> Cadence:
+    """The cadence of frames between which the picture changes so much."""
     repeats = _without_stops([is_repeat(number, changes) for number in range(len(changes))])
     return Cadence([True, *(not repeat for repeat in repeats)], _period(repeats[-PAST:]))
 

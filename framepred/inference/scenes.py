@@ -7,8 +7,9 @@ regard to brightness and contrast, so that pans, flashes and flicker are no cuts
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import pairwise, repeat
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -29,20 +30,31 @@ FLAT = 0.02  # of the value range: a thumbnail with a smaller standard deviation
 Thumbnail: TypeAlias = Float[Tensor, "h_small w_small"]
 
 
-class Change(NamedTuple):
+class Change:
     """How much one frame differs from another.
 
     Attributes:
         difference: mean absolute difference, in [0, 1].
-        structural: ``difference`` times the part of the structure that no small shift explains, in [0, 1].
-        flat: whether one of the frames has no structure, so that only ``difference`` says anything.
         distance: number of frames from one to the other; more than 1 across missing frames.
     """
 
-    difference: float
-    structural: float
-    flat: bool
-    distance: int = 1
+    def __init__(self, before: Thumbnail, after: Thumbnail, distance: int = 1) -> None:
+        self._frames = before, after
+        self.distance = distance
+        self.difference = float((after - before).abs().mean())
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether one of the frames has no structure, so that only ``difference`` says anything."""
+        return float(min(frame.std(correction=0) for frame in self._frames)) < FLAT
+
+    @cached_property
+    def structural(self) -> float:
+        """``difference`` times the part of the structure that no small shift explains, in [0, 1].
+
+        It takes most of the time of a comparison, and is needed only where the difference is large.
+        """
+        return self.difference if self.flat else self.difference * (1 - _correlation(*self._frames))
 
 
 class CutDetector:
@@ -72,7 +84,7 @@ class CutDetector:
         thumbnail = _thumbnail(frame)
         if self._thumbnails and thumbnail.shape != self._thumbnails[-1].shape:
             self.reset()
-        change = _compare(self._thumbnails[-1], thumbnail) if self._thumbnails else None
+        change = Change(self._thumbnails[-1], thumbnail) if self._thumbnails else None
         found = change is not None and self._is_cut(change, thumbnail)
         self._thumbnails.append(thumbnail)
         if change is not None:
@@ -115,7 +127,7 @@ def iter_cuts(frames: Iterable[Shaped[Tensor, "c h w"]], distances: Iterable[int
         last = count - 1
         thumbnails[last] = _thumbnail(frame)
         if last > 0:
-            changes[last] = _compare(thumbnails[last - 1], thumbnails[last])._replace(distance=distance)
+            changes[last] = Change(thumbnails[last - 1], thumbnails[last], distance)
         if last >= NEIGHBOURS:
             yield _is_cut(last - NEIGHBOURS, thumbnails, changes)
         thumbnails.pop(last - 2 * NEIGHBOURS, None)
@@ -138,12 +150,6 @@ def _thumbnail(frame: Shaped[Tensor, "c h w"]) -> Thumbnail:
     return to_unit(resized(frame.detach().cpu(), size)).float().mean(dim=0)
 
 
-def _compare(before: Thumbnail, after: Thumbnail) -> Change:
-    difference = float((after - before).abs().mean())
-    flat = float(min(before.std(correction=0), after.std(correction=0))) < FLAT
-    return Change(difference, difference if flat else difference * (1 - _correlation(before, after)), flat)
-
-
 def _correlation(before: Thumbnail, after: Thumbnail) -> float:
     """The largest correlation of two thumbnails over small shifts, in [0, 1]."""
     down, right = (min(MAX_SHIFT, size // 8) for size in after.shape)
@@ -157,6 +163,8 @@ def _correlation(before: Thumbnail, after: Thumbnail) -> float:
 
 def _stands_out(change: Change, neighbours: Iterable[Change]) -> bool:
     """Whether a change is large, and several times as large as the mean of those near it, each per frame."""
+    if change.difference <= MIN_CHANGE:
+        return False
     amounts = [(near.difference if change.flat else near.structural) / near.distance for near in neighbours]
     usual = sum(amounts) / len(amounts) if amounts else 0.0
     return change.structural > max(MIN_CHANGE, usual * max(RATIO, GAP_RATIO * change.distance))
@@ -178,5 +186,5 @@ def _is_cut(number: int, thumbnails: dict[int, Thumbnail], changes: dict[int, Ch
 
 
 def _resembles(before: Thumbnail, after: Thumbnail, change: Change) -> bool:
-    found = _compare(before, after)
+    found = Change(before, after)
     return found.structural < change.structural / RATIO and found.difference < change.difference / 2

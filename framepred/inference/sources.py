@@ -1,7 +1,7 @@
 """Sources of clips: files, folders, arrays and tensors; each is decoded once for one prediction."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
+from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
 from framepred.media.arrays import AXES, CHANNELS, open_array, to_frames
 from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.live import Moment
+from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
@@ -106,19 +108,18 @@ class OpenSource:
     value_range: ValueRange | None = None
 
 
-def source_name(source: Source) -> str:
+def source_name(source: Source | ReadAhead) -> str:
     """The name of a source in messages and cards."""
-    return Path(source).name if isinstance(source, (str, Path)) else "the array"
+    path = source.path if isinstance(source, ReadAhead) else source
+    return Path(path).name if isinstance(path, (str, Path)) else "the array"
 
 
-def read_end(source: Source, last: int, *, recent: int, max_side: int, form: SourceForm) -> SourceEnd:
+def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> SourceEnd:
     """Read the end of every clip of a source, decoding no more than is asked for where the file allows it.
 
     Args:
-        source: a path, array or tensor.
-        last: number of last frames in full size; fewer where the clips are shorter.
-        recent: number of last frames scaled down, at least ``last``.
-        max_side: longest side of the latter, in pixels.
+        source: a path, array or tensor, or a video file that is being decoded.
+        size: how many frames are read.
         form: how the values are to be understood.
 
     Raises:
@@ -126,26 +127,28 @@ def read_end(source: Source, last: int, *, recent: int, max_side: int, form: Sou
         ClipError: if an array is no clip, or its values do not fit.
         ConfigError: if the layout does not fit.
     """
+    if isinstance(source, ReadAhead):
+        return _decoded_end(source.result()) if source.size == size else read_end(source.path, size, form)
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
-        end = _both_ends(clips[:, -recent:], last, max_side, value_range=value_range)
-        return replace(end, missing=_missing(_arranged(source, form)[:, -last:], value_range))
+        end = _both_ends(clips, size, value_range=value_range)
+        return replace(end, missing=_missing(_arranged(source, form)[:, -size.last :], value_range))
     if is_array(Path(source)):
         video = read_clips(
             source,
-            last=recent,
+            last=size.recent,
             layout=form.layout,
             array_name=form.array_name,
             channels=form.accepted_channels,
             value_range=form.range_of_files,
         )
-        end = _both_ends(video.clips, last, max_side, video.notes, video.value_range)
+        end = _both_ends(video.clips, size, video.notes, video.value_range)
         stored = open_array(Path(source), form.layout, form.accepted_channels, form.array_name)
-        return replace(end, missing=_missing(stored[:, max(0, stored.shape[1] - last) :], video.value_range))
+        return replace(end, missing=_missing(stored[:, max(0, stored.shape[1] - size.last) :], video.value_range))
     stream = open_frames(
-        source, last=recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
+        source, last=size.recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
     )
-    return _stream_end(stream, last, recent, max_side, source_name(source))
+    return _stream_end(stream, size, source_name(source))
 
 
 def open_source(source: Source, form: SourceForm) -> OpenSource:
@@ -276,26 +279,37 @@ def _found_layout(shape: Sequence[int], form: SourceForm) -> str:
 
 def _both_ends(
     clips: Shaped[Tensor, "n p c h w"],
-    last: int,
-    max_side: int,
+    size: EndSize,
     notes: tuple[str, ...] = (),
     value_range: ValueRange | None = None,
 ) -> SourceEnd:
-    return SourceEnd(clips[:, -last:], shrink_clips(clips, max_side), DEFAULT_FPS, True, notes, value_range)
+    small = shrink_clips(clips[:, -size.recent :], size.max_side)
+    return SourceEnd(clips[:, -size.last :], small, DEFAULT_FPS, True, notes, value_range)
 
 
-def _stream_end(stream: FrameStream, last: int, recent: int, max_side: int, name: str) -> SourceEnd:
-    """Both ends in one pass; a video file or GIF whose last frames are gray gives one channel."""
-    frames: deque[Tensor] = deque(maxlen=last)
-    small: deque[Tensor] = deque(maxlen=recent)
+def _stream_end(stream: FrameStream, size: EndSize, name: str) -> SourceEnd:
+    """Both ends in one pass."""
+    frames: deque[Tensor] = deque(maxlen=size.last)
+    small: deque[Tensor] = deque(maxlen=size.recent)
     for frame in stream.frames:
         frames.append(frame)
-        small.append(shrink_raw(frame, max_side))
-    within = stream.gray_within
-    gray = within is not None and all(_is_gray(frame, within) for frame in frames)
-    full, shrunk = (_stack(part, gray)[None] for part in (frames, small))
+        small.append(shrink_raw(frame, size.max_side))
+    full, shrunk = _stacked(frames, small, stream.gray_within)
     notes = (*stream.notes, *range_notes(full, stream.value_range, name))
     return SourceEnd(full, shrunk, stream.fps, stream.steady, notes, stream.value_range)
+
+
+def _decoded_end(end: DecodedEnd) -> SourceEnd:
+    full, small = ([torch.from_numpy(picture) for picture in pictures] for pictures in (end.full, end.small))
+    return SourceEnd(*_stacked(full, small, GRAY_WITHIN), end.header.fps, end.header.steady, end.header.notes)
+
+
+def _stacked(
+    full: Collection[Tensor], small: Collection[Tensor], gray_within: int | None
+) -> tuple[Shaped[Tensor, "1 t c h w"], Shaped[Tensor, "1 p c _h _w"]]:
+    """Both ends as clips; those of a video file or GIF whose last frames are gray get one channel."""
+    gray = gray_within is not None and all(_is_gray(frame, gray_within) for frame in full)
+    return _stack(full, gray)[None], _stack(small, gray)[None]
 
 
 def _is_gray(frame: Tensor, within: int) -> bool:

@@ -16,6 +16,7 @@ from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
 from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster, range_of
 from framepred.inference.online_blend import OnlineBlend
+from framepred.inference.repeats import RepeatDetector
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
 from framepred.inference.sources import Source, SourceForm, array_moments, open_source, source_name
@@ -52,7 +53,8 @@ class StreamStep:
 class StreamForecaster:
     """Observes a stream, keeps the state, and forecasts at each frame, in constant memory.
 
-    A scene cut resets the state.
+    A scene cut resets the state. A blended network does not observe repeated frames, which show no motion; see
+    :mod:`~framepred.inference.repeats`.
 
     Args:
         net: the forecaster, on the device where it is to run.
@@ -84,6 +86,7 @@ class StreamForecaster:
         self._max_side = max_side
         self._blend = OnlineBlend(members, horizon)
         self._cuts = CutDetector() if cuts else None
+        self._repeats = RepeatDetector() if blended else None
         self._index = 0
         self._expected: Frame | None = None
 
@@ -109,13 +112,23 @@ class StreamForecaster:
         if cut:
             self._start_scene()
         mse = None if self._expected is None else float((self._expected - observed).square().mean())
-        future = self._blend.step(observed)[0]
+        future = self._forecast(observed)
         self._expected = future[:1]
         self._index += 1
         return StreamStep(self._index - 1, time, frame, future, mse, cut)
 
+    def _forecast(self, observed: Frame) -> Float[Tensor, "k _c _h _w"]:
+        """The next frames: where frames repeat, they repeat in the same rhythm, and no repeat is observed."""
+        if self._repeats is None:
+            return self._blend.step(observed)[0]
+        if not self._repeats.is_repeat(observed[0]):
+            self._distinct = torch.cat([observed, self._blend.step(observed)[0]])
+        return self._distinct[self._repeats.cadence.steps(len(self._distinct) - 1)]
+
     def _start_scene(self) -> None:
         self._blend.reset()
+        if self._repeats is not None:
+            self._repeats.reset()
         self._expected = None
 
 

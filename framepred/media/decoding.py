@@ -4,9 +4,7 @@ Frames are uint8 RGB, upright as the display matrix asks, with transparency laid
 follow the file's tags; HDR values are taken as they are stored. The fields of interlaced video stay woven together.
 """
 
-from collections import deque
 from collections.abc import Iterator
-from contextlib import closing
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from torch import Tensor
 from framepred.media.frames import FrameStream, as_frame
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import Header, Pixels, check_whole, frames_of_one_size, read_header, rgb_frames
+from framepred.media.video_header import Header, Pixels, frames_of_one_size, last_rgb_frames, read_header, rgb_frames
 
 
 def file_frames(path: Path, last: int | None = None) -> FrameStream:
@@ -29,7 +27,7 @@ def file_frames(path: Path, last: int | None = None) -> FrameStream:
         MediaError: if the file is no video; while reading, if it is damaged or its frames change size.
     """
     header = read_header(path)
-    pixels = rgb_frames(VideoFile(path), header) if last is None else _last(path, header, last)
+    pixels = rgb_frames(VideoFile(path), header) if last is None else last_rgb_frames(path, header, last)
     return FrameStream(_frames(pixels, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
 
 
@@ -52,17 +50,3 @@ def stream_frames(name: str, stream: BufferedIOBase) -> FrameStream:
 def _frames(pixels: Iterator[Pixels], path: Path) -> Iterator[Tensor]:
     for frame in frames_of_one_size(pixels, path):
         yield as_frame(frame)
-
-
-def _last(path: Path, header: Header, count: int) -> Iterator[Pixels]:
-    """The last frames, found by seeking near the end, or by decoding the whole file."""
-    with closing(VideoFile(path)) as video:
-        start = video.start_of_last(count, header.fps)
-        frames = None if start is None else video.frames_from(start)
-        if frames is not None:
-            frame = None
-            for frame in frames:
-                yield video.rgb(frame)
-            check_whole(path, video.end_seconds(frame, header.fps), header)
-            return
-    yield from deque(rgb_frames(VideoFile(path), header), maxlen=count)

@@ -1,5 +1,6 @@
 """What a video file states about itself, and whether its frames keep to it; PyTorch is not needed."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -83,6 +84,24 @@ def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
             count += 1
             yield video.rgb(last)
         check_whole(video.path, video.end_seconds(last, header.fps), header, count)
+
+
+def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
+    """Yield the last frames of a file, found by seeking near the end, or by decoding the whole file.
+
+    Raises:
+        MediaError: if the file is damaged, or ends long before its stated end.
+    """
+    with closing(VideoFile(path)) as video:
+        start = video.start_of_last(count, header.fps)
+        frames = None if start is None else video.frames_from(start)
+        if frames is not None:
+            frame = None
+            for frame in frames:
+                yield video.rgb(frame)
+            check_whole(path, video.end_seconds(frame, header.fps), header)
+            return
+    yield from deque(rgb_frames(VideoFile(path), header), maxlen=count)
 
 
 def check_whole(path: Path, seconds: float, header: Header, frames: int | None = None) -> None:

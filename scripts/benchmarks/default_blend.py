@@ -39,7 +39,7 @@ def write_default_blend(folder: Path, weights: str, windows: int) -> None:
         with torch.inference_mode():
             for start in chosen:
                 window = ClipBatch.cut(frames[None, start : start + length], CONTEXT)
-                add_errors(products, evenly(members), *window)
+                add_errors(products, evenly(members), window.context, window.target)
     found = products.best_weights().double().round(decimals=DECIMALS).tolist()
     FILE.write_text(json.dumps({"films": [path.stem for path in paths], "network": weights, "weights": found}) + "\n")
     Console().print(f"{FILE}: {len(paths)} films, {windows} windows each")

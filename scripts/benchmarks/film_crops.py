@@ -13,7 +13,7 @@ from torch import Tensor
 from framepred.baselines import load_baseline
 from framepred.clips import to_unit
 from framepred.inference.predict import predict
-from framepred.inference.repeats import PAST
+from framepred.inference.reading_ahead import PAST
 from framepred.media.reading import read_video
 from framepred.models import load
 

@@ -1,6 +1,6 @@
 """Forecasts of films: last frame, optical flow, network, blend and adapted blend, on the last third of each film."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
@@ -20,17 +20,21 @@ from framepred.evaluation.lpips import Lpips
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
 from framepred.inference.predict import predict
-from framepred.inference.repeats import PAST
+from framepred.inference.reading_ahead import PAST
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.media.reading import read_video
 from framepred.media.resizing import resized
 from framepred.models import load
+from framepred.models.pretrained import describe
 from framepred.visualization.panels import write_panel
 
 CONTEXT, HORIZON = 10, 10
 OBSERVED = 2 / 3
 """Share of each film that is observed, the first; what lies after it is scored."""
+
+BLENDS = ("blend", "adapted", "blend, film unseen")
+"""Predictors that are compared with the better baseline."""
 
 Film: TypeAlias = Shaped[Tensor, "t c h w"]
 Predictor: TypeAlias = Callable[[Film], Clip]
@@ -48,6 +52,7 @@ class FilmOptions:
         windows: scored windows of a film, at most.
         adapt: seconds of training the network on the observed part; 0 leaves it out.
         adapt_steps: training steps instead of seconds, which do not depend on the machine.
+        unseen: seconds of training a new network on the other films alone, to leave one out; 0 leaves it out.
         lead_times: whether to print errors by lead time.
         lpips: file of AlexNet's weights for LPIPS; None leaves it out.
     """
@@ -58,6 +63,7 @@ class FilmOptions:
     windows: int = 200
     adapt: float = 0
     adapt_steps: int = 0
+    unseen: float = 0
     lead_times: bool = False
     lpips: Path | None = None
 
@@ -88,10 +94,11 @@ def print_films(folder: Path, options: FilmOptions, output: Path) -> None:
     """Score every film of a folder, print a table for each and one of the gains, and write a picture of each."""
     output.mkdir(parents=True, exist_ok=True)
     lpips = Lpips(options.lpips) if options.lpips else None
-    gains = Table("film", "blend", "adapted", title="MSE less than the better baseline's, %")
-    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+    gains = Table("film", *BLENDS, title="MSE less than the better baseline's, %")
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in paths:
         frames = read_video(path)
-        predictors = _predictors(frames, options)
+        predictors = _predictors(frames, [other for other in paths if other != path], options)
         scores = {name: Scores() for name in predictors}
         starts = window_starts(frames, options.windows)
         for start in starts:
@@ -104,7 +111,7 @@ def print_films(folder: Path, options: FilmOptions, output: Path) -> None:
                 if start == starts[len(starts) // 2] and name == "blend":
                     write_panel(output / f"{path.stem}.png", to_unit(past[None, -CONTEXT:]), truth, future)
         _print_film(path.name, tuple(window.shape[1:]), scores, options)
-        gains.add_row(path.stem, *(_gain(scores, name) for name in ("blend", "adapted") if name in scores))
+        gains.add_row(path.stem, *(_gain(scores, name) if name in scores else "" for name in BLENDS))
     Console(width=110).print(gains)
 
 
@@ -134,7 +141,7 @@ def _scaled(frames: Film, side: int) -> Film:
     return torch.stack([resized(frame, (round(height * ratio), round(width * ratio))) for frame in frames])
 
 
-def _predictors(frames: Film, options: FilmOptions) -> dict[str, Predictor]:
+def _predictors(frames: Film, others: Sequence[Path], options: FilmOptions) -> dict[str, Predictor]:
     net = load(options.weights).eval()
 
     def predicted(net: Forecaster, past: Film, blend: bool = True) -> Clip:
@@ -152,14 +159,33 @@ def _predictors(frames: Film, options: FilmOptions) -> dict[str, Predictor]:
     if options.adapt or options.adapt_steps:
         network = _adapted(net, frames, options)
         found["adapted"] = lambda past: predicted(network, past)
+    if options.unseen and others:
+        stranger = _trained_on(others, net, options)
+        found["network, film unseen"] = lambda past: predicted(stranger, past, blend=False)
+        found["blend, film unseen"] = lambda past: predicted(stranger, past)
     return found
+
+
+def _trained_on(films: Sequence[Path], like: Forecaster, options: FilmOptions) -> Forecaster:
+    """A new network of the same kind, trained on what is observed of these films, cropped to one size."""
+    torch.manual_seed(0)
+    arguments = {name: value for name, value in describe(like).items() if name != "class"}
+    observed = [_observed(read_video(path), options) for path in films]
+    height, width = (min(film.shape[axis] for film in observed) for axis in (-2, -1))
+    clips = torch.cat([film[..., :height, :width] for film in observed])
+    result = adapt(type(like)(**arguments), clips, context=CONTEXT, horizon=HORIZON, seconds=options.unseen)
+    Console(width=110).print(f"A new network on {', '.join(path.stem for path in films)}. {result.summary}")
+    return result.network
+
+
+def _observed(frames: Film, options: FilmOptions) -> Film:
+    return _scaled(frames[: int(OBSERVED * len(frames))], min(options.side, options.max_side))
 
 
 def _adapted(net: Forecaster, frames: Film, options: FilmOptions) -> Forecaster:
     """The network trained on what is observed of the film."""
-    observed = _scaled(frames[: int(OBSERVED * len(frames))], min(options.side, options.max_side))
     budget = {"steps": options.adapt_steps} if options.adapt_steps else {"seconds": options.adapt}
-    result = adapt(net, observed, context=CONTEXT, horizon=HORIZON, **budget)  # type: ignore[arg-type]
+    result = adapt(net, _observed(frames, options), context=CONTEXT, horizon=HORIZON, **budget)  # type: ignore[arg-type]
     Console(width=110).print(result.summary)
     return result.network
 

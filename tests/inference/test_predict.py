@@ -138,7 +138,7 @@ def test_adapting_gets_all_but_the_held_out_frames(
         given.append(past)
         return real(net, past, **arguments | {"seconds": None, "steps": 1})  # type: ignore[arg-type]
 
-    monkeypatch.setattr("framepred.inference.predict.adapt_to", spy)
+    monkeypatch.setattr(adapting, "adapt", spy)
     clip = film(30, channels=1)
     for holdout in (True, False):
         found = framepred.predict(clip, weights=small_net, frames=3, context=4, adapt=1, holdout=holdout)

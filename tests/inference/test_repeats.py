@@ -9,7 +9,8 @@ from torch import Tensor
 
 import framepred
 from framepred.clips import to_unit
-from framepred.inference.repeats import find_cadence
+from framepred.inference.repeats import RepeatDetector, find_cadence
+from framepred.inference.stream import StreamForecaster
 from framepred.models import EncoderForecaster
 
 DRIFT = 2  # pixels per distinct frame
@@ -85,3 +86,34 @@ def test_each_clip_of_an_array_repeats_by_itself(small_net: EncoderForecaster) -
     together = framepred.predict(clips, frames=4, weights=small_net, layout="ntchw").frames
     assert not torch.equal(together[0, 0], together[0, 1])
     assert torch.equal(together[1, 0], together[1, 1])
+
+
+@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
+def test_a_stream_finds_the_repeats_that_its_whole_past_has(pattern: list[int]) -> None:
+    frames = film(repeating(pattern, 60))
+    detector = RepeatDetector()
+    found = [detector.is_repeat(frame) for frame in frames]
+    known = [not distinct for distinct in find_cadence(frames).distinct]
+    assert found[20:] == known[20:]
+    assert detector.cadence.steps(10) == find_cadence(frames).steps(10)
+
+
+@pytest.mark.parametrize("order", [[0] * 40, [*range(20), *[19] * 20]], ids=["still", "stops"])
+def test_a_stop_in_a_stream_does_not_repeat(order: list[int]) -> None:
+    detector = RepeatDetector()
+    assert not any(detector.is_repeat(frame) for frame in film(order))
+
+
+@pytest.mark.parametrize("pattern", [[2], [1, 1, 1, 2]])
+def test_a_stream_with_repeats_is_forecast_like_one_without(pattern: list[int], small_net: EncoderForecaster) -> None:
+    """Once the rhythm is known, the forecasts hold the frames that would follow without repeats, in this rhythm."""
+    order = repeating(pattern, 60)
+    forecaster, plain = StreamForecaster(small_net.eval(), 4), StreamForecaster(small_net.eval(), 4)
+    for frame in film(range(order[-1] + 1)):
+        expected = plain.step(frame).future
+    for frame in film(order):
+        step = forecaster.step(frame)
+    ahead = [number - order[-1] for number in repeating(pattern, 64)[60:]]
+    known = torch.cat([to_unit(film(order)[-1:]), expected])
+    assert step.mse is not None
+    assert float((step.future - known[ahead]).square().mean()) < 0.1 * float((known[0] - known[4]).square().mean())
