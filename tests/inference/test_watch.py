@@ -122,8 +122,8 @@ def still_changes(gain: float, noise: float) -> dict[str, np.ndarray]:
 LIGHTS = {"day": (1.0, 2.0), "night": (0.12, 3.0)}
 STILL_CASES = [(light, kind) for light in LIGHTS for kind in still_changes(1.0, 2.0)]
 QUICK_STILL_CASES = [
-    ("day", "covered gray"), ("day", "lights out"), ("day", "dimmed"), ("day", "noise only"),
-    ("night", "covered black"), ("night", "frozen"), ("night", "slow cover"), ("night", "noisy"),
+    ("day", "covered gray"), ("day", "noisy"), ("day", "noise only"), ("day", "slow cover"),
+    ("night", "covered black"), ("night", "frozen"), ("night", "lights out"), ("night", "dimmed"),
 ]  # fmt: skip
 
 

@@ -26,9 +26,9 @@ EQUAL_RGB = ("ffv1-gray.mkv",)
 QUICK = (
     "h264-b-frames.mp4", "h264-open-gop.ts", "h264-variable.mkv", "h264-without-times.avi", "hevc-hdr-pq.mp4",
     "av1.mp4", "vp8-hidden-frames.webm", "mpeg1.mpeg", "mpeg2.mxf", "mpeg4.avi", "dv-interlaced.mov",
-    "prores-alpha.mov", "png.mov", "ffv1-gray.mkv",
+    "prores-alpha.mov", "png.mov", "ffv1-gray.mkv", "h264.flv",
 )  # fmt: skip
-"""One file for each way in which frames are ordered, timed, hidden, converted or described."""
+"""One file for each way in which frames are ordered, timed, hidden, converted, described or found."""
 
 
 @pytest.fixture(scope="module")
