@@ -38,9 +38,8 @@ def second_smallest(
         usable: True where a frame shows the layer at its position; the last frame must be usable.
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
-    frames = at_least_float32(frames)
-    offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
-    aligned = torch.where(usable[..., None, None, None], translate(frames[:, None], offsets), torch.inf)
+    unusable = torch.where(usable[..., None, None, None], 0.0, torch.inf)
+    aligned = translate(at_least_float32(frames)[:, None], _per_channel(-positions, frames)) + unusable
     smallest = second = aligned[:, :, -1]
     for index in range(aligned.shape[2] - 1):
         value = aligned[:, :, index]
@@ -68,16 +67,14 @@ def search_nearby(
         each frame. A layer fits if it is hardly brighter than the frame; see ``MISFIT_SHARE``.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
-    offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
-    moved = list(translate(layers[:, :, None], offsets, beyond=0.0).unbind(dim=1))
+    moved = list(translate(layers[:, :, None], _per_channel(positions, frames), beyond=0.0).unbind(dim=1))
     steps = positions.new_tensor(STEPS)
     found = []
     for index, layer in enumerate(moved):
         others = _maximum(moved[:index] + moved[index + 1 :], like=layer)
         best = _best_step(frames, layer, others)
         found.append(positions[:, index] + steps[best])
-        offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
-        moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
+        moved[index] = translate(layers[:, index, None], _per_channel(found[-1], frames), beyond=0.0)
     other_maxima = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
     fits = _energy((stacked - frames[:, None]).relu_()) <= MISFIT_SHARE * _energy(stacked)
@@ -102,22 +99,35 @@ def has_own_light(
         others: maximum of the other layers, for each layer and frame.
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
-    unexplained = (frames[:, None] > others + LIGHT_MARGIN) & observed[:, None, :, None, None, None]
-    offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
-    return translate(unexplained.to(frames.dtype), offsets, beyond=0.0).sum(dim=2) > 1
+    threshold = torch.where(observed[..., None, None, None], at_least_float32(frames) - LIGHT_MARGIN, -torch.inf)
+    unexplained = threshold[:, None] > others
+    if torch.compiler.is_compiling():  # ONNX Runtime pads and sums no masks
+        unexplained = unexplained.to(others.dtype)
+    return translate(unexplained, _per_channel(-positions, frames), beyond=0.0).sum(dim=2) > 1
+
+
+def _per_channel(positions: Float[Tensor, "*n 2"], frames: Tensor) -> Float[Tensor, "*n c 2"]:
+    """Repeat the positions for each channel of the frames."""
+    return positions[..., None, :].expand(*positions.shape[:-1], frames.shape[-3], 2)
 
 
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
     """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
-    height, width = frames.shape[-2:]
-    padded = functional.pad(layer, (1, 1, 1, 1))
-    columns = {right: padded[..., 1 - right : 1 - right + width] for right in (1, 0, -1)}
+    height = frames.shape[-2]
+    columns = functional.pad(layer, (1, 1, 1, 1)).unfold(-1, frames.shape[-1], 1).movedim(-2, -4)  # three steps right
     errors = []
-    for right, down in STEPS:
-        moved = columns[right][..., 1 - down : 1 - down + height, :]
-        errors.append(_energy(torch.maximum(moved, others).sub_(frames))[..., None])
+    for top in range(3):
+        candidates = _contiguous_maximum(columns[..., top : top + height, :], others[:, :, None])
+        errors.append(_energy(candidates.sub_(frames[:, :, None])))
     costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
     return (torch.cat(errors, dim=-1) + costs).argmin(dim=-1)
+
+
+def _contiguous_maximum(first: Tensor, second: Tensor) -> Tensor:
+    """Pixelwise maximum in contiguous memory; by default it has the strides of the overlapping view ``first``."""
+    if torch.compiler.is_compiling():  # exporters do not accept out=
+        return torch.maximum(first, second)
+    return torch.maximum(first, second, out=second.new_empty(first.shape))
 
 
 def _energy(pictures: Tensor) -> Tensor:
