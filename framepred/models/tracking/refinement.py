@@ -114,13 +114,20 @@ def _per_channel(positions: Float[Tensor, "*n 2"], frames: Tensor) -> Float[Tens
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
     """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
     height = frames.shape[-2]
-    columns = functional.pad(layer, (1, 1, 1, 1)).unfold(-1, frames.shape[-1], 1).movedim(-2, -4)  # three steps right
+    columns = _three_columns(functional.pad(layer, (1, 1, 1, 1)), frames.shape[-1])
     errors = []
     for top in range(3):
         candidates = _contiguous_maximum(columns[..., top : top + height, :], others[:, :, None])
         errors.append(_energy(candidates.sub_(frames[:, :, None])))
     costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
     return (torch.cat(errors, dim=-1) + costs).argmin(dim=-1)
+
+
+def _three_columns(padded: Float[Tensor, "n t c h2 w2"], width: int) -> Float[Tensor, "n t 3 c h2 w"]:
+    """Return the picture moved right by 1, 0 and -1 pixels; a view in eager mode, copies in a graph."""
+    if torch.compiler.is_compiling():
+        return torch.stack([padded[..., first : first + width] for first in range(3)], dim=2)
+    return padded.unfold(-1, width, 1).movedim(-2, 2)
 
 
 def _contiguous_maximum(first: Tensor, second: Tensor) -> Tensor:
