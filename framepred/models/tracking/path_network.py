@@ -163,6 +163,6 @@ class PathNetwork(nn.Module):
 
 def _direction(paths: Float[Tensor, "n k 2 t"], observed: Bool[Tensor, "n k t"]) -> Float[Tensor, "n k 2"]:
     """Direction of the last observed steps: -1 for left or up, 1 for right, down or no motion."""
-    steps = paths.diff(dim=-1) * (observed[..., :-1] & observed[..., 1:])[:, :, None]
-    recent = steps[..., -DIRECTION_STEPS:].sum(dim=-1)
+    last, known = paths[..., -DIRECTION_STEPS - 1 :], observed[:, :, None, -DIRECTION_STEPS - 1 :]
+    recent = (last.diff(dim=-1) * (known[..., :-1] & known[..., 1:])).sum(dim=-1)
     return 1 - 2 * (recent < 0).to(paths.dtype)

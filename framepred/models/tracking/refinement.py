@@ -39,7 +39,7 @@ def second_smallest(
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
     unusable = torch.where(usable[..., None, None, None], 0.0, torch.inf)
-    aligned = translate(at_least_float32(frames)[:, None], _per_channel(-positions, frames)) + unusable
+    aligned = translate(at_least_float32(frames)[:, None], _per_channel(-positions, frames)).add_(unusable)
     smallest = second = aligned[:, :, -1]
     for index in range(aligned.shape[2] - 1):
         value = aligned[:, :, index]
