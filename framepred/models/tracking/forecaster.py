@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,10 +18,10 @@ from framepred.models.patches import check_frame, fold, to_input, unfold
 from framepred.models.pretrained import MODEL, PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
-from framepred.models.tracking.refinement import has_own_light, search_nearby, second_smallest
-from framepred.models.tracking.scene import SIGNS, Scene, appended, holds_most_energy, shown_mask, with_last
+from framepred.models.tracking.refinement import estimate_layers, search_nearby
+from framepred.models.tracking.scene import SIGNS, Scene, absent_frames, appended, shown_mask, with_last
 from framepred.models.tracking.tracker import Tracks, track
-from framepred.models.tracking.translation import expected_picture
+from framepred.models.tracking.translation import expected_picture, shift_distribution
 from framepred.warping import at_least_float32, no_autocast
 
 FINE, COARSE = 4, 8
@@ -44,7 +44,7 @@ class TrackingForecaster(PretrainedForecaster):
     For each observed frame, the tracker locates every layer in it (:func:`track`). Two ConvLSTM cells read the frame,
     the previous frame and the layers, and a write gate assigns each pixel to the layer that agrees with it. The
     positions of the layers in the last frames are then refined (:func:`search_nearby`), and each layer is estimated
-    again from these frames after alignment (:func:`second_smallest`).
+    again from these frames after alignment (:func:`estimate_layers`).
 
     The path network (:class:`PathNetwork`) reads the past positions of a layer and predicts a distribution over its
     displacement. The next frame is the pixelwise maximum of the expected layers. Without training, the network
@@ -137,7 +137,7 @@ class TrackingForecaster(PretrainedForecaster):
             return self._start(frame, current)
         scene = Scene(*state)
         found = track(current, scene.written, self._most_probable(scene), 2 * self.reach)
-        *memory, features = self._update_memory(current, scene.frames[:, -1], found.aligned, _memory(scene))
+        *memory, features = self._update_memory(current, scene.frames[:, -1], found.aligned, scene.memory)
         return self._update_scene(frame, current, scene, found, self._write(features, current, found), memory)
 
     def feedback(self, frame: Frame, state: State) -> State:
@@ -188,7 +188,7 @@ class TrackingForecaster(PretrainedForecaster):
             trusted=trusted[:, :, -1],
             distances=distances[:, :, -1],
             displacement=modes[:, :, -1],
-            probabilities=torch.cat([scene.probabilities[..., count:, :], _moved(added, modes.mT)], dim=-2),
+            probabilities=torch.cat([scene.probabilities[..., count:, :], shift_distribution(added, modes.mT)], dim=-2),
         )
 
     def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
@@ -204,13 +204,8 @@ class TrackingForecaster(PretrainedForecaster):
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
         """Return the hidden and cell states of both cells by name."""
-        scene = Scene(*state)
-        return {
-            "coarse: hidden": scene.coarse_hidden,
-            "coarse: cell": scene.coarse_cell_state,
-            "fine: hidden": scene.fine_hidden,
-            "fine: cell": scene.fine_cell_state,
-        }
+        names = ("coarse: hidden", "coarse: cell", "fine: hidden", "fine: cell")
+        return dict(zip(names, Scene(*state).memory, strict=True))
 
     def uncounted_macs(self, height: int, width: int) -> int:
         """Multiply-accumulates of one ``observe`` step, except those of convolutions and matrix products.
@@ -270,14 +265,11 @@ class TrackingForecaster(PretrainedForecaster):
         observed = with_last(scene.observed, True)
         placed = with_last(scene.placed, True)
         positions = appended(scene.positions, found.displacement - scene.displacement)
-        first = _absent(placed)
+        first = absent_frames(placed)
         seen, present = frames[:, first:], observed[:, first:]
         searched, others, fits = self._correct_positions(seen, present, scene, positions[:, :, first:], found)
         trusted = placed[:, None, first:] & (fits | ~present[:, None])
-        revealed = second_smallest(seen, trusted & present[:, None], searched)
-        own = has_own_light(seen, present, others, searched)
-        own = own | ~holds_most_energy(own, revealed)
-        revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(current.dtype)
+        revealed = estimate_layers(seen, present, trusted, searched, others, written).to(current.dtype)
         positions = torch.cat([positions[:, :, :first], searched], dim=2)
         trusted = functional.pad(trusted, (first, 0), value=False)
         distances = self._measure(revealed, frame)
@@ -352,25 +344,3 @@ class TrackingForecaster(PretrainedForecaster):
         costs = self.excess_logits[0] * excess.square() + self.excess_logits[1] * excess.relu()
         kept = (keep[:, :, None] + KEEP_LOGITS - costs.mean(dim=2, keepdim=True)).sigmoid() * found.aligned
         return torch.lerp(kept, current[:, None], share)
-
-
-def _memory(scene: Scene) -> State:
-    """Hidden and cell state of the coarse and of the fine cell."""
-    return scene.coarse_hidden, scene.coarse_cell_state, scene.fine_hidden, scene.fine_cell_state
-
-
-def _absent(placed: Bool[Tensor, "n t"]) -> int:
-    """Number of frames before the first one of any clip; 0 where their number must not decide a shape.
-
-    A graph has one shape for all frames, and a value on an accelerator would have to be waited for.
-    """
-    if torch.compiler.is_compiling() or placed.device.type != "cpu":
-        return 0
-    return placed.shape[1] - int(placed.any(dim=0).sum())
-
-
-def _moved(probabilities: Float[Tensor, "*n d"], offset: Float[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
-    """Move distributions over displacements by whole pixels; those beyond the reach are lost."""
-    index = torch.arange(probabilities.shape[-1], device=offset.device) - offset[..., None].long()
-    inside = index.clamp(0, probabilities.shape[-1] - 1)
-    return torch.where(index == inside, probabilities.gather(-1, inside), 0)

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from framepred.models.tracking.scene import holds_most_energy
 from framepred.models.tracking.translation import translate
 from framepred.warping import at_least_float32
 
@@ -21,6 +22,34 @@ LIGHT_MARGIN = 0.05
 
 DISTANCE_COST = 1e-3
 """Squared error added per squared pixel of distance; it keeps an empty layer, which fits everywhere, in place."""
+
+
+@torch.no_grad()
+def estimate_layers(
+    frames: Float[Tensor, "n t c h w"],
+    observed: Bool[Tensor, "n t"],
+    trusted: Bool[Tensor, "n k t"],
+    positions: Float[Tensor, "n k t 2"],
+    others: Float[Tensor, "n k t c h w"],
+    written: Float[Tensor, "n k c h w"],
+) -> Float[Tensor, "n k c h w"]:
+    """Estimate each layer at the last frame from the aligned frames.
+
+    The estimate is the second smallest value of each pixel; where the other layers may explain it, it is at most the
+    written layer. A layer whose own pixels hold little of its energy keeps the second smallest value everywhere.
+
+    Args:
+        frames: ``(n, t, c, h, w)``, in order of time.
+        observed: True for observed frames.
+        trusted: True where a layer fits a frame at its position.
+        positions: positions of each layer relative to the last frame, right and down, whole pixels.
+        others: maximum of the other layers, for each layer and frame.
+        written: the layers at the last frame, as the write gate computed them.
+    """
+    revealed = second_smallest(frames, trusted & observed[:, None], positions)
+    own = has_own_light(frames, observed, others, positions)
+    own = own | ~holds_most_energy(own, revealed)
+    return torch.where(own, revealed, torch.minimum(revealed, written))
 
 
 @torch.no_grad()

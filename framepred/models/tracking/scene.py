@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from framepred.clips import State
 from framepred.warping import at_least_float32
 
 OWN_SHARE = 0.65
@@ -54,6 +55,11 @@ class Scene(NamedTuple):
     fine_hidden: Float[Tensor, "n fine h_fine w_fine"]
     fine_cell_state: Float[Tensor, "n fine h_fine w_fine"]
 
+    @property
+    def memory(self) -> State:
+        """Hidden and cell state of the coarse cell, then of the fine cell."""
+        return self.coarse_hidden, self.coarse_cell_state, self.fine_hidden, self.fine_cell_state
+
 
 @torch.no_grad()
 def shown_mask(scene: Scene) -> Bool[Tensor, "n k 1 1 1"]:
@@ -88,3 +94,13 @@ def with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
 def appended(positions: Float[Tensor, "n k t 2"], step: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k t 2"]:
     """Append a position that is ``step`` after the last one; the result is relative to the new position."""
     return torch.cat([positions[:, :, 1:] - step[:, :, None], torch.zeros_like(step)[:, :, None]], dim=2)
+
+
+def absent_frames(placed: Bool[Tensor, "n t"]) -> int:
+    """Number of frames before the first one of any clip; 0 where a value must not decide a shape.
+
+    A graph has one shape for every number of frames, and a value on an accelerator would stop its queue of operations.
+    """
+    if torch.compiler.is_compiling() or placed.device.type != "cpu":
+        return 0
+    return placed.shape[1] - int(placed.any(dim=0).sum())

@@ -112,3 +112,10 @@ def _by_difference(values: Float[Tensor, "*b v"], size: int) -> Float[Tensor, "*
         return values.unfold(-1, size, 1).flip(-1)
     at = torch.arange(size, device=values.device)
     return values[..., at[:, None] - at + size - 1]
+
+
+def shift_distribution(probabilities: Float[Tensor, "*n d"], offset: Float[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+    """Shift distributions over displacements by whole pixels; probability that leaves the range −r to r is lost."""
+    index = torch.arange(probabilities.shape[-1], device=offset.device) - offset[..., None].long()
+    inside = index.clamp(0, probabilities.shape[-1] - 1)
+    return torch.where(index == inside, probabilities.gather(-1, inside), 0)
