@@ -41,4 +41,6 @@ def measure_bounds(light: Float[Tensor, "n k h w"], size: tuple[int, int]) -> Fl
 
 def _profiles(columns: Tensor, rows: Tensor, length: int) -> Float[Tensor, "n k 2 side"]:
     """Stack the profiles along both axes; the shorter one is filled with zeros."""
-    return torch.stack([functional.pad(part, (0, length - part.shape[-1])) for part in (columns, rows)], dim=2)
+    if columns.shape[-1] != rows.shape[-1]:
+        columns, rows = (functional.pad(part, (0, length - part.shape[-1])) for part in (columns, rows))
+    return torch.stack([columns, rows], dim=2)

@@ -181,7 +181,7 @@ class TrackingForecaster(PretrainedForecaster):
         trusted = known.unfold(2, self.history, 1)[:, :, 1:]
         distances = scene.distances[:, :, None] + (modes - scene.displacement[:, :, None])[..., None] * self.signs
         added = self._path(positions.flatten(1, 2), trusted.flatten(1, 2), distances.flatten(1, 2), first=-1)
-        added = added.unflatten(1, modes.shape[1:3])[..., 0, :].transpose(2, 3)  # (n, k, 2, count, d)
+        added = added.view(*modes.shape[:3], 2, -1).transpose(2, 3)  # (n, k, 2, count, d)
         return scene._replace(
             positions=positions[:, :, -1],
             placed=functional.pad(scene.placed, (0, count), value=True)[:, count:],

@@ -143,7 +143,7 @@ class PathNetwork(nn.Module):
         middle = [(first + size - last) / 2, (last + size - first) / 2]
         bins = (torch.cat([centre, *middle], dim=-1).clamp(0, FAR_PX) * BINS_PER_PIXEL).long()
         side = torch.arange(2, device=distances.device) + 2 * mirrored
-        centre_bins, middle_bins = (bins.unflatten(-1, (2, 2)) + EDGE_BINS * side[..., None, :]).unbind(dim=-2)
+        centre_bins, middle_bins = (bins.view(*bins.shape[:-1], 2, 2) + EDGE_BINS * side[..., None, :]).unbind(dim=-2)
         return [
             distances / UNIT_PX,
             self.centre_edges(centre_bins).flatten(-2),

@@ -17,6 +17,10 @@ STEPS = [(right, down) for down in (1, 0, -1) for right in (1, 0, -1)]
 MISFIT_SHARE = 0.2
 """A layer fits a frame if the energy of its excess over the frame is at most this share of its own energy."""
 
+CACHED_VALUES = 1 << 17
+"""A search step compares all nine neighbours at once up to this many values of layer and frames, else three: a cache
+holds a few MB, and larger pictures need a third of the memory."""
+
 LIGHT_MARGIN = 0.05
 """A pixel is unexplained if the frame exceeds the maximum of the other layers by more than this brightness."""
 
@@ -68,7 +72,7 @@ def second_smallest(
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
     unusable = torch.where(usable[..., None, None, None], 0.0, torch.inf)
-    aligned = translate(at_least_float32(frames)[:, None], _per_channel(-positions, frames)).add_(unusable)
+    aligned = translate(at_least_float32(frames)[:, None], -positions[..., None, :]).add_(unusable)
     smallest = second = aligned[:, :, -1]
     for index in range(aligned.shape[2] - 1):
         value = aligned[:, :, index]
@@ -96,14 +100,14 @@ def search_nearby(
         each frame. A layer fits if it is hardly brighter than the frame; see ``MISFIT_SHARE``.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
-    moved = list(translate(layers[:, :, None], _per_channel(positions, frames), beyond=0.0).unbind(dim=1))
+    moved = list(translate(layers[:, :, None], positions[..., None, :], beyond=0.0).unbind(dim=1))
     steps = positions.new_tensor(STEPS)
     found = []
     for index, layer in enumerate(moved):
         others = _maximum(moved[:index] + moved[index + 1 :], like=layer)
         best = _best_step(frames, layer, others)
         found.append(positions[:, index] + steps[best])
-        moved[index] = translate(layers[:, index, None], _per_channel(found[-1], frames), beyond=0.0)
+        moved[index] = translate(layers[:, index, None], found[-1][..., None, :], beyond=0.0)
     other_maxima = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
     fits = _energy((stacked - frames[:, None]).relu_()) <= MISFIT_SHARE * _energy(stacked)
@@ -130,33 +134,30 @@ def has_own_light(
     """
     threshold = torch.where(observed[..., None, None, None], at_least_float32(frames) - LIGHT_MARGIN, -torch.inf)
     unexplained = threshold[:, None] > others
-    if torch.compiler.is_compiling():  # ONNX Runtime pads and sums no masks
+    if torch.compiler.is_compiling():  # a graph would sum 64-bit integers
         unexplained = unexplained.to(others.dtype)
-    return translate(unexplained, _per_channel(-positions, frames), beyond=0.0).sum(dim=2) > 1
-
-
-def _per_channel(positions: Float[Tensor, "*n 2"], frames: Tensor) -> Float[Tensor, "*n c 2"]:
-    """Repeat the positions for each channel of the frames."""
-    return positions[..., None, :].expand(*positions.shape[:-1], frames.shape[-3], 2)
+    return translate(unexplained, -positions[..., None, :], beyond=0.0).sum(dim=2) > 1
 
 
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
     """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
-    height = frames.shape[-2]
-    columns = _three_columns(functional.pad(layer, (1, 1, 1, 1)), frames.shape[-1])
+    rows_at_once = 3 if torch.compiler.is_compiling() or layer.numel() <= CACHED_VALUES else 1
     errors = []
-    for top in range(3):
-        candidates = _contiguous_maximum(columns[..., top : top + height, :], others[:, :, None])
-        errors.append(_energy(candidates.sub_(frames[:, :, None])))
+    for moved in _neighbours(layer).split(rows_at_once, dim=2):
+        candidates = _contiguous_maximum(moved, others[:, :, None, None])
+        errors.append(_energy(candidates.sub_(frames[:, :, None, None])).flatten(-2))
     costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
     return (torch.cat(errors, dim=-1) + costs).argmin(dim=-1)
 
 
-def _three_columns(padded: Float[Tensor, "n t c h2 w2"], width: int) -> Float[Tensor, "n t 3 c h2 w"]:
-    """Return the picture moved right by 1, 0 and -1 pixels; a view in eager mode, copies in a graph."""
+def _neighbours(layer: Float[Tensor, "n t c h w"]) -> Float[Tensor, "n t 3 3 c h w"]:
+    """Return a layer moved by each of ``STEPS``, filled with zeros; a view in eager mode, copies in a graph."""
+    padded = functional.pad(layer, (1, 1, 1, 1))
+    height, width = layer.shape[-2:]
     if torch.compiler.is_compiling():
-        return torch.stack([padded[..., first : first + width] for first in range(3)], dim=2)
-    return padded.unfold(-1, width, 1).movedim(-2, 2)
+        moved = [padded[..., top : top + height, left : left + width] for top in range(3) for left in range(3)]
+        return torch.stack(moved, dim=2).view(*layer.shape[:2], 3, 3, *layer.shape[2:])
+    return padded.unfold(3, height, 1).unfold(4, width, 1).movedim(2, 4)
 
 
 def _contiguous_maximum(first: Tensor, second: Tensor) -> Tensor:

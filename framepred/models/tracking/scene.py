@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from framepred.clips import State
 from framepred.warping import at_least_float32
@@ -88,12 +89,12 @@ def holds_most_energy(own: Bool[Tensor, "n k c h w"], layers: Float[Tensor, "n k
 
 def with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
     """Drop the first entry of the mask and append ``value``."""
-    return torch.cat([mask[..., 1:], torch.full_like(mask[..., :1], value)], dim=-1)
+    return functional.pad(mask[..., 1:], (0, 1), value=value)
 
 
 def appended(positions: Float[Tensor, "n k t 2"], step: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k t 2"]:
     """Append a position that is ``step`` after the last one; the result is relative to the new position."""
-    return torch.cat([positions[:, :, 1:] - step[:, :, None], torch.zeros_like(step)[:, :, None]], dim=2)
+    return functional.pad(positions[:, :, 1:] - step[:, :, None], (0, 0, 0, 1))
 
 
 def absent_frames(placed: Bool[Tensor, "n t"]) -> int:

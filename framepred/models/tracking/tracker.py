@@ -90,7 +90,8 @@ def _grey(pictures: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b h w"]:
 def _agreement(grey: Tensor, explained: Tensor, brightness: Tensor) -> Float[Tensor, "b h w"]:
     """Local similarity of the frame and an aligned layer, both grey; ``brightness`` is the frame's local energy."""
     energy, residual = local_mean(torch.stack([explained, grey - explained]).square(), PATCH_PX)
-    return (residual / (brightness + energy) * (-2 / TOLERANCE)).exp()
+    agreement: Tensor = (residual / (brightness + energy) * (-2 / TOLERANCE)).exp()
+    return agreement
 
 
 def _peak(scores: Float[Tensor, "b m m"]) -> tuple[Float[Tensor, "b 2"], Float[Tensor, "b 1"]]:

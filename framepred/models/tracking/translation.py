@@ -28,9 +28,10 @@ def _translate_rows(picture: Tensor, offset: Tensor, beyond: float | None) -> Te
     margin = 0 if beyond is None else 1
     padded = _with_margins(picture.reshape(-1, height, width), beyond)
     right, down = offset.long().unbind(dim=-1)
-    first = _cached_range(width, padded.shape[0], padded[0].numel(), picture.device).view(picture.shape[:-2])
-    rows = _cached_range(margin, height, 1, picture.device) - down[..., None]
-    starts = rows.clamp_(0, height - 1 + 2 * margin) * (3 * width) + (first - right.clamp(-width, width))[..., None]
+    rows = (_cached_range(margin, height, 1, picture.device) - down[..., None]).clamp_(0, height - 1 + 2 * margin)
+    count, stride = padded.shape[0], padded.stride(0)
+    first = _cached_range(width, count, stride, picture.device).view(picture.shape[:-2]) - right.clamp(-width, width)
+    starts = torch.add(first[..., None], rows, alpha=3 * width)
     windows = padded.as_strided((padded.numel() - width + 1, width), (1, 1), 0)
     return windows.index_select(0, starts.flatten()).view(*starts.shape, width)
 
