@@ -81,9 +81,18 @@ def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     """
     if frames.is_floating_point():
         return frames
-    if frames.dtype not in WHITE:
-        raise ClipError(f"Frames of type {frames.dtype} have no known range; give uint8, uint16 or floats in [0, 1].")
-    return frames.float() / WHITE[frames.dtype]
+    return frames.float() / white_of(frames.dtype)
+
+
+def white_of(dtype: torch.dtype) -> int:
+    """Return the integer that stands for 1.0 in frames of this type.
+
+    Raises:
+        ClipError: if the type has no known range.
+    """
+    if dtype not in WHITE:
+        raise ClipError(f"Frames of type {dtype} have no known range; give uint8, uint16 or floats in [0, 1].")
+    return WHITE[dtype]
 
 
 def from_unit(frames: Float[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor, "..."]:

@@ -1,6 +1,7 @@
-"""Runs thirteen kinds of material and a zoo of formats through framepred: ``python scripts/cases.py``.
+"""Run framepred on thirteen kinds of material and on one file of each format: ``python scripts/cases.py``.
 
-Prints what came of each before and what comes of it now, as Markdown; with ``--write`` into ``docs/formats.md``.
+It prints a Markdown table of the results of framepred 0.1 and of this version; ``--write`` puts it into
+``docs/formats.md``.
 """
 
 import re
@@ -18,7 +19,7 @@ def main(
     only: Annotated[list[str], typer.Option("--only", help="Function of a case, such as radar, or formats.")] = [],  # noqa: B006
     write: Annotated[bool, typer.Option("--write", help="Put the tables into docs/formats.md.")] = False,
 ) -> None:
-    """Run the cases and the zoo."""
+    """Run the cases and the formats."""
     torch.set_num_threads(1)
     tables = {"cases": cases_table(only), "zoo": zoo_table() if not only or "formats" in only else ""}
     for name, table in tables.items():
@@ -29,15 +30,15 @@ def main(
 
 
 def cases_table(only: list[str]) -> str:
-    """A row for each case: what is brought, before, and after."""
+    """Return a row for each case: material, result of framepred 0.1, result now."""
     from benchmarks.cases import CASES, run_case
 
-    rows = ["| what is brought | before | after |", "|---|---|---|"]
+    rows = ["| material | framepred 0.1 | now |", "|---|---|---|"]
     with TemporaryDirectory() as folder:
         for case in CASES:
-            if not only or case.after.__name__ in only:
+            if not only or case.run.__name__ in only:
                 after = "<br>".join(cell(line) for line in run_case(case, Path(folder)))
-                rows.append(f"| {case.name} | {cell(case.before)} | {after} |")
+                rows.append(f"| {case.name} | {cell(case.result_of_0_1)} | {after} |")
     return "\n".join(rows) if rows[2:] else ""
 
 

@@ -3,10 +3,10 @@
 
 Usage: scripts/count_structure.py [REVISION …]     (default: HEAD)
 
-Modules are the Python files of ``framepred`` without ``__init__.py``. A room is a folder or a file directly below
-``framepred``; an arrow is an ordered pair of rooms of which one imports the other, imports for type checking aside.
-Exported names are those of the ``__all__`` lists of the packages; public functions and classes have no leading
-underscore.
+Modules are the Python files of ``framepred`` without ``__init__.py``. A subpackage is a folder or a file directly below
+``framepred``. A dependency is an ordered pair of subpackages of which the first imports the second; imports for type
+checking do not count. Exported names are those of the ``__all__`` lists of the packages; public functions and classes
+have no leading underscore.
 """
 
 import ast
@@ -29,32 +29,48 @@ def sources(revision: str) -> dict[str, str]:
     return {path: git("show", f"{revision}:{path}") for path in paths if path.endswith(".py")}
 
 
-def run_time_imports(node: ast.AST) -> Iterator[str]:
-    """Yield the modules that a syntax tree imports, without those under ``if TYPE_CHECKING``."""
+def run_time_imports(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield the modules that a syntax tree imports, without those under ``if TYPE_CHECKING``.
+
+    Args:
+        node: tree of a module, or a part of it.
+        package: dotted name of the package of the module, for relative imports.
+    """
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(child, ast.ImportFrom) and child.module:
-            yield child.module
+        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for otherwise in child.orelse:
+                yield from run_time_imports(ast.Module([otherwise], []), package)
+        elif isinstance(child, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - child.level + 1] if child.level else []
+            module = ".".join([*parents, *([child.module] if child.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in child.names if module == PACKAGE)
         elif isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         else:
-            yield from run_time_imports(child)
+            yield from run_time_imports(child, package)
 
 
-def room_of(module: str) -> str | None:
-    """Return the room of a dotted module name, or None for modules outside the package."""
+def subpackage_of(module: str) -> str | None:
+    """Return the subpackage of a dotted module name, or None for modules outside the package."""
     parts = module.split(".")
     return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
 
 
-def arrows(trees: dict[str, ast.Module]) -> set[tuple[str, str]]:
-    """Return the pairs of rooms of which the first imports the second."""
+def dependencies(trees: dict[str, ast.Module]) -> set[tuple[str, str]]:
+    """Return the pairs of subpackages of which the first imports the second."""
+    known = {found for path in trees if (found := subpackage_of(_module(path)))}
     pairs = set()
     for path, tree in trees.items():
-        room = room_of(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-        pairs |= {(room, target) for module in run_time_imports(tree) if (target := room_of(module)) and room}
-    return {(room, target) for room, target in pairs if room != target}
+        importer = subpackage_of(_module(path))
+        package = _module(path) if path.endswith("__init__.py") else _module(path).rpartition(".")[0]
+        imported = {subpackage_of(module) for module in run_time_imports(tree, package)} & known
+        pairs |= {(importer, target) for target in imported if importer and target and importer != target}
+    return pairs
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def exported_names(tree: ast.Module) -> list[str]:
@@ -84,7 +100,7 @@ def count(revision: str) -> dict[str, int]:
         "Lines of a module, longest": max(lines),
         "Modules under 50 lines": sum(number < 50 for number in lines),
         "Modules over 350 lines": sum(number > 350 for number in lines),
-        "Import arrows between rooms": len(arrows(trees)),
+        "Dependencies between subpackages": len(dependencies(trees)),
         f"Names in `{PACKAGE}`": len(exported_names(trees[f"{PACKAGE}/__init__.py"])),
         "Names exported by packages": sum(len(exported_names(tree)) for tree in packages),
         "Public functions and classes": sum(len(definitions(tree)) for tree in trees.values()),

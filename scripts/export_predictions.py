@@ -1,31 +1,45 @@
-"""Write the predictions of a forecaster for every clip of an array, clip by clip, as videos.
+"""Write the predictions of a forecaster for every clip of a file as videos, clip by clip.
 
-framepred data moving-mnist --output clips.npy --clips 8
-python scripts/export_predictions.py clips.npy predictions/
+Usage:
+    framepred data moving-mnist --output clips.npy --clips 8
+    python scripts/export_predictions.py clips.npy predictions/
 """
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 
 import framepred
-from framepred.clips import to_unit
+from framepred.errors import FramepredError
 from framepred.media.reading import read_clips
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("clips", type=Path, help="video, or .npy of (n, t, c, h, w)")
-parser.add_argument("folder", type=Path, help="where the videos go")
-parser.add_argument("--weights", default="moving-mnist")
-parser.add_argument("--context", type=int, default=10)
-parser.add_argument("--horizon", type=int, default=10)
-options = parser.parse_args()
 
-net = framepred.load(options.weights)
-video = read_clips(options.clips)
-for number, clip in enumerate(video.clips):
-    with torch.inference_mode():
-        future = net(to_unit(clip[None, : options.context]), horizon=options.horizon)
-    path = options.folder / f"{options.clips.stem}-{number:04d}.mp4"
-    framepred.write_video(path, future[0], fps=video.fps)
-    print(path)
+def main(
+    clips: Annotated[Path, typer.Argument(help="A video, or .npy of (n, t, c, h, w).")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the videos.")],
+    weights: Annotated[
+        str, typer.Option(help="Weight file, name of bundled weights, or baseline:NAME.")
+    ] = "moving-mnist",
+    context: Annotated[int, typer.Option(min=1, help="Frames to observe, from the beginning of each clip.")] = 10,
+    horizon: Annotated[int, typer.Option(min=1, help="Frames to predict.")] = 10,
+) -> None:
+    """Predict what follows the first frames of each clip."""
+    net = framepred.load(weights)
+    video = read_clips(clips)
+    for number, clip in enumerate(video.clips):
+        if len(clip) < context:
+            raise FramepredError(f"Clip {number} of {clips} has {len(clip)} frames; --context asks for {context}.")
+        with torch.inference_mode():
+            future = net(clip[None, :context], horizon=horizon)
+        path = folder / f"{clips.stem}-{number:04d}.mp4"
+        framepred.write_video(path, future[0], fps=video.fps)
+        typer.echo(path)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except FramepredError as error:
+        raise SystemExit(str(error)) from None

@@ -1,4 +1,4 @@
-"""``framepred demo``: bundled weights on digits that training never used, as video, panel, score and report."""
+"""``framepred demo``: run bundled weights on clips of unseen digits; write a video, a picture and a report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +10,13 @@ from framepred.media.outputs import check_results_folder
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", help="Folder for video, panel, card and report.")] = Path("demo"),
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder for the video, picture, results card and report.")
+    ] = Path("demo"),
     weights: WeightsOption = "moving-mnist",
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Predict real handwritten digits in motion: a video, a panel, a report, and the score beside the baselines."""
+    """Predict clips of moving handwritten digits; write a video, a picture and a report, and print the scores."""
     output = check_results_folder(output)
 
     from rich.console import Console

@@ -21,16 +21,18 @@ from framepred.data.digits import Split, find_digits
 from framepred.errors import ConfigError
 
 Words: TypeAlias = UInt64[np.ndarray, "b d 4"]
+"""Random words of each clip and digit: image, start x, start y and direction."""
 
 STREAMS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
+"""Second word of the Philox key of each split."""
 
 
 class MovingMNIST(ClipDataset):
     """Clips of digits that move over a black canvas, uint8 ``(t, 1, h, w)``.
 
     Before each frame every digit moves by ``speed`` times the free canvas (canvas minus digit) along its direction.
-    A digit that would leave the canvas is placed at the edge, and its velocity along that axis is reversed. Digits are
-    drawn at whole pixels, rounded down; overlapping digits are combined by pixelwise maximum.
+    A digit that reaches or passes an edge of the canvas is placed at the edge, and its velocity along that axis is
+    reversed. Digits are drawn at whole pixels, rounded down; overlapping digits are combined by pixelwise maximum.
 
     Args:
         split: ``train``, ``val`` or ``test``; it selects the digit images and the random stream.
@@ -82,7 +84,7 @@ class MovingMNIST(ClipDataset):
         return self.clips
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the clips at these indices, which may exceed ``len``; see ``render``."""
+        """Return the clips of a batch, for a ``DataLoader``; indices may exceed ``len``, see ``render``."""
         return list(self.render(indices))
 
     def render(self, indices: Sequence[int]) -> UInt8[Tensor, "b t 1 h w"]:
@@ -91,8 +93,8 @@ class MovingMNIST(ClipDataset):
         Raises:
             IndexError: if an index is negative.
         """
-        corners = self._corners(self._words(indices))
-        return torch.from_numpy(_paint(self.images(indices), corners, self.frame_size)).unsqueeze(2)
+        words = self._words(indices)
+        return torch.from_numpy(_paint(self._images(words), self._corners(words), self.frame_size)).unsqueeze(2)
 
     def images(self, indices: Sequence[int]) -> UInt8[np.ndarray, "b d s s"]:
         """Return the image of each digit of these clips, s = 28 pixels.
@@ -100,8 +102,7 @@ class MovingMNIST(ClipDataset):
         Raises:
             IndexError: if an index is negative.
         """
-        images: np.ndarray = self.bank.images[_scale(self._words(indices)[..., 0], len(self.bank))]
-        return images
+        return self._images(self._words(indices))
 
     def corners(self, indices: Sequence[int]) -> Int64[Tensor, "b t d 2"]:
         """Return the row and column of the upper left corner of each digit's 28×28 square, in each frame.
@@ -112,10 +113,14 @@ class MovingMNIST(ClipDataset):
         return torch.from_numpy(self._corners(self._words(indices)))
 
     def _words(self, indices: Sequence[int]) -> Words:
-        clips = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if (clips < 0).any():
-            raise IndexError(f"Clip {clips.min()} is out of range: the first clip is 0.")
-        return _random_words(self.seed, STREAMS[self.split], clips, self.digits_per_clip)
+        wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
+        if (wanted < 0).any():
+            raise IndexError(f"Clip {wanted.min()} is out of range: the first clip is 0.")
+        return _random_words(self.seed, STREAMS[self.split], wanted, self.digits_per_clip)
+
+    def _images(self, words: Words) -> UInt8[np.ndarray, "b d s s"]:
+        images: np.ndarray = self.bank.images[_scale(words[..., 0], len(self.bank))]
+        return images
 
     def _corners(self, words: Words) -> Int64[np.ndarray, "b t d 2"]:
         _, x, y, angle = np.moveaxis(_unit(words), -1, 0)
@@ -195,8 +200,8 @@ def _paint(
     batch, length, digits, _ = corners.shape
     canvas = np.zeros((batch, length, *frame_size), np.uint8)
     squares = sliding_window_view(canvas, (SIDE, SIDE), axis=(2, 3), writeable=True)
-    clip, frame = np.ogrid[:batch, :length]
+    clip_index, frame_index = np.ogrid[:batch, :length]
     for digit in range(digits):
-        where = clip, frame, corners[:, :, digit, 0], corners[:, :, digit, 1]
+        where = clip_index, frame_index, corners[:, :, digit, 0], corners[:, :, digit, 1]
         squares[where] = np.maximum(squares[where], sprites[:, None, digit])
     return canvas

@@ -23,7 +23,7 @@ from framepred.evaluation.formulas import (
 
 
 class Measure(NamedTuple):
-    """One metric of a protocol.
+    """A metric of a protocol: its formula, and how to read its values.
 
     Attributes:
         formula: gives one value per frame, ``(b, t)``, or one value per clip, ``(b,)``.
@@ -77,7 +77,7 @@ class Protocol:
         return ProtocolVersion(self.name, self.version)
 
 
-_ERRORS: dict[str, Measure] = {
+_PIXEL_METRICS: dict[str, Measure] = {
     "mse": Measure(frame_mse, higher_is_better=False, summed=True),
     "mae": Measure(frame_mae, higher_is_better=False, summed=True),
     "psnr": Measure(frame_psnr, higher_is_better=True, unit="dB"),
@@ -89,7 +89,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "openstl",
             1,
-            {**_ERRORS, "ssim": Measure(frame_ssim_openstl, higher_is_better=True, min_side=OPENSTL.side)},
+            {**_PIXEL_METRICS, "ssim": Measure(frame_ssim_openstl, higher_is_better=True, min_side=OPENSTL.side)},
             "MSE and MAE are sums over the pixels of a frame, not clipped; SSIM has a 7×7 uniform window and the data "
             "range 2.",
             "OpenSTL, Tan et al. 2023, arXiv:2306.11249",
@@ -103,14 +103,14 @@ PROTOCOLS: dict[str, Protocol] = {
                 "psnr": Measure(frame_psnr_predrnn, higher_is_better=True, unit="dB"),
                 "ssim": Measure(frame_ssim_predrnn, higher_is_better=True, min_side=PREDRNN.side),
             },
-            "Predictions are clipped for every metric; PSNR and SSIM are taken of frames truncated to 8 bits, SSIM "
+            "Predictions are clipped for every metric; PSNR and SSIM are computed on frames truncated to 8 bits, SSIM "
             "with a 7×7 uniform window and the data range 255.",
             "PredRNN, Wang et al. 2017, core/trainer.py of github.com/thuml/predrnn-pytorch",
         ),
         Protocol(
             "wang2004",
             1,
-            {**_ERRORS, "ssim": Measure(frame_ssim_wang2004, higher_is_better=True, min_side=WANG2004.side)},
+            {**_PIXEL_METRICS, "ssim": Measure(frame_ssim_wang2004, higher_is_better=True, min_side=WANG2004.side)},
             "As openstl, but SSIM is the original: 11×11 Gaussian window of σ 1.5, data range 1.",
             "Wang et al. 2004, doi:10.1109/TIP.2003.819861",
         ),
@@ -154,6 +154,6 @@ def skill_scores(
         baselines: each baseline's metrics by name.
         measures: the protocol's metrics by name.
     """
-    errors = [name for name, measure in measures.items() if not measure.higher_is_better]
-    best = {name: min((scores[name] for scores in baselines.values()), default=0.0) for name in errors}
-    return {name: 1 - values[name] / best[name] for name in errors if best[name] > 0}
+    lower_is_better = [name for name, measure in measures.items() if not measure.higher_is_better]
+    best = {name: min((scores[name] for scores in baselines.values()), default=0.0) for name in lower_is_better}
+    return {name: 1 - values[name] / best[name] for name in lower_is_better if best[name] > 0}

@@ -1,4 +1,4 @@
-"""A CSV file that is written while a stream is forecast; it is complete up to the last frame at any time."""
+"""Write files while a stream is forecast, among them a CSV file; importing this module does not import PyTorch."""
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -29,7 +29,7 @@ class ScoredStep(Protocol):
 
     @property
     def mse(self) -> float | None:
-        """Mean squared error of the forecast for this frame; None where there is none."""
+        """Mean squared error of the forecast for this frame; None for the first frame of a scene."""
 
     @property
     def cut(self) -> bool:
@@ -76,6 +76,8 @@ def record(
 
 class CsvSink:
     """A CSV file with a line per frame: number, seconds, mse (empty where unknown) and cut (0 or 1).
+
+    The file is complete up to the last frame at any time.
 
     Args:
         path: the file; missing folders are made.

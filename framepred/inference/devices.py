@@ -10,7 +10,7 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     """Return the device of this name; ``auto`` is a CUDA GPU if PyTorch finds one, else the CPU.
 
     Raises:
-        ConfigError: if the name is unknown, or PyTorch finds no such device.
+        ConfigError: if the name is not ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, or PyTorch finds no such device.
 
     Example:
         >>> pick_device("cpu")
@@ -20,10 +20,16 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"There is no device {str(device)!r}; choose auto, cpu or cuda.") from error
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise ConfigError(f"There is no device {str(device)!r}; choose auto, cpu or cuda.")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("PyTorch finds no CUDA device here; choose the device cpu, or install a CUDA build of it.")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"There is no device {str(device)!r}: PyTorch finds {torch.cuda.device_count()} GPUs, counted from 0."
+        )
     return found
 
 

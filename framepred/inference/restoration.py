@@ -19,7 +19,7 @@ from framepred.inference.windows import MarkedFrame
 from framepred.media.formats import ARRAYS
 from framepred.media.sound import add_sound, check_sound
 from framepred.media.values import ValueRange
-from framepred.media.writing import tile_clips, write_pictures, write_video
+from framepred.media.writing import tile_clips, write_frames, write_video
 
 AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
 Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]
@@ -202,4 +202,4 @@ def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: Valu
         clips = torch.stack(list(frames), dim=1)
         write_video(path, clips if len(clips) > 1 else clips[0], fps, to_file=to_file)
     else:
-        write_pictures(path, (tile_clips(frame[:, None])[0] for frame in frames), fps, to_file=to_file)
+        write_frames(path, (tile_clips(frame[:, None])[0] for frame in frames), fps, to_file=to_file)

@@ -33,7 +33,9 @@ class VideoSink:
         self._writer = VideoWriter(path, fps, growing=True)
         self._lead = lead
         self._page: StreamPage | None = None
-        self._forecasts: deque[UInt8[Tensor, "c h w"]] = deque(maxlen=lead)  # the first is for the next frame
+        self._forecasts: deque[UInt8[Tensor, "c h w"]] = deque(
+            maxlen=lead
+        )  # oldest first; when full, the first is for the next frame
 
     def __enter__(self) -> "VideoSink":
         self._writer.__enter__()
@@ -51,7 +53,7 @@ class VideoSink:
         """Append the page of one frame."""
         height, width = step.frame.shape[-2:]
         self._page = self._page or StreamPage(height, width, self._lead)
-        if step.mse is None:  # a scene begins
+        if step.mse is None:  # the first frame of a scene, for which there is no forecast
             self._forecasts.clear()
         predicted = self._forecasts[0] if len(self._forecasts) == self._lead else None
         self._forecasts.append(to_uint8(step.future[-1]).cpu())

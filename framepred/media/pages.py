@@ -22,10 +22,9 @@ from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_fra
 GIF_TICK_MS = 10
 """Milliseconds that the durations of a GIF are counted in."""
 
-_BROWSER_MS = 100  # browsers show frames of 0 and of 1 tick that long
+_BROWSER_MS = 100  # browsers show frames with a duration of 0 or 1 tick for 100 ms
 _TIFF = (".tif", ".tiff")
 _DESCRIPTION = 270  # the TIFF tag ImageDescription
-_SEVERAL = 2
 _IMAGEJ_ORDER = "XYCZT"
 
 
@@ -103,7 +102,7 @@ def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = 
         frames=_alike(pages, frames, chosen),
         fps=pages.fps,
         steady=pages.steady,
-        gray_within=None if pages.is_tiff else 0,
+        gray_within=None if pages.is_tiff else 0,  # animations decode to RGB: gray if all three are equal
         notes=pages.notes,
         value_range=chosen,
     )
@@ -115,20 +114,25 @@ def _alike(pages: Pages, frames: range, value_range: ValueRange | None) -> Itera
         shape = shape or pixels.shape
         if pixels.shape != shape:
             raise MediaError(
-                f"{pages.path} holds pages of {shape[2]}×{shape[1]} and of {pixels.shape[2]}×{pixels.shape[1]} pixels "
-                "or of different channels; keep pages of one kind."
+                f"{pages.path} holds pages of {_size(shape)} and of {_size(pixels.shape)}; keep pages of one size and "
+                "one number of channels."
             )
         yield to_frames(pixels, pages.path, value_range, "chw")
 
 
+def _size(shape: Sequence[int]) -> str:
+    channels, height, width = shape
+    return f"{width}×{height} pixels with {channels} channel{'s' * (channels > 1)}"
+
+
 def _survey_animation(path: Path) -> Pages:
     with open_picture(path) as image:
-        first = 1 if image.info.get("default_image") else 0  # of an animated PNG: a picture for other readers
+        first = 1 if image.info.get("default_image") else 0  # page 0 is not part of the animation
         numbers = range(first, getattr(image, "n_frames", 1))
         durations = []
         for number in numbers:
             image.seek(number)
-            image.load()  # WebP states the duration only then
+            image.load()  # Pillow knows the duration of a WebP page only after loading it
             duration = float(image.info.get("duration", 0) or 0)
             durations.append(duration if duration > GIF_TICK_MS else _BROWSER_MS)
     steady = max(durations) - min(durations) <= GIF_TICK_MS
@@ -155,7 +159,7 @@ def _survey_tiff(path: Path) -> Pages:
         raise MediaError(
             f"{path} holds {sizes['T']} times of {sizes['Z']} depths; save one depth or a projection over the depths."
         )
-    axes = order[:1:-1]  # the last one changes slowest
+    axes = order[:1:-1]  # XYCZT → TZC: in the file the last letter changes slowest, in an array the first axis
     grid = np.array(pages).reshape([sizes[axis] for axis in axes]).transpose([axes.index(axis) for axis in "TZC"])
     notes: tuple[str, ...] = ()
     if sizes["Z"] > 1:
@@ -166,7 +170,7 @@ def _survey_tiff(path: Path) -> Pages:
 def _series_notes(path: Path, description: str, pages: int) -> tuple[str, ...]:
     """A sentence on a file of several OME series."""
     count = len(re.findall(r"<(?:\w+:)?Pixels\b", description))
-    if count < _SEVERAL:
+    if count <= 1:
         return ()
     return (
         f"{path} holds {count} series; they are read as one clip of {pages} frames. Save each to a file of its own if "

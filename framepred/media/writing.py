@@ -1,7 +1,7 @@
-"""Write one clip or several to a file or a folder, whose kind the suffix names."""
+"""Write clips to a file, whose suffix selects the format, or to a folder of PNG frames, if the path has no suffix."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from framepred.clips import WHITE
+from framepred.clips import white_of
 from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter, check_picture, checked_fps
@@ -31,8 +31,8 @@ def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
     columns = min(count, max(1, math.ceil(math.sqrt(count * height / width))))
     rows = math.ceil(count / columns)
     size = (time, channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP)
-    white = 1.0 if clips.is_floating_point() else WHITE[clips.dtype]
-    grid = torch.full(size, white / 2 if clips.is_floating_point() else white // 2, dtype=clips.dtype)
+    gray = 0.5 if clips.is_floating_point() else white_of(clips.dtype) // 2
+    grid = torch.full(size, gray, dtype=clips.dtype)
     for cell in range(rows * columns):
         top, left = cell // columns * (height + GAP), cell % columns * (width + GAP)
         grid[..., top : top + height, left : left + width] = clips[cell] if cell < count else 0
@@ -57,12 +57,14 @@ def write_video(
         path: where to write; missing folders are created.
         frames: uint8, uint16, or floats in [0, 1], which are rounded to 8 bits except in arrays.
         fps: frames per second, for ``.mp4`` and ``.gif``.
-        times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; None follows ``fps``.
+        times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; one per frame, or None
+            to follow ``fps``.
         to_file: converts frames to the values of arrays and png files, such as the inverse of a scaling on reading.
 
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
-        ClipError: if the frames have not the shape of clips, or values without a known range.
+        ClipError: if the frames have not the shape of clips, a type without a known range, or fewer ``times`` than
+            frames.
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
 
     Example:
@@ -80,10 +82,10 @@ def write_video(
         return
     check_picture(tuple(frames.shape[-3:]), path)
     clip = tile_clips(frames) if frames.ndim == 5 else frames
-    write_pictures(path, clip, fps, times=times, to_file=to_file)
+    write_frames(path, clip, fps, times=times, to_file=to_file)
 
 
-def write_pictures(
+def write_frames(
     path: str | Path,
     frames: Iterable[Shaped[Tensor, "c h w"]],
     fps: float | int = DEFAULT_FPS,
@@ -97,7 +99,8 @@ def write_pictures(
 
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
-        ClipError: if there is no frame, or frames differ in shape or are neither gray nor RGB.
+        ClipError: if there is no frame, if frames differ in shape, are neither gray nor RGB or have a type without a
+            known range, or if there are fewer ``times`` than frames.
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
     """
     path = check_output(path)
@@ -105,8 +108,23 @@ def write_pictures(
         _write_folder(path, map(to_file, frames) if to_file else frames)
         return
     with VideoWriter(path, fps) as writer:
-        for frame, time in zip(frames, repeat(None) if times is None else times, strict=False):
+        for frame, time in _timed(frames, times):
             writer.write(frame, time)
+
+
+def _timed(
+    frames: Iterable[Shaped[Tensor, "c h w"]], times: Iterable[float] | None
+) -> Iterator[tuple[Tensor, float | None]]:
+    """Yield each frame with its time, or with None where there are no times."""
+    if times is None:
+        yield from zip(frames, repeat(None))
+        return
+    remaining = iter(times)
+    for number, frame in enumerate(frames):
+        time = next(remaining, None)
+        if time is None:
+            raise ClipError(f"There are times for {number} frames only; give one time per frame.")
+        yield frame, time
 
 
 def _check_clips(frames: Tensor) -> None:

@@ -1,15 +1,16 @@
-"""Thirteen kinds of material that people bring: each is made small and given to framepred; what comes out is said."""
+"""Run framepred on thirteen kinds of small generated input, and report the result of each."""
 
 import http.server
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from framepred.cli.main import main
 from framepred.data import MovingMNIST, VideoFolder
 from framepred.inference.scenes import find_cuts
 
-LAST = ("--weights", "baseline:last-frame")
+LAST_FRAME = ("--weights", "baseline:last-frame")
 """A forecaster without a network, so that the script is quick; how files are read does not depend on it."""
 
 NETWORK = (
@@ -35,9 +36,8 @@ NETWORK = (
     "--trainer.accelerator=cpu",
     "--trainer.enable_progress_bar=false",
 )
-STEPS_SECONDS = 10
+TRAINING_SECONDS = 10
 """Seconds of training before it is stopped."""
-FOLDER = ("--config", "video_folder_convlstm", *NETWORK, "--data.init_args.root")
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Case:
     """One kind of material.
 
     Attributes:
-        name: what is brought, and what for.
-        before: what framepred 0.1 did, as the report on it says.
-        after: makes the material in the current folder, runs framepred, and says what comes out.
+        name: kind of material.
+        result_of_0_1: what framepred 0.1 did with it.
+        run: makes the material in the current folder, runs framepred, and returns lines on the results.
     """
 
     name: str
-    before: str
-    after: Callable[[], list[str]]
+    result_of_0_1: str
+    run: Callable[[], list[str]]
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,28 @@ class Outcome:
     err: str
 
     @property
-    def sentence(self) -> str:
-        """The last line for people: that of an error, or of the result."""
-        lines = (self.err if self.code else self.out).strip().splitlines()
-        return " ".join(lines[-1].split()) if lines else ""
+    def last_line(self) -> str:
+        """The last line of the error, or of the output if there is none."""
+        return last_line(self.err if self.code else self.out)
 
     def __str__(self) -> str:
-        """The exit code, and the sentence of an error."""
-        return f"exit {self.code}, {self.sentence}" if self.code else "exit 0"
+        """The exit code, with the last line of an error."""
+        return f"exit {self.code}, {self.last_line}" if self.code else "exit 0"
 
-    def noted(self, words: str) -> str:
-        """The first line on standard error that holds these words; "not said" if none does."""
+    def line_with(self, words: str) -> str:
+        """The first line on standard error that contains these words; "not said" if none does."""
         return next((line.strip() for line in self.err.splitlines() if words in line), "not said")
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a text with single spaces; an empty string if there is none."""
+    lines = text.strip().splitlines()
+    return " ".join(lines[-1].split()) if lines else ""
+
+
+def train_on(folder: str, *more: object) -> "Outcome":
+    """Train a small network on a folder of videos or arrays."""
+    return run("train", "--config", "video_folder_convlstm", *NETWORK, f"--data.init_args.root={folder}", *more)
 
 
 def run(*arguments: object) -> Outcome:
@@ -91,8 +101,8 @@ def run(*arguments: object) -> Outcome:
 
 
 @contextmanager
-def inside(folder: Path) -> Any:
-    """Work in a folder, which is made."""
+def inside(folder: Path) -> Iterator[None]:
+    """Create a folder and work in it."""
     folder.mkdir(parents=True)
     before = Path.cwd()
     os.chdir(folder)
@@ -141,7 +151,8 @@ def radar() -> list[str]:
     masked = dbz.copy()
     masked[:, :6] = np.nan
     np.save("nan.npy", masked)
-    np.save("rain.npy", np.where(dbz > 0, 10 ** (dbz / 16), 0))
+    rain = (10 ** (dbz / 10) / 200) ** (1 / 1.6)  # mm/h from Z = 200 R^1.6, Marshall & Palmer 1948
+    np.save("rain.npy", np.where(dbz > 0, rain, 0))
     with h5py.File("radar.nc", "w") as file:  # NetCDF-4 is HDF5; packing by CF conventions, section 8.1
         packed = file.create_dataset("reflectivity", data=np.round((dbz + 32) / 0.5).astype(np.int16))
         packed.attrs.update(scale_factor=0.5, add_offset=-32.0, _FillValue=np.int16(-32768))
@@ -150,27 +161,30 @@ def radar() -> list[str]:
     late = blobs()
     late[15, 5, 5] = np.nan
     np.save("late/a.npy", late)
-    scaled = run("predict", "radar.nc", "--range=-32,60", *LAST, "--frames", 2, "--output", "dbz.npy")
-    auto = run("predict", "rain.npy", "--range", "auto", *LAST, "--frames", 2, "--output", "rain-out.npy")
-    filled = run("predict", "nan.npy", "--range=-32,60,nan=-32", *LAST, "--frames", 2, "--output", "nan-out.npy")
-    missing = np.isnan(np.load("nan-out.npy")) if filled.code == 0 else np.zeros(1)
+    scaled = run("predict", "radar.nc", "--range=-32,60", *LAST_FRAME, "--frames", 2, "--output", "dbz.npy")
+    auto = run("predict", "rain.npy", "--range", "auto", *LAST_FRAME, "--frames", 2, "--output", "rain-out.npy")
+    filled = run("predict", "nan.npy", "--range=-32,60,nan=-32", *LAST_FRAME, "--frames", 2, "--output", "nan-out.npy")
     Path("covered").mkdir()
     for number in range(6):
         np.save(f"covered/{number}.npy", np.roll(masked, number, axis=2))
-    trained = run(
-        "train", *FOLDER, "covered", "--data.init_args.value_range=-32,60,nan=-32", "--trainer.max_steps=2",
+    trained = train_on(
+        "covered", "--data.init_args.value_range=-32,60,nan=-32", "--trainer.max_steps=2",
         "--trainer.val_check_interval=2", "--trainer.default_root_dir=run",
     )  # fmt: skip
     scored = run("evaluate", "--data", "nan.npy", "--weights", "run/checkpoints/last.ckpt", "--json")
     return [
         f"NetCDF, `--range -32,60`: {scaled}, dBZ again: {shape_of('dbz.npy')}",
         f"mm/h, `--range auto`: {auto}, {shape_of('rain-out.npy')}",
-        f"NaN: {run('predict', 'nan.npy', *LAST).sentence}",
-        f"NaN, `--range -32,60,nan=-32`: {filled}, {missing.mean():.1%} of the output is NaN again",
-        f"training with `nan=-32`: {trained}, {trained.noted('clips, protocol')}",
+        f"NaN: {run('predict', 'nan.npy', *LAST_FRAME).last_line}",
+        f"NaN, `--range -32,60,nan=-32`: {filled}, {_nan_share('nan-out.npy')} of the output is NaN again",
+        f"training with `nan=-32`: {trained}, {trained.line_with('clips, protocol')}",
         f"evaluate with these weights: {scored}, {_notes(scored)}",
-        f"training, NaN in a late frame: {run('train', *FOLDER, 'late').sentence}",
+        f"training, NaN in a late frame: {train_on('late').last_line}",
     ]
+
+
+def _nan_share(path: str) -> str:
+    return f"{np.isnan(np.load(path)).mean():.1%}" if Path(path).exists() else "nothing"
 
 
 def _notes(scored: Outcome) -> str:
@@ -199,7 +213,7 @@ def grid() -> list[str]:
         f"train: {trained}; predict: {predicted}, {shape_of('p.npy')}",
         f"predict a folder: {folder}, {len(list(Path('all').glob('*.npy')))} arrays",
         f"evaluate a folder: {scored}",
-        f"as .mp4: {run('predict', 'city/day0.npy', *weights, '--output', 'p.mp4').sentence}",
+        f"as .mp4: {run('predict', 'city/day0.npy', *weights, '--output', 'p.mp4').last_line}",
     ]
 
 
@@ -209,11 +223,11 @@ def multipage() -> list[str]:
     pages("stack.tif", frames)
     for number in range(6):
         pages(f"wells/well{number}.tif", np.roll(frames, number, axis=2))
-    stack = run("predict", "stack.tif", *LAST, "--frames", 4, "--output", "s.npy")
+    stack = run("predict", "stack.tif", *LAST_FRAME, "--frames", 4, "--output", "s.npy")
     sources = VideoFolder("wells", 20).sources
-    wells = run("predict", "wells", *LAST, "--frames", 4, "--output", "out")
+    wells = run("predict", "wells", *LAST_FRAME, "--frames", 4, "--output", "out")
     return [
-        f"stack.tif: {stack}, {shape_of('s.npy')}; {stack.noted('scaled to')}",
+        f"stack.tif: {stack}, {shape_of('s.npy')}; {stack.line_with('scaled to')}",
         f"folder of six: {wells}, {len(list(Path('out').iterdir()))} predictions",
         f"training finds {len(sources)} clips of {sources[0].frames} frames",
     ]
@@ -229,7 +243,7 @@ def overfit() -> list[str]:
     small = ("--data.init_args.test_fraction=0", "--trainer.max_steps=2")
 
     def kept(name: str, folder: str, *more: str) -> str:
-        trained = run("train", *FOLDER, folder, *small, *more, f"--trainer.default_root_dir={name}")
+        trained = train_on(folder, *small, *more, f"--trainer.default_root_dir={name}")
         found = sorted(path.name for path in Path(name).glob("checkpoints/*.ckpt"))
         return f"{trained}, {' and '.join(found) or 'no checkpoint'}"
 
@@ -243,15 +257,19 @@ def overfit() -> list[str]:
 
 
 def _interrupted() -> str:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for commands in the background
-    verb = (sys.executable, "-m", "framepred.cli", "train", *FOLDER, "two", "--data.init_args.test_fraction=0")
-    process = subprocess.Popen([*verb, "--trainer.default_root_dir=stopped"], stderr=subprocess.PIPE, text=True)
+    command = (
+        sys.executable, "-m", "framepred.cli", "train", "--config", "video_folder_convlstm", *NETWORK,
+        "--data.init_args.root=two", "--data.init_args.test_fraction=0", "--trainer.default_root_dir=stopped",
+    )  # fmt: skip
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background commands ignore it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     while process.poll() is None and not list(Path().glob("stopped/events*")):  # logs begin with the training
         time.sleep(0.5)
-    threading.Timer(STEPS_SECONDS, process.send_signal, [signal.SIGINT]).start()
+    threading.Timer(TRAINING_SECONDS, process.send_signal, [signal.SIGINT]).start()
     _, err = process.communicate()
     saved = Path("stopped/checkpoints/last.ckpt").exists()
-    return f"exit {process.returncode}, last.ckpt {'is' if saved else 'is not'} there; {err.strip().splitlines()[-1]}"
+    return f"exit {process.returncode}, last.ckpt {'is' if saved else 'is not'} there; {last_line(err)}"
 
 
 def live() -> list[str]:
@@ -259,20 +277,20 @@ def live() -> list[str]:
     frames = torch.from_numpy((255 * blobs(25)).astype(np.uint8))[:, None]
     framepred.write_video("a.mp4", frames, fps=25)
     _remux("a.mp4", "a.ts")
-    verb = f"{sys.executable} -m framepred.cli predict"
+    command = f"{shlex.quote(sys.executable)} -m framepred.cli predict"
     options = "--weights baseline:last-frame --frames 2"
     os.mkfifo("pipe.ts")
 
     def shell(command: str) -> str:
         done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-        return f"exit {done.returncode}, {(done.stdout or done.stderr).strip().splitlines()[-1]}"
+        return f"exit {done.returncode}, {last_line(done.stdout or done.stderr)}"
 
     return [
-        f"a.ts: {run('predict', 'a.ts', *LAST).sentence}",
-        f"`-`: {shell(f'cat a.ts | {verb} - {options} --output stdin.mp4')}",
-        f"named pipe: {shell(f'cat a.ts > pipe.ts & {verb} pipe.ts {options} --output piped.mp4')}",
-        f"address: {_served(verb, options, shell)}",
-        f"`predict 01` without such a path: {run('predict', '01', *LAST).sentence}",
+        f"a.ts: {run('predict', 'a.ts', *LAST_FRAME).last_line}",
+        f"`-`: {shell(f'cat a.ts | {command} - {options} --output stdin.mp4')}",
+        f"named pipe: {shell(f'cat a.ts > pipe.ts & {command} pipe.ts {options} --output piped.mp4')}",
+        f"address: {_served(command, options, shell)}",
+        f"`predict 01` without such a path: {run('predict', '01', *LAST_FRAME).last_line}",
     ]
 
 
@@ -287,11 +305,11 @@ def _remux(source: str, target: str) -> None:
                 after.mux(packet)
 
 
-def _served(verb: str, options: str, shell: Callable[[str], str]) -> str:
+def _served(command: str, options: str, shell: Callable[[str], str]) -> str:
     handler = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        found = shell(f"{verb} http://127.0.0.1:{server.server_port}/a.mp4 {options} --output fetched.mp4")
+        found = shell(f"{command} http://127.0.0.1:{server.server_port}/a.mp4 {options} --output fetched.mp4")
         server.shutdown()
     return found
 
@@ -317,7 +335,7 @@ def surveillance() -> list[str]:
     footage("normal.mp4", 300)
     footage("covered.mp4", 150)
     watched = run("watch", "covered.mp4", "--normal", "normal.mp4", "--csv", "w.csv", "--json")
-    streamed = run("stream", "covered.mp4", *LAST, "--csv", "s.csv", "--json")
+    streamed = run("stream", "covered.mp4", *LAST_FRAME, "--csv", "s.csv", "--json")
     cuts = [line.split(",")[0] for line in Path("s.csv").read_text().splitlines()[1:] if line.endswith(",1")]
     events = [line for line in watched.out.splitlines() if '"event": "event"' in line]
     return [
@@ -347,7 +365,7 @@ def false_cuts() -> list[str]:
     ] + ["precision and recall: `python scripts/benchmark.py cuts`, below"]
 
 
-def others() -> list[str]:
+def other_program() -> list[str]:
     """Another program's predictions, compared."""
     truth = np.stack([np.roll(blobs(10), number, axis=1) for number in range(8)])[:, :, None]
     np.save("trues.npy", truth)
@@ -359,15 +377,17 @@ def others() -> list[str]:
         for name in ("preds", "better")
     ]
     compared = run("compare", "preds/card.json", "better/card.json")
-    dry = run("evaluate", "--data", "dry.npy", *LAST, "--json")
+    dry = run("evaluate", "--data", "dry.npy", *LAST_FRAME, "--json")
     return [
         f"evaluate --predictions: {cards[0]} and {cards[1]}, a card each",
         f"compare: {compared}",
-        f"dry clips: {dry}, {'no ' if 'NaN' not in dry.out else ''}NaN",
+        f"dry clips: {dry}, {'NaN' if 'NaN' in dry.out else 'no NaN'} in the scores"
+        if dry.code == 0
+        else f"dry clips: {dry}",
     ]
 
 
-def sequences() -> list[str]:
+def picture_sequences() -> list[str]:
     """Gaps, two series, webp, bmp, animations."""
     pictures("gaps", [n for n in range(16) if n not in (4, 5, 11)], "img_{:04d}0.png")
     pictures("twocams", list(range(8)), "cam1_{:03d}.png")
@@ -378,17 +398,17 @@ def sequences() -> list[str]:
     for name in ("anims/one.png", "anims/two.png", "anim.webp", "anim.gif"):
         pages(name, frames, duration=40)
     found = {
-        name: run("predict", name, *LAST, "--frames", 2)
+        name: run("predict", name, *LAST_FRAME, "--frames", 2)
         for name in ("gaps", "twocams", "webp", "bmp", "anim.webp", "anims")
     }
     filled = run("restore", "gaps", "--find", "--method", "linear", "--output", "filled.npy")
     codes = ", ".join(f"{name} {outcome.code}" for name, outcome in found.items())
     return [
         f"exit codes: {codes}",
-        found["gaps"].noted("lacks"),
-        found["twocams"].noted("series"),
+        found["gaps"].line_with("lacks"),
+        found["twocams"].line_with("series"),
         f"folder of two animated PNGs: {len(found['anims'].out.splitlines())} predictions",
-        f"restore --find: {filled}, {filled.sentence}",
+        f"restore --find: {filled}, {filled.last_line}",
     ]
 
 
@@ -402,15 +422,15 @@ def science() -> list[str]:
     np.savez("dated.npz", precip=rain, time=np.arange(25))
     np.save("kelvin.npy", 280 - 60 * blobs())
     Path("cine.dcm").write_bytes(b"\0" * 128 + b"DICM")
-    unnamed = run("predict", "two.h5", *LAST)
-    named = run("predict", "two.h5", *LAST, "--array", "vil", "--output", "vil.npy")
-    kelvin = run("predict", "kelvin.npy", "--range", "200,300", *LAST, "--output", "k.npy")
+    unnamed = run("predict", "two.h5", *LAST_FRAME)
+    named = run("predict", "two.h5", *LAST_FRAME, "--array", "vil", "--output", "vil.npy")
+    kelvin = run("predict", "kelvin.npy", "--range", "200,300", *LAST_FRAME, "--output", "k.npy")
     return [
-        f"two arrays: {unnamed.sentence}",
+        f"two arrays: {unnamed.last_line}",
         f"`--array vil`: {named}, {shape_of('vil.npy')}",
-        f"npz of precip and time: {run('predict', 'dated.npz', *LAST)}",
+        f"npz of precip and time: {run('predict', 'dated.npz', *LAST_FRAME)}",
         f"kelvin, `--range 200,300`: {kelvin}, {shape_of('k.npy')}",
-        f"DICOM: {run('predict', 'cine.dcm', *LAST).sentence}",
+        f"DICOM: {run('predict', 'cine.dcm', *LAST_FRAME).last_line}",
     ]
 
 
@@ -444,7 +464,7 @@ def _refused(clip: torch.Tensor) -> str:
 
 
 def finetune() -> list[str]:
-    """The network comes from the weights."""
+    """Fine-tuning of bundled weights, which bring their own network."""
     framepred.write_video("clips/a.mp4", torch.from_numpy((255 * blobs(160)).astype(np.uint8))[:, None], fps=20)
     tuned = run(
         "train", "--config", "video_folder_convlstm", "--weights", "natural-small", "--data.init_args.root=clips",
@@ -455,8 +475,8 @@ def finetune() -> list[str]:
         "train", "--config", "run/config.yaml", "--ckpt_path", "last", "--trainer.default_root_dir=run"
     )  # fmt: skip
     return [
-        f"train --weights natural-small: {tuned}, {tuned.noted('Trains')}",
-        f"again: {again.err.strip().splitlines()[-1]}",
+        f"train --weights natural-small: {tuned}, {tuned.line_with('Trains')}",
+        f"again: {last_line(again.err)}",
     ]
 
 
@@ -466,35 +486,37 @@ def tiny() -> list[str]:
     phases = np.random.default_rng(0).uniform(0, 6, 40)
     waves = [[0.5 + 0.5 * np.sin(0.5 * t + 0.6 * right + 0.4 * down + p) for p in phases] for t in range(20)]
     np.save("tiny.npy", np.array(waves, np.float32))
-    predicted = run("predict", "tiny.npy", "--layout", "tnhw", *LAST, "--output", "t.npy")
-    scored = run("evaluate", "--data", "tiny.npy", "--layout", "tnhw", *LAST, "--json")
+    predicted = run("predict", "tiny.npy", "--layout", "tnhw", *LAST_FRAME, "--output", "t.npy")
+    scored = run("evaluate", "--data", "tiny.npy", "--layout", "tnhw", *LAST_FRAME, "--json")
     return [
-        f"predict --layout tnhw: {predicted}, {shape_of('t.npy')}; cuts: {predicted.noted('scene cut')}",
+        f"predict --layout tnhw: {predicted}, {shape_of('t.npy')}; cuts: {predicted.line_with('scene cut')}",
         f"evaluate --layout tnhw: {scored}",
-        f"without: {run('evaluate', '--data', 'tiny.npy', *LAST).sentence}",
+        f"without: {run('evaluate', '--data', 'tiny.npy', *LAST_FRAME).last_line}",
     ]
 
 
 CASES = [
     Case("radar with NaN, dBZ, NetCDF", "all refused; a NaN in a late frame ended training hours later", radar),
     Case(
-        "two-channel grid", "could be trained and scored, but no verb gave predictions; the advice was circular", grid
+        "two-channel grid",
+        "could be trained and scored, but no command predicted it; errors sent users in circles",
+        grid,
     ),
-    Case("TIFF of many pages", "page 1 of each taken, 23 of 24 ignored without a word", multipage),
+    Case("TIFF of many pages", "page 1 of each was read, 23 of 24 were ignored without a message", multipage),
     Case("overfit one or two videos", "no checkpoint at all; Ctrl-C saved nothing, exit 1", overfit),
-    Case("live sources, pipes, addresses", "`-` and .ts not known; a pipe was called empty", live),
+    Case("live sources, pipes, addresses", "`-` and .ts not known; a pipe was reported as an empty file", live),
     Case("surveillance", "a covered lens: no alarm, no event, nothing in the CSV", surveillance),
     Case("false cuts", "39 cuts in 40 frames of a pan; one frame of context was left", false_cuts),
-    Case("another program's predictions", "no weights 'preds.npy'; no command 'compare'", others),
-    Case("picture sequences", "gaps and two series taken as one clip; webp and bmp unknown", sequences),
+    Case("another program's predictions", "no weights 'preds.npy'; no command 'compare'", other_program),
+    Case("picture sequences", "gaps and two series taken as one clip; webp and bmp unknown", picture_sequences),
     Case("scientific containers", "several arrays refused, none could be named; .nc, .dcm, kelvin refused", science),
     Case("Python API", "TypeError in a DataLoader; half precision failed; floats of 255 became white", python_api),
     Case("fine-tuning", "weights did not fit the config", finetune),
-    Case("tiny grids", "`--layout` advised by verbs that lacked it; one cut for 40 unrelated series", tiny),
+    Case("tiny grids", "`--layout` advised by commands that lacked it; one cut for 40 unrelated series", tiny),
 ]
 
 
 def run_case(case: Case, folder: Path) -> list[str]:
-    """Make the material of a case in a folder of its own, and describe what comes out."""
-    with inside(folder / case.after.__name__), patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
-        return case.after()
+    """Make the material of a case in a folder of its own, run framepred, and return lines on the results."""
+    with inside(folder / case.run.__name__), patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
+        return case.run()

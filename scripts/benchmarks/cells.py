@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.cost import median_seconds
-from benchmarks.learning import moving_mnist, score, train_for
+from benchmarks.learning import clip_task, moving_mnist, score, train_for
 from framepred.baselines import MarkovForecaster, load_baseline
 from framepred.clips import RawClip
 from framepred.data import MovingMNISTData
@@ -110,7 +110,7 @@ def learn(name: str, minutes: float, clips: int, root: str | None, save: Path | 
     width = as_wide(CELLS[name], count_parameters(CELLS["LSTM"](REFERENCE)))
     net = CELLS[name](width)
     data = moving_mnist(BATCH, clips, root)
-    spent = train_for(minutes, net, data, TeacherForcing(fade=0.5))
+    spent = train_for(minutes, data, lambda steps: clip_task(net, steps, TeacherForcing(fade=0.5)))
     net.eval()
     if save is not None:
         net.save_pretrained(save / name.replace(", ", "-").replace(" ", "-").lower())

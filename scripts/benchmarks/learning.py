@@ -3,19 +3,18 @@
 import statistics
 import tempfile
 import time
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 
-from framepred.clips import ClipBatch, to_unit
+from framepred.clips import to_unit
 from framepred.data import MovingMNISTData
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, fit, make_trainer
 
 CURRICULUM = Curriculum(start=0.3, grow=0.5)
-MEAN_SHARE = 1 - (1 - CURRICULUM.start) * CURRICULUM.grow / 2
-"""Mean share of a clip that a step trains on, over the budget."""
 
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
@@ -33,19 +32,29 @@ def moving_mnist(batch_size: int, clips: int, root: str | None) -> MovingMNISTDa
     return MovingMNISTData(batch_size=batch_size, val_clips=8, test_clips=clips, root=root)
 
 
+def clip_task(net: Forecaster, steps: int, teacher_forcing: TeacherForcing) -> ForecastTask:
+    """Return the training on clips that all recurrent networks share: Muon and a curriculum of clip lengths."""
+    return ForecastTask(net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=teacher_forcing, curriculum=CURRICULUM)
+
+
 def train_for(
     minutes: float,
-    net: Forecaster,
     data: MovingMNISTData,
-    teacher_forcing: TeacherForcing,
+    task_of: Callable[[int], ForecastTask],
     precision: Precision = "32-true",
 ) -> Spent:
-    """Train for about ``minutes``; the number of steps, which the schedules need, is estimated from a few steps."""
+    """Train for about ``minutes``; the number of steps, which the schedules need, is estimated from a few steps.
+
+    Args:
+        minutes: time of the training.
+        data: the training clips, or batches of another kind that the task takes.
+        task_of: makes the training for a number of steps.
+        precision: of the training.
+    """
     data.setup("fit")
-    steps = max(
-        1, int(60 * minutes / (MEAN_SHARE * _seconds_per_step(net, next(iter(data.train_dataloader())), precision)))
-    )
-    task = ForecastTask(net, steps, torch.nn.MSELoss(), Muon, teacher_forcing=teacher_forcing, curriculum=CURRICULUM)
+    batch = next(iter(data.train_dataloader()))
+    steps = max(1, int(60 * minutes / _seconds_per_step(task_of(1), batch, precision)))
+    task = task_of(steps)
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(
             folder,
@@ -60,12 +69,13 @@ def train_for(
         return Spent(steps, (time.perf_counter() - start) / 60)
 
 
-def _seconds_per_step(net: Forecaster, batch: ClipBatch, precision: Precision) -> float:
-    """Return the time of a step on whole clips with its optimizer; the network does not change."""
-    initial = {name: value.clone() for name, value in net.state_dict().items()}
-    task = ForecastTask(net, 1, torch.nn.MSELoss(), Muon, teacher_forcing=TeacherForcing(fade=0.0))
+def _seconds_per_step(task: ForecastTask, batch: Any, precision: Precision) -> float:
+    """Return the mean time of a step of the schedule, with its optimizer; the network does not change."""
+    initial = {name: value.clone() for name, value in task.net.state_dict().items()}
     task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
-    optimizer = Muon(net.parameters())
+    mean_share = 1 - (1 - task.curriculum.start) * task.curriculum.grow / 2  # of the length of a clip
+    task.curriculum = Curriculum()  # whole clips
+    optimizer = task.optimizer(task.net.parameters())
     times = []
     for _ in range(6):
         start = time.perf_counter()
@@ -75,8 +85,8 @@ def _seconds_per_step(net: Forecaster, batch: ClipBatch, precision: Precision) -
         loss.backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
-    net.load_state_dict(initial)
-    return statistics.median(times[1:])
+    task.net.load_state_dict(initial)
+    return mean_share * statistics.median(times[1:])
 
 
 @torch.inference_mode()

@@ -1,26 +1,102 @@
 """Test error of each network after the same training time, from scratch, on the same clips."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
-from benchmarks.learning import Precision, moving_mnist, score, train_for
+from benchmarks.learning import Precision, Spent, clip_task, moving_mnist, score, train_for
 from benchmarks.networks import NETWORKS
+from benchmarks.simvp import HorizonTask, SimVP
 from framepred.baselines import load_baseline
+from framepred.data import MovingMNISTData
+from framepred.data.datamodules.moving_mnist_paths import MovingMNISTPathData
+from framepred.forecaster import Forecaster
+from framepred.models import TrackingForecaster
 from framepred.models.cost import macs_per_clip
-from framepred.training import TeacherForcing
+from framepred.training import Muon, TeacherForcing
+from framepred.training.path_task import PathNoise, PathTask
 
-RECIPES: dict[str, dict[str, Any]] = {
-    "framepred": {"batch": 8, "teacher_forcing": TeacherForcing(fade=0.0)},
-    "convlstm-s": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
-    "convlstm 2×64": {"batch": 4, "teacher_forcing": TeacherForcing(fade=0.5)},
+Learn: TypeAlias = Callable[[Forecaster, float, MovingMNISTData, Precision], Spent]
+"""Trains a network for some minutes on the data."""
+
+
+def _on_clips(fade: float) -> Learn:
+    """Return the training of a recurrent network; ``fade`` is that of :class:`TeacherForcing`."""
+
+    def train(net: Forecaster, minutes: float, data: MovingMNISTData, precision: Precision) -> Spent:
+        return train_for(minutes, data, lambda steps: clip_task(net, steps, TeacherForcing(fade=fade)), precision)
+
+    return train
+
+
+def _in_two_stages(net: Forecaster, minutes: float, data: MovingMNISTData, precision: Precision) -> Spent:
+    """Train as the recipe of ``moving-mnist`` does: the network on clips, then its path network on paths."""
+    assert isinstance(net, TrackingForecaster)
+    net.revealed_share = 0.0
+    clips = _on_clips(fade=0.0)(net, CLIP_SHARE * minutes, data, precision)
+    net.revealed_share = 1.0
+    paths_data = MovingMNISTPathData(
+        [(64, 64)], batch_size=PATH_BATCH, clips_per_epoch=1000 * PATH_BATCH, val_clips=8, root=data.root
+    )
+    noise = PathNoise(outlier_share=0.05, outlier_px=0.7)
+
+    def path_task(steps: int) -> PathTask:
+        return PathTask(
+            net,
+            noise,
+            budget=steps,
+            loss=nn.NLLLoss(),
+            optimizer=partial(torch.optim.AdamW, lr=4e-3, betas=(0.9, 0.98)),
+        )
+
+    paths = train_for((1 - CLIP_SHARE) * minutes, paths_data, path_task, precision)
+    net.requires_grad_(True)
+    return Spent(clips.steps + paths.steps, clips.minutes + paths.minutes)
+
+
+def _horizon_at_once(net: Forecaster, minutes: float, data: MovingMNISTData, precision: Precision) -> Spent:
+    """Train a network that predicts the horizon at once, which has no clips of other lengths."""
+
+    def task(steps: int) -> HorizonTask:
+        return HorizonTask(net, budget=steps, loss=nn.MSELoss(), optimizer=Muon)
+
+    return train_for(minutes, data, task, precision)
+
+
+class Recipe(NamedTuple):
+    """How a network is made and trained.
+
+    Attributes:
+        make: makes the network.
+        batch: clips per step.
+        learn: trains it.
+    """
+
+    make: Callable[[], Forecaster]
+    batch: int
+    learn: Learn
+
+
+RECIPES = {
+    "framepred": Recipe(NETWORKS["framepred"], 8, _in_two_stages),
+    "convlstm-s": Recipe(NETWORKS["convlstm-s"], 4, _on_clips(fade=0.5)),
+    "convlstm 2×64": Recipe(NETWORKS["convlstm 2×64"], 4, _on_clips(fade=0.5)),
+    "simvp": Recipe(SimVP, 4, _horizon_at_once),
 }
-"""Best settings of each network in short trials (docs/experiments.md); everything else is the same."""
+"""Networks with their best settings in short trials (docs/experiments.md)."""
+
+CLIP_SHARE = 0.5
+"""Share of the time in which the tracking network learns on clips; its path network learns in the rest."""
+PATH_BATCH = 256
+"""Paths per step."""
 
 DRAWN = ("blank", "last-frame")
 
@@ -44,7 +120,7 @@ def print_quality(
     """
     saved = json.loads(output.read_text()) if only and output.is_file() else {}
     reached = {name: Quality(**found) for name, found in saved.items()}
-    for name in only or NETWORKS:
+    for name in only or RECIPES:
         reached[name] = learn(name, minutes, clips, root, precision)
         output.write_text(json.dumps({name: found._asdict() for name, found in reached.items()}, indent=2) + "\n")
     draw(
@@ -85,9 +161,10 @@ def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: P
 def learn(name: str, minutes: float, clips: int, root: str | None, precision: Precision) -> Quality:
     """Train one network from scratch for about ``minutes`` and score it."""
     torch.manual_seed(0)
-    net, recipe = NETWORKS[name](), RECIPES[name]
-    data = moving_mnist(recipe["batch"], clips, root)
-    spent = train_for(minutes, net, data, recipe["teacher_forcing"], precision)
+    recipe = RECIPES[name]
+    net = recipe.make()
+    data = moving_mnist(recipe.batch, clips, root)
+    spent = recipe.learn(net, minutes, data, precision)
     return Quality(score(net.eval(), data), *spent, macs_per_clip(net, 10, 10, (1, 64, 64)) / 1e9)
 
 

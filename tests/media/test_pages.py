@@ -212,3 +212,17 @@ def test_a_folder_without_clips_is_no_folder_of_clips(tmp_path: Path) -> None:
         check_input(tmp_path)
     (tmp_path / "camera").mkdir()
     assert is_folder_of_clips(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        ([(8, 6), (6, 8)], "pages of 8×6 pixels with 1 channel and of 6×8 pixels with 1 channel;"),
+        (["L", "RGB"], "pages of 8×6 pixels with 1 channel and of 8×6 pixels with 3 channels;"),
+    ],
+)
+def test_pages_that_differ_are_refused_with_both_shapes(tmp_path: Path, sizes: list[Any], sentence: str) -> None:
+    pictures = [Image.new(kind, (8, 6)) if isinstance(kind, str) else Image.new("L", kind) for kind in sizes]
+    pictures[0].save(tmp_path / "a.tif", save_all=True, append_images=pictures[1:])
+    with pytest.raises(MediaError, match=sentence):
+        list(page_frames(tmp_path / "a.tif").frames)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.reading import read_clips, read_video
-from framepred.media.writing import tile_clips, write_pictures, write_video
+from framepred.media.writing import tile_clips, write_frames, write_video
 from full_disk import full_disk
 
 
@@ -62,13 +62,29 @@ def test_values_are_converted_to_those_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a"])
 def test_frames_are_written_as_they_are_produced(tmp_path: Path, gray: Tensor, name: str) -> None:
-    write_pictures(tmp_path / name, (frame for frame in gray))
+    write_frames(tmp_path / name, (frame for frame in gray))
     assert len(read_video(tmp_path / name)) == len(gray)
     for frames, sentence in (([], "no frame to write"), ([gray[0], gray[1, :, 1:]], "must have one shape")):
         with pytest.raises(ClipError, match=sentence):
-            write_pictures(tmp_path / name, iter(frames))
+            write_frames(tmp_path / name, iter(frames))
     assert len(read_video(tmp_path / name)) == len(gray)
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_every_frame_has_a_time_or_none_has(tmp_path: Path, gray: Tensor, name: str) -> None:
+    with pytest.raises(ClipError, match="times for 2 frames only; give one time per frame"):
+        write_video(tmp_path / name, gray[:3], times=[0, 0.1])
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a"])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_pictures_of_a_type_without_a_range_are_refused(tmp_path: Path, gray: Tensor, name: str, axes: int) -> None:
+    frames = gray.to(torch.int32)
+    with pytest.raises(ClipError, match="int32 have no known range"):
+        write_video(tmp_path / name, frames if axes == 1 else frames[None])
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.npy", "a.npz", "a"])

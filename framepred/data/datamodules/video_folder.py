@@ -19,9 +19,9 @@ from framepred.media.values import ValueRange
 class VideoFolderData(ClipData):
     """Loads the clips of a folder of videos, picture sequences and arrays.
 
-    Whole files are divided among the splits: first by lists or patterns, the others by the hash of their names. Where
-    there are fewer files than splits, each file is divided along time, with a gap of one clip. An epoch holds every
-    training clip once, in its own order.
+    A file that a list or pattern names belongs to that split; the hash of its name assigns every other file. Where
+    there are fewer files than splits, each file is divided along time, with a gap of one clip. Each epoch shuffles the
+    training clips anew.
 
     Args:
         root: the folder.
@@ -36,7 +36,8 @@ class VideoFolderData(ClipData):
         channels: 1 for gray, 3 for RGB, or the number of channels of the arrays; None for those of the files.
         layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1: two numbers such as
-            ``0,4095``, or ``auto`` for the range that the values of all files together suggest. Where NaN means that
+            ``0,4095``, or ``auto`` for a range that fits the values of all files, test files included, because values
+            outside it could not be read; give two numbers where it must not depend on them. Where NaN means that
             nothing was measured, add what networks read for it, such as ``-32,60,nan=-32``; losses and scores leave
             these pixels out.
         array_name: which array of files that hold several, such as NetCDF.
@@ -98,10 +99,10 @@ class VideoFolderData(ClipData):
         self.layout = layout
         self.value_range = value_range
         self.array_name = array_name
-        self.wanted: dict[Split, Choice] = {"train": train, "val": val, "test": test}
+        self.patterns: dict[Split, Choice] = {"train": train, "val": val, "test": test}
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         self.clips_per_epoch = clips_per_epoch
-        self.clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
+        self.max_clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
         self.seed = seed
         self.skip_broken = skip_broken
 
@@ -130,12 +131,12 @@ class VideoFolderData(ClipData):
 
     @property
     def scaled_range(self) -> ValueRange | None:
-        """The values of the files that became 0 and 1; None where their types state them."""
+        """The file values that are scaled to 0 and 1; None if the types of the files give them (uint8, uint16)."""
         return self.whole.value_range
 
     @property
     def filler(self) -> float | None:
-        """What stands for NaN in the files, in [0, 1]; None where NaN is refused."""
+        """The value in [0, 1] that networks read for NaN; None if NaN is an error."""
         return None if self.scaled_range is None else self.scaled_range.filler_in_unit
 
     def part(self, split: Split) -> VideoFolder:
@@ -143,7 +144,7 @@ class VideoFolderData(ClipData):
         return self._parts[split]
 
     def dataset(self, split: Split) -> Dataset[Tensor]:
-        """Return the clips of a split by index; the training stream has no end.
+        """Return the clips of a split by index; those of training are endless, one shuffled epoch after another.
 
         Raises:
             DataError: if the split has no clips.
@@ -155,12 +156,14 @@ class VideoFolderData(ClipData):
         part = self.part(split)
         if split == "train":
             return ShuffledClips(part, self.seed)
-        return Subset(part, evenly_spread(len(part), self.clips[split]))
+        return Subset(part, evenly_spread(len(part), self.max_clips[split]))
 
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
         clips = len(self.part(split))
-        return self.clips_per_epoch or clips if split == "train" else min(clips, self.clips[split])
+        if split != "train":
+            return min(clips, self.max_clips[split])
+        return clips if self.clips_per_epoch is None else self.clips_per_epoch
 
     def describe(self) -> str:
         """Return lines on the files and clips of each split, and on what is left out and why."""
@@ -178,11 +181,13 @@ class VideoFolderData(ClipData):
 
     def _clip_counts(self, split: Split) -> str:
         clips, used = len(self.part(split)), self.count(split)
+        if used > clips:
+            return f"{clips:,} clips, {used:,} drawn per epoch"
         return f"{clips:,} clips" if used == clips else f"{used:,} of {clips:,} clips"
 
     @cached_property
     def _parts(self) -> dict[Split, VideoFolder]:
-        return split_folder(self.whole, self.wanted, self.fractions, self.stride)
+        return split_folder(self.whole, self.patterns, self.fractions, self.stride)
 
 
 def _values(whole: VideoFolder) -> list[str]:

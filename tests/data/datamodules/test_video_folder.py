@@ -84,6 +84,11 @@ def test_fewer_clips_are_spread_over_the_files(folder: Path) -> None:
     assert "val 3 files, 3 of 6 clips" in data.describe()
 
 
+def test_an_epoch_may_be_longer_than_the_clips(folder: Path) -> None:
+    data = small(folder, clips_per_epoch=1000)
+    assert f"{len(data.part('train')):,} clips, 1,000 drawn per epoch" in data.describe()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(folder: Path, workers: int) -> None:
     alone, helped = small(folder), small(folder, num_workers=workers)
@@ -284,4 +289,4 @@ def test_the_command_line_can_set_every_argument(folder: Path) -> None:
         [f"--data.root={folder}", "--data.size=[48, 64]", "--data.fit=crop", "--data.val=*.mp4", "--data.frame_step=2"]
     )
     data = parser.instantiate(parsed).data
-    assert (data.size, data.fit, data.wanted["val"], data.frame_step) == ((48, 64), "crop", "*.mp4", 2)
+    assert (data.size, data.fit, data.patterns["val"], data.frame_step) == ((48, 64), "crop", "*.mp4", 2)
