@@ -143,7 +143,7 @@ def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "
     """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
     rows_at_once = 3 if torch.compiler.is_compiling() or layer.numel() <= CACHED_VALUES else 1
     errors = []
-    for moved in _neighbours(layer).split(rows_at_once, dim=2):
+    for moved in torch.split(_neighbours(layer), rows_at_once, dim=2):
         candidates = _contiguous_maximum(moved, others[:, :, None, None])
         errors.append(_energy(candidates.sub_(frames[:, :, None, None])).flatten(-2))
     costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
