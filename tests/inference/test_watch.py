@@ -142,6 +142,18 @@ def test_a_change_of_the_whole_picture_is_one_event_in_an_empty_still_scene(
         assert found[0].kind == "global change"
 
 
+def test_an_intruder_of_another_colour_but_the_same_brightness_is_found_at_its_place(film: np.ndarray) -> None:
+    changed = film + np.random.default_rng(2).normal(0, 2, (*film.shape[:3], 3))
+    changed[400:415, 4:20, 40:60] += (60.0, -30.6, 0.0)  # 0.299 R + 0.587 G stays
+    events = list(framepred.watch(changed.clip(0, 255).round().astype(np.uint8), normal=NORMAL / FPS, false_alarms=30))
+    found = [event for event in events if 400 <= event.start_frame < 405]
+    assert [event.kind for event in found] == ["local"]
+    left, top, right, bottom = found[0].place or (0, 0, 0, 0)
+    assert left <= 50 / 64 <= right
+    assert top <= 12 / 48 <= bottom
+    assert right - left < 0.7
+
+
 def test_clouds_are_no_events_in_an_empty_still_scene() -> None:
     profile = Profile.fit(tensors(as_film(still_scene(STILL, 99))), FPS)
     clouds = 1 - 0.05 * np.sin(np.linspace(0, 4 * np.pi, 600)) ** 2  # 5 % of the light within eight seconds
@@ -215,6 +227,14 @@ def test_adapting_needs_a_network_and_no_profile(film: np.ndarray, profile: Prof
 def test_what_is_no_profile_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.safetensors").write_bytes(content)
     with pytest.raises(MediaError, match="make it again"):
+        Profile.load(tmp_path / "p.safetensors")
+
+
+def test_a_profile_of_another_version_is_refused(profile: Profile, tmp_path: Path) -> None:
+    profile.save(tmp_path / "p.safetensors")
+    content = (tmp_path / "p.safetensors").read_bytes()
+    (tmp_path / "p.safetensors").write_bytes(content.replace(b"framepred-watch-profile-", b"framepred-watch-profilE-"))
+    with pytest.raises(MediaError, match="no profile of this version of framepred; make it again"):
         Profile.load(tmp_path / "p.safetensors")
 
 

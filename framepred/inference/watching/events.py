@@ -27,7 +27,7 @@ GLOBAL_SHARE = 0.35
 FROZEN = 4.0
 """Nats by which the error lies below what is usual from which a picture stands still."""
 
-APPEARANCE = ("brightness", "texture")
+APPEARANCE = ("brightness", "texture", "colour")
 """Maps of what a frame looks like, whatever moves in it."""
 
 FREEZE, GLOBAL, LOCAL, OTHER = "freeze", "global change", "local", "other"
@@ -170,8 +170,8 @@ def describe(frame: FrameScore) -> tuple[str, tuple[float, float, float, float] 
 
 
 def heat_map(frame: FrameScore) -> NDArray[np.float32]:
-    """Spreads of each cell from its mean, ``(rows, columns)``: the largest of errors, brightness and texture."""
-    shown = [MAPS.index(name) for name in ("error", "flow error", "brightness", "texture")]
+    """Spreads of each cell from its mean, ``(rows, columns)``: the largest of all maps but speed and rms error."""
+    shown = [MAPS.index(name) for name in ("error", "flow error", *APPEARANCE)]
     return np.asarray(np.abs(frame.deviations[shown]).max(axis=0))
 
 

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any, cast
 
 import numpy as np
@@ -38,10 +38,10 @@ FAST_QUANTILE = 0.98
 LEAST_SPEED, LEAST_GRADIENT, LEAST_LEVEL = 0.02, 1e-3, 0.01
 """Added before a logarithm: pixels a frame, gradient and brightness that mean nothing."""
 
-MAPS = ("error", "flow error", "brightness", "texture", "speed")
+MAPS = ("error", "flow error", "brightness", "texture", "speed", "colour", "rms error")
 """Maps over cells, in this order."""
 
-MAP_FLOORS = (0.15, 0.15, 0.01, 0.08, 0.2)
+MAP_FLOORS = (0.15, 0.15, 0.01, 0.08, 0.2, 0.01, 0.15)
 """Smallest spread of each map that counts, in its unit: smaller ones are rounding."""
 
 GLOBALS = (
@@ -53,6 +53,19 @@ GLOBALS = (
 GLOBAL_FLOORS = (0.05, 0.05, 0.05, 0.05, 0.01, 0.004, 0.005, 0.01, 0.02, 0.05, 0.05, 0.05)
 """Smallest change of each of the ``GLOBALS`` that counts: 0.05 in a logarithm is a change by 5 %; 0.004 of the range is
 one level of 8-bit video."""
+
+
+@dataclass(frozen=True)
+class ReducedFrame:
+    """A frame at the size that features are computed at.
+
+    Attributes:
+        gray: its brightness in [0, 1], ``(h, w)``.
+        colour: difference between the largest and the smallest channel, in [0, 1]; 0 where there is one channel.
+    """
+
+    gray: Map
+    colour: Map
 
 
 @dataclass(frozen=True)
@@ -86,16 +99,17 @@ class FeatureExtractor:
         self._last_flow: NDArray[np.float32] | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=self._recent_length)
 
-    def observe(self, gray: Map, expected: Map | None = None) -> Observation | None:
+    def observe(self, frame: ReducedFrame, expected: Map | None = None) -> Observation | None:
         """Measure the next frame; all frames have one size.
 
         Args:
-            gray: the reduced frame, in [0, 1].
-            expected: its forecast, in the same size; None for the last frame.
+            frame: the reduced frame.
+            expected: its forecast in gray, in the same size; None for the last frame.
 
         Returns:
             None for the first two frames, at which no change of the motion is known.
         """
+        gray = frame.gray
         before, self._last = self._last, gray
         if before is None:
             return None
@@ -113,6 +127,8 @@ class FeatureExtractor:
             cells(gray),
             np.log(cells(gradient) + LEAST_GRADIENT),
             np.log(cells(speed) + LEAST_SPEED),
+            cells(frame.colour),
+            np.log(np.sqrt(cells(error**2)) + FLOOR),
         ]
         values = [
             *self._errors(error, flow_error),
@@ -156,15 +172,16 @@ def reduced_size(height: int, width: int) -> tuple[int, int]:
     return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
 
 
-def reduced(picture: Picture, size: tuple[int, int]) -> Map:
-    """A frame of any type and size as gray in [0, 1], averaged over areas.
+def reduced(picture: Picture, size: tuple[int, int]) -> ReducedFrame:
+    """A frame of any type and size in gray and colour, averaged over areas.
 
     Args:
-        picture: uint8, uint16, or floats in [0, 1]; of other numbers of channels than 3, the mean counts.
+        picture: uint8, uint16, or floats in [0, 1]; of other numbers of channels than 3, the mean is its gray.
         size: height and width that the result has.
     """
     small = unit_picture(resized_picture(picture, size))
-    return np.asarray(gray_picture(small)[0] if len(small) == 3 else small.mean(axis=0))
+    colour = np.asarray(reduce(np.maximum, small) - reduce(np.minimum, small))  # by channels: far quicker than max()
+    return ReducedFrame(np.asarray(gray_picture(small)[0] if len(small) == 3 else small.mean(axis=0)), colour)
 
 
 def cells(values: Map) -> Map:

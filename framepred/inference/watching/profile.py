@@ -22,12 +22,21 @@ from framepred.inference.watching.rareness import (
     Vector,
     block_peaks,
 )
-from framepred.inference.watching.scorer import FEATURES, FLOORS, ScoreTrace, UsualCells, feature_vector, scores_of
+from framepred.inference.watching.scorer import (
+    FEATURES,
+    FLOORS,
+    FeatureMeans,
+    ScoreTrace,
+    UsualCells,
+    counted_features,
+    feature_vector,
+    scores_of,
+)
 from framepred.media.atomic import atomic_write
 from framepred.media.pictures import as_picture, resized_picture, unit_picture
 from framepred.media.pixels import DEFAULT_FPS
 
-FORMAT = "framepred-watch-profile-3"
+FORMAT = "framepred-watch-profile-4"
 """Name and version of the file format."""
 
 LEARNED_SHARE = 1 / 3
@@ -89,13 +98,13 @@ class FrameReader:
     def observe(self, frame: Shaped[Any, "c h w"]) -> Observation | None:
         """Measure the next frame; None for the first two. ``expected`` is the forecast of this frame."""
         picture = as_picture(frame)
-        gray = reduced(picture, self._size)
+        small_frame = reduced(picture, self._size)
         self.expected = self._next
-        observed = self._extractor.observe(gray, self.expected)
-        self._next = gray
+        observed = self._extractor.observe(small_frame, self.expected)
+        self._next = small_frame.gray
         if self._forecast is not None:
             small = unit_picture(resized_picture(picture, self._size))
-            self._next = reduced(self._forecast.advance(small), self._size)
+            self._next = reduced(self._forecast.advance(small), self._size).gray
         return observed
 
 
@@ -134,8 +143,10 @@ class Profile:
         self.calibration = calibration
         self._usual, self._tails, self._forecast = usual, tails, forecast
         self._live_usual, self._live_tails = usual.copy(), tails.copy()
+        self._counted = counted_features(tails)
         self._reader = FrameReader(fps, size, forecast)
         self._trace = ScoreTrace(fps)
+        self._means = FeatureMeans(fps)
 
     @classmethod
     def fit(
@@ -168,6 +179,7 @@ class Profile:
     def reset(self) -> None:
         """Start anew: the next frame does not follow from the last one."""
         self._reader.reset()
+        self._means.reset()
 
     def score(self, frame: Shaped[Any, "c h w"]) -> FrameScore:
         """Score the next frame of a stream, of any size; the profile slowly follows what it gets."""
@@ -175,9 +187,9 @@ class Profile:
         if observed is None:
             return FrameScore(self._trace.add(np.zeros(len(FEATURES))), self._trace.current)
         deviations = self._live_usual.deviations(observed.maps)
-        vector = feature_vector(observed, deviations)
+        vector = self._means.add(feature_vector(observed, deviations))
         low, high = self._live_tails.sides(vector)
-        score = self._trace.add(self._live_tails.rareness(vector))
+        score = self._trace.add(self._live_tails.rareness(vector)[self._counted])
         seconds = 1 / self.fps
         if self._trace.current > self.calibration.largest:
             seconds *= UNUSUAL_SHARE
@@ -265,6 +277,7 @@ class ProfileBuilder:
         self.fps = fps
         self._forecast = forecast
         self._usual = UsualCells()
+        self._means = FeatureMeans(fps)
         self._vectors: list[Vector] = []
         self._reader: FrameReader | None = None
 
@@ -272,6 +285,7 @@ class ProfileBuilder:
         """The next frame does not follow from the last one."""
         if self._reader is not None:
             self._reader.reset()
+            self._means.reset()
 
     def add(self, frame: Shaped[Any, "c h w"]) -> None:
         """Learn the next frame."""
@@ -281,7 +295,7 @@ class ProfileBuilder:
         observed = self._reader.observe(frame)
         if observed is None:
             return
-        self._vectors.append(feature_vector(observed, self._usual.deviations(observed.maps)))
+        self._vectors.append(self._means.add(feature_vector(observed, self._usual.deviations(observed.maps))))
         self._usual.learn(observed.maps, 1 / self.fps)
         if len(self._vectors) > MOST_FRAMES:
             del self._vectors[: MOST_FRAMES // 2]
@@ -301,9 +315,11 @@ class ProfileBuilder:
         held_out = np.stack(self._vectors[int(LEARNED_SHARE * len(self._vectors)) :])
         half = len(held_out) // 2
         parts = held_out[:half], held_out[half:]
+        tails = Tails.fit(held_out, FLOORS)
+        counted = counted_features(tails)
         scores = [
-            block_peaks(scores_of(scored, Tails.fit(fitted, FLOORS), self.fps).current, self.fps)
+            block_peaks(scores_of(scored, Tails.fit(fitted, FLOORS), self.fps, counted).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
         calibration = Calibration(np.concatenate(scores))
-        return Profile(self.fps, self._size, self._usual, Tails.fit(held_out, FLOORS), calibration, self._forecast)
+        return Profile(self.fps, self._size, self._usual, tails, calibration, self._forecast)

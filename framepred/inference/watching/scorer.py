@@ -22,7 +22,13 @@ FIRST_VARIANCE = 0.05
 """Variance of every cell before anything is known."""
 
 TOP_CELLS = 4
-"""Cells whose mean stands for the most unusual place of a map."""
+"""Cells whose mean stands for the most unusual place of a map, or for the quietest ones."""
+
+AREA_CELLS = 12
+"""Cells whose mean stands for an unusual area of a map."""
+
+MEAN_SECONDS = 0.3
+"""Time constant of the means of features over the last frames."""
 
 SMOOTHING_SECONDS = 0.03
 """Time constant of the mean over the last frames: about one frame at usual rates, so that a jump counts in full."""
@@ -30,15 +36,29 @@ SMOOTHING_SECONDS = 0.03
 HOLD_DECAY = 1.2
 """Nats a second by which a score falls at most: a jump of a single frame keeps its trace for a second or two."""
 
-TOP_MAPS = ("error", "flow error", "brightness")
-"""Maps of which the most unusual cells count on their own."""
+POOLS = (
+    *((name, "all cells") for name in MAPS if name != "rms error"), ("error", "mean"), ("brightness", "top cells"),
+    ("colour", "top cells"), ("colour", "top area"), ("texture", "bottom cells"), ("rms error", "bottom cells"),
+)  # fmt: skip
+"""Maps, and how the deviations of their cells become one value."""
 
-POOLED = (*(f"{name}, all cells" for name in MAPS), *(f"{name}, top cells" for name in TOP_MAPS))
-FEATURES = (*GLOBALS, *POOLED)
+POOL_FLOORS = {"all cells": 0.2, "mean": 0.1, "top cells": 0.8, "top area": 0.6, "bottom cells": 0.6}
+"""Smallest change of each kind of pooled value that counts, in spreads."""
+
+MEASURED = (*GLOBALS, *(f"{name}, {pool}" for name, pool in POOLS))
+"""Features that are measured at each frame."""
+
+AVERAGED = ("sudden flow error", "error, mean", "colour, top cells", "rms error, bottom cells")
+"""Features of which the mean over ``MEAN_SECONDS`` counts as well: small changes show if they last for some frames."""
+
+FEATURES = (*MEASURED, *(f"{name}, mean of frames" for name in AVERAGED))
 """Features whose rareness is averaged."""
 
-FLOORS = np.array([*GLOBAL_FLOORS, *[0.2] * len(MAPS), *[0.8] * len(TOP_MAPS)])
-"""Smallest change of each feature that counts, in its unit; for cells, in spreads."""
+_OF_COLOUR = np.array([name.startswith("colour") for name in FEATURES])  # always 0 in gray footage
+
+_MEASURED_FLOORS = (*GLOBAL_FLOORS, *(POOL_FLOORS[pool] for _, pool in POOLS))
+FLOORS = np.array([*_MEASURED_FLOORS, *(_MEASURED_FLOORS[MEASURED.index(name)] / 2 for name in AVERAGED)])
+"""Smallest change of each feature that counts, in its unit; half as much for means, which vary less."""
 
 Cells = NDArray[np.float32]  # (maps, rows, columns)
 
@@ -86,11 +106,41 @@ class UsualCells:
 
 
 def feature_vector(observed: Observation, deviations: Cells) -> Vector:
-    """All features of a frame, in the order of ``FEATURES``."""
-    everywhere = np.abs(deviations).mean(axis=(1, 2))
-    shown = deviations[[MAPS.index(name) for name in TOP_MAPS]]
-    top = np.sort(shown.reshape(len(TOP_MAPS), -1), axis=1)[:, -TOP_CELLS:].mean(axis=1)
-    return np.concatenate([observed.values, everywhere, top]).astype(np.float64)
+    """The features of a frame, in the order of ``MEASURED``."""
+    flat = deviations.reshape(len(MAPS), -1)
+    ordered = np.sort(flat, axis=1)
+    pooled = {
+        "all cells": np.abs(flat).mean(axis=1),
+        "mean": flat.mean(axis=1),
+        "top cells": ordered[:, -TOP_CELLS:].mean(axis=1),
+        "top area": ordered[:, -AREA_CELLS:].mean(axis=1),
+        "bottom cells": ordered[:, :TOP_CELLS].mean(axis=1),
+    }
+    values = [pooled[pool][MAPS.index(name)] for name, pool in POOLS]
+    return np.concatenate([observed.values, values]).astype(np.float64)
+
+
+class FeatureMeans:
+    """Adds means over the last frames to the features of each frame.
+
+    Args:
+        fps: frames per second.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._share = 1 - math.exp(-1 / (fps * MEAN_SECONDS))
+        self._averaged = [MEASURED.index(name) for name in AVERAGED]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last frames."""
+        self._mean: Vector | None = None
+
+    def add(self, vector: Vector) -> Vector:
+        """All features of the next frame, in the order of ``FEATURES``, from those in the order of ``MEASURED``."""
+        values = vector[self._averaged]
+        self._mean = values if self._mean is None else self._mean + self._share * (values - self._mean)
+        return np.concatenate([vector, self._mean])
 
 
 class ScoreTrace:
@@ -134,12 +184,26 @@ class ScoredFrames:
     current: Vector
 
 
-def scores_of(vectors: Vector, tails: Tails, fps: float) -> ScoredFrames:
-    """The scores of frames with these features ``(t, n)``, one after the other."""
+def counted_features(tails: Tails) -> NDArray[np.bool_]:
+    """Which of the ``FEATURES`` count: those of colour only where the normal footage has colour."""
+    colourless = (tails.lower == 0) & (tails.upper == 0)
+    return np.asarray(~(_OF_COLOUR & colourless))
+
+
+def scores_of(vectors: Vector, tails: Tails, fps: float, counted: NDArray[np.bool_] | None = None) -> ScoredFrames:
+    """The scores of frames, one after the other.
+
+    Args:
+        vectors: features of the frames, ``(t, n)``.
+        tails: of the features.
+        fps: frames per second.
+        counted: which features are averaged, ``(n,)``; None for all.
+    """
+    chosen = np.ones(vectors.shape[1], dtype=np.bool_) if counted is None else counted
     tails, trace = tails.copy(), ScoreTrace(fps)
     held, current = [], []
     for vector in vectors:
-        held.append(trace.add(tails.rareness(vector)))
+        held.append(trace.add(tails.rareness(vector)[chosen]))
         current.append(trace.current)
         tails.drift(vector, 1 / fps)
     return ScoredFrames(np.array(held), np.array(current))

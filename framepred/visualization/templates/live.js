@@ -3,6 +3,7 @@ const POLL_MS = 500;
 const byId = (name) => document.getElementById(name);
 let shownFrame = null;
 let shownEvents = "";
+let playedClip = null;
 let sliding = false;
 
 function drawCurve(state) {
@@ -15,10 +16,20 @@ function drawCurve(state) {
   line.setAttribute("y1", height(state.threshold || 0));
   line.setAttribute("y2", height(state.threshold || 0));
   const last = state.scores.length ? state.scores[state.scores.length - 1][1] : 0;
-  byId("numbers").textContent = `Score ${last.toFixed(2)}, threshold ${(state.threshold || 0).toFixed(2)}`;
+  const seconds = state.scores.length ? state.time - state.scores[0][0] : 0;
+  byId("numbers").textContent =
+    `Score ${last.toFixed(2)}, threshold ${(state.threshold || 0).toFixed(2)}; the last ${seconds.toFixed(0)} s`;
+}
+
+function markPlayed() {
+  for (const button of byId("events").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.clip === playedClip));
+  }
 }
 
 function play(clip) {
+  playedClip = clip;
+  markPlayed();
   const video = byId("clip");
   video.hidden = false;
   video.src = `/events/${encodeURIComponent(clip)}`;
@@ -34,11 +45,13 @@ function listEvents(events) {
     const button = document.createElement("button");
     button.textContent = event.sentence;
     button.disabled = !event.clip;
+    button.dataset.clip = event.clip || "";
     button.addEventListener("click", () => play(event.clip));
     const item = document.createElement("li");
     item.append(button);
     return item;
   }));
+  markPlayed();
 }
 
 function showRate(rate) {
