@@ -1,5 +1,6 @@
 """Export a network: write its graphs, run them beside PyTorch, and keep them only if both agree."""
 
+import math
 import os
 import secrets
 import warnings
@@ -26,7 +27,7 @@ from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportI
 
 SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-4
-"""Largest difference of a pixel in [0, 1] from PyTorch: below half a level of 8 bits by a factor of 20."""
+"""Largest allowed difference of a pixel in [0, 1] from PyTorch: a twentieth of half an 8-bit level, 1/510."""
 
 DYNAMIC_SIZES = [(64, 64), (40, 56), (37, 50)]
 """Frame sizes of the comparison where any size is allowed; the last one is no multiple of any patch."""
@@ -36,7 +37,7 @@ Programs: TypeAlias = Mapping[GraphName, ExportedProgram]
 
 @dataclass(frozen=True)
 class Export:
-    """What was exported.
+    """Result of an export: its files, their differences from PyTorch, and their metadata.
 
     Attributes:
         files: the files, one per graph.
@@ -60,7 +61,8 @@ def export(weights: str | Path | Forecaster, path: str | Path, *, size: tuple[in
     Args:
         weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a forecaster.
         path: ends in ``.onnx`` or ``.pt2``.
-        size: height and width of the frames, for networks whose graphs hold the size; rounded up to a multiple of 8.
+        size: height and width of the frames, for networks whose graphs hold the size; rounded up to a multiple of what
+            the network divides frames into: 8 for ``LayeredForecaster``, 1 for ``TrackingForecaster``.
 
     Raises:
         WeightsError: if the weights cannot be used or restore missing frames.
@@ -114,7 +116,7 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
         sha256=sha256,
         channels=getattr(net, "channels", 1),
         multiple=multiple,
-        size=None if has_dynamic_size(net) else (size[0] + -size[0] % multiple, size[1] + -size[1] % multiple),
+        size=None if has_dynamic_size(net) else (_round_up(size[0], multiple), _round_up(size[1], multiple)),
         has_feedback=False,
         context=card["data"]["context"] if card else None,
         card=card,
@@ -123,14 +125,18 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
     return net.cpu().eval(), info
 
 
+def _round_up(value: int, multiple: int) -> int:
+    return math.ceil(value / multiple) * multiple
+
+
 def _trained_range(net: Forecaster) -> Mapping[str, float] | None:
-    """Return the values of files that a network was trained on as 0 and 1, for JSON; None for bytes."""
+    """Return the file values that training scaled to 0 and 1, as JSON; None for files of 8 bits."""
     found = getattr(net, "value_range", None)
     return found.to_json() if isinstance(found, ValueRange) else None
 
 
 def _sizes(info: ExportInfo) -> list[tuple[int, int]]:
-    """Return the frame sizes of the comparison; for a fixed size, sizes that need different padding."""
+    """Return the frame sizes of the comparison; for a fixed size, it and two that are padded to it."""
     if info.size is None:
         return DYNAMIC_SIZES
     height, width = info.size
@@ -157,13 +163,14 @@ def _write_onnx(programs: Programs, info: ExportInfo, draft: Path) -> ExportedFo
         raise ConfigError(f"ONNX files need {error.name}, which is not installed; {INSTALL_HINT}.") from error
     for name, program in programs.items():
         states = range(len(program.graph_signature.user_outputs) - 1)
+        inputs = [] if name == "start" else [f"state_{index}" for index in states]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of the exporter, on deprecations in PyTorch and onnxscript
             converted = torch.onnx.export(
                 program,
                 dynamo=True,
                 verbose=False,
-                input_names=["frame", *(f"state_{index}" for index in states if name != "start")],
+                input_names=["frame", *inputs],
                 output_names=["next_frame", *(f"new_state_{index}" for index in states)],
             )
         assert converted is not None
@@ -178,11 +185,11 @@ def _write_pt2(programs: Programs, info: ExportInfo, draft: Path) -> ExportedFor
     for name, program in programs.items():
         file = graph_path(draft, name)
         torch.export.save(program, file, extra_files={f"{METADATA_KEY}.json": info.to_json()})
-        graphs[name] = _spread(torch.export.load(file).module())
+        graphs[name] = _unpack_inputs(torch.export.load(file).module())
     return ExportedForecaster(graphs, info).eval()
 
 
-def _spread(module: Callable[..., State]) -> Graph:
+def _unpack_inputs(module: Callable[..., State]) -> Graph:
     """Return a module of several arguments as a function of one sequence."""
     return lambda inputs: module(*inputs)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.networks import NETWORKS
 from benchmarks.process_memory import peak_mib
-from framepred.clips import Frame, State
+from framepred.clips import Clip, Frame, State
 from framepred.forecaster import Forecaster
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.rollout import predict_every_frame
@@ -53,7 +53,7 @@ class Latencies(NamedTuple):
     clip: list[float]
     """10 → 10 frames."""
     frame: list[float]
-    """One streamed frame: observe it and predict the next one."""
+    """One streamed frame after the context: observe it and predict the next one."""
 
 
 def print_costs(batch_size: int, runs: int, threads: int) -> None:
@@ -112,13 +112,22 @@ def measure_latencies(turns: int, threads: int) -> dict[str, Latencies]:
     torch.manual_seed(0)
     context = torch.rand(1, CONTEXT, *SIZE)
     nets = {name: make().eval() for name, make in NETWORKS.items()}
-    states = {name: net.observe(context[:, 0]) for name, net in nets.items()}
+    states = {name: _observed(net, context) for name, net in nets.items()}
     found = {name: Latencies([], []) for name in nets}
     for _ in range(1 + turns):
         for name, net in nets.items():
             found[name].clip.append(_seconds(partial(net, context, HORIZON)))
-            found[name].frame.append(_seconds(partial(_stream, net, context[:, 1], states[name])))
+            found[name].frame.append(_seconds(partial(_stream, net, context[:, 0], states[name])))
     return {name: Latencies(*(times[1:] for times in both)) for name, both in found.items()}  # the first turn warms up
+
+
+def _observed(net: Forecaster, context: Clip) -> State:
+    """Return the state after the context; a network that keeps past frames works on all of them from then on."""
+    state = None
+    for frame in context.unbind(dim=1):
+        state = net.observe(frame, state)
+    assert state is not None
+    return state
 
 
 def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:

@@ -1,4 +1,4 @@
-"""Weights of a blend where a clip is too short to measure its own, measured on the first two thirds of films."""
+"""Measure the default blend weights, for clips that are too short to measure their own, on parts of films."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 
 from framepred.clips import ClipBatch, to_unit
-from framepred.inference.blend import add_errors, default_members, evenly
+from framepred.errors import DataError
+from framepred.inference.blend import FIT_SIDE, add_errors, default_members, evenly
 from framepred.inference.default_blend import FILE
 from framepred.inference.regions import REGIONS
 from framepred.inference.scenes import find_scenes
@@ -17,29 +18,41 @@ from framepred.inference.stacking import ErrorProducts
 from framepred.media.reading import read_video
 from framepred.models import load
 
-CONTEXT, HORIZON, LONGER_SIDE = 10, 10, 176
+CONTEXT, HORIZON = 10, 10  # frames
+LONGER_SIDE = FIT_SIDE
 OBSERVED = 2 / 3
 """Share of each film that is used, the first; what lies after it is for scoring."""
 
-DECIMALS = 2
+DECIMALS = 2  # of the weights in the file
 
 
-def write_default_blend(folder: Path, weights: str, windows: int) -> None:
-    """Measure the weights on films, each counted alike, and write them into the package."""
-    members = default_members(load(weights))
+def write_default_blend(folder: Path, network: str, windows: int) -> None:
+    """Measure the blend weights on films, with as many windows of each film, and write them into the package.
+
+    Args:
+        folder: holds the films.
+        network: weights of the network of the blend.
+        windows: windows per film.
+
+    Raises:
+        DataError: if a film is too short.
+    """
+    members = default_members(load(network))
     products = ErrorProducts(HORIZON, len(members), REGIONS)
     paths = sorted(path for path in folder.iterdir() if path.is_file())
     for path in paths:
         film = read_video(path)
         frames = to_unit(torch.stack([shrink_raw(frame, LONGER_SIDE) for frame in film[: int(OBSERVED * len(film))]]))
-        frames = frames.mean(dim=1, keepdim=True)
+        frames = frames.mean(dim=1, keepdim=True)  # gray, as blends measure their weights
         length = CONTEXT + HORIZON
         starts = [start for scene in find_scenes(frames) for start in range(scene.start, scene.stop - length + 1)]
+        if len(starts) < windows:
+            raise DataError(f"{path} has {len(starts)} windows of {length} frames without a cut; {windows} are needed.")
         chosen = [starts[index] for index in np.linspace(0, len(starts) - 1, windows).round().astype(int)]
         with torch.inference_mode():
             for start in chosen:
                 window = ClipBatch.cut(frames[None, start : start + length], CONTEXT)
                 add_errors(products, evenly(members), window.context, window.target)
     found = products.best_weights().double().round(decimals=DECIMALS).tolist()
-    FILE.write_text(json.dumps({"films": [path.stem for path in paths], "network": weights, "weights": found}) + "\n")
+    FILE.write_text(json.dumps({"films": [path.stem for path in paths], "network": network, "weights": found}) + "\n")
     Console().print(f"{FILE}: {len(paths)} films, {windows} windows each")

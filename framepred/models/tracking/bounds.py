@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 LIT_SHARE = 0.25
 """A row or column is lit if its maximum exceeds this share of the layer's maximum."""
@@ -27,16 +28,19 @@ def measure_bounds(light: Float[Tensor, "n k h w"], size: tuple[int, int]) -> Fl
         size: height and width of the frame.
     """
     height, width = size
-    axes = [
-        _along(light.sum(dim=-2), light.amax(dim=-2), width),
-        _along(light.sum(dim=-1), light.amax(dim=-1), height),
-    ]
-    return torch.stack(axes, dim=2)
+    longest = max(light.shape[-2:])
+    sums = _profiles(light.sum(dim=-2), light.sum(dim=-1), longest)
+    peaks = _profiles(light.amax(dim=-2), light.amax(dim=-1), longest)
+    sides = light.new_tensor([width, height])
+    at = torch.arange(longest, device=light.device, dtype=light.dtype)
+    centre = (sums @ (at + 0.5) + EMPTY_LIGHT * sides / 2) / (sums.sum(dim=-1) + EMPTY_LIGHT)
+    lit = peaks > LIT_SHARE * peaks.amax(dim=-1, keepdim=True).clamp(min=FAINTEST_PEAK)
+    first, last = torch.where(lit, at, sides[:, None]).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
+    return torch.stack([centre, sides - centre, first, sides - 1 - last], dim=-1)
 
 
-def _along(profile: Tensor, brightest: Tensor, side: int) -> Tensor:
-    at = torch.arange(profile.shape[-1], device=profile.device, dtype=profile.dtype)
-    centre = (profile @ (at + 0.5) + EMPTY_LIGHT * side / 2) / (profile.sum(dim=-1) + EMPTY_LIGHT)
-    lit = brightest > LIT_SHARE * brightest.amax(dim=-1, keepdim=True).clamp(min=FAINTEST_PEAK)
-    first, last = torch.where(lit, at, side).amin(dim=-1), torch.where(lit, at, -1).amax(dim=-1)
-    return torch.stack([centre, side - centre, first, side - 1 - last], dim=-1)
+def _profiles(columns: Tensor, rows: Tensor, length: int) -> Float[Tensor, "n k 2 side"]:
+    """Stack the profiles along both axes; the shorter one is filled with zeros."""
+    if columns.shape[-1] != rows.shape[-1]:
+        columns, rows = (functional.pad(part, (0, length - part.shape[-1])) for part in (columns, rows))
+    return torch.stack([columns, rows], dim=2)

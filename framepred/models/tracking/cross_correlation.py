@@ -29,10 +29,12 @@ def cross_correlation(templates: Float[Tensor, "b k h w"], reach: int) -> Correl
 
 def _by_fft(templates: Tensor, reach: int) -> Correlate:
     size = [_period(side, reach) for side in templates.shape[-2:]]
-    spectra = torch.fft.rfft2(templates, s=size).conj()
+    margins = [rows_or_columns - side for rows_or_columns, side in zip(size, templates.shape[-2:], strict=True)]
+    padded = functional.pad(templates, (0, margins[1], 0, margins[0]))
+    spectra = torch.fft.rfft2(padded.roll((-reach, -reach), (-2, -1))).conj().resolve_conj()
 
     def correlate(picture: Tensor, index: int) -> Tensor:
-        spectrum = torch.fft.rfft2(functional.pad(picture, (reach, 0, reach, 0)), s=size)
+        spectrum = torch.fft.rfft2(picture, s=size)
         correlation: Tensor = torch.fft.irfft2(spectrum * spectra[:, index], s=size)
         return correlation[:, : 2 * reach + 1, : 2 * reach + 1]
 

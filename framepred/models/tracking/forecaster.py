@@ -1,8 +1,8 @@
 """Tracking forecaster: image layers are tracked and moved as rigid pictures, so that predictions stay sharp."""
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -18,10 +18,10 @@ from framepred.models.patches import check_frame, fold, to_input, unfold
 from framepred.models.pretrained import MODEL, PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
-from framepred.models.tracking.refinement import has_own_light, search_nearby, second_smallest
-from framepred.models.tracking.scene import SIGNS, Scene, appended, holds_most_energy, shown_mask, with_last
-from framepred.models.tracking.tracker import Tracks, no_tracks, track
-from framepred.models.tracking.translation import expected_picture
+from framepred.models.tracking.refinement import estimate_layers, search_nearby
+from framepred.models.tracking.scene import SIGNS, Scene, absent_frames, appended, shown_mask, with_last
+from framepred.models.tracking.tracker import Tracks, track
+from framepred.models.tracking.translation import expected_picture, shift_distribution
 from framepred.warping import at_least_float32, no_autocast
 
 FINE, COARSE = 4, 8
@@ -36,9 +36,6 @@ KEEP_LOGITS = 3.0
 SQUARED_EXCESS_LOGITS, EXCESS_LOGITS = 20.0, 10.0
 """Initial penalties on the keep logit: per squared difference of layer and frame, and per excess of the layer."""
 
-_Memory: TypeAlias = tuple[Tensor, Tensor]
-"""Hidden and cell state."""
-
 
 class TrackingForecaster(PretrainedForecaster):
     """Forecaster that tracks image layers and moves each one rigidly by a predicted displacement distribution.
@@ -47,7 +44,7 @@ class TrackingForecaster(PretrainedForecaster):
     For each observed frame, the tracker locates every layer in it (:func:`track`). Two ConvLSTM cells read the frame,
     the previous frame and the layers, and a write gate assigns each pixel to the layer that agrees with it. The
     positions of the layers in the last frames are then refined (:func:`search_nearby`), and each layer is estimated
-    again from these frames after alignment (:func:`second_smallest`).
+    again from these frames after alignment (:func:`estimate_layers`).
 
     The path network (:class:`PathNetwork`) reads the past positions of a layer and predicts a distribution over its
     displacement. The next frame is the pixelwise maximum of the expected layers. Without training, the network
@@ -137,46 +134,62 @@ class TrackingForecaster(PretrainedForecaster):
         check_frame(frame, state, self.channels)
         current = fold(frame, self.channels, COARSE)
         if state is None:
-            scene = self._start(frame)
-            found = no_tracks(scene.written)
-        else:
-            scene = Scene(*state)
-            found = track(current, scene.written, self._most_probable(scene), 2 * self.reach)
-        coarse, fine, features = self._update_memory(current, found.aligned, scene)
-        written = current[:, None].expand_as(scene.written) if state is None else self._write(features, current, found)
-        return self._update_scene(frame, current, scene, found, written, (*coarse, *fine))
+            return self._start(frame, current)
+        scene = Scene(*state)
+        found = track(current, scene.written, self._most_probable(scene), 2 * self.reach)
+        *memory, features = self._update_memory(current, scene.frames[:, -1], found.aligned, scene.memory)
+        return self._update_scene(frame, current, scene, found, self._write(features, current, found), memory)
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Update the state with a predicted frame: layers keep their appearance and take the most probable position."""
-        frame, scene = frame.clamp(0, 1), Scene(*state)
-        displacement = self._most_probable(scene)
-        step = displacement - scene.displacement
-        positions = appended(scene.positions, step)
-        distances = scene.distances + step[..., None] * self.signs
-        trusted = with_last(scene.trusted, True)
-        last_lead_time = self._path(positions, trusted, distances, first=-1)
-        index = torch.arange(last_lead_time.shape[-1], device=frame.device) - displacement[..., None, None].long()
-        inside = index.clamp(0, last_lead_time.shape[-1] - 1)
-        last_lead_time = torch.where(index == inside, last_lead_time.gather(-1, inside), 0)
+        frame, scene = frame.clamp(0, 1), self._advance(Scene(*state), 1)
         following = scene._replace(
             frame=frame,
             frames=torch.cat([scene.frames[:, 1:], fold(frame, self.channels, COARSE)[:, None]], dim=1),
             observed=with_last(scene.observed, False),
-            positions=positions,
-            placed=with_last(scene.placed, True),
-            trusted=trusted,
-            distances=distances,
-            displacement=displacement,
-            probabilities=torch.cat([scene.probabilities[..., 1:, :], last_lead_time], dim=-2),
         )
         return tuple(following)
 
     def next_frame(self, state: State) -> Frame:
         """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""
+        return next(self.rollout(state))
+
+    def rollout(self, state: State) -> Iterator[Frame]:
+        """Predict frames ``(b, c, h, w)`` without end, not clamped to [0, 1]; each is drawn when requested.
+
+        The frames are those of alternate ``next_frame`` and ``feedback``. The layers are computed once, and the paths
+        for as many frames at once as the path network predicts.
+        """
         scene = Scene(*state)
         layers = at_least_float32(self.shown_layers(scene))
-        moved = expected_picture(layers, scene.probabilities[..., 0, :]).amax(dim=1)
-        return unfold(moved, like=scene.frame).to(scene.frame.dtype)
+        while True:
+            for probabilities in scene.probabilities.unbind(dim=-2):
+                moved = expected_picture(layers, probabilities).amax(dim=1)
+                yield unfold(moved, like=scene.frame).to(scene.frame.dtype)
+            scene = self._advance(scene, self.path.lead_times)
+
+    def _advance(self, scene: Scene, count: int) -> Scene:
+        """Return the scene ``count`` frames later, at most ``lead_times``, with the frames of before.
+
+        The layers take their most probable positions. The path network predicts the last lead time from each of these
+        frames, all at once.
+        """
+        modes = self._modes(scene.probabilities[..., :count, :]).mT  # (n, k, count, 2)
+        path = torch.cat([scene.positions + scene.displacement[:, :, None], modes], dim=2)
+        positions = path.unfold(2, self.history, 1)[:, :, 1:].mT - modes[..., None, :]  # (n, k, count, t, 2)
+        known = functional.pad(scene.trusted, (0, count), value=True)
+        trusted = known.unfold(2, self.history, 1)[:, :, 1:]
+        distances = scene.distances[:, :, None] + (modes - scene.displacement[:, :, None])[..., None] * self.signs
+        added = self._path(positions.flatten(1, 2), trusted.flatten(1, 2), distances.flatten(1, 2), first=-1)
+        added = added.view(*modes.shape[:3], 2, -1).transpose(2, 3)  # (n, k, 2, count, d)
+        return scene._replace(
+            positions=positions[:, :, -1],
+            placed=functional.pad(scene.placed, (0, count), value=True)[:, count:],
+            trusted=trusted[:, :, -1],
+            distances=distances[:, :, -1],
+            displacement=modes[:, :, -1],
+            probabilities=torch.cat([scene.probabilities[..., count:, :], shift_distribution(added, modes.mT)], dim=-2),
+        )
 
     def shown_layers(self, scene: Scene) -> Float[Tensor, "n k c h w"]:
         """Layers at the last observed frame, for prediction; if several follow one object, only one is kept."""
@@ -191,13 +204,8 @@ class TrackingForecaster(PretrainedForecaster):
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
         """Return the hidden and cell states of both cells by name."""
-        scene = Scene(*state)
-        return {
-            "coarse: hidden": scene.coarse_hidden,
-            "coarse: cell": scene.coarse_cell_state,
-            "fine: hidden": scene.fine_hidden,
-            "fine: cell": scene.fine_cell_state,
-        }
+        names = ("coarse: hidden", "coarse: cell", "fine: hidden", "fine: cell")
+        return dict(zip(names, Scene(*state).memory, strict=True))
 
     def uncounted_macs(self, height: int, width: int) -> int:
         """Multiply-accumulates of one ``observe`` step, except those of convolutions and matrix products.
@@ -212,51 +220,59 @@ class TrackingForecaster(PretrainedForecaster):
         search = 9 * self.history * self.layers * self.channels * math.prod(padded)
         return local_correlation_macs(self.reach, COARSE) * cells + transforms + search
 
-    def _start(self, frame: Frame) -> Scene:
-        """Return the initial state: empty layers, zero cell states and no observed frame."""
-        current = fold(frame, self.channels, COARSE)
+    def _start(self, frame: Frame, current: Tensor) -> State:
+        """Return the state at the first frame: every layer holds the whole frame and rests."""
         count = current.shape[0]
         empty = current.new_zeros(count, self.layers, *current.shape[1:])
-        none_observed = torch.zeros(count, self.history, dtype=torch.bool, device=current.device)
-        none = at_least_float32(current)
-        no_motion = none.new_zeros(count, self.layers, self.history, 2)
-        no_probabilities = none.new_zeros(count, self.layers, 2, self.path.lead_times, 2 * self.path.reach + 1)
         coarse = self.coarse_cell.start(current[..., ::COARSE, ::COARSE])
         fine = self.fine_cell.start(current[..., ::FINE, ::FINE])
-        return Scene(
+        *memory, _ = self._update_memory(current, current, empty, (*coarse, *fine))
+        layers = current[:, None].expand_as(empty)
+        only_last = torch.arange(self.history, device=current.device).expand(count, -1) == self.history - 1
+        trusted = only_last[:, None].expand(-1, self.layers, -1)
+        no_motion = at_least_float32(current).new_zeros(count, self.layers, self.history, 2)
+        distances = self._measure(layers, frame)
+        following = Scene(
             frame,
-            current.new_zeros(count, self.history, *current.shape[1:]),
-            none_observed,
+            functional.pad(current[:, None], (*(0, 0) * 3, self.history - 1, 0)),
+            only_last,
             no_motion,
-            none_observed,
-            none_observed[:, None].expand(-1, self.layers, -1),
-            none.new_zeros(count, self.layers, 2, len(SIGNS)),
+            only_last,
+            trusted,
+            distances,
             no_motion[:, :, 0],
-            no_probabilities,
-            empty,
-            empty,
-            *coarse,
-            *fine,
+            self._path(no_motion, trusted, distances),
+            layers,
+            layers,
+            *memory,
         )
+        return tuple(following)  # torch.export names the parts of a plain tuple only
 
     def _update_scene(
-        self, frame: Frame, current: Tensor, scene: Scene, found: Tracks, written: Tensor, memory: tuple[Tensor, ...]
+        self,
+        frame: Frame,
+        current: Tensor,
+        scene: Scene,
+        found: Tracks,
+        written: Tensor,
+        memory: Sequence[Tensor],
     ) -> State:
-        """Return the state at an observed frame: correct tracks, estimate layers again, predict paths."""
+        """Return the state at an observed frame: correct tracks, estimate layers again, predict paths.
+
+        Frames before the first one of the clip are left out of the work.
+        """
         frames = torch.cat([scene.frames[:, 1:], current[:, None]], dim=1)
         observed = with_last(scene.observed, True)
         placed = with_last(scene.placed, True)
         positions = appended(scene.positions, found.displacement - scene.displacement)
-        positions, others, fits = self._correct_positions(frames, scene, positions, found)
-        trusted = placed[:, None] & (fits | ~observed[:, None])
-        revealed = second_smallest(frames, trusted & observed[:, None], positions)
-        own = has_own_light(frames, observed, others, positions)
-        own = own | ~holds_most_energy(own, revealed)
-        revealed = torch.where(own, revealed, torch.minimum(revealed, written.detach())).to(current.dtype)
-        light = at_least_float32(revealed).mean(dim=2).relu()
-        distances = measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
-        probabilities = self._path(positions, trusted, distances)
-        no_motion = torch.zeros_like(found.displacement)
+        first = absent_frames(placed)
+        seen, present = frames[:, first:], observed[:, first:]
+        searched, others, fits = self._correct_positions(seen, present, scene, positions[:, :, first:], found)
+        trusted = placed[:, None, first:] & (fits | ~present[:, None])
+        revealed = estimate_layers(seen, present, trusted, searched, others, written).to(current.dtype)
+        positions = torch.cat([positions[:, :, :first], searched], dim=2)
+        trusted = functional.pad(trusted, (first, 0), value=False)
+        distances = self._measure(revealed, frame)
         following = Scene(
             frame,
             frames,
@@ -265,21 +281,26 @@ class TrackingForecaster(PretrainedForecaster):
             placed,
             trusted,
             distances,
-            no_motion,
-            probabilities,
+            torch.zeros_like(found.displacement),
+            self._path(positions, trusted, distances),
             written,
             revealed,
             *memory,
         )
-        return tuple(following)  # torch.export names the parts of a plain tuple only
+        return tuple(following)
+
+    def _measure(self, layers: Tensor, frame: Frame) -> Tensor:
+        """Distances of the layers to the edges of the frame before padding."""
+        light = at_least_float32(layers).mean(dim=2).relu()
+        return measure_bounds(light, (frame.shape[-2], frame.shape[-1]))
 
     def _correct_positions(
-        self, frames: Tensor, scene: Scene, positions: Tensor, found: Tracks
+        self, frames: Tensor, observed: Tensor, scene: Scene, positions: Tensor, found: Tracks
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Refine positions with ``search_nearby``, using the written layers of the previous state."""
         offsets = positions + found.displacement[:, :, None]
         searched, others, fits = search_nearby(frames, scene.written, offsets)
-        known = (scene.observed.any(dim=1)[:, None] & with_last(scene.observed, True))[:, None, :, None]
+        known = (scene.observed.any(dim=1)[:, None] & observed)[:, None, :, None]
         corrected = torch.where(known, searched - found.displacement[:, :, None], positions)
         fits = torch.cat([fits[..., :-1] | ~known[..., :-1, 0], torch.ones_like(fits[..., -1:])], dim=-1)
         return corrected - corrected[:, :, -1:], others, fits
@@ -291,25 +312,26 @@ class TrackingForecaster(PretrainedForecaster):
 
     def _most_probable(self, scene: Scene) -> Tensor:
         """The most probable displacement from the last observed frame to the next one, ``(n, k, 2)``, whole pixels."""
-        mode = scene.probabilities[..., 0, :].argmax(dim=-1) - self.path.reach
-        return mode.to(scene.positions.dtype)
+        return self._modes(scene.probabilities[..., 0, :])
 
-    def _update_memory(self, current: Tensor, aligned: Tensor, scene: Scene) -> tuple[_Memory, _Memory, Tensor]:
+    def _modes(self, probabilities: Tensor) -> Tensor:
+        return (probabilities.argmax(dim=-1) - self.path.reach).to(probabilities.dtype)
+
+    def _update_memory(
+        self, current: Tensor, previous: Tensor, aligned: Tensor, memory: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Update both ConvLSTM cells; return their states and the input features of the write gate.
 
         ``aligned`` holds the layers, moved to their positions in the current frame.
         """
-        previous = fold(scene.frame, self.channels, COARSE)
         pictures = torch.cat([current, previous, aligned.flatten(1, 2)], dim=1)
         signal = self.embed(functional.pixel_unshuffle(pictures, FINE)).relu()
         matches = local_correlation(current.mean(1, keepdim=True), previous.mean(1, keepdim=True), self.reach, COARSE)
-        hidden, cell_state = self.coarse_cell(
-            self.downsample(signal) + self.embed_correlation(matches.to(signal.dtype)),
-            (scene.coarse_hidden, scene.coarse_cell_state),
-        )
+        coarse_input = self.downsample(signal) + self.embed_correlation(matches.to(signal.dtype))
+        hidden, cell_state = self.coarse_cell(coarse_input, memory[:2])
         upsampled = functional.pixel_shuffle(hidden, COARSE // FINE)
-        fine = self.fine_cell(torch.cat([signal, upsampled], dim=1), (scene.fine_hidden, scene.fine_cell_state))
-        return (hidden, cell_state), fine, torch.cat([fine[0], upsampled], dim=1)
+        fine = self.fine_cell(torch.cat([signal, upsampled], dim=1), memory[2:])
+        return hidden, cell_state, *fine, torch.cat([fine[0], upsampled], dim=1)
 
     def _write(self, features: Tensor, current: Tensor, found: Tracks) -> Tensor:
         """Write the frame into the layers: assign each pixel softly to one; the others keep their old value.

@@ -115,11 +115,12 @@ class PathNetwork(nn.Module):
             hidden = layer(hidden).relu()
         rows = slice(first * 2 * self.rank, None)  # each lead time has 2 · rank scores
         scores = functional.linear(hidden, self.scores.weight[rows], self.scores.bias[rows])
-        scores = scores.reshape(*scores.shape[:-1], -1, 2, self.rank)
-        absolute, near = scores[..., 0, :] @ self.absolute, scores[..., 1, :] @ self.relative
-        ahead = velocity[..., None] * self.horizon_frames[first:]
-        logits = absolute.to(positions.dtype) + self._prior(ahead, self.prior_weight[first:])
-        logits = self._add_near_steady(logits, near.to(positions.dtype), ahead)
+        absolute, relative = scores.view(-1, 2, self.rank).unbind(dim=1)
+        ahead = velocity[..., None] * self.horizon_frames[first:]  # (n, k, 2, l)
+        logits = (absolute @ self.absolute).view(*ahead.shape, -1).to(positions.dtype)
+        logits = logits + self._prior(ahead, self.prior_weight[first:])
+        near = (relative @ self.relative).view(*ahead.shape, -1).to(positions.dtype)
+        logits = self._add_near_steady(logits, near, ahead)
         return torch.where(direction[..., None, None] < 0, logits.flip(-1), logits).log_softmax(dim=-1)
 
     def _inputs(self, paths: Tensor, mask: Tensor, bounds: SpeedBounds, distances: Tensor, direction: Tensor) -> Tensor:
@@ -136,17 +137,18 @@ class PathNetwork(nn.Module):
         embedding table, because positions are rounded down in both directions.
         """
         mirrored = direction[..., None] < 0
-        swapped = distances.reshape(*distances.shape[:-1], 2, 2).flip(-1).flatten(-2)
-        distances = torch.where(mirrored, swapped, distances)
-        centre, first, last = distances[..., :2], distances[..., 2], distances[..., 3]
-        size = centre.sum(dim=-1)
-        middle = torch.stack([first + size - last, last + size - first], dim=-1) / 2
+        distances = torch.where(mirrored, distances[..., [1, 0, 3, 2]], distances)
+        centre, first, last = distances[..., :2], distances[..., 2:3], distances[..., 3:]
+        size = centre.sum(dim=-1, keepdim=True)
+        middle = [(first + size - last) / 2, (last + size - first) / 2]
+        bins = (torch.cat([centre, *middle], dim=-1).clamp(0, FAR_PX) * BINS_PER_PIXEL).long()
         side = torch.arange(2, device=distances.device) + 2 * mirrored
-        parts = [distances / UNIT_PX]
-        for values, table in ((centre, self.centre_edges), (middle, self.extent_edges)):
-            bins = (values.clamp(0, FAR_PX) * BINS_PER_PIXEL).floor().long()
-            parts.append(table(bins + EDGE_BINS * side).flatten(-2))
-        return parts
+        centre_bins, middle_bins = (bins.view(*bins.shape[:-1], 2, 2) + EDGE_BINS * side[..., None, :]).unbind(dim=-2)
+        return [
+            distances / UNIT_PX,
+            self.centre_edges(centre_bins).flatten(-2),
+            self.extent_edges(middle_bins).flatten(-2),
+        ]
 
     def _prior(self, ahead: Tensor, weight: Tensor) -> Tensor:
         """Logits of a Student-t distribution around constant-velocity motion, with a scale of 1 pixel."""
@@ -161,6 +163,6 @@ class PathNetwork(nn.Module):
 
 def _direction(paths: Float[Tensor, "n k 2 t"], observed: Bool[Tensor, "n k t"]) -> Float[Tensor, "n k 2"]:
     """Direction of the last observed steps: -1 for left or up, 1 for right, down or no motion."""
-    steps = paths.diff(dim=-1) * (observed[..., :-1] & observed[..., 1:])[:, :, None]
-    recent = steps[..., -DIRECTION_STEPS:].sum(dim=-1)
+    last, known = paths[..., -DIRECTION_STEPS - 1 :], observed[:, :, None, -DIRECTION_STEPS - 1 :]
+    recent = (last.diff(dim=-1) * (known[..., :-1] & known[..., 1:])).sum(dim=-1)
     return 1 - 2 * (recent < 0).to(paths.dtype)

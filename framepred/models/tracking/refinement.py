@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from framepred.models.tracking.scene import holds_most_energy
 from framepred.models.tracking.translation import translate
 from framepred.warping import at_least_float32
 
@@ -16,11 +17,43 @@ STEPS = [(right, down) for down in (1, 0, -1) for right in (1, 0, -1)]
 MISFIT_SHARE = 0.2
 """A layer fits a frame if the energy of its excess over the frame is at most this share of its own energy."""
 
+CACHED_VALUES = 1 << 17
+"""A search step compares all nine neighbours at once up to this many values of layer and frames, else three: a cache
+holds a few MB, and larger pictures need a third of the memory."""
+
 LIGHT_MARGIN = 0.05
 """A pixel is unexplained if the frame exceeds the maximum of the other layers by more than this brightness."""
 
 DISTANCE_COST = 1e-3
 """Squared error added per squared pixel of distance; it keeps an empty layer, which fits everywhere, in place."""
+
+
+@torch.no_grad()
+def estimate_layers(
+    frames: Float[Tensor, "n t c h w"],
+    observed: Bool[Tensor, "n t"],
+    trusted: Bool[Tensor, "n k t"],
+    positions: Float[Tensor, "n k t 2"],
+    others: Float[Tensor, "n k t c h w"],
+    written: Float[Tensor, "n k c h w"],
+) -> Float[Tensor, "n k c h w"]:
+    """Estimate each layer at the last frame from the aligned frames.
+
+    The estimate is the second smallest value of each pixel; where the other layers may explain it, it is at most the
+    written layer. A layer whose own pixels hold little of its energy keeps the second smallest value everywhere.
+
+    Args:
+        frames: ``(n, t, c, h, w)``, in order of time.
+        observed: True for observed frames.
+        trusted: True where a layer fits a frame at its position.
+        positions: positions of each layer relative to the last frame, right and down, whole pixels.
+        others: maximum of the other layers, for each layer and frame.
+        written: the layers at the last frame, as the write gate computed them.
+    """
+    revealed = second_smallest(frames, trusted & observed[:, None], positions)
+    own = has_own_light(frames, observed, others, positions)
+    own = own | ~holds_most_energy(own, revealed)
+    return torch.where(own, revealed, torch.minimum(revealed, written))
 
 
 @torch.no_grad()
@@ -38,9 +71,8 @@ def second_smallest(
         usable: True where a frame shows the layer at its position; the last frame must be usable.
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
-    frames = at_least_float32(frames)
-    offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
-    aligned = torch.where(usable[..., None, None, None], translate(frames[:, None], offsets), torch.inf)
+    unusable = torch.where(usable[..., None, None, None], 0.0, torch.inf)
+    aligned = translate(at_least_float32(frames)[:, None], -positions[..., None, :]).add_(unusable)
     smallest = second = aligned[:, :, -1]
     for index in range(aligned.shape[2] - 1):
         value = aligned[:, :, index]
@@ -68,16 +100,14 @@ def search_nearby(
         each frame. A layer fits if it is hardly brighter than the frame; see ``MISFIT_SHARE``.
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
-    offsets = positions[..., None, :].expand(*positions.shape[:-1], layers.shape[2], 2)
-    moved = list(translate(layers[:, :, None], offsets, beyond=0.0).unbind(dim=1))
+    moved = list(translate(layers[:, :, None], positions[..., None, :], beyond=0.0).unbind(dim=1))
     steps = positions.new_tensor(STEPS)
     found = []
     for index, layer in enumerate(moved):
         others = _maximum(moved[:index] + moved[index + 1 :], like=layer)
         best = _best_step(frames, layer, others)
         found.append(positions[:, index] + steps[best])
-        offset = found[-1][:, :, None].expand(*found[-1].shape[:-1], layers.shape[2], 2)
-        moved[index] = translate(layers[:, index, None], offset, beyond=0.0)
+        moved[index] = translate(layers[:, index, None], found[-1][..., None, :], beyond=0.0)
     other_maxima = [_maximum(moved[:index] + moved[index + 1 :], like=moved[index]) for index in range(len(moved))]
     stacked = torch.stack(moved, dim=1)
     fits = _energy((stacked - frames[:, None]).relu_()) <= MISFIT_SHARE * _energy(stacked)
@@ -102,22 +132,39 @@ def has_own_light(
         others: maximum of the other layers, for each layer and frame.
         positions: positions of each layer relative to the last frame, right and down, whole pixels.
     """
-    unexplained = (frames[:, None] > others + LIGHT_MARGIN) & observed[:, None, :, None, None, None]
-    offsets = -positions[..., None, :].expand(*positions.shape[:-1], frames.shape[2], 2)
-    return translate(unexplained.to(frames.dtype), offsets, beyond=0.0).sum(dim=2) > 1
+    threshold = torch.where(observed[..., None, None, None], at_least_float32(frames) - LIGHT_MARGIN, -torch.inf)
+    unexplained = threshold[:, None] > others
+    if torch.compiler.is_compiling():  # a graph would sum 64-bit integers
+        unexplained = unexplained.to(others.dtype)
+    return translate(unexplained, -positions[..., None, :], beyond=0.0).sum(dim=2) > 1
 
 
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
     """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
-    height, width = frames.shape[-2:]
-    padded = functional.pad(layer, (1, 1, 1, 1))
-    columns = {right: padded[..., 1 - right : 1 - right + width] for right in (1, 0, -1)}
+    rows_at_once = 3 if torch.compiler.is_compiling() or layer.numel() <= CACHED_VALUES else 1
     errors = []
-    for right, down in STEPS:
-        moved = columns[right][..., 1 - down : 1 - down + height, :]
-        errors.append(_energy(torch.maximum(moved, others).sub_(frames))[..., None])
+    for moved in torch.split(_neighbours(layer), rows_at_once, dim=2):
+        candidates = _contiguous_maximum(moved, others[:, :, None, None])
+        errors.append(_energy(candidates.sub_(frames[:, :, None, None])).flatten(-2))
     costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
     return (torch.cat(errors, dim=-1) + costs).argmin(dim=-1)
+
+
+def _neighbours(layer: Float[Tensor, "n t c h w"]) -> Float[Tensor, "n t 3 3 c h w"]:
+    """Return a layer moved by each of ``STEPS``, filled with zeros; a view in eager mode, copies in a graph."""
+    padded = functional.pad(layer, (1, 1, 1, 1))
+    height, width = layer.shape[-2:]
+    if torch.compiler.is_compiling():
+        moved = [padded[..., top : top + height, left : left + width] for top in range(3) for left in range(3)]
+        return torch.stack(moved, dim=2).view(*layer.shape[:2], 3, 3, *layer.shape[2:])
+    return padded.unfold(3, height, 1).unfold(4, width, 1).movedim(2, 4)
+
+
+def _contiguous_maximum(first: Tensor, second: Tensor) -> Tensor:
+    """Pixelwise maximum in contiguous memory; by default it has the strides of the overlapping view ``first``."""
+    if torch.compiler.is_compiling():  # exporters do not accept out=
+        return torch.maximum(first, second)
+    return torch.maximum(first, second, out=second.new_empty(first.shape))
 
 
 def _energy(pictures: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
+from framepred.clips import State
 from framepred.warping import at_least_float32
 
 OWN_SHARE = 0.65
@@ -54,6 +56,11 @@ class Scene(NamedTuple):
     fine_hidden: Float[Tensor, "n fine h_fine w_fine"]
     fine_cell_state: Float[Tensor, "n fine h_fine w_fine"]
 
+    @property
+    def memory(self) -> State:
+        """Hidden and cell state of the coarse cell, then of the fine cell."""
+        return self.coarse_hidden, self.coarse_cell_state, self.fine_hidden, self.fine_cell_state
+
 
 @torch.no_grad()
 def shown_mask(scene: Scene) -> Bool[Tensor, "n k 1 1 1"]:
@@ -82,9 +89,19 @@ def holds_most_energy(own: Bool[Tensor, "n k c h w"], layers: Float[Tensor, "n k
 
 def with_last(mask: Bool[Tensor, "*n t"], value: bool) -> Bool[Tensor, "*n t"]:
     """Drop the first entry of the mask and append ``value``."""
-    return torch.cat([mask[..., 1:], torch.full_like(mask[..., :1], value)], dim=-1)
+    return functional.pad(mask[..., 1:], (0, 1), value=value)
 
 
 def appended(positions: Float[Tensor, "n k t 2"], step: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k t 2"]:
     """Append a position that is ``step`` after the last one; the result is relative to the new position."""
-    return torch.cat([positions[:, :, 1:] - step[:, :, None], torch.zeros_like(step)[:, :, None]], dim=2)
+    return functional.pad(positions[:, :, 1:] - step[:, :, None], (0, 0, 0, 1))
+
+
+def absent_frames(placed: Bool[Tensor, "n t"]) -> int:
+    """Number of frames before the first one of any clip; 0 where a value must not decide a shape.
+
+    A graph has one shape for every number of frames, and a value on an accelerator would stop its queue of operations.
+    """
+    if torch.compiler.is_compiling() or placed.device.type != "cpu":
+        return 0
+    return placed.shape[1] - int(placed.any(dim=0).sum())

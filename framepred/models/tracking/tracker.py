@@ -63,7 +63,7 @@ def track(
         reach: largest difference per axis between the found and the expected displacement, pixels.
     """
     expected = expected.detach()
-    grey, pictures = at_least_float32(frame.detach()).mean(dim=1), at_least_float32(layers.detach()).mean(dim=2)
+    grey, pictures = _grey(frame.detach()), _grey(layers.detach())
     details = torch.cat([grey[:, None], translate(pictures, expected)], dim=1)
     details = details - local_mean(details, BACKGROUND_PX)
     details = details / (torch.linalg.vector_norm(details, dim=(-2, -1), keepdim=True) + SMALLEST_NORM)
@@ -72,36 +72,41 @@ def track(
     brightness = local_mean(grey.square(), PATCH_PX) + DARK_ENERGY
     found: list[Tracks] = []
     for index, (layer, predicted) in enumerate(zip(layers.unbind(dim=1), expected.unbind(dim=1), strict=True)):
+        if found:
+            unexplained = unexplained * (1 - found[-1].agreement)
         offset, score = _peak(correlate(unexplained, index))
-        displacement = predicted + torch.where(score[:, None] > PRESENT_SCORE, offset, 0)
+        displacement = torch.where(score > PRESENT_SCORE, predicted + offset, predicted)
         aligned = translate(layer, displacement[:, None])
-        explained = at_least_float32(aligned.detach()).mean(dim=1)
-        energy, residual = local_mean(torch.stack([explained, grey - explained]).square(), PATCH_PX)
-        agreement = (residual / (brightness + energy) * (-2 / TOLERANCE)).exp()
-        unexplained = unexplained * (1 - agreement)
-        found.append(Tracks(displacement, score[:, None], aligned, agreement))
+        found.append(Tracks(displacement, score, aligned, _agreement(grey, _grey(aligned.detach()), brightness)))
     return Tracks(*(torch.stack(parts, dim=1) for parts in zip(*found, strict=True)))
 
 
-def no_tracks(layers: Float[Tensor, "b k c h w"]) -> Tracks:
-    """Return tracks of layers that do not move, with score and agreement 0, for the first frame of a clip."""
-    no_motion = at_least_float32(layers).new_zeros(*layers.shape[:2], 2)
-    return Tracks(no_motion, no_motion[..., :1], layers, at_least_float32(layers).new_zeros(layers[:, :, 0].shape))
+def _grey(pictures: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b h w"]:
+    """Mean over the channels, in float32 or float64."""
+    pictures = at_least_float32(pictures)
+    return pictures.mean(dim=-3) if pictures.shape[-3] > 1 else pictures[..., 0, :, :]
 
 
-def _peak(scores: Float[Tensor, "b m m"]) -> tuple[Float[Tensor, "b 2"], Float[Tensor, " b"]]:
+def _agreement(grey: Tensor, explained: Tensor, brightness: Tensor) -> Float[Tensor, "b h w"]:
+    """Local similarity of the frame and an aligned layer, both grey; ``brightness`` is the frame's local energy."""
+    energy, residual = local_mean(torch.stack([explained, grey - explained]).square(), PATCH_PX)
+    agreement: Tensor = (residual / (brightness + energy) * (-2 / TOLERANCE)).exp()
+    return agreement
+
+
+def _peak(scores: Float[Tensor, "b m m"]) -> tuple[Float[Tensor, "b 2"], Float[Tensor, "b 1"]]:
     """Return the offset (right, down) with the highest score after distance cost, and that score."""
     build = _build_offsets if torch.compiler.is_compiling() else _cached_offsets
     offsets, costs = build(scores.shape[-1] // 2, scores.dtype, scores.device)
-    score, index = (scores.flatten(1) - costs).max(dim=1)
-    return offsets[index], score
+    score, index = (scores - costs).flatten(1).max(dim=1, keepdim=True)
+    return offsets.index_select(0, index[:, 0]), score
 
 
 def _build_offsets(reach: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return all offsets ``(m², 2)`` (right, down), row by row, and the distance cost of each."""
+    """Return all offsets ``(m², 2)`` (right, down), row by row, and the distance cost of each, ``(m, m)``."""
     span = torch.arange(-reach, reach + 1, dtype=dtype, device=device)
     offsets = torch.stack([span.repeat(len(span)), span.repeat_interleave(len(span))], dim=-1)
-    return offsets, DISTANCE_COST * offsets.square().sum(dim=-1)
+    return offsets, (DISTANCE_COST * offsets.square().sum(dim=-1)).view(len(span), -1)
 
 
 @lru_cache(maxsize=8)

@@ -3,18 +3,18 @@
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 
 def translate(
-    picture: Float[Tensor, "*#b h w"], offset: Float[Tensor, "*#b 2"], beyond: float | None = None
-) -> Float[Tensor, "*_ h w"]:
+    picture: Shaped[Tensor, "*#b h w"], offset: Float[Tensor, "*#b 2"], beyond: float | None = None
+) -> Shaped[Tensor, "*_ h w"]:
     """Translate pictures by whole pixels.
 
     Args:
-        picture: ``(…, h, w)``.
+        picture: ``(…, h, w)``, floats or a mask.
         offset: ``(…, 2)``, right and down, whole pixels; it broadcasts against the pictures.
         beyond: fill value of pixels from outside the picture; None replicates the border.
     """
@@ -26,17 +26,29 @@ def _translate_rows(picture: Tensor, offset: Tensor, beyond: float | None) -> Te
     """Translate by copies of whole rows, which is several times as fast as a copy of each pixel."""
     height, width = picture.shape[-2:]
     margin = 0 if beyond is None else 1
-    padded = picture.reshape(-1, height, width)
-    if beyond is None:
-        padded = functional.pad(padded, (width, width), mode="replicate")
-    else:
-        padded = functional.pad(padded, (width, width, 1, 1), value=beyond)
-    right = offset[..., 0, None].long().clamp(-width, width)
-    starts = _source(offset[..., 1], height, margin) * padded.shape[-1] + width - right
-    batch = torch.arange(padded.shape[0], device=picture.device).view(picture.shape[:-2]) * padded[0].numel()
-    starts = batch[..., None] + starts
+    padded = _with_margins(picture.reshape(-1, height, width), beyond)
+    right, down = offset.long().unbind(dim=-1)
+    rows = (_cached_range(margin, height, 1, picture.device) - down[..., None]).clamp_(0, height - 1 + 2 * margin)
+    count, stride = padded.shape[0], padded.stride(0)
+    first = _cached_range(width, count, stride, picture.device).view(picture.shape[:-2]) - right.clamp(-width, width)
+    starts = torch.add(first[..., None], rows, alpha=3 * width)
     windows = padded.as_strided((padded.numel() - width + 1, width), (1, 1), 0)
     return windows.index_select(0, starts.flatten()).view(*starts.shape, width)
+
+
+def _with_margins(pictures: Shaped[Tensor, "b h w"], beyond: float | None) -> Shaped[Tensor, "b _ w3"]:
+    """Pad by the width on the left and on the right: replicate the border, or add rows and columns of a value."""
+    width = pictures.shape[-1]
+    if beyond is not None:
+        return functional.pad(pictures, (width, width, 1, 1), value=beyond)
+    shape = pictures.shape
+    return torch.cat([pictures[..., :1].expand(shape), pictures, pictures[..., -1:].expand(shape)], dim=-1)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # a tensor created in inference mode cannot be used in training
+def _cached_range(first: int, count: int, step: int, device: torch.device) -> Int64[Tensor, " count"]:
+    return torch.arange(count, device=device) * step + first
 
 
 def _translate_pixels(picture: Tensor, offset: Tensor, beyond: float | None) -> Tensor:
@@ -86,25 +98,25 @@ def displacement_matrix(probabilities: Float[Tensor, "*b d"], size: int) -> Floa
     """
     if size == 1:
         return torch.ones_like(probabilities[..., :1, None])
+    reach = probabilities.shape[-1] // 2
+    farther = size - 1 - reach  # a negative padding crops
+    inner = _by_difference(functional.pad(probabilities, (farther, farther)), size)
     below = probabilities.cumsum(dim=-1)  # P(displacement <= d)
-    above = 1 - below[..., :-1]  # P(displacement >= d), for d > -r
-    entries = torch.cat([torch.zeros_like(below[..., :1]), probabilities, below, above], dim=-1)
-    build = _build_entries if torch.compiler.is_compiling() else _cached_entries
-    return entries[..., build(size, probabilities.shape[-1] // 2, probabilities.device)]
+    above = 1 - below + probabilities  # P(displacement >= d)
+    first, last = functional.pad(above, (-reach, farther)), functional.pad(below, (farther, -reach))
+    return torch.cat([first[..., None], inner[..., 1:-1], last[..., None]], dim=-1)
 
 
-def _build_entries(size: int, reach: int, device: torch.device) -> Int64[Tensor, "size size"]:
-    """Return the index of each matrix entry in the list: zero, P(= d), P(<= d), and P(>= d) without its first."""
-    count = 2 * reach + 1
-    at = torch.arange(size, device=device)[:, None]
-    displacement = at - at.T
-    inner = torch.where(displacement.abs() <= reach, displacement + reach + 1, 0)
-    first = torch.where(at <= reach, at + reach + 2 * count, 0)
-    last = torch.where(at >= size - 1 - reach, at - size + 2 + reach + count, 0)
-    return torch.cat([first, inner[:, 1:-1], last], dim=1)
+def _by_difference(values: Float[Tensor, "*b v"], size: int) -> Float[Tensor, "*b size size"]:
+    """Return the Toeplitz matrix whose entry (i, j) is the value with index i − j + size − 1; v = 2·size − 1."""
+    if not torch.compiler.is_compiling():  # a view and one copy, several times as fast as a gather
+        return values.unfold(-1, size, 1).flip(-1)
+    at = torch.arange(size, device=values.device)
+    return values[..., at[:, None] - at + size - 1]
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(mode=False)  # a tensor created in inference mode cannot be used in training
-def _cached_entries(size: int, reach: int, device: torch.device) -> Int64[Tensor, "size size"]:
-    return _build_entries(size, reach, device)
+def shift_distribution(probabilities: Float[Tensor, "*n d"], offset: Float[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+    """Shift distributions over displacements by whole pixels; probability that leaves the range −r to r is lost."""
+    index = torch.arange(probabilities.shape[-1], device=offset.device) - offset[..., None].long()
+    inside = index.clamp(0, probabilities.shape[-1] - 1)
+    return torch.where(index == inside, probabilities.gather(-1, inside), 0)

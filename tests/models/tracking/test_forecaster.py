@@ -10,6 +10,7 @@ from framepred.data import MovingMNIST
 from framepred.errors import ClipError, ConfigError
 from framepred.models import TrackingForecaster, load
 from framepred.models.cost import macs_per_clip
+from framepred.models.tracking.scene import Scene
 from small_networks import tracking
 
 
@@ -142,6 +143,39 @@ def test_an_observation_after_predicted_frames_finds_the_objects_again() -> None
         prediction = net.forecast(state, 2)
     error = (prediction - clip[:, 10:]).square().sum(dim=(2, 3, 4))[0]
     assert (error < 0.1 * clip[0, 10].square().sum()).all()
+
+
+@pytest.mark.parametrize("lead_times", [1, 3, 10])
+@torch.no_grad()
+def test_a_forecast_equals_prediction_step_by_step(lead_times: int) -> None:
+    """Also for more frames than the path network predicts at once, and from a state amid predicted frames."""
+    torch.manual_seed(0)
+    net = tracking(layers=3, lead_times=lead_times).double().eval()
+    state = None
+    for frame in two_squares(5).double().unbind(dim=1):
+        state = net.observe(frame, state)
+    assert state is not None
+    for _ in range(3):
+        forecast, stepwise = net.forecast(state, 8), []
+        for _ in range(8):
+            stepwise.append(net.next_frame(state))
+            state = net.feedback(stepwise[-1], state)
+        torch.testing.assert_close(forecast, torch.stack(stepwise, dim=1).clamp(0, 1), rtol=0, atol=1e-9)
+        assert (stepwise[0] - stepwise[-1]).abs().max() > 0.01  # something moves
+
+
+@torch.no_grad()
+def test_frames_before_the_clip_take_no_part() -> None:
+    """Whatever the state holds where no frame was observed yet."""
+    clip, net = two_squares(5), plain()
+    state = net.observe(clip[:, 0])
+    for frame in clip[:, 1:4].unbind(dim=1):
+        state = net.observe(frame, state)
+    scene = Scene(*state)
+    noise = torch.where(scene.placed[..., None, None, None], scene.frames, torch.rand_like(scene.frames))
+    elsewhere = torch.where(scene.placed[:, None, :, None], scene.positions, 5.0)
+    disturbed = net.observe(clip[:, 4], tuple(scene._replace(frames=noise, positions=elsewhere)))
+    torch.testing.assert_close(net.forecast(disturbed, 4), net.forecast(net.observe(clip[:, 4], state), 4))
 
 
 def test_the_future_leaves_the_layers_as_last_observed() -> None:
