@@ -9,6 +9,7 @@ import pickle
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,11 @@ settings.register_profile("thorough", deadline=None)
 settings.load_profile("framepred")
 
 gc.disable()  # nothing that is collected and imported before the first test is garbage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of exports first and in one process: tracing is imported once, and no process waits for another."""
+    items.sort(key=lambda item: not ("exporting" in item.path.parts or "exported" in getattr(item, "fixturenames", ())))
 
 
 def pytest_collection_finish() -> None:
@@ -72,10 +78,19 @@ def _seeded() -> None:
 
 @pytest.fixture
 def unchecked_shapes() -> Iterator[None]:
-    """Turn the checks of annotations off: they compare sizes, which a traced graph would then take as fixed."""
+    """Turn the checks of annotations off for a test."""
+    with _without_shape_checks():
+        yield
+
+
+@contextmanager
+def _without_shape_checks() -> Iterator[None]:
+    """Turn the checks of annotations off: they slow tracing down, and the graph would take the sizes as fixed."""
     jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
@@ -121,7 +136,8 @@ def exported(exported_net: "EncoderForecaster", tmp_path_factory: pytest.TempPat
     record = folder / "export.pickle"
     with FileLock(folder / "lock"):
         if not record.exists():
-            record.write_bytes(pickle.dumps(export(exported_net, folder / "small.onnx")))
+            with _without_shape_checks():
+                record.write_bytes(pickle.dumps(export(exported_net, folder / "small.onnx")))
     made: Export = pickle.loads(record.read_bytes())
     return made
 
