@@ -78,6 +78,21 @@ class Forecaster(nn.Module, ABC):
     def next_frame(self, state: State) -> Frame:
         """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""
 
+    def observe_clip(self, clip: RawClip) -> State:
+        """Return the state after observing every frame of a clip ``(b, t, c, h, w)``, from the first on.
+
+        A forecaster that needs only some of the frames may override it, with the same result.
+
+        Raises:
+            ClipError: if the clip has no frame.
+        """
+        state = None
+        for frame in clip.unbind(dim=1):
+            state = self.observe(frame, state)
+        if state is None:
+            raise ClipError("There is no frame to predict from; give at least one.")
+        return state
+
     def feedback(self, frame: Frame, state: State) -> State:
         """Update the state with a frame beyond the context: a prediction or, in training, the true frame."""
         return self.observe(frame.clamp(0, 1), state)
@@ -120,8 +135,4 @@ class Forecaster(nn.Module, ABC):
             )
         if not self.training:
             check_range(context)
-        state = None
-        for frame in context.unbind(dim=1):
-            state = self.observe(frame, state)
-        assert state is not None
-        return self.forecast(state, horizon)
+        return self.forecast(self.observe_clip(context), horizon)

@@ -71,6 +71,7 @@ class Blend(Forecaster):
         shares = self._find_regions(frame, state)
         return _join(frame, 0, shares, [member.observe(frame, own) for member, own in self.pair_states(states)])
 
+    @override
     def observe_clip(self, clip: RawClip) -> State:
         """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time.
 
@@ -79,7 +80,7 @@ class Blend(Forecaster):
         if clip.shape[1] == 1:
             return self.observe(clip[:, 0])
         before = clip[:, :-1]
-        states = [_observe_all(member, before[:, -_memory(member) :]) for member in self._forecasters]
+        states = [member.observe_clip(before[:, -_memory(member) :]) for member in self._forecasters]
         return self.observe(clip[:, -1], _join(to_unit(before[:, -1]), 0, self.weights.new_empty(0), states))
 
     @override
@@ -249,14 +250,6 @@ def member_states(state: State) -> list[State]:
     """The states of the members in the state of a :class:`Blend`."""
     tensors = iter(state[4:])
     return [tuple(next(tensors) for _ in range(size)) for size in state[3].tolist()]
-
-
-def _observe_all(member: Forecaster, clip: RawClip) -> State:
-    state = None
-    for frame in clip.unbind(dim=1):
-        state = member.observe(frame, state)
-    assert state is not None
-    return state
 
 
 def _memory(member: Forecaster) -> int:

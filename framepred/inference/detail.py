@@ -72,6 +72,7 @@ class DetailForecaster(Forecaster):
             recent = torch.cat([state[1], recent], dim=1)[:, -1 - self._longest_span :]
         return (frame, recent, frame.new_empty(0), *inner)
 
+    @override
     def observe_clip(self, clip: RawClip) -> State:
         """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time."""
         small = torch.stack([self._shrink(to_unit(frame)) for frame in clip.unbind(dim=1)], dim=1)

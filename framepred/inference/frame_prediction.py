@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from framepred.clips import RawClip, RawFrame, State, from_unit, to_unit
-from framepred.errors import ClipError
+from framepred.clips import RawClip, RawFrame, State, from_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend, evenly
 from framepred.inference.detail import DetailForecaster
@@ -46,12 +45,7 @@ def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[
     net.eval()
     device = device_of(net)
     with torch.inference_mode():
-        state = None
-        for frame in context.unbind(dim=1):
-            state = net.observe(to_unit(frame.to(device)), state)
-        if state is None:
-            raise ClipError("There is no frame to predict from; give at least one.")
-        for prediction in islice(net.rollout(state), horizon):
+        for prediction in islice(net.rollout(net.observe_clip(context.to(device))), horizon):
             yield from_unit(prediction, context.dtype).cpu()
 
 

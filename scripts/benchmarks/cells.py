@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import torch
 from rich.console import Console
 
-from benchmarks.cost import median_seconds
 from benchmarks.learning import clip_task, moving_mnist, score, train_for
+from benchmarks.timing import median_seconds
 from framepred.baselines import MarkovForecaster, load_baseline
 from framepred.clips import RawClip
 from framepred.data import MovingMNISTData

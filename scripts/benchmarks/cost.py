@@ -2,7 +2,6 @@
 
 import operator
 import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.networks import NETWORKS
 from benchmarks.process_memory import peak_mib
-from framepred.clips import Clip, Frame, State
+from benchmarks.timing import median_seconds, seconds_of, stream_frame
 from framepred.forecaster import Forecaster
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.rollout import predict_every_frame
@@ -112,26 +111,14 @@ def measure_latencies(turns: int, threads: int) -> dict[str, Latencies]:
     torch.manual_seed(0)
     context = torch.rand(1, CONTEXT, *SIZE)
     nets = {name: make().eval() for name, make in NETWORKS.items()}
-    states = {name: _observed(net, context) for name, net in nets.items()}
+    # after the whole context, because a network that keeps past frames then works on all of them
+    states = {name: net.observe_clip(context) for name, net in nets.items()}
     found = {name: Latencies([], []) for name in nets}
     for _ in range(1 + turns):
         for name, net in nets.items():
-            found[name].clip.append(_seconds(partial(net, context, HORIZON)))
-            found[name].frame.append(_seconds(partial(_stream, net, context[:, 0], states[name])))
+            found[name].clip.append(seconds_of(partial(net, context, HORIZON)))
+            found[name].frame.append(seconds_of(partial(stream_frame, net, context[:, 0], states[name])))
     return {name: Latencies(*(times[1:] for times in both)) for name, both in found.items()}  # the first turn warms up
-
-
-def _observed(net: Forecaster, context: Clip) -> State:
-    """Return the state after the context; a network that keeps past frames works on all of them from then on."""
-    state = None
-    for frame in context.unbind(dim=1):
-        state = net.observe(frame, state)
-    assert state is not None
-    return state
-
-
-def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:
-    return net.next_frame(net.observe(frame, state))
 
 
 def _train(net: Forecaster, clips: torch.Tensor) -> None:
@@ -147,15 +134,3 @@ def _peak(runs: int) -> float:
     side = 2048
     matrix = torch.rand(side, side)
     return 2 * side**3 / median_seconds(lambda: matrix @ matrix, runs)
-
-
-def median_seconds(work: Callable[[], object], runs: int) -> float:
-    """Median of several timings after one warm-up run."""
-    work()
-    return statistics.median(_seconds(work) for _ in range(runs))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start

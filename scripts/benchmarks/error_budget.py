@@ -72,10 +72,7 @@ def print_budget(weights: str, digits: str, root: str | None, split: Split, seed
 def measure(net: TrackingForecaster, data: MovingMNIST, indices: range) -> Budget:
     """The parts of the error of these clips."""
     clips = to_unit(data.render(indices))
-    target, state = clips[:, CONTEXT:], None
-    for frame in clips[:, :CONTEXT].unbind(dim=1):
-        state = net.observe(frame, state)
-    assert state is not None
+    target, state = clips[:, CONTEXT:], net.observe_clip(clips[:, :CONTEXT])
     truth = true_objects(data, indices)
     layers = _matching_layers(net, state, truth)
     future = truth.positions[:, :, CONTEXT:]

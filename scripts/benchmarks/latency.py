@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.process_memory import peak_mib
-from framepred.clips import Clip, Frame, State
+from benchmarks.timing import seconds_of, stream_frame
+from framepred.clips import State
 from framepred.exporting.export import export
 from framepred.exporting.graphs import StepGraph
 from framepred.forecaster import Forecaster
@@ -77,12 +78,12 @@ def measure_latencies(
     torch.manual_seed(0)
     nets = {name: _open(name, weights, file) for name in runtimes}
     context = torch.rand(1, CONTEXT, nets["eager"].channels, *SIZE)
-    states = {name: _observed(net, context) for name, net in nets.items()}
+    states = {name: net.observe_clip(context) for name, net in nets.items()}
     found = {name: Latencies([], []) for name in nets}
     for _ in range(1 + turns):
         for name, net in nets.items():
-            found[name].clip.append(_seconds(partial(net, context, HORIZON)))
-            found[name].frame.append(_seconds(partial(_stream, net, context[:, 0], states[name])))
+            found[name].clip.append(seconds_of(partial(net, context, HORIZON)))
+            found[name].frame.append(seconds_of(partial(stream_frame, net, context[:, 0], states[name])))
     return {name: Latencies(*(times[1:] for times in both)) for name, both in found.items()}  # the first turn warms up
 
 
@@ -122,25 +123,6 @@ def _openvino(file: Path) -> Graph:
     return lambda inputs: tuple(
         torch.from_numpy(value.copy()) for value in compiled([tensor.numpy() for tensor in inputs]).to_tuple()
     )
-
-
-def _observed(net: Forecaster, context: Clip) -> State:
-    """Return the state after the context; a network that keeps past frames works on all of them from then on."""
-    state = None
-    for frame in context.unbind(dim=1):
-        state = net.observe(frame, state)
-    assert state is not None
-    return state
-
-
-def _stream(net: Forecaster, frame: Frame, state: State) -> Frame:
-    return net.next_frame(net.observe(frame, state))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _table(weights: str, threads: int, starts: dict[Runtime, Start], latencies: dict[Runtime, Latencies]) -> Table:
