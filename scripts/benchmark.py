@@ -183,7 +183,7 @@ def videos(
     adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
     adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
     leave_one_out: Annotated[
-        float, typer.Option(help="Seconds of training a new network on the other films alone; 0 does not.")
+        int, typer.Option(help="Steps of training a new network on the other films alone; 0 does not.")
     ] = 0,
     lead_times: Annotated[bool, typer.Option("--lead-times", help="Also print errors by lead time.")] = False,
     lpips: Annotated[Path | None, typer.Option(help="File of AlexNet's weights; adds LPIPS.")] = None,
