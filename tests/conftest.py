@@ -7,6 +7,7 @@ import gc
 import gzip
 import pickle
 import shutil
+import signal
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         embedded_digits.cache_clear()
         embedded_digits()
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works() -> None:
+    """Handle SIGINT as in a terminal: shells start background processes with the signal ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Let OpenCV use one thread, as OMP_NUM_THREADS lets PyTorch: each test process has one core."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 @pytest.fixture

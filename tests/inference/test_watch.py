@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 import framepred
@@ -63,6 +62,8 @@ def profile(film: np.ndarray) -> Profile:
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("kind", ["freeze", "object", "shake", "flash", "blur", "cover"])
 def test_injected_events_stand_out(film: np.ndarray, profile: Profile, kind: str) -> None:
+    from sklearn.metrics import roc_auc_score  # not at collection: the import takes half a second
+
     injected = inject(film[NORMAL:400], kind, FPS, seed=1)
     fresh = profile.fresh()
     scores = [fresh.score(frame).score for frame in tensors(injected.frames)]
