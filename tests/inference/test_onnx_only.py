@@ -95,7 +95,7 @@ def test_what_a_viewer_should_know_of_a_file_is_said(weights: Path, tmp_path: Pa
     assert "has pixels 1.07 times as wide as high" in stretched
 
 
-def test_verbs_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:
+def test_commands_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", film(1))
     plain = ["--weights", str(weights), "--no-blend", "--no-cuts"]
 
