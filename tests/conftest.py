@@ -125,7 +125,10 @@ def small_net() -> "EncoderForecaster":
 
 @pytest.fixture(scope="session")
 def exported_net() -> "EncoderForecaster":
-    """A small network whose observing and predicting parts have weights of their own."""
+    """A small network whose observing and predicting parts have weights of their own.
+
+    It has no normalisation, which takes a quarter of the time of tracing; slow tests export networks that have it.
+    """
     import torch
 
     from framepred.models import EncoderForecaster
@@ -133,7 +136,7 @@ def exported_net() -> "EncoderForecaster":
     from small_networks import RADAR
 
     torch.manual_seed(0)
-    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, norm=False, share_weights=False).eval()
     set_value_range(net, RADAR)
     return net
 
