@@ -1,4 +1,4 @@
-"""Options that several verbs share, each written once."""
+"""Options that several commands share, each written once."""
 
 from enum import StrEnum
 from pathlib import Path

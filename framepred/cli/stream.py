@@ -52,7 +52,7 @@ def stream(
     array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
-    batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; a stream is one clip
+    batch_size: BatchOption = 1,  # noqa: ARG001  public on every command that predicts; a stream is one clip
     device: DeviceOption = Device.AUTO,
     as_json: JsonOption = False,
 ) -> None:
