@@ -20,8 +20,8 @@ _DAMAGE = (
     r"bits left after decoding slice",  # Ut Video
     r"Zlib resync occurred",  # Flash screen video
     r"cinepak_decode failed",
-    r"invalid as first byte of an EBML number|exceeds containing master element|Found unknown-length element",  # Matroska
-    r"Invalid track number|Error parsing frame sizes|Unknown-sized element|Failed to decode buffer",  # Matroska
+    r"invalid as first byte of an EBML number|exceeds containing master element",  # Matroska
+    r"Invalid track number|Error parsing frame sizes|nknown-(sized|length) element|Failed to decode buffer",  # Matroska
     r"Packet mismatch",  # Flash video
     r"edit unit sync lost",  # MXF
     r"freeing incomplete packet",  # ASF, which leaves a frame out

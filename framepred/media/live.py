@@ -17,7 +17,7 @@ from framepred.media.formats import is_live, is_pipe, is_standard_input
 
 if TYPE_CHECKING:
     from framepred.media.frames import FrameStream
-    from framepred.media.values import RangeChoice
+    from framepred.media.values import RangeChoice, ValueRange
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
 LONGEST_DELAY = 60.0  # seconds
@@ -133,6 +133,7 @@ class Player:
         self.fps = self._stream.fps
         self.steady = self._stream.steady
         self.notes = self._stream.notes
+        self.value_range: "ValueRange | None" = getattr(self._stream, "value_range", None)  # pictures of cameras: none
 
     def __iter__(self) -> Iterator[Moment]:
         if not self._stream.endless:

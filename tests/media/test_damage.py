@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from video_zoo import write_codec
 
 from framepred.errors import MediaError
 from framepred.media.random_access import map_video, open_reader
 from framepred.media.reading import open_frames
+from video_zoo import write_codec
 
 FILES = {
     "mpeg4.avi": ("mpeg4", "yuv420p"),
