@@ -24,7 +24,15 @@ from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
-from framepred.media.values import DefaultRange, RangeChoice, ValueRange, chosen_range, range_notes, scaling_note, with_missing
+from framepred.media.values import (
+    DefaultRange,
+    RangeChoice,
+    ValueRange,
+    chosen_range,
+    range_notes,
+    scaling_note,
+    with_missing,
+)
 
 Source: TypeAlias = str | Path | NDArray[np.generic] | Tensor
 """A path, or frames in memory: ``(t, h, w)``, ``(t, c, h, w)`` or ``(n, t, c, h, w)``, else ``(t, h, w, c)``."""

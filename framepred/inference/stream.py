@@ -150,9 +150,7 @@ class StreamForecaster:
         self._last_shown = None if self._filler is None else observed
         return observed
 
-    def _forecast(
-        self, observed: Frame, shown: Frame, gaps: Bool[Tensor, "h w"] | None
-    ) -> Float[Tensor, "k _c _h _w"]:
+    def _forecast(self, observed: Frame, shown: Frame, gaps: Bool[Tensor, "h w"] | None) -> Float[Tensor, "k _c _h _w"]:
         """The next frames: where frames repeat, they repeat in the same rhythm, and no repeat is observed."""
         if self._repeats is None:
             return self._blend.step(observed, gaps)[0]

@@ -78,7 +78,9 @@ class StreamLog:
         rate, written = self.rate, [str(path) for path in files if self._frames]
         counts = {"frames": self._frames, "cuts": self._cuts}
         counts |= {"lost_frames": self._lost} if self._lost else {}
-        listed = ", ".join(f"{count} {(name if count != 1 else name[:-1]).replace('_', ' ')}" for name, count in counts.items())
+        listed = ", ".join(
+            f"{count} {(name if count != 1 else name[:-1]).replace('_', ' ')}" for name, count in counts.items()
+        )
         sentence = "\n".join([f"{self._source}: {listed}; {rate:.1f} frames a second.", *written])
         fields = {"source": self._source, **counts, "frames_per_second": rate, "files": written}
         return StreamEvent("end", sentence, fields)
