@@ -45,13 +45,17 @@ class VideoFile:
     Args:
         path: the file, or the name of the stream in messages.
         stream: open bytes to read instead of the file; need not be seekable.
+        skips_damage: whether frames that are damaged, or refer to others that are, are left out instead of refused.
 
     Raises:
         MediaError: if it holds no video that can be decoded.
     """
 
-    def __init__(self, path: Path, stream: BufferedIOBase | None = None) -> None:
+    def __init__(self, path: Path, stream: BufferedIOBase | None = None, *, skips_damage: bool = False) -> None:
         self.path = path
+        self.damage: MediaError | None = None
+        """The first damage that was passed over, if there was any."""
+        self._skips_damage = skips_damage
         self._bytes = stream or _open_bytes(path)
         weakref.finalize(self, self._bytes.close)  # readers are not always closed by their users
         try:
@@ -67,7 +71,7 @@ class VideoFile:
                 self.stream = _main_stream(self.container, path)
             self._configure()
             if self._reported([*messages, *more]):
-                raise self._damaged("")
+                self._refuse(self._damaged(""))
         except (av.FFmpegError, OSError, ValueError) as error:
             self.close()
             raise not_a_video(path) from error
@@ -77,6 +81,7 @@ class VideoFile:
         self._reformatter = VideoReformatter()
         self._first_start: float | None = None
         self._last_end = 0.0
+        self._interrupted = False  # whether packets are missing since the last one
         self._packets = 0  # of the video stream, from the start of the file
         counted = self.container.format.name in _COUNTED_CONTAINERS
         self._indexed = len(self.stream.index_entries) if counted else None  # None after seeking, too
@@ -136,7 +141,8 @@ class VideoFile:
             with CollectedMessages() as messages:
                 packet = next(demuxed, None)
             if self._reported(messages):
-                raise self._damaged(f" after {self._last_end:.2f} seconds")
+                self._refuse(self._damaged(f" after {self._last_end:.2f} seconds"))
+                self._interrupted = True
             if packet is None:
                 break
             yield packet
@@ -168,21 +174,46 @@ class VideoFile:
         anchored, count = False, 0
         try:
             for packet in self.packets():
-                self._skip_unreferenced(packet)
-                with CollectedMessages() as messages:
-                    decoded = packet.decode()
-                concealed = self._reported(messages)
+                decoded, whole = self._decoded(packet, count)
+                if not whole and anchored:
+                    self._refuse(self._damaged(_frames(count)))
+                if self._interrupted or not whole:
+                    anchored = from_start = self._interrupted = False
                 for frame in decoded:
                     anchored = anchored or bool(frame.key_frame)
-                    damaged = frame.is_corrupt or packet.is_corrupt or concealed
+                    damaged = frame.is_corrupt or packet.is_corrupt or not whole
                     if not anchored and (damaged or not from_start):
                         continue
                     if damaged:
-                        raise self._damaged(_frames(count))
+                        self._refuse(self._damaged(_frames(count)))
+                        anchored = from_start = False
+                        continue
                     count += 1
                     yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise (self._damaged(_frames(count)) if count else not_a_video(self.path)) from error
+            raise self._undecodable(count) from error
+        if self.damage is not None and not anchored:
+            raise self.damage
+
+    def _decoded(self, packet: "av.Packet[av.VideoStream]", count: int) -> tuple[list[av.VideoFrame], bool]:
+        """The frames that a packet completes, and whether FFmpeg reports no damage."""
+        self._skip_unreferenced(packet)
+        try:
+            with CollectedMessages() as messages:
+                decoded = packet.decode()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self._refuse(self._undecodable(count), error)
+            return [], False
+        return decoded, not self._reported(messages)
+
+    def _undecodable(self, count: int) -> MediaError:
+        return self._damaged(_frames(count)) if count else not_a_video(self.path)
+
+    def _refuse(self, error: MediaError, cause: Exception | None = None) -> None:
+        """Raise the error about damage, or keep the first one where damage is passed over."""
+        if not self._skips_damage:
+            raise error from cause
+        self.damage = self.damage or error
 
     def _skip_unreferenced(self, packet: "av.Packet[av.VideoStream]") -> None:
         """Do not decode frames before the wanted one that no other frame refers to."""
