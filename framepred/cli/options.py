@@ -9,7 +9,7 @@ import typer
 from framepred.errors import ConfigError
 
 if TYPE_CHECKING:
-    import torch
+    from framepred.media.values import RangeChoice
 
 
 class Device(StrEnum):
@@ -93,25 +93,24 @@ RangeOption: TypeAlias = Annotated[
         "those that they use.",
     ),
 ]
+
 ArrayOption: TypeAlias = Annotated[
     str | None, typer.Option("--array", metavar="NAME", help="Which array of a file that holds several.")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def pick_device(device: Device) -> "torch.device":
-    """The requested device; ``auto`` is a GPU if there is one, otherwise the CPU.
+def parsed_range(text: str | None) -> "RangeChoice":
+    """The value of ``--range``.
 
     Raises:
-        ConfigError: if CUDA is requested but not available.
+        ConfigError: if it is no range.
     """
-    import torch
+    if text is None:
+        return None
+    from framepred.media.values import parse_range  # imports torch
 
-    if device is Device.AUTO:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device is Device.CUDA and not torch.cuda.is_available():
-        raise ConfigError("PyTorch finds no CUDA device here; use --device cpu, or install a CUDA build of PyTorch.")
-    return torch.device(device.value)
+    return parse_range(text)
 
 
 def check_digits(name: str) -> str:
