@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from video_zoo import write_codec
 
 import framepred
 from framepred.errors import MediaError
+from video_zoo import write_codec
 
 ZEROS = 100
 """Bytes that are overwritten in the middle of a film."""
@@ -36,7 +36,7 @@ def test_damaged_frames_are_found_and_rebuilt(tmp_path: Path, name: str, codec: 
         framepred.read_video(copy)
     restoration = framepred.restore(copy, find=True, method="linear", cuts=False)
     healthy = framepred.read_video(film)
-    assert 1 <= len(restoration.rebuilt) <= group
+    assert 1 <= len(restoration.rebuilt) <= 2 * group  # the bytes may belong to two frames
     assert len(restoration.frames) == len(healthy)
     intact = [number for number in range(len(healthy)) if number not in restoration.rebuilt]
     assert restoration.frames[intact].equal(healthy[intact])
