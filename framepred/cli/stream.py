@@ -137,10 +137,10 @@ def _note_scaling(step: "StreamStep", max_side: int, console: "Console") -> None
 
 
 def _print_event(event: "StreamEvent", as_json: bool, console: "Console") -> None:
-    """JSON and results to stdout; cuts, which are no result, to stderr."""
+    """JSON and results to stdout; cuts and lost frames, which are no result, to stderr."""
     if as_json:
         print(event.to_json(), flush=True)
-    elif event.kind == "cut":
+    elif event.kind in ("cut", "missing"):
         console.print(event.sentence)
     else:
         print(event.sentence, flush=True)

@@ -199,9 +199,9 @@ def test_a_folder_of_normal_footage_is_learned_file_by_file(
 ) -> None:
     read: list[str] = []
 
-    def play(source: Path, *options: object) -> PlayingSource:
+    def play(source: Path, **options: object) -> PlayingSource:
         read.append(source.name)
-        playing = play_source(source, *options)
+        playing = play_source(source, **options)
         return replace(playing, moments=noted(playing.moments, f"end of {source.name}"))
 
     def noted(moments: Iterator[Moment], end: str) -> Iterator[Moment]:
