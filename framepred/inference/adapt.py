@@ -153,8 +153,8 @@ class AdaptationResult:
     """The result of adapting a forecaster to a clip.
 
     All errors are mean squared errors per pixel, pixels in [0, 1], on the same validation windows, of the mean of the
-    colour channels where the network takes frames of any number of channels. The network is not
-    trained on the target frames of these windows.
+    colour channels where the network takes frames of any number of channels. The network is not trained on the target
+    frames of these windows.
 
     Attributes:
         blend: the network, its mean over mirror images with a share of the trained network, and the baselines, with
@@ -192,15 +192,15 @@ class AdaptationResult:
         if not self.improved:
             return (
                 f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
-                f"mse {self.error_before:.3g} per pixel {where}, blended with the baselines {self.blend_error:.3g} "
+                f"mse {self.error_before:.3g} per pixel {where}, the blend has {self.blend_error:.3g} "
                 f"({baselines})."
             )
         best = min(self.baseline_errors.values())
         gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
         return (
             f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
-            f"before; with a share of {self.share:g}, blended with network and baselines, "
-            f"{self.blend_error:.3g}{gain} ({baselines})."
+            f"before; its share in the blend is {self.share:g}, and the blend has {self.blend_error:.3g}{gain} "
+            f"({baselines})."
         )
 
 
