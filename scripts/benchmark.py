@@ -180,8 +180,7 @@ def videos(
     side: Annotated[int, typer.Option(help="Longer side of the frames, pixels.")] = 176,
     max_side: Annotated[int, typer.Option(help="Longer side of the frames that the network gets, pixels.")] = 256,
     windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
-    adapt: Annotated[float, typer.Option(help="Seconds of training on what is observed; 0 does not adapt.")] = 0,
-    adapt_steps: Annotated[int, typer.Option(help="Training steps instead of seconds.")] = 0,
+    adapt: Annotated[float, typer.Option(help="Processor seconds of training before each window; 0 does not.")] = 0,
     leave_one_out: Annotated[
         int, typer.Option(help="Steps of training a new network on the other films alone; 0 does not.")
     ] = 0,
@@ -193,7 +192,7 @@ def videos(
     from benchmarks.real_videos import FilmOptions, print_films
 
     _use_one_core()
-    options = FilmOptions(weights, side, max_side, windows, adapt, adapt_steps, leave_one_out, lead_times, lpips)
+    options = FilmOptions(weights, side, max_side, windows, adapt, leave_one_out, lead_times, lpips)
     print_films(folder, options, output)
 
 

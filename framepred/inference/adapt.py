@@ -1,4 +1,4 @@
-"""Adapt a forecaster to one clip: fine-tune and validate it on the observed frames, then blend it with baselines."""
+"""Adapt a forecaster to one clip: fine-tune it on the observed frames, and blend it with itself and with baselines."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -15,9 +15,12 @@ from framepred.baselines import load_baseline
 from framepred.clips import Clip, ClipBatch, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import Blend, default_members, fit_windows
+from framepred.inference.blend import Blend, default_members, fit_weights
 from framepred.inference.devices import device_of
+from framepred.inference.mirrored import MirrorMean
+from framepred.inference.networks import channels_of
 from framepred.inference.scenes import find_scenes
+from framepred.inference.stacking import NEGLIGIBLE
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import learning_rate_factor
 
@@ -41,6 +44,12 @@ CROPS, CROP_SIDE = 4, 64
 
 CHECKPOINTS = (0.5, 1.0)
 """Shares of the budget after which the copy is validated."""
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the copy in the mean with the network that are tried; 0, not to use the copy, is always an option."""
+
+MIN_GAIN = 0.02
+"""Share of the blend's error that the copy saves at least, in every validation window; what gains less is chance."""
 
 _SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
 
@@ -143,12 +152,15 @@ def split_past(
 class AdaptationResult:
     """The result of adapting a forecaster to a clip.
 
-    All errors are mean squared errors per pixel, pixels in [0, 1], on the same validation windows. The network is not
-    trained on the target frames of these windows; the weights of the blend are fitted to them.
+    All errors are mean squared errors per pixel, pixels in [0, 1], on the same validation windows, of the mean of the
+    colour channels where the network takes frames of any number of channels. The network is not trained on the target
+    frames of these windows.
 
     Attributes:
-        blend: the better network blended with the baselines, in eval mode.
+        blend: the network, its mean over mirror images with a share of the trained network, and the baselines, with
+            the weights that they have on the past before training, in eval mode.
         network: the better of the network before and after training.
+        share: weight of the trained network in the mean with the network before training, in [0, 1].
         blend_error: error of the blend.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
@@ -159,6 +171,7 @@ class AdaptationResult:
 
     blend: Blend
     network: Forecaster
+    share: float
     blend_error: float
     error_before: float
     error_after: float
@@ -179,14 +192,15 @@ class AdaptationResult:
         if not self.improved:
             return (
                 f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
-                f"mse {self.error_before:.3g} per pixel {where}, blended with the baselines {self.blend_error:.3g} "
+                f"mse {self.error_before:.3g} per pixel {where}, the blend has {self.blend_error:.3g} "
                 f"({baselines})."
             )
         best = min(self.baseline_errors.values())
         gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
         return (
-            f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, "
-            f"{self.error_before:.3g} before; blended with the baselines {self.blend_error:.3g}{gain} ({baselines})."
+            f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
+            f"before; its share in the blend is {self.share:g}, and the blend has {self.blend_error:.3g}{gain} "
+            f"({baselines})."
         )
 
 
@@ -202,11 +216,15 @@ def adapt(
     cuts: bool = True,
     on_progress: Callable[[float], object] = lambda _: None,
 ) -> AdaptationResult:
-    """Fine-tune a copy of a forecaster on the past of a clip, keep it if it is better, and blend it with baselines.
+    """Fine-tune a copy of a forecaster on the past of a clip, and blend it with the forecaster and with baselines.
 
     The copy is trained to predict each next frame in random crops of random windows without scene cuts. The last
-    frames of the past are kept for validation. They serve to compare the copy with ``net`` and the baselines, and to
-    fit the weights of the :class:`~framepred.inference.blend.Blend`.
+    frames of the past are kept for validation.
+
+    The blend has the forecaster, its mean over mirror images, and the baselines as members. Their weights are measured
+    before training, because the copy has less error on the frames that it is trained on than on those to come. The copy
+    then takes a share of the mean over mirror images: the one with which the error of the blend is least in the worst
+    of the validation windows. Where a window gains less than ``MIN_GAIN``, the copy is not used.
 
     Args:
         net: the forecaster, on the device to train on; it is not modified.
@@ -227,10 +245,12 @@ def adapt(
     budget = _Budget(seconds, steps)
     _check(net, context, horizon)
     training, windows = split_past(past, context, horizon, cuts)
-    validation = _Validation(windows, device_of(net))
+    validation = _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
     before = validation.error(net)
-    budget.reserve(3 * validation.seconds)  # for validating the copy once more, fitting the blend and validating it
+    weights = fit_weights(_members(net), [past], context, horizon, cuts=cuts)
+    plain = validation.predict(Blend(_members(net), weights))
+    budget.reserve(3 * validation.seconds)  # for validating the copy once more, and its share in the blend
     copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
     done = validated = 0
     for progress in _train(copy, training, budget, seed):
@@ -241,10 +261,31 @@ def adapt(
             validated, error = passed, validation.error(copy)
             best = deepcopy(copy) if error < min(before, lowest_error) else best
             lowest_error = min(error, lowest_error)
-    blend = validation.blend(default_members(best))
+    replaced = plain if best is net else validation.predict(Blend(_members(net, best, 1.0), weights))
+    share = validation.best_share(plain, replaced)
     return AdaptationResult(
-        blend, best, validation.error(blend), before, lowest_error, baseline_errors, len(windows.context), done
+        Blend(_members(net, best, share), weights).eval(),
+        best,
+        share,
+        validation.error_of(plain.lerp(replaced, share)),
+        before,
+        lowest_error,
+        baseline_errors,
+        len(windows.context),
+        done,
     )
+
+
+def _in_gray(windows: ClipBatch) -> ClipBatch:
+    """The mean of the channels: one channel takes a third of the time of three, which is left for training."""
+    return windows._replace(
+        context=windows.context.mean(dim=2, keepdim=True), target=windows.target.mean(dim=2, keepdim=True)
+    )
+
+
+def _members(net: Forecaster, adapted: Forecaster | None = None, share: float = 0.0) -> list[Forecaster]:
+    """The members of the blend: those of the default, and the mean over mirror images with a share of the copy."""
+    return [MirrorMean(net, adapted, share), *default_members(net)]
 
 
 def _check(net: Forecaster, context: int, horizon: int) -> None:
@@ -284,22 +325,40 @@ class _Validation:
         self._context, self._target = (frames.to(device) for frames in windows[:2])
         self.seconds = 0.0
 
-    @torch.inference_mode()
     def error(self, net: Forecaster) -> float:
-        """Mean squared error per pixel."""
+        """Mean squared error per pixel of a forecaster."""
         start = monotonic()
-        error = float((self._predict(net) - self._target).square().mean())
+        error = self.error_of(self.predict(net))
         self.seconds = monotonic() - start
         return error
 
     @torch.inference_mode()
-    def blend(self, members: list[Forecaster]) -> Blend:
-        """Blend these forecasters with the best weights for each lead time and region."""
-        return fit_windows(members, [ClipBatch(self._context, self._target)])
-
-    def _predict(self, net: Forecaster) -> Clip:
+    def predict(self, net: Forecaster) -> Clip:
+        """The predicted target frames of the windows, ``(b, k, c, h, w)``."""
         future: Clip = net.eval()(self._context, self._target.shape[1])
         return future
+
+    def error_of(self, future: Clip) -> float:
+        """Mean squared error per pixel of predicted target frames."""
+        return float(self._errors(future).mean())
+
+    def best_share(self, plain: Clip, replaced: Clip) -> float:
+        """The share of the copy with the least error in the worst window; 0 where that gains too little.
+
+        Args:
+            plain: predictions of the blend without the copy.
+            replaced: predictions of the blend with nothing but the copy in the mean over mirror images. With a share
+                of the copy, the prediction lies between the two.
+        """
+        before = self._errors(plain) + NEGLIGIBLE
+        after = {share: self._errors(plain.lerp(replaced, share)) + NEGLIGIBLE for share in SHARES}
+        ratios = {share: float((errors / before).max()) for share, errors in after.items()}
+        best = min(ratios, key=ratios.__getitem__)
+        return best if ratios[best] <= 1 - MIN_GAIN else 0.0
+
+    def _errors(self, future: Clip) -> Float[Tensor, " b"]:
+        """Mean squared error per pixel of each window."""
+        return (future - self._target).square().mean(dim=(1, 2, 3, 4))
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:

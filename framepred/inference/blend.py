@@ -219,11 +219,6 @@ def fit_weights(
     return _window_weights(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts))
 
 
-def fit_windows(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Blend:
-    """Blend forecasters with the weights that serve best on these windows; see :func:`fit_blend`."""
-    return _without_idle(members, _window_weights(members, windows)).eval()
-
-
 @torch.inference_mode()
 def _window_weights(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Float[Tensor, "k q m"]:
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
 from typing import TypeAlias
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from framepred.evaluation.lpips import Lpips
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
 from framepred.inference.predict import predict
-from framepred.inference.reading_ahead import PAST
+from framepred.inference.reading_ahead import ADAPT_PAST, PAST
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.media.reading import read_video
@@ -50,8 +51,7 @@ class FilmOptions:
         side: longer side of the frames in pixels; smaller films keep their size.
         max_side: longer side of the frames that the network gets, in pixels.
         windows: scored windows of a film, at most.
-        adapt: seconds of training the network on the observed part; 0 leaves it out.
-        adapt_steps: training steps instead of seconds, which do not depend on the machine.
+        adapt: processor seconds of training the network on the frames before each window; 0 leaves it out.
         unseen: steps of training a new network on the other films alone, to leave one out; 0 does not.
         lead_times: whether to print errors by lead time.
         lpips: file of AlexNet's weights for LPIPS; None leaves it out.
@@ -62,7 +62,6 @@ class FilmOptions:
     max_side: int = 256
     windows: int = 200
     adapt: float = 0
-    adapt_steps: int = 0
     unseen: int = 0
     lead_times: bool = False
     lpips: Path | None = None
@@ -98,11 +97,11 @@ def print_films(folder: Path, options: FilmOptions, output: Path) -> None:
     paths = sorted(path for path in folder.iterdir() if path.is_file())
     for path in paths:
         frames = read_video(path)
-        predictors = _predictors(frames, [other for other in paths if other != path], options)
+        predictors = _predictors([other for other in paths if other != path], options)
         scores = {name: Scores() for name in predictors}
         starts = window_starts(frames, options.windows)
         for start in starts:
-            window = _scaled(frames[max(0, start - PAST) : start + HORIZON], options.side)
+            window = _scaled(frames[max(0, start - ADAPT_PAST) : start + HORIZON], options.side)
             past, truth = window[:-HORIZON], to_unit(window[-HORIZON:])[None]
             for name, predictor in predictors.items():
                 begin = process_time()
@@ -141,13 +140,16 @@ def _scaled(frames: Film, side: int) -> Film:
     return torch.stack([resized(frame, (round(height * ratio), round(width * ratio))) for frame in frames])
 
 
-def _predictors(frames: Film, others: Sequence[Path], options: FilmOptions) -> dict[str, Predictor]:
+def _predictors(others: Sequence[Path], options: FilmOptions) -> dict[str, Predictor]:
     net = load(options.weights).eval()
 
-    def predicted(net: Forecaster, past: Film, blend: bool = True) -> Clip:
-        found = predict(
-            past, frames=HORIZON, weights=net, context=CONTEXT, blend=blend, layout="tchw", max_side=options.max_side
-        )
+    def predicted(net: Forecaster, past: Film, blend: bool = True, seconds: float | None = None) -> Clip:
+        observed = past[-PAST:] if seconds is None else past
+        arguments = {"frames": HORIZON, "context": CONTEXT, "layout": "tchw", "max_side": options.max_side}
+        with patch("framepred.inference.adapt.monotonic", process_time):  # so that other work changes nothing
+            found = predict(observed, weights=net, blend=blend, adapt=seconds, **arguments)  # type: ignore[arg-type]
+        if seconds is not None:
+            Console(width=110).print(found.notes[-1])
         return to_unit(found.frames)[None]
 
     found: dict[str, Predictor] = {
@@ -156,9 +158,8 @@ def _predictors(frames: Film, others: Sequence[Path], options: FilmOptions) -> d
         "network": lambda past: predicted(net, past, blend=False),
         "blend": lambda past: predicted(net, past),
     }
-    if options.adapt or options.adapt_steps:
-        network = _adapted(net, frames, options)
-        found["adapted"] = lambda past: predicted(network, past)
+    if options.adapt:
+        found["adapted"] = lambda past: predicted(net, past, seconds=options.adapt)
     if options.unseen and others:
         stranger = _trained_on(others, net, options)
         found["network, film unseen"] = lambda past: predicted(stranger, past, blend=False)
@@ -180,14 +181,6 @@ def _trained_on(films: Sequence[Path], like: Forecaster, options: FilmOptions) -
 
 def _observed(frames: Film, options: FilmOptions) -> Film:
     return _scaled(frames[: int(OBSERVED * len(frames))], min(options.side, options.max_side))
-
-
-def _adapted(net: Forecaster, frames: Film, options: FilmOptions) -> Forecaster:
-    """The network trained on what is observed of the film."""
-    budget = {"steps": options.adapt_steps} if options.adapt_steps else {"seconds": options.adapt}
-    result = adapt(net, _observed(frames, options), context=CONTEXT, horizon=HORIZON, **budget)  # type: ignore[arg-type]
-    Console(width=110).print(result.summary)
-    return result.network
 
 
 @torch.inference_mode()

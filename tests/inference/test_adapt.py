@@ -41,8 +41,9 @@ def test_a_clips_past_teaches_its_future(film: Tensor, small_net: EncoderForecas
     assert not torch.equal(parameters(adapted.network), given)
 
 
-def test_the_errors_told_are_those_of_the_last_windows(film: Tensor, small_net: EncoderForecaster) -> None:
+def test_errors_are_those_of_the_last_windows_in_gray(film: Tensor, small_net: EncoderForecaster) -> None:
     windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255  # 30 // 6 = 5 frames held out
+    windows = windows.mean(dim=2, keepdim=True)
     adapted = adapt(small_net, film, steps=3, **SIZES)
     assert adapted.windows == 3
     assert adapted.error_before == pytest.approx(error(small_net, windows), rel=1e-5)
@@ -52,6 +53,23 @@ def test_the_errors_told_are_those_of_the_last_windows(film: Tensor, small_net: 
     assert adapted.baseline_errors == pytest.approx(
         {"last-frame": error(LastFrame(), windows), "optical-flow": error(OpticalFlow(), windows)}, rel=1e-5
     )
+
+
+def test_training_changes_no_weight_of_the_blend(film: Tensor, small_net: EncoderForecaster) -> None:
+    """The trained network has less error on the frames it was trained on, so these must not measure its weight."""
+    short, long = (adapt(small_net, film, steps=steps, **SIZES) for steps in (1, 20))
+    assert torch.equal(short.blend.weights, long.blend.weights)
+
+
+def test_the_share_serves_every_window(
+    film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "fit_weights", lambda members, *_, **__: torch.eye(len(members))[:1])
+    unused, used = (adapt(small_net, film, steps=steps, **SIZES) for steps in (1, 40))
+    assert unused.share == 0  # one step gains less than chance does
+    assert used.share == 1
+    assert used.blend_error == pytest.approx(used.error_after, rel=1e-5)
+    assert "share in the blend is 1" in used.summary
 
 
 def test_steps_and_seed_decide_everything(film: Tensor, small_net: EncoderForecaster) -> None:
@@ -80,6 +98,7 @@ def test_what_is_no_better_is_not_kept(
     adapted = adapt(small_net, film, steps=4, **SIZES)
     assert not adapted.improved
     assert adapted.network is small_net
+    assert adapted.share == 0
 
 
 def test_the_best_on_the_way_is_kept(
