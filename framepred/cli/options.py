@@ -2,14 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from framepred.errors import ConfigError
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Device(StrEnum):
@@ -18,6 +15,13 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """Precision in which the network computes, by Lightning's names."""
+
+    FLOAT32 = "32-true"
+    BFLOAT16 = "bf16-mixed"
 
 
 class Protocol(StrEnum):
@@ -74,6 +78,13 @@ SeedOption: TypeAlias = Annotated[
 RootOption: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Folder of the IDX files of MNIST.")]
 DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Download digits that are missing.")]
 DeviceOption: TypeAlias = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+CompileOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--compile", help="Compile the network first, for minutes; on a GPU it then runs as CUDA graphs."),
+]
+PrecisionOption: TypeAlias = Annotated[
+    Precision, typer.Option("--precision", help="bf16-mixed computes in bfloat16, which is faster on a GPU.")
+]
 BatchOption: TypeAlias = Annotated[int, typer.Option("--batch-size", min=1, max=MAX_BATCH, help="Clips at a time.")]
 MaxSideOption: TypeAlias = Annotated[
     int,
@@ -97,21 +108,6 @@ ArrayOption: TypeAlias = Annotated[
     str | None, typer.Option("--array", metavar="NAME", help="Which array of a file that holds several.")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def pick_device(device: Device) -> "torch.device":
-    """The requested device; ``auto`` is a GPU if there is one, otherwise the CPU.
-
-    Raises:
-        ConfigError: if CUDA is requested but not available.
-    """
-    import torch
-
-    if device is Device.AUTO:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device is Device.CUDA and not torch.cuda.is_available():
-        raise ConfigError("PyTorch finds no CUDA device here; use --device cpu, or install a CUDA build of PyTorch.")
-    return torch.device(device.value)
 
 
 def check_digits(name: str) -> str:

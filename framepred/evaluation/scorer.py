@@ -192,5 +192,5 @@ def _blocks(error: Float[Tensor, "b t h w"]) -> Float[Tensor, "b t _h _w"]:
 
 
 def read_batch(part: RawClip, device: torch.device) -> Clip:
-    """Frames of the data as float32 in [0, 1] on the device."""
-    return to_unit(part.to(device)).float()
+    """Frames of the data as float32 in [0, 1] on the device; a copy from pinned memory does not wait for it."""
+    return to_unit(part.to(device, non_blocking=True)).float()

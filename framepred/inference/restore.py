@@ -24,6 +24,7 @@ from framepred.inference.sources import Source, SourceForm, open_source, source_
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.values import RangeChoice
 from framepred.models import load_restorer
+from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
 
 BIDIRECTIONAL = "bidirectional"
@@ -109,7 +110,7 @@ def restore(
         method = BIDIRECTIONAL
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
-    nets = [_restorer(name, weights, max_side).to(place) for name in names]
+    nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
     channels, learned = needs_of(nets)
     form = SourceForm(layout, channels, value_range, array_name, learned)
     opened = open_source(source, form)
