@@ -25,7 +25,7 @@ from framepred.evaluation.lpips import lpips_measure
 from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.acceleration import accelerate
-from framepred.inference.devices import pick_device
+from framepred.inference.devices import full_float32, pick_device
 from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
 from framepred.inference.networks import needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
@@ -260,7 +260,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
     extra: Mapping[str, Measure] = {} if options.lpips is False else {"lpips": lpips_measure(_path(options.lpips))}
     has_context = not isinstance(data.batches, _SavedBatches) or data.batches.context is not None
     showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
-    with joined_processes(), showing as on_batch:
+    with joined_processes(), full_float32(), showing as on_batch:
         named = [_prepared(replace(one, record=_counted(one, data)), device, options) for one in named]
         return evaluate_together(
             {_title(one, number, named): one.predictor for number, one in enumerate(named, start=1)},

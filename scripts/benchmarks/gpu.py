@@ -27,7 +27,7 @@ from benchmarks.timing import stream_frame
 from framepred.clips import Clip, to_unit
 from framepred.data import ClipLoader, EpochBatches, MovingMNIST
 from framepred.forecaster import Forecaster
-from framepred.inference.devices import pick_device
+from framepred.inference.devices import full_float32, pick_device
 from framepred.media.atomic import atomic_write
 from framepred.models.accelerated import AcceleratedForecaster
 from framepred.models.devices import use_channels_last
@@ -166,7 +166,7 @@ def difference(net: Forecaster, other: Forecaster, context: Clip, settings: Sett
     """Return the absolute differences of ``other`` on the device from ``net`` on the CPU, without TF32."""
     device, context = pick_device(settings.device), context[:AGREEMENT_CLIPS]
     expected = net.cpu()(context, settings.horizon)
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    with full_float32():
         found = other.to(device)(context.to(device), settings.horizon).cpu()
     return (found - expected).abs()
 
