@@ -3,7 +3,7 @@
 PyTorch computes shapes and devices of tensors on a GPU without one ("fake tensors"), so these tests run on the CPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +14,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from framepred.forecaster import Forecaster
 from framepred.models import EncoderForecaster
+from framepred.models.accelerated import AcceleratedForecaster
 from framepred.models.devices import move_network, prefers_channels_last, use_channels_last
 from framepred.models.pretrained import Network, bundled_names, load, load_weights
 from framepred.restorer import Restorer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 MISSING = torch.tensor([False, False, True, False])
+every_bundled_forecaster = pytest.mark.parametrize(
+    "name", [name for name in bundled_names() if name != "moving-mnist-restore"]
+)
 every_bundled_network = pytest.mark.parametrize("name", bundled_names())
 
 
@@ -93,11 +97,31 @@ def use_steps(net: Forecaster, clip: Tensor) -> Tensor:
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
-@pytest.mark.parametrize("name", [name for name in bundled_names() if name != "moving-mnist-restore"])
+@every_bundled_forecaster
 def test_a_gpu_is_not_made_to_wait(name: str, fake_tensors: FakeTensorMode) -> None:
     """Reading a value of a GPU raises an error here; a CUDA graph refuses it, and copies from the host too."""
     net = load(name)
     with fake_tensors, torch.no_grad(), HostOperations() as operations:
         frames = use_steps(on_fake_gpu(net), torch.rand(2, 4, 1, 24, 32, device=CUDA))
     assert frames.device.type == "cuda"
+    assert operations.found == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
+@every_bundled_forecaster
+def test_compiled_steps_stay_on_the_gpu(name: str) -> None:
+    """A CUDA graph refuses tensors of the host; meta tensors stand for those of a GPU."""
+    operations = HostOperations()
+
+    def count_host_operations(graph: nn.Module, _inputs: list[Tensor]) -> Callable[..., Any]:
+        def run_graph(*inputs: Any) -> Any:
+            with operations:
+                return graph(*inputs)
+
+        return run_graph
+
+    net = AcceleratedForecaster(load(name).to("meta"), backend=count_host_operations)
+    with torch.no_grad():
+        use_steps(net, torch.rand(2, 4, 1, 24, 32, device="meta"))
     assert operations.found == []
