@@ -14,7 +14,6 @@ AnyPicture = Shaped[Tensor, "b c h w"]
 PaddedPicture = Shaped[Tensor, "b c h_padded w_padded"]
 Pictures = Float[Tensor, "*b c h w"]
 Displacement = Float[Tensor, "b 2 h w"]
-CoarseDisplacement = Float[Tensor, "b 2 h_coarse w_coarse"]
 Planes = Float[Tensor, "*b h w"]
 
 CARRY_STEPS = 3

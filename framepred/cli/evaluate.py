@@ -28,6 +28,7 @@ from framepred.cli.options import (
     RangeOption,
     RootOption,
     SeedOption,
+    parsed_range,
 )
 from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips
@@ -125,11 +126,10 @@ def evaluate(
     from framepred.cli.evaluation_progress import show_progress
     from framepred.inference.evaluate import ScoreOptions, evaluate_predictions, evaluate_several
     from framepred.inference.evaluation_data import ClipChoice
-    from framepred.media.values import parse_range
 
     choice = ClipChoice(
         clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout, array,
-        None if value_range is None else parse_range(value_range),
+        parsed_range(value_range),
     )  # fmt: skip
     options = ScoreOptions(
         protocol.value, device.value, lpips_weights or lpips, max_side, show_progress, compiled, precision.value

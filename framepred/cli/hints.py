@@ -1,4 +1,4 @@
-"""Names of the options that a library's sentence advises to use; the library does not know them."""
+"""What the command line adds to a sentence: the option that a library's advice means, and what a usage error lacks."""
 
 import sys
 from typing import Any, NamedTuple
@@ -46,6 +46,29 @@ def with_options(sentence: str, command: Any) -> str:
                 return f"{sentence.rstrip('.')} ({hint.option})."
             return sentence.partition(hint.words)[0] + hint.otherwise
     return sentence
+
+
+def usage_sentence(error: Any) -> str:
+    """Describe a wrong argument: what was found, the option that may be meant, and where the options are listed.
+
+    Args:
+        error: Click's ``UsageError``.
+    """
+    found, options = error.format_message().rstrip("."), _all_options(error)
+    unknown = getattr(error, "option_name", "")  # of an option that does not exist
+    if unknown and not error.possibilities:
+        meant = sorted(option for option in options if option.startswith(f"-{unknown[:2]}"))
+        found += f" (Possible options: {', '.join(meant)})" if meant else ""
+    if found.startswith("Got unexpected extra argument") and "--output" in options:
+        found += "; the file to write is named by --output"
+    path = "framepred" if error.ctx is None else error.ctx.command_path
+    return f"{found}{'' if found.endswith('?') else '.'} See {path} --help."
+
+
+def _all_options(error: Any) -> set[str]:
+    """The options of the command that was called."""
+    parameters = [] if error.ctx is None else error.ctx.command.params
+    return {option for parameter in parameters for option in parameter.opts}
 
 
 def _options(command: Any, verb: str) -> set[str]:

@@ -15,7 +15,7 @@ from framepred.cli.demo import demo
 from framepred.cli.diagnose import diagnose
 from framepred.cli.evaluate import evaluate
 from framepred.cli.export import export
-from framepred.cli.hints import with_options
+from framepred.cli.hints import usage_sentence, with_options
 from framepred.cli.predict import predict
 from framepred.cli.processes import claims_message, write_torchrun_error
 from framepred.cli.restore import restore
@@ -98,7 +98,7 @@ def _run(request: StopRequest) -> int:
             raise
         return _report(sentence)
     except UsageError as error:
-        return _report(f"{_sentence(error.format_message())} See framepred --help.")
+        return _report(usage_sentence(error))
     except Stopped as stop:
         return _report(stop.sentence, stop.code)
     except SystemExit:
@@ -134,10 +134,6 @@ def _quieten_libraries() -> None:
     """Hide warnings of libraries, or show them where Python is asked to, but let none of them end the command."""
     warnings.simplefilter("default" if sys.warnoptions else "ignore")
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; the backend of a notebook may not exist here
-
-
-def _sentence(message: str) -> str:
-    return message if message.endswith((".", "?")) else f"{message}."
 
 
 def _report(sentence: str, code: int = USER_ERROR) -> int:

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from framepred.errors import ConfigError
+
+if TYPE_CHECKING:
+    from framepred.media.values import RangeChoice
 
 
 class Device(StrEnum):
@@ -104,10 +107,24 @@ RangeOption: TypeAlias = Annotated[
         "those that they use.",
     ),
 ]
+
 ArrayOption: TypeAlias = Annotated[
     str | None, typer.Option("--array", metavar="NAME", help="Which array of a file that holds several.")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def parsed_range(text: str | None) -> "RangeChoice":
+    """The value of ``--range``.
+
+    Raises:
+        ConfigError: if it is no range.
+    """
+    if text is None:
+        return None
+    from framepred.media.values import parse_range  # imports torch
+
+    return parse_range(text)
 
 
 def check_digits(name: str) -> str:

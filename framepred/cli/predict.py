@@ -18,6 +18,7 @@ from framepred.cli.options import (
     MaxSideOption,
     RangeOption,
     WeightsOption,
+    parsed_range,
 )
 from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
@@ -121,7 +122,6 @@ def predict(
         decoding = read_ahead(source, wanted)  # while PyTorch is imported
 
     from framepred.cli.progress import shown_progress
-    from framepred.media.values import parse_range
 
     with shown_progress() as on_progress:
         options: PredictOptions = {
@@ -133,7 +133,7 @@ def predict(
             "device": device.value,
             "layout": layout,
             "array_name": array,
-            "value_range": None if value_range is None else parse_range(value_range),
+            "value_range": parsed_range(value_range),
             "max_side": max_side,
             "cuts": cuts,
             "batch_size": batch_size,

@@ -15,6 +15,7 @@ from framepred.cli.options import (
     MaxSideOption,
     RangeOption,
     WeightsOption,
+    parsed_range,
 )
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, parse_missing, read_missing
@@ -93,7 +94,6 @@ def restore(
 
     import framepred
     from framepred.cli.progress import shown_count
-    from framepred.media.values import parse_range
 
     baselines = [Method.LINEAR, Method.LAST_FRAME] if holdout else []
     with shown_count("restoring") as on_frame:
@@ -109,7 +109,7 @@ def restore(
             device=device.value,
             layout=layout,
             array_name=array,
-            value_range=None if value_range is None else parse_range(value_range),
+            value_range=parsed_range(value_range),
             max_side=max_side,
             cuts=cuts,
             on_frame=on_frame,

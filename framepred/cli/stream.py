@@ -23,6 +23,7 @@ from framepred.cli.options import (
     PrecisionOption,
     RangeOption,
     WeightsOption,
+    parsed_range,
 )
 from framepred.cli.signals import stop_when_ready
 from framepred.cli.without_torch import check_torch, runs_without_torch
@@ -81,7 +82,6 @@ def stream(
     import framepred
     from framepred.inference.sinks import CsvSink, VideoSink, record
     from framepred.inference.stream_log import StreamLog
-    from framepred.media.values import parse_range
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     with stop_when_ready() as stop:
@@ -94,7 +94,7 @@ def stream(
             precision=precision.value,
             layout=layout,
             array_name=array,
-            value_range=None if value_range is None else parse_range(value_range),
+            value_range=parsed_range(value_range),
             max_side=max_side,
             blend=blend,
             cuts=cuts,

@@ -22,7 +22,8 @@ from framepred.media.outputs import check_output
 from framepred.media.pixels import DEFAULT_FPS
 
 _X264 = {
-    "crf": "17",  # constant rate factor: visually nearly lossless
+    "preset": "veryfast",  # half the time of the default, for an eighth more bytes at the same quality
+    "crf": "16",  # constant rate factor: visually nearly lossless
     "x264-params": "mbtree=0",  # it reads uninitialized memory, so that equal clips would give different files
 }
 MAX_GIF_FPS = 50  # browsers play faster ones at 10
@@ -220,7 +221,7 @@ class _GrowingMp4(_Mp4):
         "movflags": "delay_moov+empty_moov+default_base_moof+frag_every_frame+skip_trailer",
         "flush_packets": "1",
     }
-    codec_options: ClassVar = _X264 | {"tune": "zerolatency", "preset": "veryfast"}  # live sources do not wait
+    codec_options: ClassVar = _X264 | {"tune": "zerolatency"}  # live sources do not wait
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
         container, stream = super()._open(path)

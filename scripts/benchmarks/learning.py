@@ -21,7 +21,7 @@ Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
 
 class Spent(NamedTuple):
-    """Steps and minutes of a training."""
+    """Steps of a training, and its minutes as :func:`_busy_seconds` counts them."""
 
     steps: int
     minutes: float
@@ -46,7 +46,7 @@ def train_for(
     """Train for about ``minutes``; the number of steps, which the schedules need, is estimated from a few steps.
 
     Args:
-        minutes: time of the training.
+        minutes: time of the training, in minutes of as many busy cores as PyTorch has threads.
         data: the training clips, or batches of another kind that the task takes.
         task_of: makes the training for a number of steps.
         precision: of the training.
@@ -64,9 +64,14 @@ def train_for(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        start = time.perf_counter()
+        start = _busy_seconds()
         fit(trainer, task, data)
-        return Spent(steps, (time.perf_counter() - start) / 60)
+        return Spent(steps, (_busy_seconds() - start) / 60)
+
+
+def _busy_seconds() -> float:
+    """Return the processor time of this process per thread, so that other work on the machine does not count."""
+    return time.process_time() / torch.get_num_threads()
 
 
 def _seconds_per_step(task: ForecastTask, batch: Any, precision: Precision) -> float:
@@ -78,13 +83,13 @@ def _seconds_per_step(task: ForecastTask, batch: Any, precision: Precision) -> f
     optimizer = task.optimizer(task.net.parameters())
     times = []
     for _ in range(6):
-        start = time.perf_counter()
+        start = _busy_seconds()
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
             loss = task.training_step(batch)
         loss.backward()
         optimizer.step()
-        times.append(time.perf_counter() - start)
+        times.append(_busy_seconds() - start)
     task.net.load_state_dict(initial)
     return mean_share * statistics.median(times[1:])
 

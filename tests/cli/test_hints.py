@@ -40,3 +40,20 @@ def test_train_names_the_setting(framepred: Run) -> None:
     code, _, err = framepred("train", "--config", "video_folder_convlstm", "--data.init_args.root", ".")
     assert code == 2
     assert "--data.init_args." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("predict", "a.mp4", "b.mp4"), "(b.mp4); the file to write is named by --output. See framepred predict"),
+        (("restore", "-o", "a.mp4"), "No such option: -o (Possible options: --output). See framepred restore"),
+        (("evaluate", "--zzz"), "No such option: --zzz. See framepred evaluate"),
+        (("weights", "mine"), "Got unexpected extra argument(s) (mine). See framepred weights"),
+    ],
+)
+def test_a_wrong_argument_gets_the_option_that_may_be_meant(
+    framepred: Run, arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, printed, error = framepred(*arguments)
+    assert (code, printed) == (2, "")
+    assert f"{sentence} --help.\n" in error
