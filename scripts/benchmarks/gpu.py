@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import cpu_count, get_context, set_start_method
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from framepred.data import ClipLoader, EpochBatches, MovingMNIST
 from framepred.forecaster import Forecaster
 from framepred.inference.devices import full_float32, pick_device
 from framepred.media.atomic import atomic_write
-from framepred.models.accelerated import AcceleratedForecaster
+from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.devices import use_channels_last
 from framepred.models.pretrained import load
 from framepred.training.rollout import predict_every_frame
@@ -80,7 +80,7 @@ class Settings:
     context: int = 10
     horizon: int = 10
     compiled: bool = True
-    workers: int = 4
+    workers: int = min(4, cpu_count())
 
 
 def write_gpu_card(settings: Settings, minutes: float, output: Path, names: list[str] | None = None) -> None:
@@ -133,12 +133,16 @@ def measure_within(name: str, settings: Settings, seconds: float) -> dict[str, f
 
 
 def _send_measurements(name: str, settings: Settings, seconds: float, sender: Connection) -> None:
+    set_start_method("fork", force=True)  # loaders of a spawned process would spawn theirs, which import PyTorch again
     for measured in measurements(ALL_NETWORKS[name], settings, seconds / (2 * len(MEASURED))):
         sender.send(measured)
 
 
 def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: float) -> Iterator[tuple[str, float]]:
-    """Yield the measurements of a network by name, those that compile last; each takes about ``seconds``."""
+    """Yield the measurements of a network by name; each takes about ``seconds``, and at least two calls.
+
+    bfloat16, which is slow on a CPU, and compiling come last.
+    """
     device = pick_device(settings.device)
     torch.manual_seed(0)
     net = make().eval()
@@ -146,15 +150,15 @@ def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: fl
     low = AcceleratedForecaster(net, compiled=False, precision="bf16-mixed")
     context = to_unit(batch.context)
     yield "difference", float(difference(net, net, context, settings).max())
-    yield "difference_bfloat16", float(difference(net, low, context, settings).mean())
     net, context = net.to(device), context.to(device)
     yield "inference_contiguous", inference_rate(net, context, settings.horizon, seconds)
     use_channels_last(net)
     yield "inference", inference_rate(net, context, settings.horizon, seconds)
-    yield "inference_bfloat16", inference_rate(low, context, settings.horizon, seconds)
     yield "frames", streaming_rate(net, context, seconds)
-    yield "training", training_rate(net, settings, "32-true", seconds)
-    yield "training_bfloat16", training_rate(net, settings, "bf16-mixed", seconds)
+    yield "training", training_rate(net, settings, FLOAT32, seconds)
+    yield "inference_bfloat16", inference_rate(low, context, settings.horizon, seconds)
+    yield "training_bfloat16", training_rate(net, settings, low.precision, seconds)
+    yield "difference_bfloat16", float(difference(net, low, context, settings).mean())
     if settings.compiled:
         yield "frames_compiled", streaming_rate(AcceleratedForecaster(net), context, seconds)
         fast = AcceleratedForecaster(net, precision="bf16-mixed")
@@ -165,7 +169,7 @@ def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: fl
 def difference(net: Forecaster, other: Forecaster, context: Clip, settings: Settings) -> Tensor:
     """Return the absolute differences of ``other`` on the device from ``net`` on the CPU, without TF32."""
     device, context = pick_device(settings.device), context[:AGREEMENT_CLIPS]
-    expected = net.cpu()(context, settings.horizon)
+    expected = net.cpu()(context.cpu(), settings.horizon)
     with full_float32():
         found = other.to(device)(context.to(device), settings.horizon).cpu()
     return (found - expected).abs()
@@ -184,13 +188,13 @@ def streaming_rate(net: Forecaster, context: Clip, seconds: float) -> float:
     return rate(lambda: stream_frame(net, context[:1, 0], state), context.device, seconds)
 
 
-def training_rate(net: Forecaster, settings: Settings, precision: str, seconds: float) -> float:
+def training_rate(net: Forecaster, settings: Settings, precision: Precision, seconds: float) -> float:
     """Return trained clips per second, rendered by other processes and copied from pinned memory."""
     device, net = pick_device(settings.device), copy.deepcopy(net).train()
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE)
     batches = iter(_loader(settings, settings.workers))
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
-    if precision == "bf16-mixed":
+    if precision != FLOAT32:
         autocast = partial(torch.autocast, device.type, torch.bfloat16)
 
     def train() -> None:
