@@ -1,12 +1,17 @@
 """``framepred.accelerate``: a forecaster that runs compiled, as CUDA graphs on a GPU, or in bfloat16."""
 
 from pathlib import Path
+from typing import TypeVar
+
+from torch import nn
 
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.networks import open_forecaster
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.exported import ExportedForecaster
+
+Predictor = TypeVar("Predictor")
 
 
 def accelerate(
@@ -44,3 +49,27 @@ def accelerate(
             "ONNX Runtime runs exports as they are; name the weights to compile them or to run them in bfloat16."
         )
     return AcceleratedForecaster(net, compiled=compiled, precision=precision)
+
+
+def accelerate_predictor(
+    predictor: Predictor, name: str, compiled: bool, precision: Precision
+) -> Predictor | Forecaster:
+    """Accelerate what an evaluation scores; see :func:`accelerate`.
+
+    Raises:
+        ConfigError: if acceleration is asked for a callable or for saved predictions; ``name`` is what they are called.
+    """
+    if not compiled and precision == FLOAT32:
+        return predictor
+    if not isinstance(predictor, Forecaster):
+        raise ConfigError(
+            f"Only weights and forecasters can be compiled or run in bfloat16, and {name} is neither; leave out both."
+        )
+    return accelerate(predictor, compiled=compiled, precision=precision)
+
+
+def reduced_precision(predictor: object) -> Precision | None:
+    """The precision of an accelerated forecaster, also inside another one; None for float32."""
+    parts = predictor.modules() if isinstance(predictor, nn.Module) else ()
+    used = (part.precision for part in parts if isinstance(part, AcceleratedForecaster))
+    return next((precision for precision in used if precision != FLOAT32), None)

@@ -1,7 +1,7 @@
 """``framepred.evaluate``: one call that scores weights, any callable, or another program's saved predictions."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from framepred.baselines import BASELINES, load_baseline
-from framepred.clips import ClipBatch
 from framepred.errors import ConfigError, DataError
 from framepred.evaluation import (
     Card,
@@ -24,12 +23,12 @@ from framepred.evaluation import (
 from framepred.evaluation.lpips import lpips_measure
 from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
-from framepred.inference.acceleration import accelerate
+from framepred.inference.acceleration import accelerate_predictor, reduced_precision
 from framepred.inference.devices import full_float32, pick_device
 from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
 from framepred.inference.networks import needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
-from framepred.inference.saved_clips import ClipSource, SavedClips
+from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster
 from framepred.media.outputs import expand_user
 from framepred.media.values import RangeChoice
@@ -248,7 +247,7 @@ def open_saved(
         )
     record = WeightsRecord(_stem(predictions, "predictions"))
     count = min(len(true), choice.clips)
-    batches = _SavedBatches(true, before, count, choice.batch_size)
+    batches = SavedBatches(true, before, count, choice.batch_size)
     data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")))
     return SavedRun(NamedPredictor(SavedPredictions(predicted), record), data)
 
@@ -258,7 +257,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
     options = options or ScoreOptions()
     device = pick_device(options.device)
     extra: Mapping[str, Measure] = {} if options.lpips is False else {"lpips": lpips_measure(_path(options.lpips))}
-    has_context = not isinstance(data.batches, _SavedBatches) or data.batches.context is not None
+    has_context = not isinstance(data.batches, SavedBatches) or data.batches.context is not None
     showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
     with joined_processes(), full_float32(), showing as on_batch:
         named = [_prepared(replace(one, record=_counted(one, data)), device, options) for one in named]
@@ -277,24 +276,13 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
 
 
 def _prepared(one: NamedPredictor, device: torch.device, options: ScoreOptions) -> NamedPredictor:
-    """The predictor on the device, accelerated if that is asked; the record names any precision but float32.
-
-    Raises:
-        ConfigError: if acceleration is asked for a callable or for saved predictions.
-    """
+    """The predictor on the device, accelerated if that is asked; the record names any precision but float32."""
     predictor, record = one.predictor, one.record
-    if (options.compiled or options.precision != FLOAT32) and not record.name.startswith("baseline:"):
-        if not isinstance(predictor, Forecaster):
-            raise ConfigError(
-                f"Only weights and forecasters can be compiled or run in bfloat16, and {record.name} is neither; leave "
-                "out both."
-            )
-        predictor = accelerate(predictor, compiled=options.compiled, precision=options.precision)
+    if not record.name.startswith("baseline:"):
+        predictor = accelerate_predictor(predictor, record.name, options.compiled, options.precision)
     if isinstance(predictor, nn.Module):
         predictor = move_network(predictor, device)
-        parts = [part for part in predictor.modules() if isinstance(part, AcceleratedForecaster)]
-        record = replace(record, precision=next((part.precision for part in parts if part.precision != FLOAT32), None))
-    return replace(one, predictor=predictor, record=record)
+    return replace(one, predictor=predictor, record=replace(record, precision=reduced_precision(predictor)))
 
 
 def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]:
@@ -316,24 +304,6 @@ def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]
             (place / "report.html", "the same to look at: open it in a browser"),
         ]
     return written
-
-
-MISSING_TRUTH = 0.0
-"""What baselines read for NaN in the context of saved clips; NaN in the truth is a missing pixel."""
-
-
-class _SavedBatches(Iterable[ClipBatch]):
-    """Batches of true clips, with their context or with none."""
-
-    def __init__(self, truth: SavedClips, context: SavedClips | None, count: int, batch_size: int) -> None:
-        self.truth, self.context, self.count, self.batch_size = truth, context, count, batch_size
-
-    def __iter__(self) -> Iterator[ClipBatch]:
-        for first in range(0, self.count, self.batch_size):
-            numbers = range(first, min(first + self.batch_size, self.count))
-            target = self.truth.__getitems__(numbers)
-            context = target[:, :0] if self.context is None else self.context.__getitems__(numbers)
-            yield ClipBatch(context, target, MISSING_TRUTH if target.is_floating_point() else None)
 
 
 def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:
