@@ -12,12 +12,15 @@ from framepred.cli.options import (
     NATURAL,
     ArrayOption,
     BatchOption,
+    CompileOption,
     Device,
     DeviceOption,
     FramesOption,
     JsonOption,
     LayoutOption,
     MaxSideOption,
+    Precision,
+    PrecisionOption,
     RangeOption,
     WeightsOption,
     parsed_range,
@@ -54,6 +57,8 @@ def stream(
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 1,  # noqa: ARG001  public on every command that predicts; a stream is one clip
     device: DeviceOption = Device.AUTO,
+    compiled: CompileOption = False,
+    precision: PrecisionOption = Precision.FLOAT32,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast a camera, a URL or a file at each frame, and measure the error of each forecast.
@@ -65,7 +70,8 @@ def stream(
     csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
     output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
 
-    plain = not (blend or cuts or output or layout or array or value_range) and device is not Device.CUDA
+    accelerated = compiled or precision is not Precision.FLOAT32
+    plain = not (blend or cuts or output or layout or array or value_range or accelerated) and device is not Device.CUDA
     if plain and runs_without_torch(weights, source):
         _stream_without_torch(Path(source), weights, frames, csv, max_side, as_json)
         return
@@ -84,6 +90,8 @@ def stream(
             frames=frames,
             weights=weights,
             device=device.value,
+            compiled=compiled,
+            precision=precision.value,
             layout=layout,
             array_name=array,
             value_range=parsed_range(value_range),

@@ -26,6 +26,7 @@ from framepred.media.decoding import intact_frames
 from framepred.media.formats import VIDEOS, check_input
 from framepred.media.values import RangeChoice
 from framepred.models import load_restorer
+from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
 
 BIDIRECTIONAL = "bidirectional"
@@ -111,7 +112,7 @@ def restore(
         method = BIDIRECTIONAL
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
-    nets = [_restorer(name, weights, max_side).to(place) for name in names]
+    nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
     channels, learned = needs_of(nets)
     form = SourceForm(layout, channels, value_range, array_name, learned)
     opened = _open(source, form, find)

@@ -12,6 +12,7 @@ from torch import Tensor
 from framepred.clips import Frame, fill_missing, missing_pixels, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+from framepred.inference.acceleration import accelerate
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
 from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster, range_of
@@ -23,6 +24,8 @@ from framepred.inference.sources import OpenSource, Source, SourceForm, array_mo
 from framepred.media.formats import is_array
 from framepred.media.live import Moment, Player
 from framepred.media.values import RangeChoice
+from framepred.models.accelerated import FLOAT32, Precision
+from framepred.models.devices import move_network
 
 MAX_SIDE = 128
 """Longer side, in pixels, of the frames that a network gets: small, because a live source does not wait."""
@@ -199,6 +202,8 @@ def stream(
     max_side: int = MAX_SIDE,
     blend: bool = True,
     cuts: bool = True,
+    compiled: bool = False,
+    precision: Precision = FLOAT32,
     on_notice: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
 ) -> Stream:
@@ -215,6 +220,8 @@ def stream(
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         blend: whether to blend the network with optical flow and the last frame.
         cuts: whether a scene cut resets the state.
+        compiled: whether to compile the network; see :func:`framepred.accelerate`.
+        precision: ``32-true``, or ``bf16-mixed`` for bfloat16 autocast of the network.
         on_notice: called with a sentence when a live source is lost or back.
         stop: set it to end a live source.
 
@@ -232,7 +239,8 @@ def stream(
         >>> [step.mse for step in stream(still, frames=2, weights="baseline:last-frame")][:3]
         [None, 0.0, 0.0]
     """
-    net = open_forecaster(weights).net.to(pick_device(device))
+    net = accelerate(open_forecaster(weights).net, compiled=compiled, precision=precision)
+    net = move_network(net, pick_device(device))
     form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net), keeps_nan=True)
     opened: Player | OpenSource
     if isinstance(source, (str, Path)) and not is_array(Path(source)):

@@ -60,9 +60,10 @@ def open_forecasts(weights: "Weights", device: "str | TorchDevice") -> Forecasts
         return Forecasts(steps, channels=steps.channels if steps.channels > 1 else None)
     from framepred.inference.devices import pick_device
     from framepred.inference.networks import channels_of, open_forecaster
+    from framepred.models.devices import move_network
 
     named = open_forecaster(weights)
-    net = named.net.to(pick_device(device))
+    net = move_network(named.net, pick_device(device))
     return Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
 
 
