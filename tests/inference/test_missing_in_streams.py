@@ -119,6 +119,7 @@ def test_no_alarm_is_raised_by_missing_pixels(footage: NDArray[np.float32]) -> N
     assert all(np.isfinite(step.frame).all() and np.isfinite(step.scored.deviations).all() for step in steps)
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_filler(footage: NDArray[np.float32]) -> None:
     scores = [[step.scored.score for step in watched(footage, filler)[0]] for filler in (-32, 60)]
     assert scores[0] == pytest.approx(scores[1])
