@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framepred.exporting.export import export
+    from framepred.inference.acceleration import accelerate
     from framepred.inference.evaluate import evaluate
     from framepred.inference.predict import predict
     from framepred.inference.restore import restore
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from framepred.training.train import diagnose, train
 
 __all__ = [
+    "accelerate",
     "diagnose",
     "evaluate",
     "export",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "accelerate": "framepred.inference.acceleration",
     "diagnose": "framepred.training.train",
     "evaluate": "framepred.inference.evaluate",
     "export": "framepred.exporting.export",

@@ -68,6 +68,18 @@ def fill_missing(frames: Shaped[Tensor, "..."], filler: float | None) -> Shaped[
     return frames if filler is None else frames.nan_to_num(nan=filler)
 
 
+def missing_pixels(frames: Shaped[Tensor, "*frames"]) -> Bool[Tensor, "*frames"] | None:
+    """Which pixels are missing, which are NaN; None where there are none.
+
+    Example:
+        >>> import torch
+        >>> missing_pixels(torch.tensor([0.5, torch.nan])), missing_pixels(torch.tensor([0, 255]))
+        (tensor([False,  True]), None)
+    """
+    missing = frames.isnan() if frames.is_floating_point() else None
+    return missing if missing is not None and bool(missing.any()) else None
+
+
 def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Convert uint8 or uint16 frames to float32 in [0, 1]; floats are returned as they are.
 

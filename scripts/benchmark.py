@@ -182,7 +182,7 @@ def videos(
     windows: Annotated[int, typer.Option(help="Scored windows of a film, at most.")] = 200,
     adapt: Annotated[float, typer.Option(help="Processor seconds of training before each window; 0 does not.")] = 0,
     leave_one_out: Annotated[
-        float, typer.Option(help="Seconds of training a new network on the other films alone; 0 does not.")
+        int, typer.Option(help="Steps of training a new network on the other films alone; 0 does not.")
     ] = 0,
     lead_times: Annotated[bool, typer.Option("--lead-times", help="Also print errors by lead time.")] = False,
     lpips: Annotated[Path | None, typer.Option(help="File of AlexNet's weights; adds LPIPS.")] = None,
@@ -300,15 +300,18 @@ def views(
 @app.command()
 def gpu(
     device: Annotated[str, typer.Option(help="cuda, or cpu for a trial.")] = "cuda",
-    minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 6,
+    network: Annotated[list[str] | None, typer.Option(help="Give it several times; all networks without.")] = None,
+    minutes: Annotated[float, typer.Option(help="Time limit of all measurements together.")] = 7.5,
     batch_size: Annotated[int, typer.Option(help="Clips per batch.")] = 16,
-    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 64,
+    side: Annotated[int, typer.Option(help="Height and width of the frames, pixels; at least 28.")] = 64,
+    compiled: Annotated[bool, typer.Option("--compiled/--no-compiled", help="Measure CUDA graphs too.")] = True,
     output: Annotated[Path, typer.Option(help="JSON file of the results.")] = Path("gpu.json"),
 ) -> None:
     """Training and inference throughput of all networks on a GPU, and agreement with the CPU."""
-    from benchmarks.gpu import write_gpu_card
+    from benchmarks.gpu import Settings, write_gpu_card
 
-    write_gpu_card(device, minutes, batch_size, side, output)
+    settings = Settings(device, batch_size, side, compiled=compiled)
+    write_gpu_card(settings, minutes, output, network)
 
 
 @app.command()

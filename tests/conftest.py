@@ -7,6 +7,7 @@ import gc
 import gzip
 import pickle
 import shutil
+import signal
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works() -> None:
+    """Handle SIGINT as in a terminal: shells start background processes with the signal ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Let OpenCV use one thread, as OMP_NUM_THREADS lets PyTorch: each test process has one core."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the report of a training's best checkpoint out, which takes longer than a small training."""
@@ -110,7 +125,10 @@ def small_net() -> "EncoderForecaster":
 
 @pytest.fixture(scope="session")
 def exported_net() -> "EncoderForecaster":
-    """A small network whose observing and predicting parts have weights of their own."""
+    """A small network whose observing and predicting parts have weights of their own.
+
+    It has no normalisation, which takes a quarter of the time of tracing; slow tests export networks that have it.
+    """
     import torch
 
     from framepred.models import EncoderForecaster
@@ -118,7 +136,7 @@ def exported_net() -> "EncoderForecaster":
     from small_networks import RADAR
 
     torch.manual_seed(0)
-    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, share_weights=False).eval()
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3, norm=False, share_weights=False).eval()
     set_value_range(net, RADAR)
     return net
 

@@ -168,7 +168,7 @@ def _read_by_number(path: Path) -> None:
 
 
 def _read_card(path: Path) -> None:
-    """Read a card, and make of it what the verbs show."""
+    """Read a card, and make of it what the commands show."""
     from framepred.evaluation.cards import Card
     from framepred.evaluation.tables import score_table
 

@@ -1,4 +1,4 @@
-"""The README's code: Python blocks run, command lines name verbs and options that exist."""
+"""The README's code: Python blocks run, command lines name commands and options that exist."""
 
 import re
 import shlex
@@ -36,11 +36,11 @@ def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_name_what_exists(command: str) -> None:
-    _, verb, *arguments = shlex.split(command)
+    _, name, *arguments = shlex.split(command)
     options = [argument for argument in arguments if argument.startswith("--")]
-    if verb == "train":
+    if name == "train":
         assert all(option.startswith(LIGHTNING_OPTIONS) for option in options)
         return
-    shown = CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "200"})
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
     assert [option for option in options if option not in shown.output] == []

@@ -1,6 +1,7 @@
 """The checker that tests put behind every annotation: beartype, where an int may stand for a float (PEP 484)."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from beartype import BeartypeConf, beartype
@@ -12,9 +13,11 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
     """Check calls of a stand-in that jaxtyping makes of a function, for its parameters or for its result.
 
     The second has the annotations of the parameters too. They are left out, because the first has checked them by
-    then, and jaxtyping remembers the sizes of their axes.
+    then, and jaxtyping remembers the sizes of their axes. The checks are compiled at the first call: most functions
+    are not called in a test process.
     """
     result = function.__annotations__.get("return", Any)
     if result is not Any:
         function.__annotations__ = {"return": result}
-    return beartype(conf=_CONFIGURATION)(function)
+    compiled = cache(lambda: beartype(conf=_CONFIGURATION)(function))
+    return lambda *args, **kwargs: compiled()(*args, **kwargs)

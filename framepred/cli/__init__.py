@@ -1,1 +1,1 @@
-"""The command line: one small file a verb; torch is imported only inside the verb that needs it."""
+"""The command line: one small file per command; torch is imported only inside the command that needs it."""

@@ -14,6 +14,7 @@ from framepred.cli.options import (
     ArrayOption,
     BatchOption,
     ClipsOption,
+    CompileOption,
     Device,
     DeviceOption,
     DownloadOption,
@@ -21,6 +22,8 @@ from framepred.cli.options import (
     JsonOption,
     LayoutOption,
     MaxSideOption,
+    Precision,
+    PrecisionOption,
     Protocol,
     RangeOption,
     RootOption,
@@ -99,6 +102,8 @@ def evaluate(
     max_side: MaxSideOption = MAX_SIDE,
     batch_size: BatchOption = 16,
     device: DeviceOption = Device.AUTO,
+    compiled: CompileOption = False,
+    precision: PrecisionOption = Precision.FLOAT32,
     as_json: JsonOption = False,
 ) -> None:
     """Score weights, or another program's predictions, beside the baselines, on clips that training never used."""
@@ -126,7 +131,9 @@ def evaluate(
         clips, observed, horizon, seed, batch_size, root, download, split.value, skip_broken, layout, array,
         parsed_range(value_range),
     )  # fmt: skip
-    options = ScoreOptions(protocol.value, device.value, lpips_weights or lpips, max_side, show_progress)
+    options = ScoreOptions(
+        protocol.value, device.value, lpips_weights or lpips, max_side, show_progress, compiled, precision.value
+    )
     if any(saved):
         cards = [evaluate_predictions(*saved, choice, options)]
     else:

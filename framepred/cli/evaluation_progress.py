@@ -1,4 +1,4 @@
-"""The progress bar of the verbs that score; it goes to stderr, as do notes about the data."""
+"""The progress bar of the commands that score; it goes to stderr, as do notes about the data."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -9,9 +9,9 @@ class Hint(NamedTuple):
 
     Attributes:
         words: part of the sentence.
-        option: the option of verbs that read one source.
+        option: the option of commands that read one source.
         setting: the same in a config of ``train``.
-        otherwise: what the sentence says from ``words`` on where the verb has no such option.
+        otherwise: what the sentence says from ``words`` on where the command has no such option.
     """
 
     words: str
@@ -27,22 +27,22 @@ HINTS = (
     Hint("name one of its arrays", "--array", "--data.init_args.array_name", "save the array in a file of its own."),
 )
 CONFIGURED = ("train", "diagnose")
-"""Verbs whose data are described by a config."""
+"""Commands whose data are described by a config."""
 
 
 def with_options(sentence: str, command: Any) -> str:
-    """Add to a sentence the option that it means, if the verb of this call has it.
+    """Add to a sentence the option that it means, if the command of this call has it.
 
     Args:
         sentence: of an error.
-        command: the whole command line, with all verbs, as Typer makes it.
+        command: the application with all its commands, as Typer makes it.
     """
-    verb = sys.argv[1] if len(sys.argv) > 1 else ""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
     for hint in HINTS:
         if hint.words in sentence:
-            if verb in CONFIGURED:
+            if name in CONFIGURED:
                 return f"{sentence.rstrip('.')} ({hint.setting})."
-            if hint.option in _options(command, verb):
+            if hint.option in _options(command, name):
                 return f"{sentence.rstrip('.')} ({hint.option})."
             return sentence.partition(hint.words)[0] + hint.otherwise
     return sentence
@@ -71,6 +71,6 @@ def _all_options(error: Any) -> set[str]:
     return {option for parameter in parameters for option in parameter.opts}
 
 
-def _options(command: Any, verb: str) -> set[str]:
-    found = command.commands.get(verb)
+def _options(command: Any, name: str) -> set[str]:
+    found = command.commands.get(name)
     return {option for parameter in (found.params if found else ()) for option in parameter.opts}

@@ -1,4 +1,4 @@
-"""Entry point of the command line: all verbs, and how their errors are shown."""
+"""Entry point of the command line: all commands, and how their errors are shown."""
 
 import os
 import sys
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _run(request: StopRequest) -> int:
-    """Run the verb and report what ended it; returns the exit code."""
+    """Run the command and report what ended it; returns the exit code."""
     try:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
@@ -119,7 +119,7 @@ def _explain(error: OSError) -> str | None:
 
 
 def _call(arguments: list[str]) -> int:
-    """Parse the arguments and call the verb, without Click's own answers to signals and closed pipes."""
+    """Parse the arguments and call the command, without Click's own answers to signals and closed pipes."""
     command, code = typer.main.get_command(app), DONE
     try:
         with command.make_context("framepred", arguments) as context:

@@ -1,4 +1,4 @@
-"""Options that several verbs share, each written once."""
+"""Options that several commands share, each written once."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,13 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """Precision in which the network computes, by Lightning's names."""
+
+    FLOAT32 = "32-true"
+    BFLOAT16 = "bf16-mixed"
 
 
 class Protocol(StrEnum):
@@ -74,6 +81,13 @@ SeedOption: TypeAlias = Annotated[
 RootOption: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Folder of the IDX files of MNIST.")]
 DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Download digits that are missing.")]
 DeviceOption: TypeAlias = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+CompileOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--compile", help="Compile the network first, for minutes; on a GPU it then runs as CUDA graphs."),
+]
+PrecisionOption: TypeAlias = Annotated[
+    Precision, typer.Option("--precision", help="bf16-mixed computes in bfloat16, which is faster on a GPU.")
+]
 BatchOption: TypeAlias = Annotated[int, typer.Option("--batch-size", min=1, max=MAX_BATCH, help="Clips at a time.")]
 MaxSideOption: TypeAlias = Annotated[
     int,

@@ -12,12 +12,15 @@ from framepred.cli.options import (
     NATURAL,
     ArrayOption,
     BatchOption,
+    CompileOption,
     Device,
     DeviceOption,
     FramesOption,
     JsonOption,
     LayoutOption,
     MaxSideOption,
+    Precision,
+    PrecisionOption,
     RangeOption,
     WeightsOption,
     parsed_range,
@@ -52,8 +55,10 @@ def stream(
     array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
-    batch_size: BatchOption = 1,  # noqa: ARG001  public on every verb that predicts; a stream is one clip
+    batch_size: BatchOption = 1,  # noqa: ARG001  public on every command that predicts; a stream is one clip
     device: DeviceOption = Device.AUTO,
+    compiled: CompileOption = False,
+    precision: PrecisionOption = Precision.FLOAT32,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast a camera, a URL or a file at each frame, and measure the error of each forecast.
@@ -65,7 +70,8 @@ def stream(
     csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
     output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
 
-    plain = not (blend or cuts or output or layout or array or value_range) and device is not Device.CUDA
+    accelerated = compiled or precision is not Precision.FLOAT32
+    plain = not (blend or cuts or output or layout or array or value_range or accelerated) and device is not Device.CUDA
     if plain and runs_without_torch(weights, source):
         _stream_without_torch(Path(source), weights, frames, csv, max_side, as_json)
         return
@@ -84,6 +90,8 @@ def stream(
             frames=frames,
             weights=weights,
             device=device.value,
+            compiled=compiled,
+            precision=precision.value,
             layout=layout,
             array_name=array,
             value_range=parsed_range(value_range),
@@ -137,10 +145,10 @@ def _note_scaling(step: "StreamStep", max_side: int, console: "Console") -> None
 
 
 def _print_event(event: "StreamEvent", as_json: bool, console: "Console") -> None:
-    """JSON and results to stdout; cuts, which are no result, to stderr."""
+    """JSON and results to stdout; cuts and lost frames, which are no result, to stderr."""
     if as_json:
         print(event.to_json(), flush=True)
-    elif event.kind == "cut":
+    elif event.kind in ("cut", "missing"):
         console.print(event.sentence)
     else:
         print(event.sentence, flush=True)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 from typing_extensions import override
 
-from framepred.cli.options import Device, DeviceOption, JsonOption, LayoutOption
+from framepred.cli.options import ArrayOption, Device, DeviceOption, JsonOption, LayoutOption, RangeOption
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
@@ -87,6 +87,8 @@ def watch(
     ] = None,
     cuts: Annotated[bool, typer.Option("--cuts", help="The source has scene cuts, which are not unusual.")] = False,
     layout: LayoutOption = None,
+    array: ArrayOption = None,
+    value_range: RangeOption = None,
     device: DeviceOption = Device.AUTO,
     as_json: JsonOption = False,
 ) -> None:
@@ -113,13 +115,16 @@ def watch(
         raise MediaError(f"{labels} does not exist; give a CSV of the unusual frames.")
 
     if not has_torch():
-        _check_without_torch(source, wanted, weights, bool(adapt or cuts or layout))
+        _check_without_torch(source, wanted, weights, bool(adapt or cuts or layout or array or value_range))
 
     from rich.console import Console
 
     import framepred
     from framepred.inference.watching.events import Event
     from framepred.inference.watching.recording import recorded
+
+    if value_range is not None:
+        from framepred.media.values import parse_range  # imports PyTorch
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     found = frames = 0
@@ -139,6 +144,8 @@ def watch(
                 adapt=adapt,
                 device=device.value,
                 layout=layout,
+                array_name=array,
+                value_range=None if value_range is None else parse_range(value_range),
                 cuts=cuts,
                 on_notice=console.print,
                 stop=stop,
@@ -194,7 +201,7 @@ def _check_without_torch(source: str, normal: float | Path, weights: str, needs_
     if needs_torch or not forecast or not all(map(needs_no_torch, files)):
         raise ConfigError(
             "PyTorch is not installed; without it watch takes a camera, a URL, a video file or .npy of uint8, "
-            f"--weights {LAST_FRAME} or an .onnx export, and not --adapt, --cuts or --layout."
+            f"--weights {LAST_FRAME} or an .onnx export, and not --adapt, --cuts, --layout, --array or --range."
         )
 
 

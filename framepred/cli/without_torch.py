@@ -15,7 +15,7 @@ def runs_without_torch(weights: str, source: str | Path, output: Path | None = N
     return is_readable(source) and (output is None or output.suffix.lower() in OUTPUTS)
 
 
-def check_torch(verb: str) -> None:
+def check_torch(command: str) -> None:
     """Refuse a call that needs PyTorch where it is not installed.
 
     Raises:
@@ -23,8 +23,8 @@ def check_torch(verb: str) -> None:
     """
     if not has_torch():
         raise ConfigError(
-            f"PyTorch is not installed; without it {verb} takes an .onnx export as --weights, a video file or .npy of "
-            "uint8, --no-blend and --no-cuts, and no option that trains, scores, scales or draws."
+            f"PyTorch is not installed; without it {command} takes an .onnx export as --weights, a video file or .npy "
+            "of uint8, --no-blend and --no-cuts, and no option that trains, scores, scales or draws."
         )
 
 

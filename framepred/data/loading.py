@@ -12,6 +12,13 @@ from framepred.clips import ClipBatch
 from framepred.data.clip_dataset import check_counts
 from framepred.errors import ConfigError, DataError, FramepredError
 
+CPU = torch.device("cpu")
+
+
+def pins_memory(device: torch.device) -> bool:
+    """Whether loaders put batches for this device in pinned memory, which a CUDA GPU copies while it computes."""
+    return device.type == "cuda"
+
 
 class EpochBatches(Sampler[list[int]]):
     """Batches of an endless stream of training clips; no clip is repeated or left out.
@@ -96,6 +103,7 @@ class ClipLoader(DataLoader[Any]):
         context: number of context frames; the frames that follow are the target.
         workers: processes that read ahead; 0 reads in this process.
         filler: see :class:`framepred.clips.ClipBatch`; needed where clips hold NaN.
+        device: where the batches are used; see :func:`pins_memory`.
 
     Raises:
         ConfigError: if ``context`` or ``workers`` is outside its domain.
@@ -108,6 +116,7 @@ class ClipLoader(DataLoader[Any]):
         context: int,
         workers: int = 0,
         filler: float | None = None,
+        device: torch.device = CPU,
     ) -> None:
         if context < 1:
             raise ConfigError(f"context must be at least 1 frame, not {context}.")
@@ -119,6 +128,7 @@ class ClipLoader(DataLoader[Any]):
             collate_fn=_ClipCollate(dataset, context, filler),
             num_workers=workers,
             persistent_workers=workers > 0,
+            pin_memory=pins_memory(device),
         )
 
     def __iter__(self) -> Iterator[ClipBatch]:  # type: ignore[override]

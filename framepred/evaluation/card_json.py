@@ -112,6 +112,7 @@ def _weights(fields: Mapping[str, Any]) -> WeightsRecord:
         sha256=_optional(fields, "sha256", _text),
         parameters=_optional(fields, "parameters", _count),
         macs_per_clip=_optional(fields, "macs_per_clip", _count),
+        precision=_optional(fields, "precision", _text),
     )
 
 

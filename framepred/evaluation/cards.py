@@ -39,12 +39,16 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """The weights of an evaluation: ``parameters`` is a count, ``macs_per_clip`` are multiply-adds of one clip."""
+    """The weights of an evaluation: ``parameters`` is a count, ``macs_per_clip`` are multiply-adds of one clip.
+
+    ``precision`` is None for the precision of the weights, or ``bf16-mixed`` for bfloat16 autocast.
+    """
 
     name: str
     sha256: str | None = None
     parameters: int | None = None
     macs_per_clip: int | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         ("weights", weights.name if weights else None),
         ("SHA-256 of the weights", weights.sha256 if weights else None),
         ("parameters", f"{weights.parameters:,}" if weights and weights.parameters else None),
+        ("precision", weights.precision if weights else None),
         ("multiply-adds per clip", f"{weights.macs_per_clip:,}" if weights and weights.macs_per_clip else None),
         ("framepred", card.framepred),
     ]
@@ -188,7 +189,13 @@ def _commands(card: Card) -> list[str]:
     """The command that measures the card again, as far as the card records its arguments."""
     data = card.data
     arguments = ["framepred", "evaluate", "--weights", card.name, "--data", data.name, "--protocol", card.protocol.name]
-    numbers = {"--clips": data.clips, "--seed": data.seed, "--context": data.context, "--horizon": data.horizon}
+    numbers: dict[str, object] = {
+        "--clips": data.clips,
+        "--seed": data.seed,
+        "--context": data.context,
+        "--horizon": data.horizon,
+    }
+    numbers["--precision"] = card.weights and card.weights.precision
     arguments += [part for name, value in numbers.items() if value is not None for part in (name, str(value))]
     digits = [f"# with the digits: {data.digits}"] if data.digits else []
     return [f"pip install framepred=={card.framepred}", *digits, shlex.join(arguments)]

@@ -148,7 +148,7 @@ def _score_share(
     start = (rank - first) % world
     numbers = range(first + start, first + len(batch.target), world)
     if numbers:
-        context = read_batch(fill_missing(batch.context[start::world], batch.filler), device)
+        context = fill_missing(read_batch(batch.context[start::world], device), batch.filler)
         target = read_batch(batch.target[start::world], device)
         for scorer in scorers:
             _check_context(scorer, batch)

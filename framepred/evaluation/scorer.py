@@ -100,8 +100,10 @@ class ClipScores:
     def gather(self) -> None:
         """Add up what all processes scored; every process must call this."""
         states: list[Any] = [None] * torch.distributed.get_world_size()
-        sums = {name: (average.sums, average.per_frame) for name, average in self.averages.items()}
-        torch.distributed.all_gather_object(states, (sums, self.per_clip, self.statistics, self.error_sum))
+        cpu = torch.device("cpu")  # a tensor of another process's GPU would take memory there
+        sums = {name: (average.sums.to(cpu), average.per_frame) for name, average in self.averages.items()}
+        error_sum = None if self.error_sum is None else self.error_sum.to(cpu)
+        torch.distributed.all_gather_object(states, (sums, self.per_clip, self.statistics, error_sum))
         busy = [state for state in states if state[3] is not None]  # the others got no clip
         if not busy:
             return
@@ -192,5 +194,5 @@ def _blocks(error: Float[Tensor, "b t h w"]) -> Float[Tensor, "b t _h _w"]:
 
 
 def read_batch(part: RawClip, device: torch.device) -> Clip:
-    """Frames of the data as float32 in [0, 1] on the device."""
-    return to_unit(part.to(device)).float()
+    """Frames of the data as float32 in [0, 1] on the device; a copy from pinned memory does not wait for it."""
+    return to_unit(part.to(device, non_blocking=True)).float()

@@ -14,7 +14,7 @@ from framepred.inference.missing import MAX_GAP
 from framepred.inference.repeats import COMPARED_SIDE, MOTION, NEIGHBOURS
 from framepred.inference.sources import Source, shrink_raw
 from framepred.media.formats import VIDEOS, check_input, frame_files, is_array
-from framepred.media.random_access import map_video
+from framepred.media.random_access import intact_times
 from framepred.media.sequences import missing_numbers
 
 REPEATED = 0.1  # times the usual change: a smaller change is a repeated frame plus coding noise
@@ -63,6 +63,10 @@ def find_dropped(source: Source) -> frozenset[int]:
 
     In a folder of pictures, gaps in the numbers of the file names are missing frames. In a video with an otherwise
     constant frame rate, gaps in the time stamps are missing frames. Gaps of more than ``MAX_GAP`` frames are ignored.
+    Frames of a video that its decoder finds damaged, and those that refer to them, count as missing.
+
+    Raises:
+        MediaError: if a video is damaged and the time stamps do not say where, or for more than ``MAX_GAP`` frames.
     """
     if not isinstance(source, (str, Path)) or is_array(Path(source)):
         return frozenset()
@@ -71,7 +75,12 @@ def find_dropped(source: Source) -> frozenset[int]:
         return _without_long_runs({gap.index for gap in missing_numbers(frame_files(path))})
     if path.suffix.lower() not in VIDEOS:
         return frozenset()
-    return _without_long_runs(_gaps_in_time(map_video(path)[0]))
+    times, damage = intact_times(path)
+    gaps = _gaps_in_time(times)
+    short = _without_long_runs(gaps)
+    if damage is not None and not gaps == short != frozenset():
+        raise damage
+    return short
 
 
 def _gaps_in_time(times: Int64[np.ndarray, " n"]) -> set[int]:

@@ -1,7 +1,7 @@
 """``framepred.evaluate``: one call that scores weights, any callable, or another program's saved predictions."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from framepred.baselines import BASELINES, load_baseline
-from framepred.clips import ClipBatch
 from framepred.errors import ConfigError, DataError
 from framepred.evaluation import (
     Card,
@@ -24,15 +23,18 @@ from framepred.evaluation import (
 from framepred.evaluation.lpips import lpips_measure
 from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
-from framepred.inference.devices import pick_device
+from framepred.inference.acceleration import accelerate_predictor, reduced_precision
+from framepred.inference.devices import full_float32, pick_device
 from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
 from framepred.inference.networks import needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
-from framepred.inference.saved_clips import ClipSource, SavedClips
+from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster
 from framepred.media.outputs import expand_user
 from framepred.media.values import RangeChoice
+from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
+from framepred.models.devices import move_network
 
 Weights: TypeAlias = str | Path | Forecaster | Predictor
 """A bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, a forecaster, or any callable."""
@@ -65,6 +67,8 @@ def evaluate(
     max_side: int = MAX_SIDE,
     batch_size: int = 16,
     device: str | torch.device = "auto",
+    compiled: bool = False,
+    precision: Precision = FLOAT32,
     progress: Progress | None = None,
 ) -> Card:
     """Score weights, or saved predictions, beside the baselines.
@@ -98,6 +102,8 @@ def evaluate(
         max_side: frames with a longer side are scaled to it, in pixels, for the network.
         batch_size: clips per batch.
         device: ``auto``, ``cpu``, ``cuda``, or a torch device.
+        compiled: whether to compile the network; see :func:`framepred.accelerate`.
+        precision: ``32-true``, or ``bf16-mixed`` for bfloat16 autocast of the network, which the card records.
         progress: called with the opened data; a context manager that gives what is called after each batch.
 
     Returns:
@@ -116,7 +122,7 @@ def evaluate(
         clips, context, horizon, seed, batch_size, Path(root) if root else None, download, split, skip_broken, layout,
         array_name, value_range,
     )  # fmt: skip
-    options = ScoreOptions(protocol, device, lpips, max_side, progress)
+    options = ScoreOptions(protocol, device, lpips, max_side, progress, compiled, precision)
     if any(source is not None for source in (predictions, truth, context_frames)):
         return evaluate_predictions(predictions, truth, context_frames, choice, options)
     (card,) = evaluate_several([weights], data, choice, options)
@@ -155,7 +161,8 @@ def evaluate_several(
     options = options or ScoreOptions()
     named = [open_weights(name, options.max_side) for name in weights]
     channels, learned = needs_of(one.net for one in named if one.net is not None)
-    choice = replace(choice or ClipChoice(), channels=channels, learned_range=learned)
+    device = pick_device(options.device)
+    choice = replace(choice or ClipChoice(), channels=channels, learned_range=learned, device=device)
     return score(named, open_data(data, choice), options)
 
 
@@ -169,6 +176,8 @@ class ScoreOptions:
         lpips: whether to measure LPIPS too; a path names AlexNet's weights.
         max_side: frames with a longer side are scaled to it, in pixels, for the network.
         progress: reports how many clips are scored.
+        compiled: whether to compile networks.
+        precision: ``32-true``, or ``bf16-mixed`` for bfloat16 autocast of networks; baselines stay in float32.
     """
 
     protocol: str = "openstl"
@@ -176,6 +185,8 @@ class ScoreOptions:
     lpips: bool | str | Path = False
     max_side: int = MAX_SIDE
     progress: Progress | None = None
+    compiled: bool = False
+    precision: Precision = FLOAT32
 
 
 @dataclass(frozen=True)
@@ -205,7 +216,8 @@ def open_weights(weights: Weights, max_side: int = MAX_SIDE) -> NamedPredictor:
     if not isinstance(weights, str | Path | Forecaster):
         return NamedPredictor(weights, WeightsRecord(getattr(weights, "__name__", type(weights).__name__)))
     net, record = open_forecaster(weights)
-    counted = None if record.name.startswith("baseline:") else net
+    inner = net.net if isinstance(net, AcceleratedForecaster) else net
+    counted = None if record.name.startswith("baseline:") else inner
     return NamedPredictor(ScaledForecaster(net, max_side), record, counted)
 
 
@@ -235,7 +247,7 @@ def open_saved(
         )
     record = WeightsRecord(_stem(predictions, "predictions"))
     count = min(len(true), choice.clips)
-    batches = _SavedBatches(true, before, count, choice.batch_size)
+    batches = SavedBatches(true, before, count, choice.batch_size)
     data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")))
     return SavedRun(NamedPredictor(SavedPredictions(predicted), record), data)
 
@@ -243,22 +255,34 @@ def open_saved(
 def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreOptions | None = None) -> list[Card]:
     """Score predictors beside all baselines in one pass over the clips."""
     options = options or ScoreOptions()
+    device = pick_device(options.device)
     extra: Mapping[str, Measure] = {} if options.lpips is False else {"lpips": lpips_measure(_path(options.lpips))}
-    has_context = not isinstance(data.batches, _SavedBatches) or data.batches.context is not None
+    has_context = not isinstance(data.batches, SavedBatches) or data.batches.context is not None
     showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
-    with joined_processes(), showing as on_batch:
+    with joined_processes(), full_float32(), showing as on_batch:
+        named = [_prepared(replace(one, record=_counted(one, data)), device, options) for one in named]
         return evaluate_together(
             {_title(one, number, named): one.predictor for number, one in enumerate(named, start=1)},
             data.batches,
             protocol=options.protocol,
             data=data.record,
-            weights=[_counted(one, data) for one in named],
+            weights=[one.record for one in named],
             baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
-            device=pick_device(options.device),
+            device=device,
             on_batch=on_batch,
             extra_measures=extra,
             distributed=not process_is_alone(),
         )
+
+
+def _prepared(one: NamedPredictor, device: torch.device, options: ScoreOptions) -> NamedPredictor:
+    """The predictor on the device, accelerated if that is asked; the record names any precision but float32."""
+    predictor, record = one.predictor, one.record
+    if not record.name.startswith("baseline:"):
+        predictor = accelerate_predictor(predictor, record.name, options.compiled, options.precision)
+    if isinstance(predictor, nn.Module):
+        predictor = move_network(predictor, device)
+    return replace(one, predictor=predictor, record=replace(record, precision=reduced_precision(predictor)))
 
 
 def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]:
@@ -280,24 +304,6 @@ def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]
             (place / "report.html", "the same to look at: open it in a browser"),
         ]
     return written
-
-
-MISSING_TRUTH = 0.0
-"""What baselines read for NaN in the context of saved clips; NaN in the truth is a missing pixel."""
-
-
-class _SavedBatches(Iterable[ClipBatch]):
-    """Batches of true clips, with their context or with none."""
-
-    def __init__(self, truth: SavedClips, context: SavedClips | None, count: int, batch_size: int) -> None:
-        self.truth, self.context, self.count, self.batch_size = truth, context, count, batch_size
-
-    def __iter__(self) -> Iterator[ClipBatch]:
-        for first in range(0, self.count, self.batch_size):
-            numbers = range(first, min(first + self.batch_size, self.count))
-            target = self.truth.__getitems__(numbers)
-            context = target[:, :0] if self.context is None else self.context.__getitems__(numbers)
-            yield ClipBatch(context, target, MISSING_TRUTH if target.is_floating_point() else None)
 
 
 def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:

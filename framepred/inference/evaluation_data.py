@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
@@ -15,6 +16,7 @@ from framepred.clips import ClipBatch
 from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
+from framepred.data.loading import CPU
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ClipError, ConfigError
@@ -52,6 +54,7 @@ class ClipChoice:
             ``learned_range``, or those that the types and values suggest.
         channels: channels that the networks take, by which the layout of arrays is found; None for gray or RGB.
         learned_range: the values that the networks were trained on as 0 and 1.
+        device: where the clips are used.
     """
 
     clips: int = 1000
@@ -68,6 +71,7 @@ class ClipChoice:
     value_range: RangeChoice = None
     channels: int | None = None
     learned_range: ValueRange | None = None
+    device: torch.device = CPU
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("clips", "context", "horizon", "batch_size")}
@@ -251,7 +255,8 @@ def _in_order(
     filler: float | None = None,
 ) -> EvaluationData:
     kept = evenly_spread(count, choice.clips)
-    loader = ClipLoader(Subset(clips, kept), OrderedBatches(len(kept), choice.batch_size), context, filler=filler)
+    batches = OrderedBatches(len(kept), choice.batch_size)
+    loader = ClipLoader(Subset(clips, kept), batches, context, filler=filler, device=choice.device)
     return EvaluationData(loader, len(kept), record, notes or [])
 
 

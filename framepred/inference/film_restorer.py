@@ -22,6 +22,7 @@ from framepred.inference.restore_candidates import (
 )
 from framepred.inference.restore_trials import Trial, trials
 from framepred.inference.stacking import ErrorProducts
+from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer, Sides, fill_gaps
 from framepred.warping import local_mean
 
@@ -190,7 +191,7 @@ class AutoRestorer(Restorer):
         hidden = hideable(missing)
         if clip.shape[2] > 1 or max(clip.shape[-2:]) > NETWORK_SIDE or not hidden.any():
             return self.motion
-        network = self._load().to(clip.device).eval()
+        network = move_network(self._load(), clip.device).eval()
         errors = {net: _error_on(net, clip, missing, hidden) for net in (self.motion, network)}
         return min(errors, key=errors.__getitem__)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from framepred.clips import Frame, Future, State
@@ -20,7 +20,7 @@ DECAY = 0.98
 
 
 class _Forecast(NamedTuple):
-    """What every member predicted at one frame, and the regions of that frame."""
+    """What every member predicted at one frame, and the regions of that frame, 0 where its pixels are missing."""
 
     futures: Float[Tensor, "m k c h w"]
     regions: Float[Tensor, "q h w"]
@@ -48,23 +48,41 @@ class OnlineBlend:
     def reset(self) -> None:
         """Forget the frames, not the weights: the next frame does not follow from the last one."""
         self._state: State | None = None
+        self._missing: Bool[Tensor, "h w"] | None = None  # of the last frame that was observed
         self._forecasts: deque[_Forecast] = deque(maxlen=min(self._horizon, FIT_HORIZON))
 
-    def step(self, frame: Frame) -> Future:
-        """Observe one frame ``(1, c, h, w)`` and forecast the next ones, ``(1, k, c, h, w)``, in [0, 1]."""
+    def step(self, frame: Frame, missing: Bool[Tensor, "h w"] | None = None) -> Future:
+        """Observe one frame ``(1, c, h, w)`` and forecast the next ones, ``(1, k, c, h, w)``, in [0, 1].
+
+        A frame of which all pixels are missing is not observed: each forecaster goes on from its own prediction.
+
+        Args:
+            frame: the frame, with the filler where pixels are missing.
+            missing: which pixels are, so that the weights come from pixels that are measured both where a forecast is
+                made and where it comes due; None for none.
+        """
         size = (frame.shape[-2], frame.shape[-1])
-        if len(self._members) > 1:
-            for lead, forecast in enumerate(reversed(self._forecasts)):
-                self._products.add(lead, forecast.futures[:, lead], frame[0], forecast.regions)
+        self._measure(frame, missing)
         first = self._state is None  # how its regions move is unknown, so it is not measured
-        self._state = self._observer.observe(frame, self._state)
+        if self._state is None or missing is None or not missing.all():
+            self._state, self._missing = self._observer.observe(frame, self._state), missing
+        else:
+            self._state = self._observer.advance(self._state)
         states = zip(self._members, member_states(self._state), strict=True)
         futures = torch.stack([member.forecast(own, self._horizon)[0] for member, own in states])
         shares = self._state[2]
         if not first:
-            self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), spread(shares, size)[0]))
+            regions = _without(spread(shares, size)[0], self._missing)
+            self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), regions))
         weights = torch.einsum("kqm,qhw->mkhw", self.weights.to(shares), shares[0])
         return mix(futures, weights[:, :, None])[None]
+
+    def _measure(self, frame: Frame, missing: Bool[Tensor, "h w"] | None) -> None:
+        """Add the errors of the forecasts for this frame."""
+        if len(self._members) == 1 or (missing is not None and missing.all()):
+            return
+        for lead, forecast in enumerate(reversed(self._forecasts)):
+            self._products.add(lead, forecast.futures[:, lead], frame[0], _without(forecast.regions, missing))
 
     @property
     def weights(self) -> Float[Tensor, "k q m"]:
@@ -73,3 +91,8 @@ class OnlineBlend:
         weights = self._products.best_weights() if measured else default_weights(len(self._members))
         weights = weights.expand(-1, REGIONS, -1)
         return weights[torch.arange(self._horizon).clamp(max=len(weights) - 1)]
+
+
+def _without(regions: Float[Tensor, "q h w"], missing: Bool[Tensor, "h w"] | None) -> Float[Tensor, "q h w"]:
+    """Regions without the missing pixels."""
+    return regions if missing is None else regions.masked_fill(missing, 0)

@@ -218,6 +218,7 @@ class Step:
     mse: float | None
     cut: bool
     future: Frame
+    lost: bool = False  # bytes are all measured
 
 
 def stream_file(

@@ -34,6 +34,7 @@ from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory
 from framepred.media.values import RangeChoice
+from framepred.models.devices import move_network
 
 MAX_SIDE = 256
 """Longer side, in pixels, of the frames that a network gets. On the first parts of films it has less error in full size
@@ -131,7 +132,7 @@ def predict(
     _check(frames, context, adapt, max_side, batch_size)
     named = open_forecaster(weights)
     job = _Job(
-        named._replace(net=named.net.to(pick_device(device)).eval()),
+        named._replace(net=move_network(named.net, pick_device(device)).eval()),
         frames, context, adapt, blend, holdout,
         SourceForm(layout, channels_of(named.net), value_range, array_name, range_of(named.net)),
         max_side, cuts, batch_size, on_progress,

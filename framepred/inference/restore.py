@@ -20,10 +20,13 @@ from framepred.inference.missing import check_factor, check_missing, parse_missi
 from framepred.inference.networks import needs_of
 from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
-from framepred.inference.sources import Source, SourceForm, open_source, source_name
+from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
+from framepred.media.decoding import intact_frames
+from framepred.media.formats import VIDEOS, check_input
 from framepred.media.values import RangeChoice
 from framepred.models import load_restorer
+from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
 
 BIDIRECTIONAL = "bidirectional"
@@ -109,16 +112,16 @@ def restore(
         method = BIDIRECTIONAL
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
-    nets = [_restorer(name, weights, max_side).to(place) for name in names]
+    nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
     channels, learned = needs_of(nets)
     form = SourceForm(layout, channels, value_range, array_name, learned)
-    opened = open_source(source, form)
+    opened = _open(source, form, find)
     notes = list(opened.notes)
     if not opened.steady:
         notes.append(f"The frame rate of {source_name(source)} varies; its mean, {opened.fps:.3g}, is written.")
 
     def run() -> Iterator[Restored]:
-        clips = _clip_by_clip(_with_places(open_source(source, form).frames, dropped))
+        clips = _clip_by_clip(_with_places(_open(source, form, find).frames, dropped))
         versions = [_restore_clip(clip, nets, numbers | dropped, find, upsample, cuts) for clip in clips]
         for count, parts in enumerate(zip(*versions, strict=True), start=1):
             on_frame(count)
@@ -126,6 +129,14 @@ def restore(
 
     file = Path(source).expanduser() if isinstance(source, (str, Path)) else None
     return Restoration(run, names, opened.fps * upsample, holdout, notes, opened.value_range, file)
+
+
+def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:
+    """The source; where frames to rebuild are looked for, a video file without those that are damaged."""
+    if not (find and isinstance(source, (str, Path)) and Path(source).suffix.lower() in VIDEOS):
+        return open_source(source, form)
+    stream = intact_frames(check_input(source))
+    return OpenSource((frame[None] for frame in stream.frames), stream.fps, stream.steady, stream.notes)
 
 
 def _checked(missing: Iterable[int] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:

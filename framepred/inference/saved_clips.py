@@ -1,7 +1,7 @@
 """Clips in arrays, in files, or in folders of files, by number: memory-mapped where the format allows it."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framepred.clips import WHITE, RawClip
+from framepred.clips import WHITE, ClipBatch, RawClip
 from framepred.data.video_files import find_sources
 from framepred.errors import ClipError, DataError, MediaError
 from framepred.inference.sources import values_in_memory
@@ -138,3 +138,21 @@ def _tensor(view: NDArray[Any], name: str) -> RawClip:
     elif view.dtype not in (np.uint8, np.uint16):
         raise ClipError(f"{name} holds {view.dtype} values; save them as uint8, uint16 or floats in [0, 1].")
     return torch.from_numpy(np.array(view, order="C"))
+
+
+MISSING_TRUTH = 0.0
+"""What baselines read for NaN in the context of saved clips; NaN in the truth is a missing pixel."""
+
+
+class SavedBatches(Iterable[ClipBatch]):
+    """Batches of true clips, with their context or with none."""
+
+    def __init__(self, truth: SavedClips, context: SavedClips | None, count: int, batch_size: int) -> None:
+        self.truth, self.context, self.count, self.batch_size = truth, context, count, batch_size
+
+    def __iter__(self) -> Iterator[ClipBatch]:
+        for first in range(0, self.count, self.batch_size):
+            numbers = range(first, min(first + self.batch_size, self.count))
+            target = self.truth.__getitems__(numbers)
+            context = target[:, :0] if self.context is None else self.context.__getitems__(numbers)
+            yield ClipBatch(context, target, MISSING_TRUTH if target.is_floating_point() else None)

@@ -53,7 +53,7 @@ class VideoSink:
         """Append the page of one frame."""
         height, width = step.frame.shape[-2:]
         self._page = self._page or StreamPage(height, width, self._lead)
-        if step.mse is None:  # the first frame of a scene, for which there is no forecast
+        if step.mse is None and not step.lost:  # the first frame of a scene, for which there is no forecast
             self._forecasts.clear()
         predicted = self._forecasts[0] if len(self._forecasts) == self._lead else None
         self._forecasts.append(to_uint8(step.future[-1]).cpu())

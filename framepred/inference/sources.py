@@ -24,7 +24,15 @@ from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
-from framepred.media.values import DefaultRange, RangeChoice, ValueRange, chosen_range, range_notes, scaling_note
+from framepred.media.values import (
+    DefaultRange,
+    RangeChoice,
+    ValueRange,
+    chosen_range,
+    range_notes,
+    scaling_note,
+    with_missing,
+)
 
 Source: TypeAlias = str | Path | NDArray[np.generic] | Tensor
 """A path, or frames in memory: ``(t, h, w)``, ``(t, c, h, w)`` or ``(n, t, c, h, w)``, else ``(t, h, w, c)``."""
@@ -42,6 +50,7 @@ class SourceForm:
             which fewer are used count as fewer.
         array_name: which array of a file that holds several; None where only one can be meant.
         learned_range: the values that the network was trained on as 0 and 1; None if it was trained on bytes.
+        keeps_nan: whether missing pixels, for which the range states a filler, are NaN in the frames.
     """
 
     layout: str | None = None
@@ -49,11 +58,13 @@ class SourceForm:
     value_range: RangeChoice = None
     array_name: str | None = None
     learned_range: ValueRange | None = None
+    keeps_nan: bool = False
 
     @property
     def range_of_files(self) -> RangeChoice:
         """The range for files: the stated one, else the default."""
-        return DefaultRange(self.learned_range) if self.value_range is None else self.value_range
+        choice = DefaultRange(self.learned_range) if self.value_range is None else self.value_range
+        return with_missing(choice) if self.keeps_nan else choice
 
     @property
     def range_of_arrays(self) -> RangeChoice:

@@ -57,7 +57,8 @@ class ErrorProducts:
             lead: frames between the last observed frame and the predicted one.
             predictions: the predicted frames.
             truth: the true frame.
-            regions: share of each pixel in each region, adding up to 1; None for a single region.
+            regions: share of each pixel in each region, adding up to 1, or to 0 where a pixel is not measured; None for
+                a single region.
         """
         errors = predictions - truth
         if regions is None:

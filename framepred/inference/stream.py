@@ -6,12 +6,13 @@ from pathlib import Path
 from threading import Event
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from framepred.clips import Frame, to_unit
+from framepred.clips import Frame, fill_missing, missing_pixels, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+from framepred.inference.acceleration import accelerate
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
 from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster, range_of
@@ -19,10 +20,12 @@ from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.repeats import RepeatDetector
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
-from framepred.inference.sources import Source, SourceForm, array_moments, open_source, source_name
+from framepred.inference.sources import OpenSource, Source, SourceForm, array_moments, open_source, source_name
 from framepred.media.formats import is_array
 from framepred.media.live import Moment, Player
 from framepred.media.values import RangeChoice
+from framepred.models.accelerated import FLOAT32, Precision
+from framepred.models.devices import move_network
 
 MAX_SIDE = 128
 """Longer side, in pixels, of the frames that a network gets: small, because a live source does not wait."""
@@ -38,8 +41,10 @@ class StreamStep:
         frame: the frame ``(c, h, w)`` as it was read.
         future: the forecast frames ``(k, c, h, w)`` in [0, 1], at the size that the network gets.
         mse: mean squared error of a pixel in [0, 1], at that size, of the forecast that was made for this frame at the
-            frame before; None for the first frame of a scene.
+            frame before, over the pixels that are measured in both; None for the first frame of a scene, and where
+            there are no such pixels.
         cut: whether a scene begins with this frame.
+        missing: which pixels ``(c, h, w)`` are NaN in the source; ``frame`` has the filler there. None for none.
     """
 
     index: int
@@ -48,6 +53,12 @@ class StreamStep:
     future: Float[Tensor, "k _c _h _w"]
     mse: float | None
     cut: bool
+    missing: Bool[Tensor, "c h w"] | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether no pixel of the frame was measured."""
+        return self.missing is not None and bool(self.missing.all())
 
 
 class StreamForecaster:
@@ -62,6 +73,7 @@ class StreamForecaster:
         max_side: frames with a longer side are scaled to it, in pixels.
         blend: whether to blend a network with optical flow and the last frame, by what each was worth so far.
         cuts: whether to look for scene cuts.
+        filler: the value in [0, 1] that the network reads where pixels are missing, which are NaN; None refuses them.
 
     Raises:
         ConfigError: if a number is outside its domain.
@@ -75,6 +87,7 @@ class StreamForecaster:
         *,
         blend: bool = True,
         cuts: bool = True,
+        filler: float | None = None,
     ) -> None:
         if min(horizon, max_side) < 1:
             raise ConfigError(
@@ -87,8 +100,11 @@ class StreamForecaster:
         self._blend = OnlineBlend(members, horizon)
         self._cuts = CutDetector() if cuts else None
         self._repeats = RepeatDetector() if blended else None
+        self._filler = filler
         self._index = 0
         self._expected: Frame | None = None
+        self._last_shown: Frame | None = None
+        self._gaps_before: Bool[Tensor, "h w"] | None = None
 
     def reset(self) -> None:
         """Start anew: the next frame does not follow from the last one."""
@@ -101,35 +117,56 @@ class StreamForecaster:
         """Observe the next frame, of any size: uint8, uint16, or floats in [0, 1].
 
         Args:
-            frame: the pixels.
+            frame: the pixels; NaN where they are missing, which needs a filler.
             time: seconds from the first frame; it is passed on.
 
         Raises:
             ClipError: if the weights do not take its channels or it is too small for them.
         """
+        missing = None if self._filler is None else missing_pixels(frame)
+        frame = fill_missing(frame, None if missing is None else self._filler)
         observed = shrink(to_unit(frame.to(self._device))[None], self._max_side)
-        cut = self._cuts is not None and self._cuts.is_cut(observed[0])
+        gaps = None if missing is None else self._gaps(missing, observed)
+        shown = self._shown(observed, gaps)
+        lost = gaps is not None and bool(gaps.all())  # shows no change, from which a cut would stand out
+        cut = self._cuts is not None and not lost and self._cuts.is_cut(shown[0])
         if cut:
             self._start_scene()
-        mse = None if self._expected is None else float((self._expected - observed).square().mean())
-        future = self._forecast(observed)
+        mse = None if self._expected is None else _error(self._expected, observed, gaps, self._gaps_before)
+        if not lost:  # else the forecast goes on from itself
+            self._gaps_before = gaps
+        future = self._forecast(observed, shown, gaps)
         self._expected = future[:1]
         self._index += 1
-        return StreamStep(self._index - 1, time, frame, future, mse, cut)
+        return StreamStep(self._index - 1, time, frame, future, mse, cut, missing)
 
-    def _forecast(self, observed: Frame) -> Float[Tensor, "k _c _h _w"]:
+    def _gaps(self, missing: Bool[Tensor, "c h w"], observed: Frame) -> Bool[Tensor, "h_small w_small"]:
+        """Which pixels of the reduced frame are missing in part."""
+        anywhere = missing.any(dim=0).to(observed)[None, None]
+        return shrink(anywhere, self._max_side)[0, 0] > 0
+
+    def _shown(self, observed: Frame, gaps: Bool[Tensor, "h w"] | None) -> Frame:
+        """The frame in which cuts and repeats are looked for: missing pixels keep what was last measured there."""
+        last = self._last_shown
+        if gaps is not None and last is not None and last.shape == observed.shape:
+            observed = torch.where(gaps, last, observed)
+        self._last_shown = None if self._filler is None else observed
+        return observed
+
+    def _forecast(self, observed: Frame, shown: Frame, gaps: Bool[Tensor, "h w"] | None) -> Float[Tensor, "k _c _h _w"]:
         """The next frames: where frames repeat, they repeat in the same rhythm, and no repeat is observed."""
         if self._repeats is None:
-            return self._blend.step(observed)[0]
-        if not self._repeats.is_repeat(observed[0]):
-            self._distinct = torch.cat([observed, self._blend.step(observed)[0]])
+            return self._blend.step(observed, gaps)[0]
+        lost = gaps is not None and bool(gaps.all())
+        if lost or not self._repeats.is_repeat(shown[0]):
+            self._distinct = torch.cat([observed, self._blend.step(observed, gaps)[0]])
         return self._distinct[self._repeats.cadence.steps(len(self._distinct) - 1)]
 
     def _start_scene(self) -> None:
         self._blend.reset()
         if self._repeats is not None:
             self._repeats.reset()
-        self._expected = None
+        self._expected = self._last_shown = self._gaps_before = None
 
 
 class Stream:
@@ -165,6 +202,8 @@ def stream(
     max_side: int = MAX_SIDE,
     blend: bool = True,
     cuts: bool = True,
+    compiled: bool = False,
+    precision: Precision = FLOAT32,
     on_notice: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
 ) -> Stream:
@@ -181,6 +220,8 @@ def stream(
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         blend: whether to blend the network with optical flow and the last frame.
         cuts: whether a scene cut resets the state.
+        compiled: whether to compile the network; see :func:`framepred.accelerate`.
+        precision: ``32-true``, or ``bf16-mixed`` for bfloat16 autocast of the network.
         on_notice: called with a sentence when a live source is lost or back.
         stop: set it to end a live source.
 
@@ -198,11 +239,26 @@ def stream(
         >>> [step.mse for step in stream(still, frames=2, weights="baseline:last-frame")][:3]
         [None, 0.0, 0.0]
     """
-    net = open_forecaster(weights).net.to(pick_device(device))
-    forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts)
-    form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net))
+    net = accelerate(open_forecaster(weights).net, compiled=compiled, precision=precision)
+    net = move_network(net, pick_device(device))
+    form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net), keeps_nan=True)
+    opened: Player | OpenSource
     if isinstance(source, (str, Path)) and not is_array(Path(source)):
-        player = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
-        return Stream(forecaster, iter(player), player.fps, player.steady)
-    opened = open_source(source, form)
-    return Stream(forecaster, array_moments(opened, source_name(source), stop or Event()), opened.fps, opened.steady)
+        opened = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
+        moments = iter(opened)
+    else:
+        opened = open_source(source, form)
+        moments = array_moments(opened, source_name(source), stop or Event())
+    filler = None if opened.value_range is None else opened.value_range.filler_in_unit
+    forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts, filler=filler)
+    return Stream(forecaster, moments, opened.fps, opened.steady)
+
+
+def _error(expected: Frame, observed: Frame, *gaps: Bool[Tensor, "h w"] | None) -> float | None:
+    """Mean squared error of the pixels that are in no gap; None where there are none."""
+    errors = (expected - observed).square()
+    known = [~gap for gap in gaps if gap is not None]
+    if not known:
+        return float(errors.mean())
+    measured = torch.stack(known).all(dim=0)
+    return float(errors[..., measured].mean()) if measured.any() else None

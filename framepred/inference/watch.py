@@ -7,6 +7,9 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import Shaped
+
 from framepred.errors import ConfigError
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.features import SIDE
@@ -20,6 +23,7 @@ if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and 
 
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
+    from framepred.media.values import RangeChoice
 
 __all__ = ["Event", "Profile", "Watch", "WatchStep", "watch"]
 
@@ -44,6 +48,7 @@ class WatchStep:
         threshold: the score above which an alarm is raised.
         active: whether an event goes on.
         event: an event that is complete with this frame.
+        missing: which pixels of the frame are not measured; ``frame`` has the filler there. None for none.
     """
 
     index: int
@@ -53,6 +58,7 @@ class WatchStep:
     threshold: float
     active: bool
     event: Event | None = None
+    missing: Shaped[np.ndarray, "c h w"] | None = None
 
 
 class Watch:
@@ -66,7 +72,13 @@ class Watch:
     """
 
     def __init__(
-        self, playing: PlayingSource, first: int, profile: Profile, false_alarms: float, cuts: bool = False
+        self,
+        playing: PlayingSource,
+        first: int,
+        profile: Profile,
+        false_alarms: float,
+        cuts: bool = False,
+        on_notice: NoticeHandler = lambda _: None,
     ) -> None:
         self.fps = playing.fps
         self.steady = playing.steady
@@ -74,6 +86,9 @@ class Watch:
         self._moments = playing.moments
         self._first = first
         self._cuts = _cut_detector() if cuts else None
+        self._shown: Picture | None = None
+        self._on_notice = on_notice
+        self._lost = False
         self._finder = EventFinder(0.0)
         self.false_alarms = false_alarms
 
@@ -103,18 +118,34 @@ class Watch:
     def steps(self) -> Iterator[WatchStep]:
         """Yield every frame with its score; afterwards :meth:`finish` gives the event that was not over, if any."""
         for index, moment in zip(count(self._first), self._moments, strict=False):
-            if moment.fresh or self._is_cut(moment.frame):
+            frame, missing = moment.frame, moment.missing
+            if moment.fresh or self._is_cut(frame, missing):
                 self.profile.reset()
-            scored = self.profile.score(moment.frame)
+            self._report_lost(index, moment.time, missing)
+            scored = self.profile.score(frame, missing)
             event = self._finder.add(index, moment.time, scored)
-            yield WatchStep(index, moment.time, moment.frame, scored, self.threshold, self._finder.active, event)
+            active = self._finder.active
+            yield WatchStep(index, moment.time, frame, scored, self.threshold, active, event, missing)
 
     def finish(self) -> Event | None:
         """The event that had not ended with the source, once."""
         return self._finder.finish()
 
-    def _is_cut(self, frame: Picture) -> bool:
-        return self._cuts is not None and self._cuts(frame)
+    def _is_cut(self, frame: Picture, missing: Shaped[np.ndarray, "c h w"] | None) -> bool:
+        """Whether the source has cuts and one is here; a missing pixel keeps what was last measured there."""
+        if self._cuts is None or (missing is not None and missing.all()):
+            return False
+        if missing is not None and self._shown is not None:
+            frame = np.where(missing, self._shown, frame)
+        self._shown = frame
+        return self._cuts(frame)
+
+    def _report_lost(self, index: int, time: float, missing: Shaped[np.ndarray, "c h w"] | None) -> None:
+        """Say that no pixel of a frame is measured, once for frames in a row."""
+        lost = missing is not None and bool(missing.all())
+        if lost and not self._lost:
+            self._on_notice(f"No pixel of frame {index}, {time:.2f} s, is measured; it is not scored.")
+        self._lost = lost
 
 
 def watch(
@@ -127,6 +158,8 @@ def watch(
     adapt: float | None = None,
     device: "str | TorchDevice" = "auto",
     layout: str | None = None,
+    array_name: str | None = None,
+    value_range: "RangeChoice" = None,
     cuts: bool = False,
     on_notice: NoticeHandler = lambda _: None,
     stop: Flag | None = None,
@@ -144,6 +177,9 @@ def watch(
         adapt: seconds that the network first learns the normal footage; None for not at all.
         device: ``auto``, ``cpu``, ``cuda``, or a device; exports run on the CPU.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
+        array_name: which array of a file that holds several, such as NetCDF.
+        value_range: the values of an array that become 0 and 1, see :func:`framepred.predict`, also of ``normal``.
+            Where it states a filler, pixels that are NaN do not count, and frames of nothing else are not scored.
         cuts: whether the source has scene cuts, which are not unusual then.
         on_notice: called with sentences: what a viewer should know of the source, such as interlacing; how sure the
             threshold is; when a live source is lost or back.
@@ -173,7 +209,7 @@ def watch(
         raise ConfigError("Only a network in PyTorch can be adapted; name weights that are no baseline and no export.")
     if adapt is not None and profile is not None:
         raise ConfigError("A profile holds no adapted network; give normal footage instead, or do not adapt.")
-    playing, first = play_source(source, layout, forecasts.channels, on_notice, stop), 0
+    playing, first = play_source(source, layout, forecasts.channels, on_notice, stop, value_range, array_name), 0
     for note in playing.notes:
         on_notice(note)
     if isinstance(profile, Profile):
@@ -184,9 +220,9 @@ def watch(
         name = Path(source).name if isinstance(source, (str, Path)) else "the array"
         known, playing, first = learn_from_beginning(playing, float(normal), name, forecasts, adapt)
     else:
-        known = learn_profile(normal, layout, forecasts, adapt)
+        known = learn_profile(normal, layout, forecasts, adapt, value_range, array_name)
     on_notice(known.calibration.summary(false_alarms))
-    return Watch(playing, first, known, false_alarms, cuts)
+    return Watch(playing, first, known, false_alarms, cuts, on_notice)
 
 
 def check_rate(false_alarms: float) -> None:

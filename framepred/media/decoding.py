@@ -31,6 +31,17 @@ def file_frames(path: Path, last: int | None = None) -> FrameStream:
     return FrameStream(_frames(pixels, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
 
 
+def intact_frames(path: Path) -> FrameStream:
+    """The frames of a video file that are neither damaged nor refer to damaged ones, uint8 RGB, upright.
+
+    Raises:
+        MediaError: if the file is no video; while reading, if the end of the file is damaged.
+    """
+    header = read_header(path, skips_damage=True)
+    pixels = rgb_frames(VideoFile(path, skips_damage=True), header)
+    return FrameStream(_frames(pixels, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
+
+
 def stream_frames(name: str, stream: BufferedIOBase) -> FrameStream:
     """The frames of a video that is read as its bytes arrive, such as standard input or a named pipe.
 

@@ -147,7 +147,7 @@ def only_paged_file(folder: Path) -> Path | None:
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Sort key under which ``frame2.png`` comes before ``frame10.png``."""
-    parts = re.split(r"([0-9]+)", name.casefold())
+    parts = re.split(r"(\d+)", name.casefold())
     return [_number(part) if position % 2 else part for position, part in enumerate(parts)], name
 
 

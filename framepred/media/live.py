@@ -17,7 +17,7 @@ from framepred.media.formats import is_live, is_pipe, is_standard_input
 
 if TYPE_CHECKING:
     from framepred.media.frames import FrameStream
-    from framepred.media.values import RangeChoice
+    from framepred.media.values import RangeChoice, ValueRange
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
 LONGEST_DELAY = 60.0  # seconds
@@ -60,11 +60,14 @@ class Moment(NamedTuple):
         frame: ``(c, h, w)``.
         time: seconds from the first frame.
         fresh: whether the frame does not follow from the one before: the first, also after a lost connection.
+        missing: which of its pixels nobody measured, ``(c, h, w)``, where the frame has a filler; None for none, and
+            where the frame has NaN instead.
     """
 
     frame: Frame
     time: float
     fresh: bool
+    missing: Any = None
 
 
 def play(source: str | Path, layout: str | None = None, value_range: "RangeChoice" = None) -> "FrameStream":
@@ -133,6 +136,7 @@ class Player:
         self.fps = self._stream.fps
         self.steady = self._stream.steady
         self.notes = self._stream.notes
+        self.value_range: ValueRange | None = getattr(self._stream, "value_range", None)  # pictures of cameras: none
 
     def __iter__(self) -> Iterator[Moment]:
         if not self._stream.endless:

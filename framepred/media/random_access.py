@@ -269,6 +269,17 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
     return found
 
 
+def intact_times(path: Path) -> tuple[Int64[np.ndarray, " n"], MediaError | None]:
+    """The time stamps of the frames that :func:`~framepred.media.decoding.intact_frames` gives, and the first damage.
+
+    Raises:
+        MediaError: if the file is no video, or its end is damaged.
+    """
+    with closing(VideoFile(path, skips_damage=True)) as video:
+        stamps = [-1 if frame.pts is None else frame.pts for frame in video.frames()]
+        return np.array(stamps, np.int64), video.damage
+
+
 def _map(stamps: list[tuple[int, bool]]) -> VideoMap:
     return np.array(sorted(stamps), np.int64).reshape(-1, 2).T
 

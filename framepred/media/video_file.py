@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from framepred.errors import MediaError
+from framepred.media.ffmpeg_messages import CollectedMessages, Messages, reports_damage
 from framepred.media.limits import MAX_PIXELS, check_pixels
 from framepred.media.pixels import on_black
 
@@ -24,13 +25,12 @@ _FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpi
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 _BUFFER_BYTES = 1 << 18  # fewer calls from FFmpeg into Python than with PyAV's 32 KiB
 
-# Decoders that hide damage unless error detection is enabled. Others flag damaged frames, or fail.
-_STRICT_CODECS = (
-    *("mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv1", "wmv1", "wmv2", "msmpeg4v2", "msmpeg4v3"),
-)
+_OPEN_GOP_CODECS = ("h264", "hevc")  # where strict decoding fails after seeking, at frames that are left out anyway
+_ERROR_DETECTION = "crccheck+bitstream+buffer+explode"  # without it, many decoders hide damage
 
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
 _VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
+_COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
 _JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
 _END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
@@ -45,25 +45,33 @@ class VideoFile:
     Args:
         path: the file, or the name of the stream in messages.
         stream: open bytes to read instead of the file; need not be seekable.
+        skips_damage: whether frames that are damaged, or refer to others that are, are left out instead of refused.
 
     Raises:
         MediaError: if it holds no video that can be decoded.
     """
 
-    def __init__(self, path: Path, stream: BufferedIOBase | None = None) -> None:
+    def __init__(self, path: Path, stream: BufferedIOBase | None = None, *, skips_damage: bool = False) -> None:
         self.path = path
+        self.damage: MediaError | None = None
+        """The first damage that was passed over, if there was any."""
+        self._skips_damage = skips_damage
         self._bytes = stream or _open_bytes(path)
         weakref.finalize(self, self._bytes.close)  # readers are not always closed by their users
         try:
             # By file object: FFmpeg takes no names that are not UTF-8, and cannot reach other files from here.
-            opened = av.open(self._bytes, options=_OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES)
+            with CollectedMessages() as messages:
+                opened = av.open(self._bytes, options=_OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES)
         except Exception as error:
             self._bytes.close()
             raise not_a_video(path) from error
         self.container = cast(InputContainer, opened)
         try:
-            self.stream = _main_stream(self.container, path)
+            with CollectedMessages() as more:
+                self.stream = _main_stream(self.container, path)
             self._configure()
+            if self._reported([*messages, *more]):
+                self._refuse(self._damaged(""))
         except (av.FFmpegError, OSError, ValueError) as error:
             self.close()
             raise not_a_video(path) from error
@@ -73,16 +81,18 @@ class VideoFile:
         self._reformatter = VideoReformatter()
         self._first_start: float | None = None
         self._last_end = 0.0
+        self._interrupted = False  # whether packets are missing since the last one
+        self._packets = 0  # of the video stream, from the start of the file
+        counted = self.container.format.name in _COUNTED_CONTAINERS
+        self._indexed = len(self.stream.index_entries) if counted else None  # None after seeking, too
         self.wanted: int | None = None
         """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""
 
     def _configure(self) -> None:
         codec = self.stream.codec_context
         codec.thread_count = 1  # threads decode ahead: memory and time for frames that may not be wanted
-        options = {"max_pixels": str(MAX_PIXELS)}
-        if codec.name in _STRICT_CODECS:
-            options["err_detect"] = "explode"
-        codec.options = options
+        strict = {} if codec.name in _OPEN_GOP_CODECS else {"err_detect": _ERROR_DETECTION}
+        codec.options = {"max_pixels": str(MAX_PIXELS)} | strict
         check_pixels(self.path, codec.width, codec.height)
 
     def close(self) -> None:
@@ -105,18 +115,51 @@ class VideoFile:
     def seek(self, pts: int) -> None:
         """Move to the key frame at or before a time stamp."""
         self._first_start = self._first_start or 0.0  # packets after a jump are not the first
+        self._indexed = None
         self.container.seek(pts, stream=self.stream)
 
     def packets(self) -> Iterator["av.Packet[av.VideoStream]"]:
-        """Packets of the video stream from here on; notes where the packets of all streams end."""
-        for packet in self.container.demux():
+        """Packets of the video stream from here on; notes where the packets of all streams end.
+
+        Raises:
+            MediaError: if bytes of the container are damaged.
+        """
+        for packet in self._demuxed():
             if packet.pts is not None and packet.time_base is not None:
                 if self._first_start is None:
                     self._first_start = float(packet.pts * packet.time_base)
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._last_end = max(self._last_end, end)
             if packet.stream.index == self.stream.index:
+                self._packets += packet.size > 0
                 yield cast("av.Packet[av.VideoStream]", packet)
+
+    def _demuxed(self) -> Iterator["av.Packet[Any]"]:
+        """Packets of all streams."""
+        demuxed = self.container.demux()
+        while True:
+            with CollectedMessages() as messages:
+                packet = next(demuxed, None)
+            if self._reported(messages):
+                self._refuse(self._damaged(f" after {self._last_end:.2f} seconds"))
+                self._interrupted = True
+            if packet is None:
+                break
+            yield packet
+        self._check_count()
+
+    def _check_count(self) -> None:
+        """Compare what was read, from the first packet to the last, with the index, or with the header without one."""
+        if self._indexed is None:
+            return
+        whole = self._indexed >= len(self.stream.index_entries)  # else FFmpeg made it while reading
+        stated = self._indexed if whole else self.stream.frames
+        if self._packets < stated:
+            raise self._damaged(f": it states {stated} frames, and {self._packets} are found")
+
+    def _reported(self, messages: Messages) -> bool:
+        """Whether FFmpeg reports damage that it hides."""
+        return bool(messages) and reports_damage(messages, whole=self.stated_seconds() is not None)
 
     def frames(self, from_start: bool = True) -> Iterator[av.VideoFrame]:
         """Decoded frames from here on.
@@ -131,18 +174,46 @@ class VideoFile:
         anchored, count = False, 0
         try:
             for packet in self.packets():
-                self._skip_unreferenced(packet)
-                for frame in packet.decode():
+                decoded, whole = self._decoded(packet, count)
+                if not whole and anchored:
+                    self._refuse(self._damaged(_frames(count)))
+                if self._interrupted or not whole:
+                    anchored = from_start = self._interrupted = False
+                for frame in decoded:
                     anchored = anchored or bool(frame.key_frame)
-                    damaged = frame.is_corrupt or packet.is_corrupt
+                    damaged = frame.is_corrupt or packet.is_corrupt or not whole
                     if not anchored and (damaged or not from_start):
                         continue
                     if damaged:
-                        raise self._damaged(count)
+                        self._refuse(self._damaged(_frames(count)))
+                        anchored = from_start = False
+                        continue
                     count += 1
                     yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise (self._damaged(count) if count else not_a_video(self.path)) from error
+            raise self._undecodable(count) from error
+        if self.damage is not None and not anchored:
+            raise self.damage
+
+    def _decoded(self, packet: "av.Packet[av.VideoStream]", count: int) -> tuple[list[av.VideoFrame], bool]:
+        """The frames that a packet completes, and whether FFmpeg reports no damage."""
+        self._skip_unreferenced(packet)
+        try:
+            with CollectedMessages() as messages:
+                decoded = packet.decode()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self._refuse(self._undecodable(count), error)
+            return [], False
+        return decoded, not self._reported(messages)
+
+    def _undecodable(self, count: int) -> MediaError:
+        return self._damaged(_frames(count)) if count else not_a_video(self.path)
+
+    def _refuse(self, error: MediaError, cause: Exception | None = None) -> None:
+        """Raise the error about damage, or keep the first one where damage is passed over."""
+        if not self._skips_damage:
+            raise error from cause
+        self.damage = self.damage or error
 
     def _skip_unreferenced(self, packet: "av.Packet[av.VideoStream]") -> None:
         """Do not decode frames before the wanted one that no other frame refers to."""
@@ -212,12 +283,13 @@ class VideoFile:
                     return chain([frame], frames)
         return None
 
-    def _damaged(self, count: int) -> MediaError:
+    def _damaged(self, where: str) -> MediaError:
         joined = " or joined from two recordings" * (self.container.format.name in _JOINED_CONTAINERS)
-        return MediaError(
-            f"{self.path} is damaged{joined} after {count} decoded frame{'s' * (count != 1)}; "
-            "copy it again, or cut it there with ffmpeg."
-        )
+        return MediaError(f"{self.path} is damaged{joined}{where}; copy it again, or cut it there with ffmpeg.")
+
+
+def _frames(count: int) -> str:
+    return f" after {count} decoded frame{'s' * (count != 1)}"
 
 
 def not_a_video(path: Path) -> MediaError:

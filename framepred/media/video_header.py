@@ -48,13 +48,17 @@ class Header:
     notes: tuple[str, ...] = ()
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, skips_damage: bool = False) -> Header:
     """Rate, length and notes of a video file, from its first packets and its first frame.
+
+    Args:
+        path: the file.
+        skips_damage: whether damage after the first frame is passed over.
 
     Raises:
         MediaError: if no frame can be decoded.
     """
-    with closing(VideoFile(path)) as video:
+    with closing(VideoFile(path, skips_damage=skips_damage)) as video:
         times: list[float | None] = []
         first = None
         try:

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from framepred.clips import ClipBatch, fill_missing, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
+from framepred.models.devices import prefers_channels_last, use_channels_last
 from framepred.models.pretrained import Network, describe, set_value_range
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.validation import Validation, ValidationScore
@@ -90,6 +91,11 @@ class Task(LightningModule, ABC):
     @abstractmethod
     def predictor(self) -> nn.Module:
         """Module ``(context, horizon) -> frames`` that predicts the target of a validation batch."""
+
+    def configure_model(self) -> None:
+        """Choose the memory format of the network, before its parameters are distributed over processes."""
+        if prefers_channels_last(self.trainer.strategy.root_device):
+            use_channels_last(self.net)
 
     def on_fit_start(self) -> None:
         """Note in the network which values of the data are 0 and 1, so that predictions use the same."""

@@ -1,4 +1,4 @@
-"""Training and diagnosis as Python calls; the verbs ``train`` and ``diagnose`` use them."""
+"""Training and diagnosis as Python calls; the commands ``train`` and ``diagnose`` use them."""
 
 import json
 import math

@@ -1,9 +1,19 @@
-"""Throughput of networks on a GPU, and agreement of its frames with those of the CPU, within a time limit."""
+"""Throughput of networks on a GPU, and agreement of its frames with those of the CPU, within a time limit.
 
+Each network is measured in a process of its own, which is ended when its time is over. What was not reached then is
+"not measured".
+"""
+
+import copy
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import cpu_count, get_context, set_start_method
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +23,85 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.networks import NETWORKS
-from framepred.clips import Clip
+from benchmarks.timing import stream_frame
+from framepred.clips import Clip, to_unit
+from framepred.data import ClipLoader, EpochBatches, MovingMNIST
 from framepred.forecaster import Forecaster
-from framepred.inference.devices import pick_device
+from framepred.inference.devices import full_float32, pick_device
 from framepred.media.atomic import atomic_write
-from framepred.models import EncoderForecaster, LayeredForecaster
+from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
+from framepred.models.devices import use_channels_last
+from framepred.models.pretrained import load
 from framepred.training.rollout import predict_every_frame
 
-CONTEXT = HORIZON = 10
-AGREEMENT_CLIPS = 2
-SHARES = 3
-"""Measurements of a network, each of which gets the same share of the network's time."""
-
-ALL_NETWORKS: dict[str, Callable[[], Forecaster]] = NETWORKS | {
-    "convlstm 3×64, motion": lambda: EncoderForecaster(hidden_channels=[64] * 3, kernel_size=3, stride=4),
-    "layered": LayeredForecaster,
+ALL_NETWORKS: dict[str, Callable[[], Forecaster]] = {
+    **{name: partial(load, name) for name in ("moving-mnist", "moving-mnist-convlstm", "natural-small")},
+    **{name: NETWORKS[name] for name in ("convlstm-s", "convlstm 2×64")},
 }
+"""Bundled networks of every kind that forecasts, and ConvLSTMs of published sizes."""
+
+MEASURED = {
+    "difference": "difference from CPU",
+    "difference_bfloat16": "… in bfloat16, mean",
+    "inference_contiguous": "inference, float32 contiguous, clips/s",
+    "inference": "… float32 channels_last",
+    "inference_bfloat16": "… bfloat16 channels_last",
+    "inference_compiled": "… bfloat16, compiled",
+    "frames": "streamed, frames/s",
+    "frames_compiled": "… compiled",
+    "training": "training, float32, clips/s",
+    "training_bfloat16": "… bfloat16",
+}
+"""Names in the card, with the headings of the table."""
+
+NOT_MEASURED = "not measured"
+AGREEMENT_CLIPS = 2
+LEARNING_RATE = 1e-4
+ENDLESS = 1_000_000  # clips of an epoch, more than any measurement trains
 
 
-def write_gpu_card(device: str, minutes: float, batch_size: int, side: int, output: Path) -> None:
-    """Measure every network, print a table, and write the card as JSON.
+@dataclass(frozen=True)
+class Settings:
+    """What is measured, and on which clips of Moving MNIST.
 
-    Args:
+    Attributes:
         device: ``cuda``, or ``cpu`` for a trial without a GPU.
-        minutes: time limit of all measurements together.
         batch_size: clips per batch.
         side: height and width of the frames, pixels.
-        output: JSON file.
+        context: observed frames.
+        horizon: predicted frames.
+        compiled: whether to measure compiled networks too.
+        workers: processes that render training clips.
     """
-    target = pick_device(device)
-    seconds = 60 * minutes / len(ALL_NETWORKS)
-    networks = {name: measure(make, target, seconds, batch_size, side) for name, make in ALL_NETWORKS.items()}
+
+    device: str = "cuda"
+    batch_size: int = 16
+    side: int = 64
+    context: int = 10
+    horizon: int = 10
+    compiled: bool = True
+    workers: int = min(4, cpu_count())
+
+
+def write_gpu_card(settings: Settings, minutes: float, output: Path, names: list[str] | None = None) -> None:
+    """Measure networks, print a table, and write the card as JSON.
+
+    Args:
+        settings: what is measured.
+        minutes: time limit of all measurements together.
+        output: JSON file.
+        names: networks of ``ALL_NETWORKS``; None for all.
+    """
+    device, end = pick_device(settings.device), time.monotonic() + 60 * minutes
+    found: dict[str, dict[str, float]] = {}
+    for done, name in enumerate(names or ALL_NETWORKS):
+        share = (end - time.monotonic()) / (len(names or ALL_NETWORKS) - done)
+        found[name] = measure_within(name, settings, share)
     card = {
-        "device": device_name(target),
+        "device": device_name(device),
         "torch": torch.__version__,
-        "clips": {"batch": batch_size, "context": CONTEXT, "horizon": HORIZON, "size": [1, side, side]},
-        "networks": networks,
+        "settings": asdict(settings),
+        "networks": {name: {key: each.get(key, NOT_MEASURED) for key in MEASURED} for name, each in found.items()},
     }
     with atomic_write(output) as draft:
         draft.write_text(json.dumps(card, indent=2) + "\n")
@@ -60,34 +113,99 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
 
 
-def measure(
-    make: Callable[[], Forecaster], device: torch.device, seconds: float, batch_size: int, side: int
-) -> dict[str, float]:
-    """Measure one network: agreement with the CPU, then clips per second in training and in inference.
+def measure_within(name: str, settings: Settings, seconds: float) -> dict[str, float]:
+    """Return what a process of its own measures of a network in at most ``seconds``."""
+    end, found = time.monotonic() + seconds, {}
+    processes = get_context("spawn")
+    receiver, sender = processes.Pipe(duplex=False)
+    process = processes.Process(target=_send_measurements, args=(name, settings, seconds, sender))
+    process.start()
+    sender.close()
+    try:
+        while receiver.poll(max(0.0, end - time.monotonic())):
+            key, value = receiver.recv()
+            found[key] = value
+    except EOFError:  # the process ended
+        pass
+    process.kill()
+    process.join()
+    return found
 
-    Networks train and predict in bfloat16 autocast on a GPU, and in float32 on a CPU.
+
+def _send_measurements(name: str, settings: Settings, seconds: float, sender: Connection) -> None:
+    set_start_method("fork", force=True)  # loaders of a spawned process would spawn theirs, which import PyTorch again
+    for measured in measurements(ALL_NETWORKS[name], settings, seconds / (2 * len(MEASURED))):
+        sender.send(measured)
+
+
+def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: float) -> Iterator[tuple[str, float]]:
+    """Yield the measurements of a network by name; each takes about ``seconds``, and at least two calls.
+
+    bfloat16, which is slow on a CPU, and compiling come last.
     """
+    device = pick_device(settings.device)
     torch.manual_seed(0)
-    net = make()
-    clips = torch.rand(batch_size, CONTEXT + HORIZON, 1, side, side)
-    largest = agreement(net, clips[:AGREEMENT_CLIPS, :CONTEXT], device)
-    net.to(device)
-    clips = clips.to(device)
-    limit = seconds / SHARES
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        training = batch_size * rate(lambda: _train(net.train(), clips), device, limit)
-        with torch.inference_mode():
-            net.eval()
-            inference = batch_size * rate(lambda: net(clips[:, :CONTEXT], HORIZON), device, limit)
-    return {"training_clips_per_second": training, "inference_clips_per_second": inference, "cpu_difference": largest}
+    net = make().eval()
+    batch = next(iter(_loader(settings, 0)))
+    low = AcceleratedForecaster(net, compiled=False, precision="bf16-mixed")
+    context = to_unit(batch.context)
+    yield "difference", float(difference(net, net, context, settings).max())
+    net, context = net.to(device), context.to(device)
+    yield "inference_contiguous", inference_rate(net, context, settings.horizon, seconds)
+    use_channels_last(net)
+    yield "inference", inference_rate(net, context, settings.horizon, seconds)
+    yield "frames", streaming_rate(net, context, seconds)
+    yield "training", training_rate(net, settings, FLOAT32, seconds)
+    yield "inference_bfloat16", inference_rate(low, context, settings.horizon, seconds)
+    yield "training_bfloat16", training_rate(net, settings, low.precision, seconds)
+    yield "difference_bfloat16", float(difference(net, low, context, settings).mean())
+    if settings.compiled:
+        yield "frames_compiled", streaming_rate(AcceleratedForecaster(net), context, seconds)
+        fast = AcceleratedForecaster(net, precision="bf16-mixed")
+        yield "inference_compiled", inference_rate(fast, context, settings.horizon, seconds)
 
 
 @torch.inference_mode()
-def agreement(net: Forecaster, context: Clip, device: torch.device) -> float:
-    """Return the largest difference of a pixel between the device and the CPU, both in float32."""
-    expected = net.cpu().eval()(context, HORIZON)
-    found = net.to(device)(context.to(device), HORIZON).cpu()
-    return float((found - expected).abs().max())
+def difference(net: Forecaster, other: Forecaster, context: Clip, settings: Settings) -> Tensor:
+    """Return the absolute differences of ``other`` on the device from ``net`` on the CPU, without TF32."""
+    device, context = pick_device(settings.device), context[:AGREEMENT_CLIPS]
+    expected = net.cpu()(context.cpu(), settings.horizon)
+    with full_float32():
+        found = other.to(device)(context.to(device), settings.horizon).cpu()
+    return (found - expected).abs()
+
+
+@torch.inference_mode()
+def inference_rate(net: Forecaster, context: Clip, horizon: int, seconds: float) -> float:
+    """Return predicted clips per second."""
+    return len(context) * rate(lambda: net(context, horizon), context.device, seconds)
+
+
+@torch.inference_mode()
+def streaming_rate(net: Forecaster, context: Clip, seconds: float) -> float:
+    """Return streamed frames per second of one clip, each with a prediction of the next frame."""
+    state = net.observe_clip(context[:1])
+    return rate(lambda: stream_frame(net, context[:1, 0], state), context.device, seconds)
+
+
+def training_rate(net: Forecaster, settings: Settings, precision: Precision, seconds: float) -> float:
+    """Return trained clips per second, rendered by other processes and copied from pinned memory."""
+    device, net = pick_device(settings.device), copy.deepcopy(net).train()
+    optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE)
+    batches = iter(_loader(settings, settings.workers))
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    if precision != FLOAT32:
+        autocast = partial(torch.autocast, device.type, torch.bfloat16)
+
+    def train() -> None:
+        clips = to_unit(next(batches).clips.to(device, non_blocking=True))
+        with autocast():
+            loss = training_loss(net, clips, settings.context)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return settings.batch_size * rate(train, device, seconds)
 
 
 def rate(work: Callable[[], object], device: torch.device, seconds: float = 0.0, calls: int = 1) -> float:
@@ -109,10 +227,12 @@ def training_loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
     return (predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary
 
 
-def _train(net: Forecaster, clips: Clip) -> None:
-    """Run one training step without optimizer."""
-    net.zero_grad()
-    training_loss(net, clips, CONTEXT).backward()
+def _loader(settings: Settings, workers: int) -> ClipLoader:
+    """Batches of clips without end, in pinned memory for a GPU."""
+    length, size = settings.context + settings.horizon, (settings.side, settings.side)
+    clips = MovingMNIST("train", length=length, frame_size=size, digits="mnist-5k")
+    batches = EpochBatches(ENDLESS, settings.batch_size)
+    return ClipLoader(clips, batches, settings.context, workers, device=pick_device(settings.device))
 
 
 def _wait(device: torch.device) -> None:
@@ -122,12 +242,10 @@ def _wait(device: torch.device) -> None:
 
 
 def _table(card: dict[str, Any]) -> Table:
-    table = Table("network", "training, clips/s", "inference, clips/s", "difference from CPU", title=card["device"])
-    for name, found in card["networks"].items():
-        table.add_row(
-            name,
-            f"{found['training_clips_per_second']:.1f}",
-            f"{found['inference_clips_per_second']:.1f}",
-            f"{found['cpu_difference']:.1e}",
-        )
+    """One row per measurement and one column per network."""
+    table = Table("", *card["networks"], title=card["device"])
+    for key, heading in MEASURED.items():
+        form = ".1e" if key.startswith("difference") else ".1f"
+        values = [each[key] for each in card["networks"].values()]
+        table.add_row(heading, *(value if value == NOT_MEASURED else f"{value:{form}}" for value in values))
     return table

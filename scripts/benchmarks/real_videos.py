@@ -52,7 +52,7 @@ class FilmOptions:
         max_side: longer side of the frames that the network gets, in pixels.
         windows: scored windows of a film, at most.
         adapt: processor seconds of training the network on the frames before each window; 0 leaves it out.
-        unseen: seconds of training a new network on the other films alone, to leave one out; 0 leaves it out.
+        unseen: steps of training a new network on the other films alone, to leave one out; 0 does not.
         lead_times: whether to print errors by lead time.
         lpips: file of AlexNet's weights for LPIPS; None leaves it out.
     """
@@ -62,7 +62,7 @@ class FilmOptions:
     max_side: int = 256
     windows: int = 200
     adapt: float = 0
-    unseen: float = 0
+    unseen: int = 0
     lead_times: bool = False
     lpips: Path | None = None
 
@@ -174,7 +174,7 @@ def _trained_on(films: Sequence[Path], like: Forecaster, options: FilmOptions) -
     observed = [_observed(read_video(path), options) for path in films]
     height, width = (min(film.shape[axis] for film in observed) for axis in (-2, -1))
     clips = torch.cat([film[..., :height, :width] for film in observed])
-    result = adapt(type(like)(**arguments), clips, context=CONTEXT, horizon=HORIZON, seconds=options.unseen)
+    result = adapt(type(like)(**arguments), clips, context=CONTEXT, horizon=HORIZON, steps=options.unseen)
     Console(width=110).print(f"A new network on {', '.join(path.stem for path in films)}. {result.summary}")
     return result.network
 

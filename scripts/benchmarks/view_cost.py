@@ -72,9 +72,9 @@ def measured(film: Path, output: Path, options: tuple[str, ...]) -> Usage:
     Raises:
         RuntimeError: if the command fails.
     """
-    verb = (sys.executable, "-m", "framepred.cli", "predict", str(film), "--frames", str(PREDICTED))
+    command = (sys.executable, "-m", "framepred.cli", "predict", str(film), "--frames", str(PREDICTED))
     start = time.perf_counter()
-    process = subprocess.Popen([*verb, *options, "--output", str(output)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, *options, "--output", str(output)], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

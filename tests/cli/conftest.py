@@ -1,4 +1,3 @@
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -6,12 +5,6 @@ from pathlib import Path
 import pytest
 
 from framepred.cli.main import main
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_works() -> None:
-    """Handle SIGINT as in a terminal: shells start background processes with the signal ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_saved_predictions_without_context_have_no_baselines(protocol: str) -> N
     assert len(card.lead_intervals["mse"]) == 3
 
 
-def test_the_verb_scores_saved_predictions_and_writes_card_and_report(expected: Card, framepred) -> None:
+def test_the_command_scores_saved_predictions_and_writes_card_and_report(expected: Card, framepred) -> None:
     for name, array in (("preds", PREDICTIONS), ("trues", TRUTH), ("inputs", CONTEXT)):
         save("npy", name, array)
     saved = ("evaluate", "--predictions", "preds.npy", "--truth", "trues.npy")
@@ -234,11 +234,13 @@ def test_wrong_arguments_of_the_call_are_errors_of_ours(options: dict[str, objec
 
 @pytest.mark.slow
 def test_two_processes_of_torchrun_write_the_card_of_one(tmp_path: Path) -> None:
-    verb = ["-m", "framepred.cli", "evaluate", "--weights", "baseline:optical-flow", "--clips", "7", "--output"]
+    arguments = ["-m", "framepred.cli", "evaluate", "--weights", "baseline:optical-flow", "--clips", "7", "--output"]
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     outputs = []
     for name, prefix in (("one", []), ("two", launch)):
-        done = subprocess.run([sys.executable, *prefix, *verb, str(tmp_path / name)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, *prefix, *arguments, str(tmp_path / name)], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     one, two = (Card.read(tmp_path / name) for name in ("one", "two"))

@@ -1,4 +1,4 @@
-"""Sentences of the library name the option of the verb that shows them, and none that it lacks."""
+"""Sentences of the library name the option of the command that shows them, and none that it lacks."""
 
 from collections.abc import Callable
 
@@ -22,15 +22,15 @@ def files(framepred: Run) -> None:
     ("file", "option"),
     [("unclear.npy", "--layout"), ("kelvin.npy", "--range"), ("holes.npy", "--range"), ("two.npz", "--array")],
 )
-@pytest.mark.parametrize("verb", ["predict", "restore", "stream", "evaluate", "watch"])
-def test_the_option_is_named_by_verbs_that_have_it(framepred: Run, verb: str, file: str, option: str) -> None:
+@pytest.mark.parametrize("command", ["predict", "restore", "stream", "evaluate", "watch"])
+def test_the_option_is_named_by_commands_that_have_it(framepred: Run, command: str, file: str, option: str) -> None:
     arguments = {
         "evaluate": ("--data", file, *LAST, "--context", 2, "--horizon", 2),
         "restore": (file, "--missing", "3", "--method", "linear"),
         "watch": (file, "--normal", 1),
-    }.get(verb, (file, *LAST))
-    code, _, err = framepred(verb, *arguments)
-    _, options, _ = framepred(verb, "--help")
+    }.get(command, (file, *LAST))
+    code, _, err = framepred(command, *arguments)
+    _, options, _ = framepred(command, "--help")
     assert code == 2
     assert err.rstrip().endswith(f"({option}).") == (option in options)
     assert "state " not in err or option in options

@@ -1,4 +1,4 @@
-"""Verbs that are killed or stopped at random moments leave nothing half-written under the final name, and no drafts."""
+"""Commands that are killed or stopped at random moments leave no half-written files, and no drafts."""
 
 import os
 import random
@@ -22,7 +22,7 @@ SENTENCES = ("Stopped; nothing half-written is left.", "Stopped; the files are c
 
 
 @dataclass(frozen=True)
-class Verb:
+class Command:
     """A command that takes about a second, and what it writes.
 
     Attributes:
@@ -45,17 +45,17 @@ PREDICT = (
     "--frames",
     "12",
 )
-VERBS = {
-    "predict, video": Verb((*PREDICT, "--output", "out.mp4")),
-    "predict, archive": Verb((*PREDICT, "--output", "out.npz")),
-    "predict, folder": Verb((*PREDICT, "--output", "out")),
-    "restore": Verb(("restore", "clip.npy", "--missing", "3,7-9", "--upsample", "4", "--method", "linear",
+COMMANDS = {
+    "predict, video": Command((*PREDICT, "--output", "out.mp4")),
+    "predict, archive": Command((*PREDICT, "--output", "out.npz")),
+    "predict, folder": Command((*PREDICT, "--output", "out")),
+    "restore": Command(("restore", "clip.npy", "--missing", "3,7-9", "--upsample", "4", "--method", "linear",
                      "--output", "out.mp4")),
-    "data": Verb(("data", "moving-mnist", "--clips", "60", "--output", "out.npz")),
-    "data, apart": Verb(("data", "moving-mnist", "--clips", "12", "--apart", "--output", "out.mp4")),
-    "stream": Verb(("stream", "short.npy", "--weights", "baseline:last-frame", "--no-cuts", "--frames", "2",
+    "data": Command(("data", "moving-mnist", "--clips", "60", "--output", "out.npz")),
+    "data, apart": Command(("data", "moving-mnist", "--clips", "12", "--apart", "--output", "out.mp4")),
+    "stream": Command(("stream", "short.npy", "--weights", "baseline:last-frame", "--no-cuts", "--frames", "2",
                     "--csv", "out.csv", "--output", "out.mp4"), growing=("out.csv", "out.mp4")),
-    "watch": Verb(("watch", "clip.npy", "--normal", "9", "--profile", "usual.safetensors", "--csv", "out.csv",
+    "watch": Command(("watch", "clip.npy", "--normal", "9", "--profile", "usual.safetensors", "--csv", "out.csv",
                    "--output", "out.mp4", "--events", "events"), growing=("out.csv", "out.mp4")),
 }  # fmt: skip
 
@@ -63,20 +63,20 @@ VERBS = {
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_kills_leave_nothing_half_written(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verb, rng = VERBS[name], random.Random(name)
-    imported(verb, new_folder(tmp_path / "first"), monkeypatch)
-    whole, seconds = finished(verb, new_folder(tmp_path / "whole"))
+    command, rng = COMMANDS[name], random.Random(name)
+    imported(command, new_folder(tmp_path / "first"), monkeypatch)
+    whole, seconds = finished(command, new_folder(tmp_path / "whole"))
     signals = [signal.SIGKILL] * KILLS + [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] * STOPS
     folder, rows = new_folder(tmp_path / "killed"), []
     for number in signals:
         code, earlier = 0, drafts(folder)
         while code == 0:  # the command came to its end before the signal
             delay = rng.uniform(FIRST_SECONDS, max(LATEST_SHARE * seconds, 2 * FIRST_SECONDS))
-            code = killed(verb, folder, number, delay)
+            code = killed(command, folder, number, delay)
         left = drafts(folder)
         told = (folder / "stderr").read_text()
         if number == signal.SIGKILL:
@@ -86,11 +86,11 @@ def test_kills_leave_nothing_half_written(
             assert (code, told.splitlines()[-1] in SENTENCES, left - earlier) == (128 + number, True, set()), told
             assert "Traceback" not in told
         for path in contents(folder) - left:
-            check_whole(folder / path, whole.get(path), path in verb.growing)
+            check_whole(folder / path, whole.get(path), path in command.growing)
         rows.append(f"{signal.Signals(number).name:>8} after {delay:4.2f} s: {len(left)} unfinished files")
-    again, _ = finished(verb, folder)
+    again, _ = finished(command, folder)
     assert contents(folder) == again.keys() == whole.keys()
-    assert all(again[path] == whole[path] for path in whole if path not in verb.growing)
+    assert all(again[path] == whole[path] for path in whole if path not in command.growing)
     with capsys.disabled():
         print(f"\n{name}, which takes {seconds:.2f} s", *rows, sep="\n")
 
@@ -107,16 +107,16 @@ def new_folder(folder: Path) -> Path:
     return folder
 
 
-def imported(verb: Verb, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def imported(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a command in this process, so that forked processes have imported all that it needs."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["framepred", *verb.arguments])
+    monkeypatch.setattr(sys, "argv", ["framepred", *command.arguments])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 0
 
 
-def started(verb: Verb, folder: Path) -> int:
+def started(command: Command, folder: Path) -> int:
     """Run a command in a forked process, which needs no imports; return its process id."""
     child = os.fork()
     if child == 0:
@@ -124,7 +124,7 @@ def started(verb: Verb, folder: Path) -> int:
         try:
             os.chdir(folder)
             sys.stdout, sys.stderr = open(os.devnull, "w"), open("stderr", "w")  # noqa: PTH123, SIM115
-            sys.argv = ["framepred", *verb.arguments]
+            sys.argv = ["framepred", *command.arguments]
             main()
         except SystemExit as end:
             code = int(end.code or 0)
@@ -134,18 +134,18 @@ def started(verb: Verb, folder: Path) -> int:
     return child
 
 
-def killed(verb: Verb, folder: Path, number: int, delay: float) -> int:
+def killed(command: Command, folder: Path, number: int, delay: float) -> int:
     """Run a command, send a signal after ``delay`` seconds; return the exit code."""
-    child = started(verb, folder)
+    child = started(command, folder)
     time.sleep(delay)
     os.kill(child, number)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def finished(verb: Verb, folder: Path) -> tuple[dict[str, bytes], float]:
+def finished(command: Command, folder: Path) -> tuple[dict[str, bytes], float]:
     """Run a command to its end; return what it wrote by path, and the seconds that it took."""
     since = time.perf_counter()
-    child = started(verb, folder)
+    child = started(command, folder)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     seconds = time.perf_counter() - since
     assert code == 0, (folder / "stderr").read_text()

@@ -24,24 +24,26 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
-    """Let the verb ``weights`` do something else."""
+def replace_weights(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Let the command ``weights`` do something else."""
 
     def replace(action: Callable[[], None]) -> None:
-        [command] = [command for command in entry.app.registered_commands if command.callback is entry.weights]
+        [registered] = [one for one in entry.app.registered_commands if one.callback is entry.weights]
         action.__name__ = "weights"
-        monkeypatch.setattr(command, "callback", action)
+        monkeypatch.setattr(registered, "callback", action)
 
     return replace
 
 
-def test_errors_of_the_user_are_a_sentence_and_bugs_a_traceback(framepred: Run, verb: Callable[..., None]) -> None:
+def test_errors_of_the_user_are_a_sentence_and_bugs_a_traceback(
+    framepred: Run, replace_weights: Callable[..., None]
+) -> None:
     errors = iter([ConfigError("One sentence."), ZeroDivisionError("a bug")])
 
     def action() -> None:
         raise next(errors)
 
-    verb(action)
+    replace_weights(action)
     assert framepred("weights") == (2, "", "One sentence.\n")
     with pytest.raises(ZeroDivisionError):
         entry.main()
@@ -50,14 +52,16 @@ def test_errors_of_the_user_are_a_sentence_and_bugs_a_traceback(framepred: Run, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_removes_the_draft_and_gives_its_code(framepred: Run, verb: Callable[..., None], number: int) -> None:
+def test_a_signal_removes_the_draft_and_gives_its_code(
+    framepred: Run, replace_weights: Callable[..., None], number: int
+) -> None:
     def action() -> None:
         with atomic_write("out") as draft:
             draft.write_text("half")
             os.kill(os.getpid(), number)
             time.sleep(10)
 
-    verb(action)
+    replace_weights(action)
     before = signal.getsignal(number)
     assert framepred("weights") == (128 + number, "", "Stopped; nothing half-written is left.\n")
     assert list(Path.cwd().iterdir()) == []
@@ -65,7 +69,7 @@ def test_a_signal_removes_the_draft_and_gives_its_code(framepred: Run, verb: Cal
 
 
 def test_a_signal_does_not_interrupt_the_replacement_of_a_folder(
-    framepred: Run, verb: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    framepred: Run, replace_weights: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It arrives while the former folder is being removed, and ends the command afterwards."""
     remove = atomic.shutil.rmtree
@@ -83,13 +87,15 @@ def test_a_signal_does_not_interrupt_the_replacement_of_a_folder(
     Path("out").mkdir()
     Path("out/former").touch()
     monkeypatch.setattr(atomic.shutil, "rmtree", interrupted)
-    verb(action)
+    replace_weights(action)
     assert framepred("weights")[0] == 143
     assert [str(path) for path in Path().rglob("*")] == ["out", "out/new"]
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), RuntimeError("lost")])
-def test_a_library_cannot_hide_a_signal(framepred: Run, verb: Callable[..., None], error: BaseException) -> None:
+def test_a_library_cannot_hide_a_signal(
+    framepred: Run, replace_weights: Callable[..., None], error: BaseException
+) -> None:
     def action() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -97,11 +103,11 @@ def test_a_library_cannot_hide_a_signal(framepred: Run, verb: Callable[..., None
         except KeyboardInterrupt:
             raise error from None
 
-    verb(action)
+    replace_weights(action)
     assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
 
 
-def test_an_import_cannot_swallow_a_signal(framepred: Run, verb: Callable[..., None]) -> None:
+def test_an_import_cannot_swallow_a_signal(framepred: Run, replace_weights: Callable[..., None]) -> None:
     Path("swallowing.py").write_text(
         "import os, signal\n"
         "try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    sum(range(10_000))\n"
@@ -114,28 +120,28 @@ def test_an_import_cannot_swallow_a_signal(framepred: Run, verb: Callable[..., N
 
         time.sleep(10)
 
-    verb(action)
+    replace_weights(action)
     path = sys.path.copy()
     assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
     sys.path[:] = path
 
 
-def test_an_ignored_signal_stays_ignored(framepred: Run, verb: Callable[..., None]) -> None:
+def test_an_ignored_signal_stays_ignored(framepred: Run, replace_weights: Callable[..., None]) -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
-        verb(lambda: os.kill(os.getpid(), signal.SIGHUP))
+        replace_weights(lambda: os.kill(os.getpid(), signal.SIGHUP))
         assert framepred("weights") == (0, "", "")
     finally:
         signal.signal(signal.SIGHUP, former)
 
 
 def test_a_current_folder_that_was_removed_is_a_sentence(
-    framepred: Run, verb: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    framepred: Run, replace_weights: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    verb(lambda: Path("out.mp4").resolve())
+    replace_weights(lambda: Path("out.mp4").resolve())
     assert framepred("weights") == (2, "", "The current folder no longer exists; change to another one.\n")
 
 
@@ -151,8 +157,8 @@ def test_any_encoding_can_be_printed(argument: str, encoding: str, monkeypatch: 
     assert b"?" in printed or encoding == "cp1252"
 
 
-def test_names_that_are_not_unicode_are_printed(framepred: Run, verb: Callable[..., None]) -> None:
-    verb(lambda: print(os.fsdecode(b"caf\xe9.mp4")))
+def test_names_that_are_not_unicode_are_printed(framepred: Run, replace_weights: Callable[..., None]) -> None:
+    replace_weights(lambda: print(os.fsdecode(b"caf\xe9.mp4")))
     assert framepred("weights") == (0, "caf?.mp4\n", "")
 
 
@@ -175,13 +181,13 @@ def test_a_full_standard_output_is_a_sentence(
 
 
 def test_a_full_standard_error_ends_nothing(
-    framepred: Run, verb: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    framepred: Run, replace_weights: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def action() -> None:
         print("progress", file=sys.stderr)
         print("result")
 
-    verb(action)
+    replace_weights(action)
     monkeypatch.setattr(sys, "stderr", Refusing())
     assert framepred("weights")[:2] == (0, "result\n")
 
@@ -223,9 +229,9 @@ def test_the_environment_is_no_trap(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_warnings_never_end_the_command(
-    framepred: Run, verb: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    framepred: Run, replace_weights: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verb(lambda: warnings.warn("old", DeprecationWarning, stacklevel=1))
+    replace_weights(lambda: warnings.warn("old", DeprecationWarning, stacklevel=1))
     monkeypatch.setattr(sys, "warnoptions", ["error"])
     assert framepred("weights")[:2] == (0, "")
     monkeypatch.setattr(sys, "warnoptions", [])
@@ -289,10 +295,10 @@ def test_no_path_is_a_traceback(framepred: Run, arguments: tuple[str, ...], name
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("verb_name", [("evaluate",), ("data", "moving-mnist", "--output", "out.npy")])
+@pytest.mark.parametrize("arguments", [("evaluate",), ("data", "moving-mnist", "--output", "out.npy")])
 @pytest.mark.parametrize("seed", ["-1", str(2**63), str(10**30)])
-def test_seeds_are_bounded(framepred: Run, verb_name: tuple[str, ...], seed: str) -> None:
-    code, _, err = framepred(*verb_name, "--seed", seed)
+def test_seeds_are_bounded(framepred: Run, arguments: tuple[str, ...], seed: str) -> None:
+    code, _, err = framepred(*arguments, "--seed", seed)
     assert (code, err.count("\n")) == (2, 1)
 
 
@@ -307,7 +313,7 @@ def test_seeds_are_bounded(framepred: Run, verb_name: tuple[str, ...], seed: str
     ],
 )
 def test_memory_is_bounded_before_work_begins(framepred: Run, arguments: tuple[object, ...]) -> None:
-    np.save("clip.npy", np.zeros((2, 3000, 3000, 3), np.uint8))
+    np.lib.format.open_memmap("clip.npy", "w+", np.uint8, (2, 3000, 3000, 3))  # zeros that take no disk
     code, out, err = framepred(*arguments)
     assert (code, out) == (2, "")
     assert "GB of memory but" in err
@@ -316,7 +322,7 @@ def test_memory_is_bounded_before_work_begins(framepred: Run, arguments: tuple[o
 
 @pytest.mark.parametrize("arguments", [("predict",), ("restore", "--missing", "1"), ("stream",)])
 @pytest.mark.parametrize("output", ["clip.mp4", "./clip.mp4", "link.mp4", "hard.mp4"])
-def test_no_verb_overwrites_its_input(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
+def test_no_command_overwrites_its_input(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
     Path("clip.mp4").write_bytes(b"input")
     Path("link.mp4").symlink_to("clip.mp4")
     Path("hard.mp4").hardlink_to("clip.mp4")
@@ -361,7 +367,7 @@ def test_watch_overwrites_nothing_that_it_reads(framepred: Run, arguments: tuple
         ["pipe.mp4", "/dev/null", "/dev/stdout", "-"],
     ),
 )
-def test_no_verb_replaces_a_device_or_a_stream(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
+def test_no_command_replaces_a_device_or_a_stream(framepred: Run, arguments: tuple[str, ...], output: str) -> None:
     Path("clip.mp4").write_bytes(b"input")
     os.mkfifo("pipe.mp4")
     code, out, err = framepred(*arguments, "--output", output)

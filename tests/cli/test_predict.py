@@ -191,11 +191,11 @@ def test_what_cannot_be_adapted_to(framepred: Run) -> None:
 def test_two_processes_of_torchrun_predict_a_folder_as_one(tmp_path: Path) -> None:
     for number in range(5):
         write_video(tmp_path / f"clips/{number}.npy", film(channels=1, level=20 * number))
-    verb = ["-m", "framepred.cli", "predict", str(tmp_path / "clips"), "--weights", "baseline:optical-flow"]
+    arguments = ["-m", "framepred.cli", "predict", str(tmp_path / "clips"), "--weights", "baseline:optical-flow"]
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     lines = []
     for name, prefix in (("one", []), ("two", launch)):
-        command = [sys.executable, *prefix, *verb, "--output", str(tmp_path / name)]
+        command = [sys.executable, *prefix, *arguments, "--output", str(tmp_path / name)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         lines.append(done.stdout.replace(str(tmp_path / name), ""))

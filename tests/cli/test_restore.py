@@ -154,11 +154,13 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert set(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("verb", ["predict", "stream", "evaluate"])
-def test_other_verbs_refuse_weights_that_only_restore(framepred: Run, weights: Path, tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize("command", ["predict", "stream", "evaluate"])
+def test_other_commands_refuse_weights_that_only_restore(
+    framepred: Run, weights: Path, tmp_path: Path, command: str
+) -> None:
     np.save(tmp_path / "even.npy", np.zeros((12, 8, 10), dtype=np.uint8))
-    arguments = ["--data", "even.npy", "--context", 4, "--horizon", 2] if verb == "evaluate" else ["even.npy"]
-    code, out, told = framepred(verb, *arguments, "--weights", weights)
+    arguments = ["--data", "even.npy", "--context", 4, "--horizon", 2] if command == "evaluate" else ["even.npy"]
+    code, out, told = framepred(command, *arguments, "--weights", weights)
     assert (code, out) == (2, "")
     assert "restore missing frames and cannot forecast" in told
     assert len(told.strip().splitlines()) == 1

@@ -27,7 +27,7 @@ from framepred.media.reading import read_video
 Run = Callable[..., tuple[int, str, str]]
 
 
-def freezing(count: int = 210, at: int = 170) -> np.ndarray:
+def freezing(count: int = 160, at: int = 120) -> np.ndarray:
     """Noise over a texture that stands still for two seconds: uint8 (t, 32, 48)."""
     random = np.random.default_rng(0)
     scene = np.kron(random.integers(60, 180, (8, 12)), np.ones((4, 4)))
@@ -38,7 +38,7 @@ def freezing(count: int = 210, at: int = 170) -> np.ndarray:
 
 def test_events_tables_video_and_profile(framepred: Run) -> None:
     np.save("film.npy", freezing())
-    options = ["--normal", 15, "--false-alarms", 30]
+    options = ["--normal", 10, "--false-alarms", 30]
     files = ["--events", "out", "--csv", "a.csv", "--output", "a.mp4", "--profile", "p.safetensors"]
     code, out, err = framepred("watch", "film.npy", *options, *files)
     assert code == 0, err
@@ -46,22 +46,22 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
     assert ": freeze, score " in out
     lines = [json.loads(line) for line in Path("out/events.jsonl").read_text().splitlines()]
     frozen = next(line for line in lines if line["kind"] == "freeze")
-    assert frozen["start"] == pytest.approx(17.0, abs=0.5)
+    assert frozen["start"] == pytest.approx(12.0, abs=0.5)
     clip = read_video(f"out/{frozen['clip']}")
     assert 40 <= len(clip) <= 90  # two seconds before, the event, two seconds after
     assert (Path("out") / frozen["picture"]).stat().st_size > 0
     assert len(Path("out/events.csv").read_text().splitlines()) == len(lines) + 1
     rows = Path("a.csv").read_text().splitlines()
     assert rows[0] == "frame,time,score,threshold,event"
-    assert len(rows) == 1 + 210 - 150 == 1 + len(read_video("a.mp4"))
-    (Path("labels.csv")).write_text("start,end\n17,19\n")
+    assert len(rows) == 1 + 160 - 100 == 1 + len(read_video("a.mp4"))
+    (Path("labels.csv")).write_text("start,end\n12,14\n")
     again = ["--profile", "p.safetensors", "--false-alarms", 30, "--json", "--labels", "labels.csv"]
     code, out, _ = framepred("watch", "film.npy", *again)
     assert code == 0
     *_, result, end = map(json.loads, out.splitlines())
     assert result["auroc"] > 0.9
     assert result["recall"] == 1.0
-    assert (end["event"], end["frames"]) == ("end", 210)
+    assert (end["event"], end["frames"]) == ("end", 160)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
         (["film.npy", "--webhook", "ftp://host"], "no http or https address"),
         (["film.npy", "--profile", "p.pkl"], "choose .safetensors"),
         (["film.npy", "--labels", "nosuch.csv"], "nosuch.csv does not exist"),
-        (["film.npy", "--normal", "15", "--serve", "nowhere:port"], "is not an address of the form host:port"),
+        (["film.npy", "--normal", "8", "--serve", "nowhere:port"], "is not an address of the form host:port"),
     ],
 )
 def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: list[str], sentence: str) -> None:
-    np.save("film.npy", freezing(180, 160))
+    np.save("film.npy", freezing(100, 80))
     code, out, err = framepred("watch", *arguments)
     assert (code, out) == (2, "")
     assert sentence in err.splitlines()[-1]
@@ -175,11 +175,11 @@ def test_events_that_nobody_took_are_counted_at_the_end(monkeypatch: pytest.Monk
 
 
 def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
-    watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+    watching = package.watch(freezing(), normal=10.0, false_alarms=30)
     list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     for _ in range(2):
-        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+        watching = package.watch(freezing()[100:], profile=watching.profile.fresh(), false_alarms=30)
         list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=1.5 * size / 1e6)]))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2.5 * size
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
@@ -195,7 +195,7 @@ def page(tmp_path: Path) -> Iterator[object]:
     pytest.importorskip("starlette")
     pytest.importorskip("uvicorn")
     with serve_page("127.0.0.1:0", tmp_path, 30.0) as served:
-        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+        watching = package.watch(freezing(), normal=10.0, false_alarms=30)
         for _ in recorded(watching, [EventFolder(tmp_path, watching.fps), served]):
             pass
         yield served
@@ -209,7 +209,7 @@ def get(address: str, **headers: str) -> bytes:
 def test_the_page_serves_state_pictures_and_clips_to_this_machine_alone(page: object) -> None:
     address = page.address.rstrip("/")
     state = json.loads(get(f"{address}/state"))
-    assert state["frame"] == 209
+    assert state["frame"] == 159
     assert len(state["scores"]) == 60
     shown = next(entry for entry in state["events"] if entry["kind"] == "freeze")
     assert b"ftyp" in get(f"{address}/events/{shown['clip']}")[:32]
@@ -243,7 +243,7 @@ def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
     with serve_page("127.0.0.1:0", tmp_path / "events", 30.0) as served, browser(tmp_path / "browser") as shown:
         shown.call("Page.navigate", url=served.address)
         assert shown.wait("document.getElementById('status')?.textContent") == "Waiting for frames"
-        watching = package.watch(freezing(), normal=15.0, false_alarms=30)
+        watching = package.watch(freezing(), normal=10.0, false_alarms=30)
         for _ in recorded(watching, [EventFolder(tmp_path / "events", watching.fps), served]):
             served.apply(watching)
         shown.wait("document.getElementById('seen').naturalWidth > 0")

@@ -21,7 +21,8 @@ def on_rank(rank: int, world: int, batches: int = 0, **arguments: Any) -> Moving
     data = MovingMNISTData(**{"digits": "mnist-5k", **sizes, **arguments})
     progress = SimpleNamespace(total=SimpleNamespace(processed=batches))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world, fit_loop=loop)  # type: ignore[assignment]
+    on_cpu = SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(global_rank=rank, world_size=world, fit_loop=loop, strategy=on_cpu)  # type: ignore[assignment]
     return data
 
 

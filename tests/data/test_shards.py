@@ -15,7 +15,11 @@ from framepred.models import EncoderForecaster
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, fit, make_trainer
 
-pytest.importorskip("litdata")
+
+@pytest.fixture(scope="module", autouse=True)
+def _litdata() -> None:
+    pytest.importorskip("litdata")  # not at collection: the import takes half a second
+
 
 CLIPS, LENGTH, STEPS = 40, 6, 60
 

@@ -182,7 +182,9 @@ def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("suffix", ["onnx", "pt2"])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param("separate", marks=pytest.mark.ci), *(name for name in SMALL if name != "separate")]
+)
 def test_every_network_is_exported(name: str, suffix: str, tmp_path: Path) -> None:
     result = export(make(name), tmp_path / f"model.{suffix}", size=(30, 40))
     assert max(result.differences.values()) < TOLERANCE

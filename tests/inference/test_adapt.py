@@ -104,15 +104,15 @@ def test_what_is_no_better_is_not_kept(
 def test_the_best_on_the_way_is_kept(
     film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = adapt(small_net, film, steps=12, **SIZES)
+    whole = adapt(small_net, film, steps=8, **SIZES)
     monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5,))
-    halfway = adapt(small_net, film, steps=12, **SIZES)
+    halfway = adapt(small_net, film, steps=8, **SIZES)
     assert halfway.error_after > whole.error_after
 
     errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04])  # last frame, optical flow, before, halfway, in the end, blend
     monkeypatch.setattr(adapting._Validation, "error", lambda *_: next(errors))
     monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5, 1.0))
-    adapted = adapt(small_net, film, steps=12, **SIZES)
+    adapted = adapt(small_net, film, steps=8, **SIZES)
     assert adapted.error_after == 0.05
     assert torch.equal(parameters(adapted.network), parameters(halfway.network))
 
@@ -120,7 +120,7 @@ def test_the_best_on_the_way_is_kept(
 def test_colours_run_apart_only_where_the_network_takes_them_so(film: Tensor) -> None:
     for channels in (1, 3):
         net = EncoderForecaster(channels=channels, hidden_channels=[4], kernel_size=3)
-        assert adapt(net, film, steps=20, **SIZES).improved
+        assert adapt(net, film, steps=10, **SIZES).improved
 
 
 def test_layers_learn_too(film: Tensor) -> None:

@@ -27,14 +27,27 @@ class Refused:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Refused())
+import io, json
+from contextlib import redirect_stderr, redirect_stdout
 from framepred.cli.main import main
-main()
+results = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["framepred", *arguments]
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as end:
+            results.append((end.code or 0, out.getvalue(), err.getvalue()))
+print(json.dumps(results))
 """
 
 
-def run_without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+def run_without_torch(folder: Path, *commands: list[str]) -> list[tuple[int, str, str]]:
+    """Run commands in one process without PyTorch; return exit code, stdout and stderr of each."""
+    process = [sys.executable, "-c", WITHOUT_TORCH, json.dumps(commands)]
+    result = subprocess.run(process, capture_output=True, text=True, cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    return [(code, out, err) for code, out, err in json.loads(result.stdout)]
 
 
 @pytest.fixture(scope="module")
@@ -82,23 +95,25 @@ def test_what_a_viewer_should_know_of_a_file_is_said(weights: Path, tmp_path: Pa
     assert "has pixels 1.07 times as wide as high" in stretched
 
 
-def test_verbs_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:
+def test_commands_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", film(1))
     plain = ["--weights", str(weights), "--no-blend", "--no-cuts"]
 
-    predicted = run_without_torch(tmp_path, "predict", "clip.mp4", *plain, "--output", "future.mp4")
-    assert (predicted.returncode, predicted.stderr) == (0, "")
-    assert predicted.stdout == "future.mp4: 10 frames of 30x22 at 10 a second\n"
-    streamed = run_without_torch(tmp_path, "stream", "clip.mp4", *plain, "--csv", "errors.csv", "--json")
-    assert streamed.returncode == 0, streamed.stderr
+    predicted, (code, _, said), refused = run_without_torch(
+        tmp_path,
+        ["predict", "clip.mp4", *plain, "--output", "future.mp4"],
+        ["stream", "clip.mp4", *plain, "--csv", "errors.csv", "--json"],
+        ["predict", "clip.mp4", "--weights", str(weights)],
+    )
+    assert predicted == (0, "future.mp4: 10 frames of 30x22 at 10 a second\n", "")
+    assert code == 0, said
     expected = framepred.stream(tmp_path / "clip.mp4", weights=weights, blend=False, cuts=False)
     rows = np.genfromtxt(tmp_path / "errors.csv", delimiter=",", names=True)
     mse = [float("nan") if step.mse is None else step.mse for step in expected]
     np.testing.assert_allclose(rows["mse"], mse, rtol=1e-3)
-    refused = run_without_torch(tmp_path, "predict", "clip.mp4", "--weights", str(weights))
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("PyTorch is not installed; without it predict takes an .onnx export")
-    assert refused.stderr.count("\n") == 1
+    assert refused[:2] == (2, "")
+    assert refused[2].startswith("PyTorch is not installed; without it predict takes an .onnx export")
+    assert refused[2].count("\n") == 1
 
 
 def test_frames_that_do_not_fit_are_refused(weights: Path, tmp_path: Path) -> None:
@@ -133,18 +148,21 @@ def test_watch_runs_where_torch_cannot_be_imported(weights: Path, tmp_path: Path
     options = ["watch", "film.mp4", "--false-alarms", "30", "--json"]
     files = ["--events", "out", "--csv", "a.csv", "--output", "a.mp4", "--labels", "labels.csv"]
     (tmp_path / "labels.csv").write_text("start,end\n12,14\n")
-    found = run_without_torch(tmp_path, *options, "--normal", "10", "--profile", "p.safetensors", *files)
-    assert found.returncode == 0, found.stderr
-    event, *_, result, end = map(json.loads, found.stdout.splitlines())
+    (code, found, said), (other_code, exported, other_said), refused = run_without_torch(
+        tmp_path,
+        [*options, "--normal", "10", "--profile", "p.safetensors", *files],
+        [*options, "--normal", "10", "--weights", str(weights)],
+        [*options, "--weights", "natural-small"],
+    )
+    assert code == 0, said
+    event, *_, result, end = map(json.loads, found.splitlines())
     assert (event["kind"], event["start"]) == ("freeze", pytest.approx(12, abs=0.2))
     assert (result["recall"], end["frames"]) == (1.0, 50)
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"events.csv", "events.jsonl", "event-000001.mp4"}
-    exported = run_without_torch(tmp_path, *options, "--normal", "10", "--weights", str(weights))
-    assert exported.returncode == 0, exported.stderr
-    assert any(json.loads(line).get("start") == pytest.approx(12, abs=0.2) for line in exported.stdout.splitlines())
-    refused = run_without_torch(tmp_path, *options, "--weights", "natural-small")
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-    assert refused.stderr.startswith("PyTorch is not installed; without it watch takes")
+    assert other_code == 0, other_said
+    assert any(json.loads(line).get("start") == pytest.approx(12, abs=0.2) for line in exported.splitlines())
+    assert (*refused[:2], refused[2].count("\n")) == (2, "", 1)
+    assert refused[2].startswith("PyTorch is not installed; without it watch takes")
 
 
 def test_an_export_forecasts_alike_with_and_without_pytorch(weights: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_file_that_breaks_off_is_refused(tmp_path: Path, name: str, codec: str
     path = write_codec(tmp_path / name, codec, pixels, frames=100)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     for read in (lambda: list(open_frames(path).frames), lambda: read_clips(path, last=5), lambda: open_reader(path)):
-        with pytest.raises(MediaError, match=r"(breaks off after|is damaged after|holds no video)"):
+        with pytest.raises(MediaError, match=r"(breaks off after|is damaged|holds no video)"):
             read()
 
 

@@ -23,7 +23,7 @@ from framepred.media.reading import read_video
 
 
 def test_natural_order() -> None:
-    names = ["frame10.png", "frame2.png", "Frame1.png", "10.png", "9.png", "frame2b1.png"]
+    names = ["frame10.png", "frame2.png", "Frame1.png", "10.png", "9.png", "frame2b1.png", "frame１１.png"]
     assert sorted(names, key=natural_key) == [
         "9.png",
         "10.png",
@@ -31,6 +31,7 @@ def test_natural_order() -> None:
         "frame2.png",
         "frame2b1.png",
         "frame10.png",
+        "frame１１.png",  # digits of other scripts count, too
     ]
 
 

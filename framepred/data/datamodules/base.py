@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from framepred.data.digits import Split
-from framepred.data.loading import ClipLoader, EpochBatches, OrderedBatches, fetched
+from framepred.data.loading import CPU, ClipLoader, EpochBatches, OrderedBatches, fetched
 from framepred.errors import ConfigError, DataError
 from framepred.media.memory import check_memory
 
@@ -95,7 +96,7 @@ class ClipData(LightningDataModule, ABC):
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
-        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers, self.filler)
+        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers, self.filler, self._device)
 
     def val_dataloader(self) -> ClipLoader | list[ClipLoader]:
         """Return the validation clips in order; an empty list, which skips validation, where there are none."""
@@ -140,11 +141,17 @@ class ClipData(LightningDataModule, ABC):
         rank, world = self._rank_and_world()
         clips = self.dataset(split)
         batches = OrderedBatches(self.count(split), self.batch_size, rank=rank, world=world)
-        return ClipLoader(clips, batches, self.context, self.num_workers, self.filler)
+        return ClipLoader(clips, batches, self.context, self.num_workers, self.filler, self._device)
 
     def _rank_and_world(self) -> tuple[int, int]:
         """Return the index of this process and the number of processes; without a trainer there is one."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    @property
+    def _device(self) -> torch.device:
+        """The device that the trainer moves batches to; without a trainer the CPU."""
+        device: torch.device = self.trainer.strategy.root_device if self.trainer else CPU
+        return device
 
     def _clips_trained(self) -> int:
         """Return the number of clips trained since the first start, by all processes."""

@@ -5,7 +5,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from framepred.data.datamodules.moving_mnist import MovingMNISTData
-from framepred.data.loading import EpochBatches
+from framepred.data.loading import EpochBatches, pins_memory
 from framepred.data.moving_mnist import MovingMNIST
 from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
 
@@ -33,7 +33,13 @@ class MovingMNISTPathData(MovingMNISTData):
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
         paths = MovingMNISTPaths([self._single_digits((size[0], size[1])) for size in self.path_frame_sizes])
-        return PathLoader(paths, batch_sampler=batches, collate_fn=_identity, num_workers=self.num_workers)
+        return PathLoader(
+            paths,
+            batch_sampler=batches,
+            collate_fn=_identity,
+            num_workers=self.num_workers,
+            pin_memory=pins_memory(self._device),
+        )
 
     def _single_digits(self, frame_size: tuple[int, int]) -> MovingMNIST:
         return MovingMNIST(

@@ -2,11 +2,13 @@
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, reduce
 from typing import Any, cast
 
 import numpy as np
+from jaxtyping import Shaped
 from numpy.typing import NDArray
 
 from framepred.media.opencv import cv2
@@ -24,6 +26,8 @@ RECENT_SECONDS = 1.0
 FLOOR = 1e-4
 """Smallest error that logarithms see, in units of the range: below a tenth of a level of 8-bit video."""
 
+Mask = NDArray[np.bool_]  # (h, w) in pixels of the reduced frame
+
 Map = NDArray[np.float32]  # (h, w) in pixels of the reduced frame, or (rows, columns) in cells
 
 MIN_SIDE = 32
@@ -37,6 +41,12 @@ FAST_QUANTILE = 0.98
 
 LEAST_SPEED, LEAST_GRADIENT, LEAST_LEVEL = 0.02, 1e-3, 0.01
 """Added before a logarithm: pixels a frame, gradient and brightness that mean nothing."""
+
+NEUTRAL = 0.5
+"""Value that a pixel which is not measured gets in both frames that are compared: it shows no motion."""
+
+LEAST_SHARE = 0.25
+"""Share of its pixels from which a cell is measured."""
 
 MAPS = ("error", "flow error", "brightness", "texture", "speed", "colour", "rms error")
 """Maps over cells, in this order."""
@@ -62,10 +72,12 @@ class ReducedFrame:
     Attributes:
         gray: its brightness in [0, 1], ``(h, w)``.
         colour: difference between the largest and the smallest channel, in [0, 1]; 0 where there is one channel.
+        missing: which pixels are not measured, ``(h, w)``, where both have a filler; None for none.
     """
 
     gray: Map
     colour: Map
+    missing: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ class Observation:
     """What is measured at a frame.
 
     Attributes:
-        maps: one value per map and cell, ``(len(MAPS), rows, columns)``.
+        maps: one value per map and cell, ``(len(MAPS), rows, columns)``; NaN where a cell is not measured.
         values: one per name in ``GLOBALS``.
     """
 
@@ -98,44 +110,56 @@ class FeatureExtractor:
         self._last: Map | None = None
         self._last_flow: NDArray[np.float32] | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=self._recent_length)
+        self._missing: deque[Mask | None] = deque(maxlen=3)  # the motion between two frames goes on to a third
 
     def observe(self, frame: ReducedFrame, expected: Map | None = None) -> Observation | None:
         """Measure the next frame; all frames have one size.
+
+        Only pixels that are measured in this frame and in the two before it count.
 
         Args:
             frame: the reduced frame.
             expected: its forecast in gray, in the same size; None for the last frame.
 
         Returns:
-            None for the first two frames, at which no change of the motion is known.
+            None for the first two frames, at which no change of the motion is known, and where no pixel counts.
         """
         gray = frame.gray
+        self._missing.append(frame.missing)
+        known = _known(self._missing)
         before, self._last = self._last, gray
         if before is None:
             return None
+        if known is not None:
+            gray, before = (np.where(known, picture, np.float32(NEUTRAL)) for picture in (gray, before))
         flow = np.asarray(self._flow.calc(_levels(before), _levels(gray), cast(Any, None)), dtype=np.float32)
         former, self._last_flow = self._last_flow, flow
-        if former is None:
+        if former is None or (known is not None and not known.any()):
             return None
         error = np.abs(gray - (before if expected is None else expected))
         flow_error = np.abs(gray - _moved(before, former))  # as if the motion went on
         gradient = np.abs(cv2.Sobel(gray, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(gray, cv2.CV_32F, 0, 1))
         speed = np.hypot(flow[..., 0], flow[..., 1])
         maps = [
-            np.log(cells(error) + FLOOR),
-            np.log(cells(flow_error) + FLOOR),
-            cells(gray),
-            np.log(cells(gradient) + LEAST_GRADIENT),
-            np.log(cells(speed) + LEAST_SPEED),
-            cells(frame.colour),
-            np.log(np.sqrt(cells(error**2)) + FLOOR),
+            np.log(cells(error, known) + FLOOR),
+            np.log(cells(flow_error, known) + FLOOR),
+            cells(gray, known),
+            np.log(cells(gradient, known) + LEAST_GRADIENT),
+            np.log(cells(speed, known) + LEAST_SPEED),
+            cells(frame.colour, known),
+            np.log(np.sqrt(cells(error**2, known)) + FLOOR),
         ]
+        shift = _shift(before, gray)
+        if known is not None:
+            error, flow_error, gray, before, gradient, speed = (
+                values[known] for values in (error, flow_error, gray, before, gradient, speed)
+            )
         values = [
             *self._errors(error, flow_error),
             float((gray == before).mean()),
             *_light(gray, before),
             _log(gradient.mean(), FLOOR),
-            _log(_shift(before, gray), LEAST_SPEED),
+            _log(shift, LEAST_SPEED),
             _log(speed.mean(), LEAST_SPEED),
             _log(np.quantile(speed, FAST_QUANTILE), LEAST_SPEED),
         ]
@@ -148,6 +172,15 @@ class FeatureExtractor:
         usual = np.median(self._recent, axis=0) if known else np.array(errors)
         self._recent.append(errors)
         return *errors, errors[0] - float(usual[0]), errors[1] - float(usual[1])
+
+
+def _known(missing: Iterable[Mask | None]) -> Mask | None:
+    """Which pixels are missing in none of the frames, nor beside a pixel that is; None where all are measured."""
+    gaps = [mask for mask in missing if mask is not None]
+    if not gaps:
+        return None
+    wide = cv2.dilate(np.any(gaps, axis=0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(wide == 0)
 
 
 def _light(gray: Map, before: Map) -> tuple[float, float, float]:
@@ -172,23 +205,41 @@ def reduced_size(height: int, width: int) -> tuple[int, int]:
     return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
 
 
-def reduced(picture: Picture, size: tuple[int, int]) -> ReducedFrame:
+def reduced(
+    picture: Picture, size: tuple[int, int], missing: Shaped[np.ndarray, "c h w"] | None = None
+) -> ReducedFrame:
     """A frame of any type and size in gray and colour, averaged over areas.
 
     Args:
         picture: uint8, uint16, or floats in [0, 1]; of other numbers of channels than 3, the mean is its gray.
         size: height and width that the result has.
+        missing: which pixels are not measured; None for none.
     """
+    gaps = None if missing is None else np.asarray(reduced_mask(missing, size).any(axis=0))
     small = unit_picture(resized_picture(picture, size))
     colour = np.asarray(reduce(np.maximum, small) - reduce(np.minimum, small))  # by channels: far quicker than max()
-    return ReducedFrame(np.asarray(gray_picture(small)[0] if len(small) == 3 else small.mean(axis=0)), colour)
+    return ReducedFrame(np.asarray(gray_picture(small)[0] if len(small) == 3 else small.mean(axis=0)), colour, gaps)
 
 
-def cells(values: Map) -> Map:
-    """The mean of each cell of a map over pixels."""
+def reduced_mask(missing: Shaped[np.ndarray, "c h w"], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which pixels of the reduced frame ``(c, h, w)`` are missing in part."""
+    return np.asarray(resized_picture(missing.astype(np.float32), size) > 0)
+
+
+def cells(values: Map, known: Mask | None = None) -> Map:
+    """The mean of each cell of a map over pixels.
+
+    Args:
+        values: the map.
+        known: the pixels that count; a cell with less than ``LEAST_SHARE`` of them is NaN. None for all.
+    """
     height, width = values.shape
     size = max(1, round(width / CELL)), max(1, round(height / CELL))
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+    if known is None:
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+    share = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    sums = cv2.resize(np.where(known, values, np.float32(0)), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.where(share < LEAST_SHARE, np.nan, sums / np.maximum(share, LEAST_SHARE)), np.float32)
 
 
 def _levels(gray: Map) -> NDArray[np.uint8]:

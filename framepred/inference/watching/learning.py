@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from framepred.errors import ClipError, ConfigError
-from framepred.inference.watching.features import reduced_size
+from framepred.inference.watching.features import reduced_mask, reduced_size
 from framepred.inference.watching.forecasting import StepForecast, network_forecast, onnx_forecast
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import Profile, ProfileBuilder
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and 
     from framepred.forecaster import Forecaster
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
+    from framepred.media.values import RangeChoice
 
 LAST_FRAME = "baseline:last-frame"
 """What forecasts each frame unless weights are named: at the size that features are computed at, it is as good."""
@@ -58,14 +60,20 @@ def open_forecasts(weights: "Weights", device: "str | TorchDevice") -> Forecasts
         return Forecasts(steps, channels=steps.channels if steps.channels > 1 else None)
     from framepred.inference.devices import pick_device
     from framepred.inference.networks import channels_of, open_forecaster
+    from framepred.models.devices import move_network
 
     named = open_forecaster(weights)
-    net = named.net.to(pick_device(device))
+    net = move_network(named.net, pick_device(device))
     return Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
 
 
 def learn_profile(
-    normal: "Source", layout: str | None = None, forecasts: Forecasts | None = None, adapt: float | None = None
+    normal: "Source",
+    layout: str | None = None,
+    forecasts: Forecasts | None = None,
+    adapt: float | None = None,
+    value_range: "RangeChoice" = None,
+    array_name: str | None = None,
 ) -> Profile:
     """The profile of uneventful footage: a source, or a folder of video files, of which one at a time is open.
 
@@ -74,6 +82,8 @@ def learn_profile(
         layout: the order of an array's axes, such as ``thwc``; None where its shape determines it.
         forecasts: what forecasts each frame; None for the last frame.
         adapt: seconds that the network first learns the footage; None for not at all.
+        value_range: the values of an array that become 0 and 1.
+        array_name: which array of a file that holds several.
 
     Raises:
         MediaError: if it cannot be read.
@@ -81,8 +91,11 @@ def learn_profile(
     """
     forecasts = forecasts or Forecasts()
     first, *others = _parts(normal)
-    playing = play_source(first, layout, forecasts.channels)
-    later = (play_source(part, layout, forecasts.channels).moments for part in others)
+    play = partial(
+        play_source, layout=layout, channels=forecasts.channels, value_range=value_range, array_name=array_name
+    )
+    playing = play(first)
+    later = (play(part).moments for part in others)
     return _learned(chain(playing.moments, chain.from_iterable(later)), playing.fps, forecasts, adapt)
 
 
@@ -138,22 +151,24 @@ class _Taken:
 def _learned(moments: Iterable[Moment], fps: float, forecasts: Forecasts, adapt: float | None) -> Profile:
     steps = forecasts.steps
     if forecasts.net is not None and adapt is not None:
-        moments = [moment._replace(frame=_reduced(moment.frame)) for moment in moments]  # read twice
+        moments = [*map(_reduced, moments)]  # read twice
         steps = _adapted(forecasts.net, [moment.frame for moment in moments[-ADAPT_FRAMES:]], adapt)
     builder = ProfileBuilder(fps, steps)
     rate = _MeasuredRate()
     for moment in moments:
         if moment.fresh:
             builder.reset()
-        builder.add(moment.frame)
+        builder.add(moment.frame, moment.missing)
         rate.add(moment)
     builder.fps = rate.fps or fps
     return builder.build()
 
 
-def _reduced(frame: Picture) -> Picture:
+def _reduced(moment: Moment) -> Moment:
     """A frame at the size that features are computed at, so that minutes of footage fit into memory."""
-    return resized_picture(frame, reduced_size(*frame.shape[-2:]))
+    size = reduced_size(*moment.frame.shape[-2:])
+    missing = None if moment.missing is None else reduced_mask(moment.missing, size)
+    return moment._replace(frame=resized_picture(moment.frame, size), missing=missing)
 
 
 def _adapted(net: "Forecaster", frames: list[Picture], seconds: float) -> StepForecast:

@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from framepred.inference.onnx_only import is_readable, open_film
 from framepred.media.camera import live_pictures
 from framepred.media.formats import is_array, is_live
@@ -18,7 +20,8 @@ from framepred.media.video_file import VideoFile
 from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
 
 if TYPE_CHECKING:
-    from framepred.inference.sources import Source
+    from framepred.inference.sources import OpenSource, Source
+    from framepred.media.values import RangeChoice
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def play_source(
     channels: int | None = None,
     on_notice: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
+    value_range: "RangeChoice" = None,
+    array_name: str | None = None,
 ) -> PlayingSource:
     """Open a source to be played once.
 
@@ -64,19 +69,31 @@ def play_source(
         channels: channels by which the layout of an array is found; None for gray or RGB.
         on_notice: called with a sentence when a live source is lost or back.
         stop: set it to end before the source does.
+        value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; see
+            :func:`framepred.predict`.
+        array_name: which array of a file that holds several.
 
     Raises:
         MediaError: if it cannot be opened.
         ClipError: if an array holds several clips.
     """
-    if isinstance(source, (str, Path)) and layout is None and needs_no_torch(source):
+    plain = layout is None and value_range is None and array_name is None
+    if plain and isinstance(source, (str, Path)) and needs_no_torch(source):
         name = str(source)
         player = Player(name, on_notice, ended=stop, opened=lambda: _open_pictures(name))
-    elif isinstance(source, (str, Path)) and not is_array(Path(source)):
-        player = Player(str(source), on_notice, layout, stop)
+        return PlayingSource(_as_arrays(player), player.fps, player.steady, player.notes)
+    from framepred.inference.sources import SourceForm, array_moments, open_source, source_name  # imports PyTorch
+
+    form = SourceForm(layout, channels, value_range, array_name, keeps_nan=True)
+    opened: Player | OpenSource
+    if isinstance(source, (str, Path)) and not is_array(Path(source)):
+        opened = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
+        moments = iter(opened)
     else:
-        return _play_arrays(source, layout, channels, stop or Event())
-    return PlayingSource(_as_arrays(player), player.fps, player.steady, player.notes)
+        opened = open_source(source, form)
+        moments = array_moments(opened, source_name(source), stop or Event())
+    filler = None if opened.value_range is None else opened.value_range.filler_in_unit
+    return PlayingSource(_as_arrays(moments, filler), opened.fps, opened.steady, opened.notes)
 
 
 def needs_no_torch(source: str | Path) -> bool:
@@ -97,13 +114,12 @@ def _open_pictures(source: str) -> _Pictures:
     return _Pictures((frame.transpose(2, 0, 1) for frame in frames), header.fps, header.steady, notes=header.notes)
 
 
-def _play_arrays(source: "Source", layout: str | None, channels: int | None, stop: Event) -> PlayingSource:
-    from framepred.inference.sources import SourceForm, array_moments, open_source, source_name  # imports PyTorch
-
-    opened = open_source(source, SourceForm(layout, channels))
-    moments = array_moments(opened, source_name(source), stop)
-    return PlayingSource(_as_arrays(moments), opened.fps, opened.steady, opened.notes)
-
-
-def _as_arrays(moments: Iterable[Moment]) -> Iterator[Moment]:
-    return (moment._replace(frame=as_picture(moment.frame)) for moment in moments)
+def _as_arrays(moments: Iterable[Moment], filler: float | None = None) -> Iterator[Moment]:
+    """The moments with arrays as frames, and with the filler where pixels are missing, which are NaN."""
+    for moment in moments:
+        picture = as_picture(moment.frame)
+        missing = np.isnan(picture) if filler is not None and picture.dtype.kind == "f" else None
+        if missing is None or not missing.any():
+            yield moment._replace(frame=picture)
+        else:
+            yield moment._replace(frame=np.where(missing, np.float32(filler), picture), missing=missing)

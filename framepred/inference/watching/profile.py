@@ -95,10 +95,18 @@ class FrameReader:
         self._next: Map | None = None
         self.expected: Map | None = None
 
-    def observe(self, frame: Shaped[Any, "c h w"]) -> Observation | None:
-        """Measure the next frame; None for the first two. ``expected`` is the forecast of this frame."""
+    def observe(
+        self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None
+    ) -> Observation | None:
+        """Measure the next frame; None for the first two, and where no pixel is measured, after which all starts anew.
+
+        ``expected`` is the forecast of this frame.
+        """
+        if missing is not None and missing.all():
+            self.reset()
+            return None
         picture = as_picture(frame)
-        small_frame = reduced(picture, self._size)
+        small_frame = reduced(picture, self._size, missing)
         self.expected = self._next
         observed = self._extractor.observe(small_frame, self.expected)
         self._next = small_frame.gray
@@ -181,9 +189,14 @@ class Profile:
         self._reader.reset()
         self._means.reset()
 
-    def score(self, frame: Shaped[Any, "c h w"]) -> FrameScore:
-        """Score the next frame of a stream, of any size; the profile slowly follows what it gets."""
-        observed = self._reader.observe(frame)
+    def score(self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None) -> FrameScore:
+        """Score the next frame of a stream, of any size; the profile slowly follows what it gets.
+
+        Args:
+            frame: the frame.
+            missing: which of its pixels are not measured, so that they do not count; None for none.
+        """
+        observed = self._reader.observe(frame, missing)
         if observed is None:
             return FrameScore(self._trace.add(np.zeros(len(FEATURES))), self._trace.current)
         deviations = self._live_usual.deviations(observed.maps)
@@ -204,7 +217,7 @@ class Profile:
             MediaError: if the file cannot be written.
         """
         tensors = {
-            "mean": self._usual.mean,
+            "mean": np.nan_to_num(self._usual.mean),
             "variance": self._usual.variance,
             "lower": self._tails.lower,
             "upper": self._tails.upper,
@@ -287,12 +300,12 @@ class ProfileBuilder:
             self._reader.reset()
             self._means.reset()
 
-    def add(self, frame: Shaped[Any, "c h w"]) -> None:
-        """Learn the next frame."""
+    def add(self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None) -> None:
+        """Learn the next frame, but for the pixels that are missing."""
         if self._reader is None:
             self._size = reduced_size(*frame.shape[-2:])
             self._reader = FrameReader(self.fps, self._size, self._forecast)
-        observed = self._reader.observe(frame)
+        observed = self._reader.observe(frame, missing)
         if observed is None:
             return
         self._vectors.append(self._means.add(feature_vector(observed, self._usual.deviations(observed.maps))))

@@ -68,7 +68,7 @@ class UsualCells:
     """Running mean and variance of each cell of each map, in constant memory.
 
     Attributes:
-        mean: ``(maps, rows, columns)``; empty before the first frame.
+        mean: ``(maps, rows, columns)``; empty before the first frame, NaN for cells that were never measured.
         variance: of the same shape.
         count: frames that were learned.
     """
@@ -78,23 +78,25 @@ class UsualCells:
     count: int = 0
 
     def deviations(self, maps: Cells) -> Cells:
-        """How far the maps are from their means, in spreads."""
+        """How far the maps are from their means, in spreads; 0 where a cell is not measured, or never was."""
         if self.count == 0:
             return np.zeros_like(maps)
-        return np.asarray((maps - self.mean) / self._spread())
+        return np.asarray(np.nan_to_num((maps - self.mean) / self._spread(), nan=0.0))
 
     def learn(self, maps: Cells, seconds: float) -> None:
-        """Take one frame, which counts for ``seconds``, into the means, robustly."""
+        """Take one frame, which counts for ``seconds``, into the means, robustly; NaN where a cell is not measured."""
         if self.count == 0:
             self.mean, self.variance = maps.copy(), np.full_like(maps, FIRST_VARIANCE)
         self.count += 1
         rate = max(1 / (self.count + 1), seconds / MEMORY_SECONDS)
+        self.mean = np.where(np.isnan(self.mean), maps, self.mean)  # cells that are measured for the first time
         change = maps - self.mean
         if self.count > LEARNING_FRAMES:
             most = CLIP * self._spread()
             change = change.clip(-most, most)
-        self.mean = self.mean + rate * change
-        self.variance = self.variance + rate * (change**2 - self.variance)
+        measured = ~np.isnan(maps)
+        self.mean = np.where(measured, self.mean + rate * change, self.mean)
+        self.variance = np.where(measured, self.variance + rate * (change**2 - self.variance), self.variance)
 
     def copy(self) -> "UsualCells":
         """The same statistics, which go on on their own."""

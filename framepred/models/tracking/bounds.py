@@ -31,7 +31,7 @@ def measure_bounds(light: Float[Tensor, "n k h w"], size: tuple[int, int]) -> Fl
     longest = max(light.shape[-2:])
     sums = _profiles(light.sum(dim=-2), light.sum(dim=-1), longest)
     peaks = _profiles(light.amax(dim=-2), light.amax(dim=-1), longest)
-    sides = light.new_tensor([width, height])
+    sides = torch.cat([light.new_full((1,), width), light.new_full((1,), height)])  # without a copy to a GPU
     at = torch.arange(longest, device=light.device, dtype=light.dtype)
     centre = (sums @ (at + 0.5) + EMPTY_LIGHT * sides / 2) / (sums.sum(dim=-1) + EMPTY_LIGHT)
     lit = peaks > LIT_SHARE * peaks.amax(dim=-1, keepdim=True).clamp(min=FAINTEST_PEAK)

@@ -137,7 +137,8 @@ class PathNetwork(nn.Module):
         embedding table, because positions are rounded down in both directions.
         """
         mirrored = direction[..., None] < 0
-        distances = torch.where(mirrored, distances[..., [1, 0, 3, 2]], distances)
+        swapped = distances.view(*distances.shape[:-1], 2, 2).flip(-1).flatten(-2)
+        distances = torch.where(mirrored, swapped, distances)
         centre, first, last = distances[..., :2], distances[..., 2:3], distances[..., 3:]
         size = centre.sum(dim=-1, keepdim=True)
         middle = [(first + size - last) / 2, (last + size - first) / 2]

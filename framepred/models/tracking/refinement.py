@@ -1,6 +1,6 @@
 """Refine layers and tracks over several aligned frames, in which different parts of a layer are unoccluded."""
 
-from functools import reduce
+from functools import lru_cache, reduce
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -11,8 +11,8 @@ from framepred.models.tracking.scene import holds_most_energy
 from framepred.models.tracking.translation import translate
 from framepred.warping import at_least_float32
 
-STEPS = [(right, down) for down in (1, 0, -1) for right in (1, 0, -1)]
-"""Offsets (right, down) in pixels of one search step; larger errors are corrected over several frames."""
+STEP_PX = 1
+"""Largest offset per axis of one search step, pixels; larger errors are corrected over several frames."""
 
 MISFIT_SHARE = 0.2
 """A layer fits a frame if the energy of its excess over the frame is at most this share of its own energy."""
@@ -101,7 +101,7 @@ def search_nearby(
     """
     layers, frames = at_least_float32(layers), at_least_float32(frames)
     moved = list(translate(layers[:, :, None], positions[..., None, :], beyond=0.0).unbind(dim=1))
-    steps = positions.new_tensor(STEPS)
+    steps, _ = _steps(positions)
     found = []
     for index, layer in enumerate(moved):
         others = _maximum(moved[:index] + moved[index + 1 :], like=layer)
@@ -140,18 +140,39 @@ def has_own_light(
 
 
 def _best_step(frames: Tensor, layer: Tensor, others: Tensor) -> Int64[Tensor, "n t"]:
-    """Index into ``STEPS`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
+    """Index into the offsets of ``_steps`` of the best step of a layer ``(n, t, c, h, w)`` in each frame."""
     rows_at_once = 3 if torch.compiler.is_compiling() or layer.numel() <= CACHED_VALUES else 1
     errors = []
     for moved in torch.split(_neighbours(layer), rows_at_once, dim=2):
         candidates = _contiguous_maximum(moved, others[:, :, None, None])
         errors.append(_energy(candidates.sub_(frames[:, :, None, None])).flatten(-2))
-    costs = frames.new_tensor([DISTANCE_COST * (right**2 + down**2) for right, down in STEPS])
+    _, costs = _steps(frames)
     return (torch.cat(errors, dim=-1) + costs).argmin(dim=-1)
 
 
+def _steps(like: Tensor) -> tuple[Float[Tensor, "9 2"], Float[Tensor, " 9"]]:
+    """Return the offsets (right, down) of a search step, from (1, 1) row by row to (-1, -1), and the cost of each.
+
+    They are computed on the device of ``like``; a copy to a GPU would stop its queue of operations.
+    """
+    build = _build_steps if torch.compiler.is_compiling() else _cached_steps
+    return build(like.dtype, like.device)
+
+
+def _build_steps(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    span = torch.arange(STEP_PX, -STEP_PX - 1, -1, dtype=dtype, device=device)
+    steps = torch.stack([span.repeat(len(span)), span.repeat_interleave(len(span))], dim=-1)
+    return steps, DISTANCE_COST * steps.square().sum(dim=-1)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # a tensor created in inference mode cannot be used in training
+def _cached_steps(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    return _build_steps(dtype, device)
+
+
 def _neighbours(layer: Float[Tensor, "n t c h w"]) -> Float[Tensor, "n t 3 3 c h w"]:
-    """Return a layer moved by each of ``STEPS``, filled with zeros; a view in eager mode, copies in a graph."""
+    """Return a layer moved by each offset of ``_steps``, filled with zeros; a view in eager mode, copies in a graph."""
     padded = functional.pad(layer, (1, 1, 1, 1))
     height, width = layer.shape[-2:]
     if torch.compiler.is_compiling():

@@ -1,4 +1,4 @@
-"""The verbs as users type them: what they leave behind, and one sentence for what is wrong."""
+"""The commands as users type them: what they leave behind, and one sentence for what is wrong."""
 
 import json
 import subprocess
@@ -103,11 +103,11 @@ def test_wrong_input_gets_one_sentence(
     assert set(Path.cwd().iterdir()) == before
 
 
-@pytest.mark.parametrize("verb", [("evaluate", "--weights", "baseline:blank"), ("demo",)])
-def test_results_never_go_where_a_file_lies(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [("evaluate", "--weights", "baseline:blank"), ("demo",)])
+def test_results_never_go_where_a_file_lies(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("mine")
     for place in ("file", "file/new"):
-        code, out, err = run(capsys, *verb, "--output", place)
+        code, out, err = run(capsys, *command, "--output", place)
         assert (code, out) == (2, "")
         assert err.endswith("file is a file, not a folder; choose another place.\n")
         assert err.count("\n") == 1
@@ -122,7 +122,7 @@ def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
         (("--config", "smoke", "--data.init_args.horizon", 0), "at least 1 frame each, not 4 and 0"),
         (("--config", "smoke", "--data.init_args.nosuch", 0), "Option 'nosuch' is not accepted"),
         (("--config", "smoke", "--data.init_args.root", "nosuch"), "nosuch is not a folder"),
-        (("--config", "smoke", "--trainer.default_root_dir", __file__), "test_verbs.py"),
+        (("--config", "smoke", "--trainer.default_root_dir", __file__), "test_commands.py"),
     ]:
         code, _, err = run(capsys, "train", *arguments)
         assert code == 2
