@@ -12,26 +12,17 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from framepred.baselines import load_baseline
-from framepred.clips import Clip, ClipBatch, to_unit
-from framepred.errors import ClipError, ConfigError
+from framepred.clips import Clip, ClipBatch
+from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend, default_members, fit_weights
 from framepred.inference.devices import device_of
 from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of
-from framepred.inference.scenes import find_scenes
 from framepred.inference.stacking import NEGLIGIBLE
+from framepred.inference.training_windows import TrainingWindows, split_past
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import learning_rate_factor
-
-MIN_PIECE = 3
-"""Minimum number of consecutive frames to train on; shorter pieces show too little motion."""
-
-VALIDATION_SHARE = 6
-"""The last ``1 / VALIDATION_SHARE`` of the past, and at least ``horizon`` frames, is kept for validation."""
-
-VALIDATION_WINDOWS = 4
-"""Maximum number of validation windows; each one takes about as long as a training step."""
 
 LEARNING_RATE = 5e-4
 """Peak learning rate of AdamW; it decays to zero at the end of the budget."""
@@ -52,100 +43,6 @@ MIN_GAIN = 0.02
 """Share of the blend's error that the copy saves at least, in every validation window; what gains less is chance."""
 
 _SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
-
-
-@dataclass(frozen=True)
-class TrainingWindows:
-    """Training windows of a clip, none of which contains a scene cut.
-
-    Attributes:
-        frames: the past of the clip, ``(t, c, h, w)``: uint8, uint16, or floats in [0, 1].
-        pieces: index ranges of the consecutive frames to train on.
-        context: number of input frames of a full window.
-        horizon: number of target frames of a full window.
-    """
-
-    frames: Shaped[Tensor, "t c h w"]
-    pieces: list[range]
-    context: int
-    horizon: int
-
-    def crops(self, random: np.random.Generator, count: int, side: int, split_channels: bool) -> ClipBatch:
-        """Return random crops, as floats, of random windows of one random piece.
-
-        A piece that is shorter than a full window gives shorter windows.
-
-        Args:
-            random: generator that chooses the piece, the windows and the crop positions.
-            count: number of crops.
-            side: crop side in pixels; a smaller frame side is used completely.
-            split_channels: take one random channel of each crop instead of all.
-        """
-        sizes = np.array([len(piece) for piece in self.pieces])
-        piece = self.pieces[random.choice(len(sizes), p=sizes / sizes.sum())]
-        whole = self.context + self.horizon
-        length = min(whole, len(piece))
-        clips = [self._crop(random, piece, length, side, split_channels) for _ in range(count)]
-        return ClipBatch.cut(torch.stack(clips), max(1, length * self.context // whole))
-
-    def _crop(
-        self, random: np.random.Generator, piece: range, length: int, side: int, split_channels: bool
-    ) -> Float[Tensor, "_t _c _h _w"]:
-        _, channels, height, width = self.frames.shape
-        start = random.integers(piece.start, piece.stop - length, endpoint=True)
-        top = random.integers(max(0, height - side), endpoint=True)
-        left = random.integers(max(0, width - side), endpoint=True)
-        channel = random.integers(channels)
-        window = self.frames[start : start + length, :, top : top + side, left : left + side]
-        return to_unit(window[:, channel : channel + 1] if split_channels else window)
-
-
-def split_past(
-    past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool = True
-) -> tuple[TrainingWindows, ClipBatch]:
-    """Split the past of a clip into training windows and validation windows; the latter are the last ones.
-
-    Validation windows come from the end of the past and do not cross scene cuts. Their context frames may also be
-    training frames; their target frames are not. Later scenes that are too short for a window are used for training.
-
-    Args:
-        past: the frames: uint8, uint16, or floats in [0, 1].
-        context: number of input frames of a window.
-        horizon: number of target frames of a window.
-        cuts: whether to detect scene cuts.
-
-    Returns:
-        The training windows, and the validation windows as floats, latest first.
-
-    Raises:
-        ClipError: if no scene is as long as a window, or too few frames are left for training.
-    """
-    length = context + horizon
-    scenes = find_scenes(past) if cuts else [range(len(past))]
-    starts = [start for scene in scenes for start in range(scene.start, scene.stop - length + 1)]
-    if not starts:
-        raise ClipError(
-            f"The longest scene in the past of the clip has {max(map(len, scenes))} frames, but adapting needs "
-            f"{context} + {horizon} for validation; give a longer clip, lower the context, or do not adapt."
-        )
-    end = starts[-1] + length
-    first = end - max(horizon, len(past) // VALIDATION_SHARE)
-    pieces = [
-        piece
-        for scene in scenes
-        for piece in (range(scene.start, min(first, scene.stop)), range(max(scene.start, end), scene.stop))
-        if len(piece) >= MIN_PIECE
-    ]
-    if not pieces:
-        raise ClipError(
-            f"Validation uses the last of the {len(past)} frames in the past of the clip, and too few are left to "
-            "train on; give a longer clip, or do not adapt."
-        )
-    found = [start for start in reversed(starts) if start + context >= first]
-    count = min(len(found), VALIDATION_WINDOWS)
-    chosen = [found[number * len(found) // count] for number in range(count)]
-    windows = [to_unit(past[start : start + length]) for start in chosen]
-    return TrainingWindows(past, pieces, context, horizon), ClipBatch.cut(torch.stack(windows), context)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from framepred.errors import ClipError
-from framepred.inference.adapt import MIN_PIECE, VALIDATION_SHARE, VALIDATION_WINDOWS, TrainingWindows, split_past
 from framepred.inference.scenes import find_scenes
+from framepred.inference.training_windows import (
+    MIN_PIECE,
+    VALIDATION_SHARE,
+    VALIDATION_WINDOWS,
+    TrainingWindows,
+    split_past,
+)
 
 CONTEXT, HORIZON = 3, 2
 
