@@ -72,7 +72,7 @@ class ClipArray(ClipDataset):
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
         """Return the clips at these indices, each 0 or more."""
-        chosen = with_missing(self.value_range) if self._keep_nan else self.value_range
+        chosen = self.value_range and self.value_range.with_missing() if self._keep_nan else self.value_range
         return [to_frames(self._clip(index), self.path, chosen)[0] for index in indices]
 
     def _clip(self, index: int) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from framepred.baselines import load_baseline
-from framepred.clips import Clip, ClipBatch
+from framepred.clips import Clip, ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend, default_members, fit_weights
@@ -21,6 +21,7 @@ from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of
 from framepred.inference.stacking import NEGLIGIBLE
 from framepred.inference.training_windows import TrainingWindows, split_past
+from framepred.training.losses import measured_loss
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import learning_rate_factor
 
@@ -111,6 +112,7 @@ def adapt(
     horizon: int = 10,
     seed: int = 0,
     cuts: bool = True,
+    filler: float | None = None,
     on_progress: Callable[[float], object] = lambda _: None,
 ) -> AdaptationResult:
     """Fine-tune a copy of a forecaster on the past of a clip, and blend it with the forecaster and with baselines.
@@ -132,6 +134,8 @@ def adapt(
         horizon: number of target frames of a window.
         seed: seed of the windows and crops.
         cuts: whether to detect scene cuts.
+        filler: what stands for missing pixels, which are NaN in ``past``; they have no part in losses and errors. None
+            where there are none.
         on_progress: called after each step with the spent share of the budget, in [0, 1].
 
     Raises:
@@ -141,11 +145,11 @@ def adapt(
     """
     budget = _Budget(seconds, steps)
     _check(net, context, horizon)
-    training, windows = split_past(past, context, horizon, cuts)
+    training, windows = split_past(past, context, horizon, cuts, filler)
     validation = _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
     before = validation.error(net)
-    weights = fit_weights(_members(net), [past], context, horizon, cuts=cuts)
+    weights = fit_weights(_members(net), [past], context, horizon, cuts=cuts, filler=filler)
     plain = validation.predict(Blend(_members(net), weights))
     budget.reserve(3 * validation.seconds)  # for validating the copy once more, and its share in the blend
     copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
@@ -219,7 +223,8 @@ class _Validation:
     """Validation windows; ``seconds`` is how long the last prediction of them took."""
 
     def __init__(self, windows: ClipBatch, device: torch.device) -> None:
-        self._context, self._target = (frames.to(device) for frames in windows[:2])
+        self._context = fill_missing(windows.context, windows.filler).to(device)
+        self._target = windows.target.to(device)
         self.seconds = 0.0
 
     def error(self, net: Forecaster) -> float:
@@ -254,8 +259,8 @@ class _Validation:
         return best if ratios[best] <= 1 - MIN_GAIN else 0.0
 
     def _errors(self, future: Clip) -> Float[Tensor, " b"]:
-        """Mean squared error per pixel of each window."""
-        return (future - self._target).square().mean(dim=(1, 2, 3, 4))
+        """Mean squared error per measured pixel of each window; 0 for a window without one."""
+        return (future - self._target).square().nanmean(dim=(1, 2, 3, 4)).nan_to_num(0)
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:
@@ -270,7 +275,7 @@ def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int
         )
         net.train()
         optimizer.zero_grad()
-        torch.autograd.backward(_loss(net, crops.clips.to(device), crops.context.shape[1]))
+        torch.autograd.backward(_loss(net, crops.clips.to(device), crops.context.shape[1], crops.filler))
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         step += 1
@@ -278,7 +283,8 @@ def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int
         yield progress
 
 
-def _loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
+def _loss(net: Forecaster, clips: Clip, context: int, filler: float | None) -> Tensor:
     # After the context, the network reads its own predictions, as it does at inference.
     no_truth = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)
-    return (predict_every_frame(net, clips, context, no_truth).frames - clips[:, 1:]).square().mean()
+    predicted = predict_every_frame(net, fill_missing(clips, filler), context, no_truth).frames
+    return measured_loss(nn.MSELoss(), predicted, clips[:, 1:], filler)

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from typing_extensions import override
 
 from framepred.baselines import LastFrame, OpticalFlow
-from framepred.clips import ClipBatch, Frame, RawClip, RawFrame, State, to_unit
+from framepred.clips import ClipBatch, Frame, RawClip, RawFrame, State, fill_missing, missing_pixels, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.default_blend import default_weights
 from framepred.inference.devices import device_of
@@ -184,9 +184,10 @@ def fit_blend(
     horizon: int = 10,
     *,
     cuts: bool = True,
+    filler: float | None = None,
 ) -> Blend:
     """Blend forecasters with the weights that :func:`fit_weights` measures; members that get no weight are left out."""
-    return _without_idle(members, fit_weights(members, past, context, horizon, cuts=cuts)).eval()
+    return _without_idle(members, fit_weights(members, past, context, horizon, cuts=cuts, filler=filler)).eval()
 
 
 def fit_weights(
@@ -196,6 +197,7 @@ def fit_weights(
     horizon: int = 10,
     *,
     cuts: bool = True,
+    filler: float | None = None,
 ) -> Float[Tensor, "k q m"]:
     """The weights of a blend that would have served best in the past of the clips themselves, by lead time and region.
 
@@ -212,11 +214,13 @@ def fit_weights(
         context: frames that a window shows.
         horizon: frames that are to be predicted.
         cuts: whether to look for scene cuts.
+        filler: what stands for missing pixels, which are NaN, where a forecaster reads them; None where there are none.
+            The weights come from the pixels that are measured both in the last frame of a context and in the target.
     """
     chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
     if all(channels_of(member) is None for member in members):
         chosen = [_gray(clip[-SPAN:]) for clip in chosen]
-    return _window_weights(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts))
+    return _window_weights(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts, filler))
 
 
 @torch.inference_mode()
@@ -224,8 +228,10 @@ def _window_weights(members: Sequence[Forecaster], windows: Iterable[ClipBatch])
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
     blend = evenly(members)
-    for context, target, _ in windows:
-        add_errors(products, blend, to_unit(context.to(device)), to_unit(target[:, :FIT_HORIZON].to(device)))
+    for batch in windows:
+        context, target, _ = batch.filled()
+        gaps = _gaps(batch)
+        add_errors(products, blend, to_unit(context.to(device)), to_unit(target[:, :FIT_HORIZON].to(device)), gaps)
     if not products.measured:
         return default_weights(len(members))
     return products.best_weights()
@@ -259,33 +265,45 @@ def _join(frame: Frame, lead: int, shares: Tensor, states: Sequence[State]) -> S
     return (frame, torch.tensor(lead), shares, sizes, *(tensor for state in states for tensor in state))
 
 
+def _gaps(windows: ClipBatch) -> Bool[Tensor, "b k h w"] | None:
+    """Which pixels of the target are missing there or in the last frame before it; None where none is."""
+    missing = missing_pixels(windows.clips[:, windows.context.shape[1] - 1 :])
+    return None if missing is None else missing[:, 1:].any(dim=2) | missing[:, :1].any(dim=2)
+
+
 def add_errors(
-    products: ErrorProducts, blend: Blend, context: Float[Tensor, "b t c h w"], target: Float[Tensor, "b k c h w"]
+    products: ErrorProducts,
+    blend: Blend,
+    context: Float[Tensor, "b t c h w"],
+    target: Float[Tensor, "b k c h w"],
+    gaps: Bool[Tensor, "b k h w"] | None = None,
 ) -> None:
-    """Let every member predict windows, and add what it got wrong."""
+    """Let every member predict windows, and add what it got wrong; pixels in ``gaps`` do not count."""
     state = blend.observe_clip(context)
     horizon, size = target.shape[1], (target.shape[-2], target.shape[-1])
     futures = [member.eval().forecast(own, horizon) for member, own in blend.pair_states(member_states(state))]
     for window, shares in enumerate(spread(state[2], size)):
         for lead in range(horizon):
             predictions = torch.stack([future[window, lead] for future in futures])
-            products.add(lead, predictions, target[window, lead], shares)
+            measured = shares if gaps is None else shares.masked_fill(gaps[window, lead].to(shares.device), 0)
+            products.add(lead, predictions, target[window, lead], measured)
 
 
 def _windows(
-    clips: Sequence[Shaped[Tensor, "_t c h w"]], context: int, horizon: int, cuts: bool
+    clips: Sequence[Shaped[Tensor, "_t c h w"]], context: int, horizon: int, cuts: bool, filler: float | None
 ) -> Iterator[ClipBatch]:
     """Windows of the last scene of each clip, those of one clip as a batch, small, the last one among them."""
     for clip in clips:
         recent = torch.stack([shrink_raw(frame, FIT_SIDE) for frame in clip[-SPAN:]])
-        scene = find_scenes(recent)[-1] if cuts else range(len(recent))
+        scene = find_scenes(fill_missing(recent, filler))[-1] if cuts else range(len(recent))
         if len(scene) < MIN_FRAMES:
             continue
         ahead = min(horizon, max(1, len(scene) * horizon // (context + horizon)))
         length = min(context + ahead, len(scene))
         wanted = min(max(1, WINDOWS // len(clips)), len(scene) - length + 1)
         starts = _spread_indices(scene.stop - length, scene.start, wanted)
-        yield ClipBatch.cut(torch.stack([recent[start : start + length] for start in starts]), length - ahead)
+        clips_of_scene = torch.stack([recent[start : start + length] for start in starts])
+        yield ClipBatch.cut(clips_of_scene, length - ahead, filler)
 
 
 def _spread_indices(first: int, last: int, count: int) -> list[int]:

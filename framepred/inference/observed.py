@@ -7,6 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Shaped
 from torch import Tensor
 
+from framepred.clips import fill_missing
 from framepred.inference.repeats import Cadence, find_cadence
 from framepred.inference.scenes import find_scenes
 
@@ -34,23 +35,33 @@ class Observed(NamedTuple):
         return tuple(index - length for index in range(length) if kept[index])
 
 
-def observe_clips(past: Shaped[Tensor, "n t c h w"], cuts: bool, repeats: bool) -> list[Observed]:
+def observe_clips(
+    past: Shaped[Tensor, "n t c h w"], cuts: bool, repeats: bool, filler: float | None = None
+) -> list[Observed]:
     """Find the last scene of each clip, and what repeats in it.
 
     Args:
         past: the frames before the prediction.
         cuts: whether to look for scene cuts; else the whole past is one scene.
         repeats: whether to look for repeated frames; else all are distinct.
+        filler: what stands for missing pixels, which are NaN; None where there are none.
     """
-    scenes = [clip[find_scenes(clip)[-1].start :] if cuts else clip for clip in past]
-    return [Observed(scene, find_cadence(scene) if repeats else _all_distinct(scene)) for scene in scenes]
+    starts = [find_scenes(fill_missing(clip, filler))[-1].start if cuts else 0 for clip in past]
+    scenes = [clip[start:] for clip, start in zip(past, starts, strict=True)]
+    return [
+        Observed(scene, find_cadence(fill_missing(scene, filler)) if repeats else _all_distinct(scene))
+        for scene in scenes
+    ]
 
 
-def distinct_frames(past: Shaped[Tensor, "t c h w"], cuts: bool) -> Shaped[Tensor, "_t c h w"]:
-    """The frames of all scenes of a clip without repeats."""
-    scenes = find_scenes(past) if cuts else [range(len(past))]
+def distinct_frames(
+    past: Shaped[Tensor, "t c h w"], cuts: bool, filler: float | None = None
+) -> Shaped[Tensor, "_t c h w"]:
+    """The frames of all scenes of a clip without repeats; ``filler`` stands for missing pixels, which are NaN."""
+    filled = fill_missing(past, filler)
+    scenes = find_scenes(filled) if cuts else [range(len(past))]
     return past[
-        [index for scene in scenes for index in compress(scene, find_cadence(past[scene.start : scene.stop]).kept)]
+        [index for scene in scenes for index in compress(scene, find_cadence(filled[scene.start : scene.stop]).kept)]
     ]
 
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TypeAlias, TypedDict
 
 import torch
-from jaxtyping import Bool, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, load_baseline
-from framepred.clips import ClipBatch, RawClip, RawFrame, to_unit
+from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_pixels, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster
@@ -134,7 +134,7 @@ def predict(
     job = _Job(
         named._replace(net=move_network(named.net, pick_device(device)).eval()),
         frames, context, adapt, blend, holdout,
-        SourceForm(layout, channels_of(named.net), value_range, array_name, range_of(named.net)),
+        SourceForm(layout, channels_of(named.net), value_range, array_name, range_of(named.net), keeps_nan=True),
         max_side, cuts, batch_size, on_progress,
     )  # fmt: skip
     return job.run(source)
@@ -173,29 +173,29 @@ class _Job:
         end = self._read(source)
         self._check_memory(end.frames)
         known, name = end.recent.shape[1] - self.hidden, source_name(source)
-        past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden)
-        observed = observe_clips(past, self.cuts, repeats=self._blends)
-        predicted, adapted = self._predict(past, clips.context, observed)
+        past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden, end.filler)
+        context, target, _ = clips.filled()
+        observed = observe_clips(past, self.cuts, self._blends, end.filler)
+        predicted, adapted = self._predict(past, context, observed, end.filler)
         notes = [
             *_notes_on(end, source, self.max_side),
             *observed_notes(observed, self.context, name),
-            *self._cut_note(end.recent, known, name),
+            *self._cut_note(fill_missing(end.recent, end.filler), known, name),
             *adapted,
         ]
         self.on_progress("predicting", 1.0)
-        target = clips.target if self.holdout else None
-        scored = clips if end.missing is None else _without(clips, end.missing)
-        score = None if target is None else score_frames(scored, predicted, self.named.record, name)
-        shown = clips.context[:, -max(len(clip.scene) for clip in observed) :]
+        score = score_frames(clips, predicted, self.named.record, name) if self.holdout else None
+        shown = context[:, -max(len(clip.scene) for clip in observed) :]
+        missing = missing_pixels(end.frames)
         return Prediction(
             single_or_all(predicted),
             single_or_all(shown),
-            None if target is None else single_or_all(target),
+            single_or_all(target) if self.holdout else None,
             end.fps,
             score,
             tuple(notes),
             end.value_range,
-            None if end.missing is None else single_or_all(end.missing.all(dim=1)),
+            None if missing is None else single_or_all(missing.all(dim=1)),
         )
 
     def _check_memory(self, clips: RawClip) -> None:
@@ -240,29 +240,32 @@ class _Job:
         return self.blend and is_network(self.named.net)
 
     def _predict(
-        self, past: Tensor, context: RawClip, observed: Sequence[Observed]
+        self, past: Tensor, context: RawClip, observed: Sequence[Observed], filler: float | None
     ) -> tuple[Shaped[Tensor, "b k c h w"], list[str]]:
         """The predicted frames, by the network adapted and blended as asked for, and notes on adapting."""
         if self._blends and self.adapt is None:
             members, scenes = default_members(self.named.net), [clip.distinct for clip in observed]
-            fit = partial(fit_weights, members, scenes, self.context, self.frames, cuts=False)
+            fit = partial(fit_weights, members, scenes, self.context, self.frames, cuts=False, filler=filler)
             with BlendedPrediction(members, fit, self.max_side) as blended:
                 return self._predict_clips(blended.frames, context, observed), []
-        net, notes = (self.named.net, []) if self.adapt is None else self._adapted(past[0], self.adapt)
+        net, notes = (self.named.net, []) if self.adapt is None else self._adapted(past[0], self.adapt, filler)
         make = partial(predict_frames, at_full_size(net, self.max_side))
         return self._predict_clips(make, context, observed), notes
 
-    def _adapted(self, past: Shaped[Tensor, "t c h w"], seconds: float) -> tuple[Forecaster, list[str]]:
+    def _adapted(
+        self, past: Shaped[Tensor, "t c h w"], seconds: float, filler: float | None
+    ) -> tuple[Forecaster, list[str]]:
         """The network trained on the past, blended if asked for, and a note on it."""
         from framepred.inference.adapt import adapt  # imports optimizers
 
         result = adapt(
             self.named.net,
-            distinct_frames(past, self.cuts) if self._blends else past,
+            distinct_frames(past, self.cuts, filler) if self._blends else past,
             seconds=seconds,
             context=self.context,
             horizon=min(self.frames, ADAPT_HORIZON),
             cuts=self.cuts,
+            filler=filler,
             on_progress=lambda share: self.on_progress("adapting", share),
         )
         return result.blend if self.blend else result.network, [result.summary]
@@ -298,11 +301,6 @@ def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int) -> Iter
         yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
     if not end.steady:
         yield f"The frame rate of {source_name(source)} varies; its mean, {end.fps:.3g}, is written."
-
-
-def _without(clips: ClipBatch, missing: Bool[Tensor, "n t c h w"]) -> ClipBatch:
-    """The clips with NaN for true pixels that are missing, so that scores leave them out."""
-    return clips._replace(target=clips.target.masked_fill(missing[:, clips.context.shape[1] :], torch.nan), filler=0.0)
 
 
 def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:

@@ -2,21 +2,21 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Shaped
+from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
-from framepred.media.arrays import AXES, CHANNELS, open_array, to_frames
+from framepred.media.arrays import AXES, CHANNELS, to_frames
 from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.live import Moment
@@ -88,7 +88,6 @@ class SourceEnd:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the source that a viewer should know.
         value_range: the values that became 0 and 1; None where the type states them.
-        missing: which pixels of ``frames`` are NaN in the source, ``(n, t, c, h, w)``; None where NaN is not read.
     """
 
     frames: Shaped[Tensor, "n t c h w"]
@@ -97,7 +96,11 @@ class SourceEnd:
     steady: bool
     notes: tuple[str, ...] = ()
     value_range: ValueRange | None = None
-    missing: Bool[Tensor, "n t c h w"] | None = None
+
+    @property
+    def filler(self) -> float | None:
+        """What stands for missing pixels, which are NaN, where a network reads them; None where NaN is not read."""
+        return None if self.value_range is None else self.value_range.filler_in_unit
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,7 @@ def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> Sou
         return _decoded_end(source.result()) if source.size == size else read_end(source.path, size, form)
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
-        end = _both_ends(clips, size, value_range=value_range)
-        return replace(end, missing=_missing(_arranged(source, form)[:, -size.last :], value_range))
+        return _both_ends(clips, size, value_range=value_range)
     if is_array(Path(source)):
         video = read_clips(
             source,
@@ -153,9 +155,7 @@ def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> Sou
             channels=form.accepted_channels,
             value_range=form.range_of_files,
         )
-        end = _both_ends(video.clips, size, video.notes, video.value_range)
-        stored = open_array(Path(source), form.layout, form.accepted_channels, form.array_name)
-        return replace(end, missing=_missing(stored[:, max(0, stored.shape[1] - size.last) :], video.value_range))
+        return _both_ends(video.clips, size, video.notes, video.value_range)
     stream = open_frames(
         source, last=size.recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
     )
@@ -219,13 +219,6 @@ def clips_in_memory(
     clips = _arranged(source, form)
     value_range = chosen_range(form.range_of_arrays, lambda: [clips])
     return to_frames(clips, "The array", value_range), value_range
-
-
-def _missing(clips: NDArray[np.generic], value_range: ValueRange | None) -> Bool[Tensor, "n t c h w"] | None:
-    """Which pixels are NaN, such as those outside the coverage of a radar."""
-    if value_range is None or value_range.filler is None:
-        return None
-    return torch.from_numpy(np.isnan(clips))
 
 
 def values_in_memory(source: NDArray[np.generic] | Tensor) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from framepred.clips import ClipBatch, to_unit
+from framepred.clips import ClipBatch, fill_missing, to_unit
 from framepred.errors import ClipError
 from framepred.inference.scenes import find_scenes
 
@@ -30,12 +30,14 @@ class TrainingWindows:
         pieces: index ranges of the consecutive frames to train on.
         context: number of input frames of a full window.
         horizon: number of target frames of a full window.
+        filler: what stands for missing pixels, which are NaN in ``frames``; None where there are none.
     """
 
     frames: Shaped[Tensor, "t c h w"]
     pieces: list[range]
     context: int
     horizon: int
+    filler: float | None = None
 
     def crops(self, random: np.random.Generator, count: int, side: int, split_channels: bool) -> ClipBatch:
         """Return random crops, as floats, of random windows of one random piece.
@@ -53,7 +55,7 @@ class TrainingWindows:
         whole = self.context + self.horizon
         length = min(whole, len(piece))
         clips = [self._crop(random, piece, length, side, split_channels) for _ in range(count)]
-        return ClipBatch.cut(torch.stack(clips), max(1, length * self.context // whole))
+        return ClipBatch.cut(torch.stack(clips), max(1, length * self.context // whole), self.filler)
 
     def _crop(
         self, random: np.random.Generator, piece: range, length: int, side: int, split_channels: bool
@@ -68,7 +70,7 @@ class TrainingWindows:
 
 
 def split_past(
-    past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool = True
+    past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool = True, filler: float | None = None
 ) -> tuple[TrainingWindows, ClipBatch]:
     """Split the past of a clip into training windows and validation windows; the latter are the last ones.
 
@@ -80,6 +82,7 @@ def split_past(
         context: number of input frames of a window.
         horizon: number of target frames of a window.
         cuts: whether to detect scene cuts.
+        filler: what stands for missing pixels, which are NaN in ``past``; None where there are none.
 
     Returns:
         The training windows, and the validation windows as floats, latest first.
@@ -88,7 +91,7 @@ def split_past(
         ClipError: if no scene is as long as a window, or too few frames are left for training.
     """
     length = context + horizon
-    scenes = find_scenes(past) if cuts else [range(len(past))]
+    scenes = find_scenes(fill_missing(past, filler)) if cuts else [range(len(past))]
     starts = [start for scene in scenes for start in range(scene.start, scene.stop - length + 1)]
     if not starts:
         raise ClipError(
@@ -112,4 +115,5 @@ def split_past(
     count = min(len(found), VALIDATION_WINDOWS)
     chosen = [found[number * len(found) // count] for number in range(count)]
     windows = [to_unit(past[start : start + length]) for start in chosen]
-    return TrainingWindows(past, pieces, context, horizon), ClipBatch.cut(torch.stack(windows), context)
+    training = TrainingWindows(past, pieces, context, horizon, filler)
+    return training, ClipBatch.cut(torch.stack(windows), context, filler)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -66,6 +66,10 @@ class ValueRange:
     def filler_in_unit(self) -> float | None:
         """The filler as networks read it, in [0, 1]; None where NaN is refused."""
         return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
+
+    def with_missing(self) -> "ValueRange":
+        """The same range, by which NaN stays NaN in frames if a filler is known."""
+        return replace(self, keeps_nan=self.filler is not None)
 
     def _integers(self) -> torch.dtype:
         kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
@@ -137,14 +141,11 @@ def parse_range(text: str) -> "ValueRange | Literal['auto']":
         ) from error
 
 
-_Choice = TypeVar("_Choice", bound=RangeChoice)
-
-
-def with_missing(choice: _Choice) -> _Choice:
+def with_missing(choice: RangeChoice) -> RangeChoice:
     """The same choice, by which NaN stays NaN in frames where a filler is known."""
     if isinstance(choice, DefaultRange):
-        return replace(choice, learned=with_missing(choice.learned))
-    return replace(choice, keeps_nan=choice.filler is not None) if isinstance(choice, ValueRange) else choice
+        return replace(choice, learned=choice.learned and choice.learned.with_missing())
+    return choice.with_missing() if isinstance(choice, ValueRange) else choice
 
 
 def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:

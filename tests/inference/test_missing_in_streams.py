@@ -1,5 +1,6 @@
-"""Pixels that nobody measured, which files hold as NaN, in streams, in the weights of their blends, and in watches."""
+"""Pixels that nobody measured, which files hold as NaN, in blend weights, adapting, streams and watches."""
 
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 
 import framepred
 from framepred.baselines import load_baseline
-from framepred.inference.blend import default_members
+from framepred.clips import to_unit
+from framepred.inference.adapt import adapt
+from framepred.inference.blend import default_members, fit_weights
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.stream_log import StreamLog
 from framepred.inference.watch import WatchStep
 from framepred.media.values import ValueRange
+from framepred.models import EncoderForecaster
 
 SIDE, COVERED = 32, 20
 """Sides of the frames and of the part, at the left, that is measured."""
@@ -131,3 +135,22 @@ def test_what_is_measured_still_raises_an_alarm(footage: NDArray[np.float32]) ->
     steps, _ = watched(footage, 60)
     assert any(step.active for step in steps if 14 <= step.time < 15)
     assert not any(step.active for step in steps if step.time < 13.9)
+
+
+def test_weights_of_the_past_come_from_measured_pixels() -> None:
+    """Rare drops are best predicted by a blank frame; a bright filler is predicted by the last frame alone."""
+    clip = 0.3 * (noise(30, 1, SIDE, SIDE) > 0.9).float()
+    clip[..., COVERED:] = torch.nan
+    members = [load_baseline("blank"), load_baseline("last-frame")]
+    for filler in (0.0, 1.0):
+        assert fit_weights(members, [clip], 4, 3, filler=filler)[:, :, 0].min() > 0.5
+    assert fit_weights(members, [clip.nan_to_num(1.0)], 4, 3)[:, :, 0].max() < 0.1
+
+
+def test_a_network_learns_from_measured_pixels(small_net: EncoderForecaster) -> None:
+    clip = to_unit(torch.from_numpy((moving(24)[:, None] + 32) / 92))
+    lost = clip.clone()
+    lost[..., COVERED:] = lost[3:6] = lost[9, :, 5:9] = torch.nan
+    adapted = adapt(small_net, lost, steps=3, context=4, horizon=3, filler=0.0)
+    assert 0 < adapted.error_after < inf
+    assert all(parameter.isfinite().all() for parameter in adapted.network.parameters())

@@ -91,7 +91,7 @@ def test_a_file_that_states_its_length_is_refused_when_cut_off(files: dict[str, 
         assert not passes_in_silence(files[name], content[: int(share * len(content))]), share
 
 
-@pytest.mark.parametrize("spot", (4, 8, 12))
+@pytest.mark.parametrize("spot", [4, 8, 12])
 def test_no_frame_of_an_avi_is_left_out_in_silence(tmp_path: Path, spot: int) -> None:
     """Zeros over the head of a chunk make FFmpeg go on at the next one."""
     film = write_codec(tmp_path / "a.avi", "mpeg4", thread_count=1)
