@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import reduce
 from math import inf
+from operator import add
 from time import monotonic
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +18,7 @@ from framepred.baselines import load_baseline
 from framepred.clips import Clip, ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import Blend, default_members, fit_weights
+from framepred.inference.blend import Blend, default_members, fit_weights, measure_errors
 from framepred.inference.devices import device_of
 from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of
@@ -41,7 +44,10 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 """Shares of the copy in the mean with the network that are tried; 0, not to use the copy, is always an option."""
 
 MIN_GAIN = 0.02
-"""Share of the blend's error that the copy saves at least, in every validation window; what gains less is chance."""
+"""Share of the error that the copy saves at least, in every validation window; what gains less is chance."""
+
+_PREDICTIONS = 5
+"""Time kept for the work after training: the share in the blend takes about two predictions, the refit three."""
 
 _SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
 
@@ -56,10 +62,12 @@ class AdaptationResult:
 
     Attributes:
         blend: the network, its mean over mirror images with a share of the trained network, and the baselines, with
-            the weights that they have on the past before training, in eval mode.
+            the weights that they have on the past before training; if ``refitted``, the trained network and the
+            baselines, with weights of the validation windows. In eval mode.
         network: the better of the network before and after training.
         share: weight of the trained network in the mean with the network before training, in [0, 1].
-        blend_error: error of the blend.
+        refitted: whether the weights of the blend are fitted on the validation windows.
+        blend_error: error of the blend; if ``refitted``, that of each window with weights fitted on the others.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
         baseline_errors: errors of the baselines by name.
@@ -70,6 +78,7 @@ class AdaptationResult:
     blend: Blend
     network: Forecaster
     share: float
+    refitted: bool
     blend_error: float
     error_before: float
     error_after: float
@@ -95,10 +104,10 @@ class AdaptationResult:
             )
         best = min(self.baseline_errors.values())
         gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
+        role = "it takes the place of the network" if self.refitted else f"its share in the blend is {self.share:g}"
         return (
             f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
-            f"before; its share in the blend is {self.share:g}, and the blend has {self.blend_error:.3g}{gain} "
-            f"({baselines})."
+            f"before; {role}, and the blend has {self.blend_error:.3g}{gain} ({baselines})."
         )
 
 
@@ -125,6 +134,11 @@ def adapt(
     then takes a share of the mean over mirror images: the one with which the error of the blend is least in the worst
     of the validation windows. Where a window gains less than ``MIN_GAIN``, the copy is not used.
 
+    A network without weight before training gets none in this way. So the copy also replaces the network and its mean
+    in a second blend, with weights fitted on the validation windows, which did not train it. This blend is used if it
+    saves at least ``MIN_GAIN`` of the error in every window, each predicted with weights fitted on the others
+    (leave-one-out cross-validation; Stone 1974, J. R. Stat. Soc. B 36:111-147).
+
     Args:
         net: the forecaster, on the device to train on; it is not modified.
         past: the observed frames, at the input size of ``net``: uint8, uint16, or floats in [0, 1].
@@ -144,14 +158,70 @@ def adapt(
         ClipError: if no scene has enough frames for training and validation.
     """
     budget = _Budget(seconds, steps)
-    _check(net, context, horizon)
-    training, windows = split_past(past, context, horizon, cuts, filler)
-    validation = _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
+    training, validation = _split(net, past, context, horizon, cuts, filler)
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
-    before = validation.error(net)
     weights = fit_weights(_members(net), [past], context, horizon, cuts=cuts, filler=filler)
     plain = validation.predict(Blend(_members(net), weights))
-    budget.reserve(3 * validation.seconds)  # for validating the copy once more, and its share in the blend
+    tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
+    best = tuned.network
+    replaced = plain if best is net else validation.predict(Blend(_members(net, best, 1.0), weights))
+    share = validation.best_share(plain, replaced)
+    blend, future = Blend(_members(net, best, share), weights), plain.lerp(replaced, share)
+    refitted = None if best is net else validation.refit(default_members(best), future)
+    blend, future = refitted or (blend, future)
+    return AdaptationResult(
+        blend.eval(),
+        best,
+        1.0 if refitted else share,
+        refitted is not None,
+        validation.error_of(future),
+        tuned.error_before,
+        tuned.error_after,
+        baseline_errors,
+        validation.count,
+        tuned.steps,
+    )
+
+
+def fine_tune(
+    net: Forecaster,
+    past: Shaped[Tensor, "t c h w"],
+    seconds: float,
+    *,
+    context: int = 10,
+    horizon: int = 10,
+    cuts: bool = True,
+) -> Forecaster:
+    """Return the copy that :func:`adapt` trains, without a blend; the forecaster itself if the copy is no better.
+
+    The arguments are those of :func:`adapt`, and so are the errors raised.
+    """
+    budget = _Budget(seconds, None)
+    training, validation = _split(net, past, context, horizon, cuts, None)
+    return _fine_tune(net, training, validation, budget).network
+
+
+class _FineTuned(NamedTuple):
+    """The better of the network before and after training, the errors of both, and the number of training steps."""
+
+    network: Forecaster
+    error_before: float
+    error_after: float
+    steps: int
+
+
+def _fine_tune(
+    net: Forecaster,
+    training: TrainingWindows,
+    validation: "_Validation",
+    budget: "_Budget",
+    predictions: int = 0,
+    seed: int = 0,
+    on_progress: Callable[[float], object] = lambda _: None,
+) -> _FineTuned:
+    """Train a copy of a forecaster, and leave time for this many predictions of the validation windows after it."""
+    before = validation.error(net)
+    budget.reserve((1 + predictions) * validation.seconds)  # and for the last validation of the copy
     copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
     done = validated = 0
     for progress in _train(copy, training, budget, seed):
@@ -162,19 +232,15 @@ def adapt(
             validated, error = passed, validation.error(copy)
             best = deepcopy(copy) if error < min(before, lowest_error) else best
             lowest_error = min(error, lowest_error)
-    replaced = plain if best is net else validation.predict(Blend(_members(net, best, 1.0), weights))
-    share = validation.best_share(plain, replaced)
-    return AdaptationResult(
-        Blend(_members(net, best, share), weights).eval(),
-        best,
-        share,
-        validation.error_of(plain.lerp(replaced, share)),
-        before,
-        lowest_error,
-        baseline_errors,
-        len(windows.context),
-        done,
-    )
+    return _FineTuned(best, before, lowest_error, done)
+
+
+def _split(
+    net: Forecaster, past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool, filler: float | None
+) -> tuple[TrainingWindows, "_Validation"]:
+    _check(net, context, horizon)
+    training, windows = split_past(past, context, horizon, cuts, filler)
+    return training, _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
 
 
 def _in_gray(windows: ClipBatch) -> ClipBatch:
@@ -223,6 +289,8 @@ class _Validation:
     """Validation windows; ``seconds`` is how long the last prediction of them took."""
 
     def __init__(self, windows: ClipBatch, device: torch.device) -> None:
+        self.count = len(windows.context)
+        self._windows = windows
         self._context = fill_missing(windows.context, windows.filler).to(device)
         self._target = windows.target.to(device)
         self.seconds = 0.0
@@ -235,9 +303,9 @@ class _Validation:
         return error
 
     @torch.inference_mode()
-    def predict(self, net: Forecaster) -> Clip:
-        """The predicted target frames of the windows, ``(b, k, c, h, w)``."""
-        future: Clip = net.eval()(self._context, self._target.shape[1])
+    def predict(self, net: Forecaster, chosen: slice = slice(None)) -> Clip:
+        """The predicted target frames of the chosen windows, ``(b, k, c, h, w)``."""
+        future: Clip = net.eval()(self._context[chosen], self._target.shape[1])
         return future
 
     def error_of(self, future: Clip) -> float:
@@ -252,11 +320,38 @@ class _Validation:
             replaced: predictions of the blend with nothing but the copy in the mean over mirror images. With a share
                 of the copy, the prediction lies between the two.
         """
-        before = self._errors(plain) + NEGLIGIBLE
-        after = {share: self._errors(plain.lerp(replaced, share)) + NEGLIGIBLE for share in SHARES}
-        ratios = {share: float((errors / before).max()) for share, errors in after.items()}
+        ratios = {share: self._worst_ratio(plain, plain.lerp(replaced, share)) for share in SHARES}
         best = min(ratios, key=ratios.__getitem__)
         return best if ratios[best] <= 1 - MIN_GAIN else 0.0
+
+    def refit(self, members: list[Forecaster], present: Clip) -> tuple[Blend, Clip] | None:
+        """The blend of some members with weights of these windows, if it gains enough in each of them.
+
+        Args:
+            members: forecasters that are not trained on the target frames of the windows.
+            present: predictions of the blend that is used otherwise.
+
+        Returns:
+            The blend, with weights of all windows, and predictions of each window with weights of the others. None if a
+            window gains too little, or there is but one.
+        """
+        if self.count < 2:
+            return None
+        windows = [
+            ClipBatch(context[None], target[None], self._windows.filler)
+            for context, target in zip(self._windows.context, self._windows.target, strict=True)
+        ]
+        products = [measure_errors(members, window) for window in windows]
+        others = [reduce(add, products[:number] + products[number + 1 :]) for number in range(self.count)]
+        blends = [Blend(members, each.best_weights()) for each in others]
+        future = torch.cat([self.predict(blend, slice(at, at + 1)) for at, blend in enumerate(blends)])
+        if self._worst_ratio(present, future) > 1 - MIN_GAIN:
+            return None
+        return Blend(members, reduce(add, products).best_weights()), future
+
+    def _worst_ratio(self, before: Clip, after: Clip) -> float:
+        """The error of one prediction as a share of that of another, in the window where it is largest."""
+        return float(((self._errors(after) + NEGLIGIBLE) / (self._errors(before) + NEGLIGIBLE)).max())
 
     def _errors(self, future: Clip) -> Float[Tensor, " b"]:
         """Mean squared error per measured pixel of each window; 0 for a window without one."""

@@ -223,18 +223,25 @@ def fit_weights(
     return _window_weights(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts, filler))
 
 
-@torch.inference_mode()
 def _window_weights(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Float[Tensor, "k q m"]:
+    nothing = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
+    products = sum((measure_errors(members, batch) for batch in windows), nothing)
+    return products.best_weights() if products.measured else default_weights(len(members))
+
+
+@torch.inference_mode()
+def measure_errors(members: Sequence[Forecaster], windows: ClipBatch) -> ErrorProducts:
+    """What the members get wrong in windows, by lead time and region; weights follow from sums of it.
+
+    Args:
+        members: the forecasters.
+        windows: the windows; missing pixels have no part.
+    """
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
-    blend = evenly(members)
-    for batch in windows:
-        context, target, _ = batch.filled()
-        gaps = _gaps(batch)
-        add_errors(products, blend, to_unit(context.to(device)), to_unit(target[:, :FIT_HORIZON].to(device)), gaps)
-    if not products.measured:
-        return default_weights(len(members))
-    return products.best_weights()
+    context, target = (to_unit(frames.to(device)) for frames in windows.filled()[:2])
+    add_errors(products, evenly(members), context, target[:, :FIT_HORIZON], _gaps(windows))
+    return products
 
 
 def default_members(net: Forecaster) -> list[Forecaster]:

@@ -1,6 +1,7 @@
 """Weights of a blend: products of the members' errors by lead time and region, and the weights that follow."""
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import combinations
 
 import torch
@@ -68,6 +69,12 @@ class ErrorProducts:
         products /= products.sum(dim=0).diagonal().min() + NEGLIGIBLE
         self._sums[lead] = self._decay * self._sums[lead] + products
         self._counts[lead] = self._decay * self._counts[lead] + 1
+
+    def __add__(self, other: "ErrorProducts") -> "ErrorProducts":
+        """The products of both; older ones among them count as they did."""
+        total = copy(self)
+        total._sums, total._counts = self._sums + other._sums, self._counts + other._counts
+        return total
 
     @property
     def measured(self) -> int:

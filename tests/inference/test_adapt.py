@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from framepred.baselines import LastFrame, OpticalFlow
+from framepred.clips import to_unit
 from framepred.errors import ClipError, ConfigError
+from framepred.forecaster import Forecaster
 from framepred.inference import adapt as adapting
-from framepred.inference.adapt import adapt
+from framepred.inference.adapt import adapt, fine_tune
 from framepred.models import EncoderForecaster, LayeredForecaster
 
 SIZES = {"context": 4, "horizon": 3}
@@ -19,6 +21,25 @@ def film() -> Tensor:
     """A texture that drifts by a pixel a frame: 30 frames, RGB."""
     still = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 20, 52), 3, stride=1, padding=1)
     return torch.stack([(255 * still[0, :, :, time : time + 20]).to(torch.uint8) for time in range(30)])
+
+
+class Brightening(Forecaster):
+    """Predicts that every pixel changes by the same amount, which it learns; at first, that frames turn dark."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change = torch.nn.Parameter(torch.tensor(-0.3))
+
+    def observe(self, frame: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, ...]:
+        return (to_unit(frame),)
+
+    def next_frame(self, state: tuple[Tensor, ...]) -> Tensor:
+        return state[0] + self.change
+
+
+def brightening(rates: list[float]) -> Tensor:
+    """A texture that brightens from frame to frame by these amounts, which neither flow nor last frame predicts."""
+    return 0.3 * torch.rand(1, 1, 20, 20) + torch.tensor(rates).cumsum(0)[:, None, None, None]
 
 
 def parameters(net: torch.nn.Module) -> Tensor:
@@ -61,15 +82,56 @@ def test_training_changes_no_weight_of_the_blend(film: Tensor, small_net: Encode
     assert torch.equal(short.blend.weights, long.blend.weights)
 
 
-def test_the_share_serves_every_window(
+def test_the_copy_takes_a_share_of_the_mean(
     film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only one window is held out, so that weights fitted on it could not be validated."""
     monkeypatch.setattr(adapting, "fit_weights", lambda members, *_, **__: torch.eye(len(members))[:1])
-    unused, used = (adapt(small_net, film, steps=steps, **SIZES) for steps in (1, 40))
+    unused, used = (adapt(small_net, film, steps=steps, context=4, horizon=5) for steps in (1, 40))
+    assert not used.refitted
     assert unused.share == 0  # one step gains less than chance does
     assert used.share == 1
     assert used.blend_error == pytest.approx(used.error_after, rel=1e-5)
     assert "share in the blend is 1" in used.summary
+
+
+@pytest.mark.parametrize("filler", [None, 0.0])
+def test_a_network_that_learns_the_clip_gets_weight(filler: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights from before training leave out a network that predicts nothing of the clip before training."""
+    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
+    clip = brightening([0.02] * 30)
+    if filler is not None:
+        clip[..., 8:] = torch.nan  # the filler does not brighten
+    adapted = adapt(Brightening(), clip, steps=25, cuts=False, filler=filler, **SIZES)
+    assert adapted.refitted
+    assert adapted.share == 1
+    assert adapted.blend.weights[..., 0].min() > 0.2
+    assert adapted.blend_error < 0.1 * min(adapted.baseline_errors.values())
+    assert "it takes the place of the network" in adapted.summary
+
+
+@pytest.mark.parametrize(
+    ("steps", "rates"),
+    [(1, [0.02] * 30), (25, [0.02] * 29 + [-0.03])],
+    ids=["has learned nothing", "has learned what ends in the last window"],
+)
+def test_a_network_that_gains_too_little_replaces_nothing(
+    steps: int, rates: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
+    adapted = adapt(Brightening(), brightening(rates), steps=steps, cuts=False, **SIZES)
+    assert adapted.improved
+    assert not adapted.refitted
+    assert adapted.blend.weights[..., :2].max() == 0
+
+
+def test_training_needs_no_blend(film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(adapting, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(adapting, "fit_weights", None)  # is not called
+    trained = fine_tune(small_net, film, 20, **SIZES)
+    windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255
+    assert error(trained, windows) < 0.9 * error(small_net, windows)
 
 
 def test_steps_and_seed_decide_everything(film: Tensor, small_net: EncoderForecaster) -> None:
@@ -136,7 +198,7 @@ def test_seconds_are_by_the_clock(film: Tensor, small_net: EncoderForecaster, mo
     assert told == sorted(told)
     assert told[-1] == 1
     assert len(told) == adapted.steps
-    assert next(ticks) == pytest.approx(30, abs=2)
+    assert 24 <= next(ticks) <= 30  # time is kept for six predictions of the validation windows
 
 
 def test_no_time_for_a_step(film: Tensor, small_net: EncoderForecaster) -> None:

@@ -175,10 +175,10 @@ def _adapted(net: "Forecaster", frames: list[Picture], seconds: float) -> StepFo
     """The forecasts of a network that has learned these frames."""
     import torch
 
-    from framepred.inference.adapt import adapt
+    from framepred.inference.adapt import fine_tune
 
     clip = torch.from_numpy(np.stack(frames))
-    return network_forecast(adapt(net, clip, seconds=seconds, cuts=False).network)
+    return network_forecast(fine_tune(net, clip, seconds, cuts=False))
 
 
 class _MeasuredRate:
