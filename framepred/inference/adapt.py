@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import reduce
 from math import inf
 from operator import add
@@ -18,6 +17,7 @@ from framepred.baselines import load_baseline
 from framepred.clips import Clip, ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
+from framepred.inference.adaptation_result import AdaptationResult
 from framepred.inference.blend import Blend, default_members, fit_weights, measure_errors
 from framepred.inference.devices import device_of
 from framepred.inference.mirrored import MirrorMean
@@ -50,65 +50,6 @@ _PREDICTIONS = 5
 """Time kept for the work after training: the share in the blend takes about two predictions, the refit three."""
 
 _SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
-
-
-@dataclass(frozen=True)
-class AdaptationResult:
-    """The result of adapting a forecaster to a clip.
-
-    All errors are mean squared errors per pixel, pixels in [0, 1], on the same validation windows, of the mean of the
-    colour channels where the network takes frames of any number of channels. The network is not trained on the target
-    frames of these windows.
-
-    Attributes:
-        blend: the network, its mean over mirror images with a share of the trained network, and the baselines, with
-            the weights that they have on the past before training; if ``refitted``, the trained network and the
-            baselines, with weights of the validation windows. In eval mode.
-        network: the better of the network before and after training.
-        share: weight of the trained network in the mean with the network before training, in [0, 1].
-        refitted: whether the weights of the blend are fitted on the validation windows.
-        blend_error: error of the blend; if ``refitted``, that of each window with weights fitted on the others.
-        error_before: error of the forecaster before training.
-        error_after: lowest error during training; infinite if training diverged or there was no time for a step.
-        baseline_errors: errors of the baselines by name.
-        windows: number of validation windows.
-        steps: number of training steps.
-    """
-
-    blend: Blend
-    network: Forecaster
-    share: float
-    refitted: bool
-    blend_error: float
-    error_before: float
-    error_after: float
-    baseline_errors: dict[str, float]
-    windows: int
-    steps: int
-
-    @property
-    def improved(self) -> bool:
-        """Whether the trained network is kept."""
-        return self.error_after < self.error_before
-
-    @property
-    def summary(self) -> str:
-        """One-sentence summary of the adaptation."""
-        where = f"on the last {self.windows} window{'s' * (self.windows != 1)} of the past"
-        baselines = ", ".join(f"{name.replace('-', ' ')} {error:.3g}" for name, error in self.baseline_errors.items())
-        if not self.improved:
-            return (
-                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
-                f"mse {self.error_before:.3g} per pixel {where}, the blend has {self.blend_error:.3g} "
-                f"({baselines})."
-            )
-        best = min(self.baseline_errors.values())
-        gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
-        role = "it takes the place of the network" if self.refitted else f"its share in the blend is {self.share:g}"
-        return (
-            f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
-            f"before; {role}, and the blend has {self.blend_error:.3g}{gain} ({baselines})."
-        )
 
 
 def adapt(
@@ -199,48 +140,6 @@ def fine_tune(
     budget = _Budget(seconds, None)
     training, validation = _split(net, past, context, horizon, cuts, None)
     return _fine_tune(net, training, validation, budget).network
-
-
-class _FineTuned(NamedTuple):
-    """The better of the network before and after training, the errors of both, and the number of training steps."""
-
-    network: Forecaster
-    error_before: float
-    error_after: float
-    steps: int
-
-
-def _fine_tune(
-    net: Forecaster,
-    training: TrainingWindows,
-    validation: "_Validation",
-    budget: "_Budget",
-    predictions: int = 0,
-    seed: int = 0,
-    on_progress: Callable[[float], object] = lambda _: None,
-) -> _FineTuned:
-    """Train a copy of a forecaster, and leave time for this many predictions of the validation windows after it."""
-    before = validation.error(net)
-    budget.reserve((1 + predictions) * validation.seconds)  # and for the last validation of the copy
-    copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
-    done = validated = 0
-    for progress in _train(copy, training, budget, seed):
-        done += 1
-        on_progress(progress)
-        passed = sum(progress >= checkpoint for checkpoint in CHECKPOINTS)
-        if passed > validated:
-            validated, error = passed, validation.error(copy)
-            best = deepcopy(copy) if error < min(before, lowest_error) else best
-            lowest_error = min(error, lowest_error)
-    return _FineTuned(best, before, lowest_error, done)
-
-
-def _split(
-    net: Forecaster, past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool, filler: float | None
-) -> tuple[TrainingWindows, "_Validation"]:
-    _check(net, context, horizon)
-    training, windows = split_past(past, context, horizon, cuts, filler)
-    return training, _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
 
 
 def _in_gray(windows: ClipBatch) -> ClipBatch:
@@ -356,6 +255,48 @@ class _Validation:
     def _errors(self, future: Clip) -> Float[Tensor, " b"]:
         """Mean squared error per measured pixel of each window; 0 for a window without one."""
         return (future - self._target).square().nanmean(dim=(1, 2, 3, 4)).nan_to_num(0)
+
+
+class _FineTuned(NamedTuple):
+    """The better of the network before and after training, the errors of both, and the number of training steps."""
+
+    network: Forecaster
+    error_before: float
+    error_after: float
+    steps: int
+
+
+def _fine_tune(
+    net: Forecaster,
+    training: TrainingWindows,
+    validation: _Validation,
+    budget: _Budget,
+    predictions: int = 0,
+    seed: int = 0,
+    on_progress: Callable[[float], object] = lambda _: None,
+) -> _FineTuned:
+    """Train a copy of a forecaster, and leave time for this many predictions of the validation windows after it."""
+    before = validation.error(net)
+    budget.reserve((1 + predictions) * validation.seconds)  # and for the last validation of the copy
+    copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
+    done = validated = 0
+    for progress in _train(copy, training, budget, seed):
+        done += 1
+        on_progress(progress)
+        passed = sum(progress >= checkpoint for checkpoint in CHECKPOINTS)
+        if passed > validated:
+            validated, error = passed, validation.error(copy)
+            best = deepcopy(copy) if error < min(before, lowest_error) else best
+            lowest_error = min(error, lowest_error)
+    return _FineTuned(best, before, lowest_error, done)
+
+
+def _split(
+    net: Forecaster, past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool, filler: float | None
+) -> tuple[TrainingWindows, _Validation]:
+    _check(net, context, horizon)
+    training, windows = split_past(past, context, horizon, cuts, filler)
+    return training, _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:

@@ -71,7 +71,7 @@ class ErrorProducts:
         self._counts[lead] = self._decay * self._counts[lead] + 1
 
     def __add__(self, other: "ErrorProducts") -> "ErrorProducts":
-        """The products of both; older ones among them count as they did."""
+        """The products of both, with the decay of the first."""
         total = copy(self)
         total._sums, total._counts = self._sums + other._sums, self._counts + other._counts
         return total
