@@ -44,7 +44,7 @@ class ValueRange:
     high: float
     whole: bool = False
     filler: float | None = None
-    keeps_nan: bool = field(default=False, repr=False)
+    keeps_nan: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):

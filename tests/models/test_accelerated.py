@@ -61,6 +61,8 @@ def check_equal(net: Forecaster, clips: list[Tensor], backend: str) -> None:
     assert not torch.equal(other(clip, 3), fast(clip, 3))
 
 
+@pytest.mark.slow  # it imports the compiler
+@pytest.mark.ci
 def test_compiled_steps_predict_the_same(clip: Tensor) -> None:
     check_equal(Fading(), [clip / 4], "eager")
 
