@@ -294,6 +294,7 @@ def _fine_tune(
 def _split(
     net: Forecaster, past: Shaped[Tensor, "t c h w"], context: int, horizon: int, cuts: bool, filler: float | None
 ) -> tuple[TrainingWindows, _Validation]:
+    """Check the arguments of :func:`adapt`, and divide the past into windows to train on and to validate on."""
     _check(net, context, horizon)
     training, windows = split_past(past, context, horizon, cuts, filler)
     return training, _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
