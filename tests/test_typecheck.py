@@ -1,4 +1,4 @@
-"""The checks of annotations that all tests run under find wrong parameters and wrong results."""
+"""The checks of annotations under which CI runs all tests find wrong parameters and wrong results."""
 
 from collections.abc import Callable
 

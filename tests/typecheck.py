@@ -1,4 +1,4 @@
-"""The checker that tests put behind every annotation: beartype, where an int may stand for a float (PEP 484)."""
+"""The checker that CI puts behind every annotation: beartype, where an int may stand for a float (PEP 484)."""
 
 from collections.abc import Callable
 from functools import cache
