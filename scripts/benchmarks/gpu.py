@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing import cpu_count, get_context, set_start_method
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from rich.console import Console
@@ -31,14 +31,20 @@ from framepred.inference.devices import full_float32, pick_device
 from framepred.media.atomic import atomic_write
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.devices import use_channels_last
-from framepred.models.pretrained import load
+from framepred.models.pretrained import load, load_restorer
+from framepred.restorer import MiddleGap, cut_middle
 from framepred.training.rollout import predict_every_frame
 
-ALL_NETWORKS: dict[str, Callable[[], Forecaster]] = {
-    **{name: partial(load, name) for name in ("moving-mnist", "moving-mnist-convlstm", "natural-small")},
+Network: TypeAlias = Forecaster | MiddleGap
+
+ALL_NETWORKS: dict[str, Callable[[], Network]] = {
+    **{name: partial(load, name) for name in ("moving-mnist", "moving-fashion-mnist")},
+    **{name: partial(load, name) for name in ("moving-mnist-convlstm", "natural-small")},
+    "moving-mnist-restore": lambda: MiddleGap(load_restorer("moving-mnist-restore")),
     **{name: NETWORKS[name] for name in ("convlstm-s", "convlstm 2×64")},
 }
-"""Bundled networks of every kind that forecasts, and ConvLSTMs of published sizes."""
+"""The bundled networks, and ConvLSTMs of published sizes. A restorer rebuilds ``horizon`` frames in the middle of a
+context; it does not stream, and is measured in float32."""
 
 MEASURED = {
     "difference": "difference from CPU",
@@ -138,7 +144,7 @@ def _send_measurements(name: str, settings: Settings, seconds: float, sender: Co
         sender.send(measured)
 
 
-def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: float) -> Iterator[tuple[str, float]]:
+def measurements(make: Callable[[], Network], settings: Settings, seconds: float) -> Iterator[tuple[str, float]]:
     """Yield the measurements of a network by name; each takes about ``seconds``, and at least two calls.
 
     bfloat16, which is slow on a CPU, and compiling come last.
@@ -146,16 +152,17 @@ def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: fl
     device = pick_device(settings.device)
     torch.manual_seed(0)
     net = make().eval()
-    batch = next(iter(_loader(settings, 0)))
-    low = AcceleratedForecaster(net, compiled=False, precision="bf16-mixed")
-    context = to_unit(batch.context)
+    context = to_unit(next(iter(_loader(settings, 0))).context)
     yield "difference", float(difference(net, net, context, settings).max())
     net, context = net.to(device), context.to(device)
     yield "inference_contiguous", inference_rate(net, context, settings.horizon, seconds)
     use_channels_last(net)
     yield "inference", inference_rate(net, context, settings.horizon, seconds)
-    yield "frames", streaming_rate(net, context, seconds)
     yield "training", training_rate(net, settings, FLOAT32, seconds)
+    if isinstance(net, MiddleGap):
+        return
+    yield "frames", streaming_rate(net, context, seconds)
+    low = AcceleratedForecaster(net, compiled=False, precision="bf16-mixed")
     yield "inference_bfloat16", inference_rate(low, context, settings.horizon, seconds)
     yield "training_bfloat16", training_rate(net, settings, low.precision, seconds)
     yield "difference_bfloat16", float(difference(net, low, context, settings).mean())
@@ -166,7 +173,7 @@ def measurements(make: Callable[[], Forecaster], settings: Settings, seconds: fl
 
 
 @torch.inference_mode()
-def difference(net: Forecaster, other: Forecaster, context: Clip, settings: Settings) -> Tensor:
+def difference(net: Network, other: Network, context: Clip, settings: Settings) -> Tensor:
     """Return the absolute differences of ``other`` on the device from ``net`` on the CPU, without TF32."""
     device, context = pick_device(settings.device), context[:AGREEMENT_CLIPS]
     expected = net.cpu()(context.cpu(), settings.horizon)
@@ -176,7 +183,7 @@ def difference(net: Forecaster, other: Forecaster, context: Clip, settings: Sett
 
 
 @torch.inference_mode()
-def inference_rate(net: Forecaster, context: Clip, horizon: int, seconds: float) -> float:
+def inference_rate(net: Network, context: Clip, horizon: int, seconds: float) -> float:
     """Return predicted clips per second."""
     return len(context) * rate(lambda: net(context, horizon), context.device, seconds)
 
@@ -188,7 +195,7 @@ def streaming_rate(net: Forecaster, context: Clip, seconds: float) -> float:
     return rate(lambda: stream_frame(net, context[:1, 0], state), context.device, seconds)
 
 
-def training_rate(net: Forecaster, settings: Settings, precision: Precision, seconds: float) -> float:
+def training_rate(net: Network, settings: Settings, precision: Precision, seconds: float) -> float:
     """Return trained clips per second, rendered by other processes and copied from pinned memory."""
     device, net = pick_device(settings.device), copy.deepcopy(net).train()
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE)
@@ -220,8 +227,11 @@ def rate(work: Callable[[], object], device: torch.device, seconds: float = 0.0,
     return done / (time.perf_counter() - start)
 
 
-def training_loss(net: Forecaster, clips: Clip, context: int) -> Tensor:
-    """Return the loss of one training step; beyond the context the network reads its own predictions."""
+def training_loss(net: Network, clips: Clip, context: int) -> Tensor:
+    """Return the loss of one training step; beyond the context a forecaster reads its own predictions."""
+    if isinstance(net, MiddleGap):
+        batch = cut_middle(clips, clips.shape[1] - context)
+        return (net(batch.context, batch.target.shape[1]) - batch.target).square().mean()
     no_teacher = torch.zeros(clips.shape[:2], dtype=torch.bool, device=clips.device)
     predicted = predict_every_frame(net, clips, context, no_teacher)
     return (predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary
