@@ -1,8 +1,9 @@
 """Adapt a forecaster to one clip: fine-tune it on the observed frames, and blend it with itself and with baselines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import reduce
+from itertools import compress
 from math import inf
 from operator import add
 from time import monotonic
@@ -77,8 +78,8 @@ def adapt(
 
     A network without weight before training gets none in this way. So the copy also replaces the network and its mean
     in a second blend, with weights fitted on the validation windows, which did not train it. This blend is used if it
-    saves at least ``MIN_GAIN`` of the error in every window, each predicted with weights fitted on the others
-    (leave-one-out cross-validation; Stone 1974, J. R. Stat. Soc. B 36:111-147).
+    saves at least ``MIN_GAIN`` of the error in every window, each predicted with weights fitted on those that share no
+    target frame with it (leave-one-out cross-validation; Stone 1974, J. R. Stat. Soc. B 36:111-147).
 
     Args:
         net: the forecaster, on the device to train on; it is not modified.
@@ -187,8 +188,9 @@ class _Budget:
 class _Validation:
     """Validation windows; ``seconds`` is how long the last prediction of them took."""
 
-    def __init__(self, windows: ClipBatch, device: torch.device) -> None:
+    def __init__(self, windows: ClipBatch, targets: Sequence[range], device: torch.device) -> None:
         self.count = len(windows.context)
+        self._targets = targets
         self._windows = windows
         self._context = fill_missing(windows.context, windows.filler).to(device)
         self._target = windows.target.to(device)
@@ -231,17 +233,18 @@ class _Validation:
             present: predictions of the blend that is used otherwise.
 
         Returns:
-            The blend, with weights of all windows, and predictions of each window with weights of the others. None if a
-            window gains too little, or there is but one.
+            The blend, with weights of all windows, and predictions of each window with weights of those that share no
+            target frame with it. None if a window gains too little, or there are no such windows.
         """
-        if self.count < 2:
+        apart = [[not set(one) & set(other) for other in self._targets] for one in self._targets]
+        if not all(map(any, apart)):
             return None
         windows = [
             ClipBatch(context[None], target[None], self._windows.filler)
             for context, target in zip(self._windows.context, self._windows.target, strict=True)
         ]
         products = [measure_errors(members, window) for window in windows]
-        others = [reduce(add, products[:number] + products[number + 1 :]) for number in range(self.count)]
+        others = [reduce(add, compress(products, chosen)) for chosen in apart]
         blends = [Blend(members, each.best_weights()) for each in others]
         future = torch.cat([self.predict(blend, slice(at, at + 1)) for at, blend in enumerate(blends)])
         if self._worst_ratio(present, future) > 1 - MIN_GAIN:
@@ -297,7 +300,7 @@ def _split(
     """Check the arguments of :func:`adapt`, and divide the past into windows to train on and to validate on."""
     _check(net, context, horizon)
     training, windows = split_past(past, context, horizon, cuts, filler)
-    return training, _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
+    return training, _Validation(windows if channels_of(net) else _in_gray(windows), training.validated, device_of(net))
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:

@@ -102,7 +102,7 @@ def test_a_network_that_learns_the_clip_gets_weight(filler: float | None, monkey
     clip = brightening([0.02] * 30)
     if filler is not None:
         clip[..., 8:] = torch.nan  # the filler does not brighten
-    adapted = adapt(Brightening(), clip, steps=25, cuts=False, filler=filler, **SIZES)
+    adapted = adapt(Brightening(), clip, steps=25, context=4, horizon=2, cuts=False, filler=filler)
     assert adapted.refitted
     assert adapted.share == 1
     assert adapted.blend.weights[..., 0].min() > 0.2
@@ -119,10 +119,17 @@ def test_a_network_that_gains_too_little_replaces_nothing(
     steps: int, rates: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
-    adapted = adapt(Brightening(), brightening(rates), steps=steps, cuts=False, **SIZES)
+    adapted = adapt(Brightening(), brightening(rates), steps=steps, context=4, horizon=2, cuts=False)
     assert adapted.improved
     assert not adapted.refitted
     assert adapted.blend.weights[..., :2].max() == 0
+
+
+def test_windows_that_share_target_frames_do_not_validate_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
+    adapted = adapt(Brightening(), brightening([0.02] * 30), steps=25, context=4, horizon=3, cuts=False)
+    assert adapted.improved
+    assert not adapted.refitted
 
 
 def test_training_needs_no_blend(film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
