@@ -21,7 +21,8 @@ class AdaptationResult:
         network: the better of the network before and after training.
         share: weight of the trained network in the mean with the network before training, in [0, 1].
         refitted: whether the weights of the blend are fitted on the validation windows.
-        blend_error: error of the blend; if ``refitted``, that of each window with weights fitted on the others.
+        blend_error: error of the blend; if ``refitted``, that of each window with weights fitted on the windows that
+            share no target frame with it.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
         baseline_errors: errors of the baselines by name.

@@ -78,7 +78,8 @@ def find_dropped(source: Source) -> frozenset[int]:
     times, damage = intact_times(path)
     gaps = _gaps_in_time(times)
     short = _without_long_runs(gaps)
-    if damage is not None and not gaps == short != frozenset():
+    placed = len(short) > 0 and short == gaps
+    if damage is not None and not placed:
         raise damage
     return short
 
