@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +18,6 @@ from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
 from framepred.media.arrays import AXES, CHANNELS, to_frames
 from framepred.media.formats import ARRAYS, is_array
 from framepred.media.frames import DEFAULT_FPS, FrameStream
-from framepred.media.live import Moment
 from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
@@ -186,25 +184,6 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
     frames = (frame[None] for frame in stream.frames)
     notes = () if stream.value_range is None else scaling_note(stream.value_range, source_name(source))
     return OpenSource(frames, stream.fps, stream.steady, (*stream.notes, *notes), stream.value_range)
-
-
-def array_moments(opened: OpenSource, name: str, stop: Event) -> Iterator[Moment]:
-    """The frames of an array with one clip, with their times at its rate.
-
-    Args:
-        opened: the array.
-        name: what an error calls it.
-        stop: set it to end before the array does.
-
-    Raises:
-        ClipError: if it holds several clips.
-    """
-    for number, frames in enumerate(opened.frames):
-        if len(frames) != 1:
-            raise ClipError(f"{name} holds {len(frames)} clips but a stream is one; give one clip.")
-        if stop.is_set():
-            return
-        yield Moment(frames[0], number / opened.fps, fresh=number == 0)
 
 
 def clips_in_memory(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 
 import torch
@@ -15,14 +14,14 @@ from framepred.forecaster import Forecaster
 from framepred.inference.acceleration import accelerate
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
+from framepred.inference.moments import open_moments
 from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster, range_of
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.repeats import RepeatDetector
 from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
-from framepred.inference.sources import OpenSource, Source, SourceForm, array_moments, open_source, source_name
-from framepred.media.formats import is_array
-from framepred.media.live import Moment, Player
+from framepred.inference.sources import Source, SourceForm
+from framepred.media.live import Moment
 from framepred.media.values import RangeChoice
 from framepred.models.accelerated import FLOAT32, Precision
 from framepred.models.devices import move_network
@@ -242,16 +241,9 @@ def stream(
     net = accelerate(open_forecaster(weights).net, compiled=compiled, precision=precision)
     net = move_network(net, pick_device(device))
     form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net), keeps_nan=True)
-    opened: Player | OpenSource
-    if isinstance(source, (str, Path)) and not is_array(Path(source)):
-        opened = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
-        moments = iter(opened)
-    else:
-        opened = open_source(source, form)
-        moments = array_moments(opened, source_name(source), stop or Event())
-    filler = None if opened.value_range is None else opened.value_range.filler_in_unit
-    forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts, filler=filler)
-    return Stream(forecaster, moments, opened.fps, opened.steady)
+    opened = open_moments(source, form, on_notice, stop)
+    forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts, filler=opened.filler)
+    return Stream(forecaster, opened.frames, opened.fps, opened.steady)
 
 
 def _error(expected: Frame, observed: Frame, *gaps: Bool[Tensor, "h w"] | None) -> float | None:

@@ -20,7 +20,7 @@ from framepred.media.video_file import VideoFile
 from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
 
 if TYPE_CHECKING:
-    from framepred.inference.sources import OpenSource, Source
+    from framepred.inference.sources import Source
     from framepred.media.values import RangeChoice
 
 
@@ -82,18 +82,12 @@ def play_source(
         name = str(source)
         player = Player(name, on_notice, ended=stop, opened=lambda: _open_pictures(name))
         return PlayingSource(_as_arrays(player), player.fps, player.steady, player.notes)
-    from framepred.inference.sources import SourceForm, array_moments, open_source, source_name  # imports PyTorch
+    from framepred.inference.moments import open_moments  # imports PyTorch
+    from framepred.inference.sources import SourceForm
 
     form = SourceForm(layout, channels, value_range, array_name, keeps_nan=True)
-    opened: Player | OpenSource
-    if isinstance(source, (str, Path)) and not is_array(Path(source)):
-        opened = Player(str(source), on_notice, layout, stop, value_range=form.range_of_files)
-        moments = iter(opened)
-    else:
-        opened = open_source(source, form)
-        moments = array_moments(opened, source_name(source), stop or Event())
-    filler = None if opened.value_range is None else opened.value_range.filler_in_unit
-    return PlayingSource(_as_arrays(moments, filler), opened.fps, opened.steady, opened.notes)
+    opened = open_moments(source, form, on_notice, stop)
+    return PlayingSource(_as_arrays(opened.frames, opened.filler), opened.fps, opened.steady, opened.notes)
 
 
 def needs_no_torch(source: str | Path) -> bool:
