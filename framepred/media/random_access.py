@@ -265,7 +265,7 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
         found = _decoded_map(path)
         found[1] *= exact
     shown = float(np.ptp(found[0])) * tick + 1 / header.fps if found.size else 0.0
-    check_whole(path, max(shown, end) if found.size else 0.0, header, found.shape[1])
+    check_whole(path, max(shown, end) if found.size else 0.0, header)
     return found
 
 

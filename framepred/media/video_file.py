@@ -30,7 +30,7 @@ _ERROR_DETECTION = "crccheck+bitstream+buffer+explode"  # without it, many decod
 
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
 _VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
-_COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find
+_COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find, and shortens the duration
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
 _JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
 _END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
@@ -83,8 +83,9 @@ class VideoFile:
         self._last_end = 0.0
         self._interrupted = False  # whether packets are missing since the last one
         self._packets = 0  # of the video stream, from the start of the file
-        counted = self.container.format.name in _COUNTED_CONTAINERS
-        self._indexed = len(self.stream.index_entries) if counted else None  # None after seeking, too
+        self.counted = self.container.format.name in _COUNTED_CONTAINERS
+        """Whether the number of packets shows that the file is whole: the index leaves out repeated frames."""
+        self._indexed = len(self.stream.index_entries) if self.counted else None  # None after seeking, too
         self.wanted: int | None = None
         """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""
 

@@ -20,7 +20,6 @@ _WHOLE = 0.9  # a file that ends before this part of its stated length is damage
 _PROBED_PACKETS = 1000
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
-_COUNTED_CONTAINERS = ("avi",)  # FFmpeg shortens the duration of a cut-off AVI, but not its number of frames
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
 
@@ -36,15 +35,13 @@ class Header:
     Attributes:
         fps: mean frames per second.
         steady: whether all frames last equally long.
-        seconds: stated duration; None where there is none.
-        frames: stated number of frames; 0 where there is none, or where an edit list may leave some of them out.
+        seconds: stated duration; None where there is none, or where the number of packets is compared instead.
         notes: one sentence for each property of the file that a viewer should know.
     """
 
     fps: float
     steady: bool = True
     seconds: float | None = None
-    frames: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -71,9 +68,7 @@ def read_header(path: Path, skips_damage: bool = False) -> Header:
         if first is None:
             raise not_a_video(path)
         fps, steady = _rate(video.stream, times, video.exact)
-        counted = video.container.format.name in _COUNTED_CONTAINERS
-        frames = video.stream.frames if counted else 0
-        return Header(fps, steady, video.stated_seconds(), frames, _notes(video, first))
+        return Header(fps, steady, None if video.counted else video.stated_seconds(), _notes(video, first))
 
 
 def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
@@ -82,12 +77,11 @@ def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
     Raises:
         MediaError: if the file is damaged, or ends long before its stated end.
     """
-    last, count = None, 0
+    last = None
     with closing(video):
         for last in video.frames():
-            count += 1
             yield video.rgb(last)
-        check_whole(video.path, video.end_seconds(last, header.fps), header, count)
+        check_whole(video.path, 0 if last is None else video.end_seconds(last, header.fps), header)
 
 
 def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
@@ -108,28 +102,24 @@ def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
     yield from deque(rgb_frames(VideoFile(path), header), maxlen=count)
 
 
-def check_whole(path: Path, seconds: float, header: Header, frames: int | None = None) -> None:
+def check_whole(path: Path, seconds: float, header: Header) -> None:
     """Refuse a video that ends long before its stated end.
 
     Args:
         path: the file.
-        seconds: where the frames that were read end.
+        seconds: where the frames that were read end; 0 if none was.
         header: what the file states.
-        frames: how many frames were read; None where not all were.
 
     Raises:
         MediaError: if it does, or if no frame was read.
     """
-    if seconds <= 0 or frames == 0:
+    if seconds <= 0:
         raise not_a_video(path)
-    cut = MediaError(
-        f"{path} breaks off after {seconds:.2f} of {max(header.seconds or 0, header.frames / header.fps):.2f} seconds: "
-        "the rest is missing or damaged; copy it again, or cut it there with ffmpeg."
-    )
     if header.seconds and seconds < _WHOLE * header.seconds:
-        raise cut
-    if frames is not None and frames < _WHOLE * header.frames:
-        raise cut
+        raise MediaError(
+            f"{path} breaks off after {seconds:.2f} of {header.seconds:.2f} seconds: the rest is missing or damaged; "
+            "copy it again, or cut it there with ffmpeg."
+        )
 
 
 def frames_of_one_size(frames: Iterable[Pixels], path: Path) -> Iterator[Pixels]:

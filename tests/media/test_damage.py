@@ -97,6 +97,15 @@ def test_a_file_that_states_its_length_is_refused_when_cut_off(files: dict[str, 
         assert not passes_in_silence(files[name], content[: int(share * len(content))]), share
 
 
+def test_an_avi_that_leaves_out_repeated_frames_is_whole(tmp_path: Path) -> None:
+    """Capture programs write an empty chunk for a frame that repeats; the header counts it, the index does not."""
+    film = write_codec(tmp_path / "camera.avi", "mjpeg", "yuvj420p", times=[0, 200, 240, 1000, 1880])
+    assert len(list(open_frames(film).frames)) == map_video(film).shape[1] == 5
+    content = film.read_bytes()
+    for share in (0.5, 0.8, 0.95):
+        assert not passes_in_silence(film, content[: int(share * len(content))]), share
+
+
 @pytest.mark.parametrize("spot", [4, 8, 12])
 def test_no_frame_of_an_avi_is_left_out_in_silence(tmp_path: Path, spot: int) -> None:
     """Zeros over the head of a chunk make FFmpeg go on at the next one."""
