@@ -151,7 +151,7 @@ class Blend(Forecaster):
         if state is None or regions == 1:
             return frame.new_ones(len(frame), regions, 1, 1) / regions
         flows = [pair for pair in self.pair_states(member_states(state)) if isinstance(pair[0], OpticalFlow)]
-        moved = flows[0][0].next_frame(flows[0][1]) if flows else state[0]
+        moved = flows[0][0].steady_frame(flows[0][1]) if flows else state[0]
         return find_regions(frame, state[0], moved)
 
     @property
@@ -246,7 +246,8 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch) -> ErrorPr
 
 def default_members(net: Forecaster) -> list[Forecaster]:
     """What a network is blended with, the simplest last: the network, two optical flows, the last frame."""
-    return [net, OpticalFlow(carried=True), OpticalFlow(LONG_SPAN, carried=True), LastFrame()]
+    flows = OpticalFlow(carried=True, accelerated=True), OpticalFlow(LONG_SPAN, carried=True)
+    return [net, *flows, LastFrame()]
 
 
 def evenly(members: Sequence[Forecaster]) -> Blend:
@@ -263,7 +264,7 @@ def member_states(state: State) -> list[State]:
 def _memory(member: Forecaster) -> int:
     """Number of last frames that the state of a forecaster depends on; 0 stands for all."""
     if isinstance(member, OpticalFlow):
-        return member.span + 1
+        return member.memory
     return 1 if isinstance(member, LastFrame) else 0
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from copy import copy
-from itertools import combinations
+from itertools import product
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 NEGLIGIBLE = 1e-6
@@ -118,29 +118,26 @@ def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pul
     scale = products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)[..., None] + NEGLIGIBLE
     matrix = products + pull * scale[..., None] * torch.eye(members, dtype=products.dtype)
     vector = (pull * scale * prior).expand(products.shape[:-1])
-    best = prior.expand_as(vector)
-    least = torch.full_like(scale, torch.inf)
-    for chosen in _subsets(members):
-        weights = _solve(matrix, vector, chosen)
-        cost = torch.einsum("...i,...ij,...j->...", weights, matrix, weights) - 2 * (vector * weights).sum(dim=-1)
-        better = (weights >= 0).all(dim=-1, keepdim=True) & (cost[..., None] < least)
-        best = torch.where(better, weights, best)
-        least = torch.where(better, cost[..., None], least)
-    best = torch.where(best < SMALLEST, 0, best)
+    weights = _solve(matrix, vector, _subsets(members))
+    cost = torch.einsum("s...i,...ij,s...j->s...", weights, matrix, weights) - 2 * (vector * weights).sum(dim=-1)
+    least, index = cost.where((weights >= 0).all(dim=-1), torch.inf).min(dim=0)
+    best = weights.take_along_dim(index[None, ..., None], dim=0)[0]
+    best = best.where(least.isfinite()[..., None], prior)  # a member may have predicted NaN
+    best = best.where(best >= SMALLEST, 0)
     return best / best.sum(dim=-1, keepdim=True)
 
 
-def _subsets(members: int) -> list[Bool[Tensor, " m"]]:
-    chosen = [each for size in range(1, members + 1) for each in combinations(range(members), size)]
-    return [torch.tensor([member in each for member in range(members)]) for each in chosen]
+def _subsets(members: int) -> Float[Tensor, "s m"]:
+    """All sets of at least one member: 1 for those in the set, 0 for the others."""
+    return torch.tensor(list(product((0.0, 1.0), repeat=members))[1:], dtype=torch.float64)
 
 
-def _solve(matrix: Products, vector: Weights, chosen: Bool[Tensor, " m"]) -> Weights:
-    """The minimum over weights of the chosen members that add up to 1; others get 0 (Lagrange multiplier)."""
-    inner = matrix[..., chosen, :][..., :, chosen]
-    sides = torch.stack([vector[..., chosen], torch.ones_like(vector[..., chosen])], dim=-1)
+def _solve(matrix: Products, vector: Weights, chosen: Float[Tensor, "s m"]) -> Float[Tensor, "s *r m"]:
+    """The minimum over weights of each set of members that add up to 1; others get 0 (Lagrange multiplier)."""
+    chosen = chosen.view(len(chosen), *(1,) * (vector.ndim - 1), -1)
+    inner = matrix * chosen[..., :, None] * chosen[..., None, :] + torch.diag_embed(1 - chosen)
+    sides = torch.stack([vector * chosen, chosen.expand(len(chosen), *vector.shape)], dim=-1)
     free, direction = torch.linalg.solve(inner, sides).unbind(dim=-1)
     step = (1 - free.sum(dim=-1, keepdim=True)) / direction.sum(dim=-1, keepdim=True)
-    weights = torch.zeros_like(vector)
-    weights[..., chosen] = free + step * direction
+    weights: Weights = free + step * direction
     return weights

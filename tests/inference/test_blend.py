@@ -56,7 +56,7 @@ def test_a_state_holds_what_is_documented(clip: Clip) -> None:
     frame, lead, shares, sizes, *states = blend.observe(clip[:, 1], blend.observe(clip[:, 0]))
     torch.testing.assert_close(frame, clip[:, 1])
     torch.testing.assert_close(shares.sum(dim=1), torch.ones_like(shares[:, 0]))
-    assert (lead.item(), sizes.tolist(), len(states)) == (0, [5, 1], 6)
+    assert (lead.item(), sizes.tolist(), len(states)) == (0, [6, 1], 7)
 
 
 def best(predictions: list[Tensor], truth: Tensor) -> Tensor:
@@ -94,6 +94,11 @@ def test_weights_have_less_error_than_any_on_a_grid() -> None:
     found = float(sum(w * e for w, e in zip(weights, errors, strict=True)).square().mean())
     assert float(weights.min()) >= 0
     assert found <= 1.01 * least
+
+
+def test_a_member_that_predicts_nan_leaves_the_weight_to_the_preferred_one() -> None:
+    truth = torch.rand(2, 1, 8, 8)
+    assert best([truth * torch.nan, truth + 0.1, truth + 0.2], truth).tolist() == [[0, 0, 1]] * 2
 
 
 def test_regions_get_weights_of_their_own() -> None:
