@@ -150,8 +150,9 @@ class Blend(Forecaster):
         regions = self.weights.shape[1]
         if state is None or regions == 1:
             return frame.new_ones(len(frame), regions, 1, 1) / regions
-        flows = [pair for pair in self.pair_states(member_states(state)) if isinstance(pair[0], OpticalFlow)]
-        moved = flows[0][0].steady_frame(flows[0][1]) if flows else state[0]
+        pairs = self.pair_states(member_states(state))
+        steady = (member.steady_frame(own) for member, own in pairs if isinstance(member, OpticalFlow))
+        moved = next(steady, state[0])
         return find_regions(frame, state[0], moved)
 
     @property
