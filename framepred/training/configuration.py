@@ -47,6 +47,7 @@ BUILDABLE = (
     Precision, ClusterEnvironment, CheckpointIO, Gaps, TeacherForcing, Curriculum,
 )  # fmt: skip
 """Classes whose subclasses a config may name. Everything else that it names is refused before it is called."""
+CONFIGS = ("--config", "-c")
 OWN_CHECKPOINTS = ("fsdp", "deepspeed", "model_parallel")
 """Strategies that write their checkpoints themselves, in pieces."""
 
@@ -182,7 +183,9 @@ class TrainCLI(LightningCLI):
             self.pretrained = load_weights(self.config.weights).net
             if isinstance(self.pretrained, ExportedForecaster):
                 raise ConfigError(f"The export {self.config.weights} cannot be trained; start from its weights.")
-            self.config = parser.parse_args([*args, f"--model.net={_network_spec(self.pretrained)}"])
+            first = _end_of_configs(args)  # what follows the config replaces settings of the weights, too
+            spec = f"--model.net={_network_spec(self.pretrained)}"
+            self.config = parser.parse_args([*args[:first], spec, *args[first:]])
         check_classes(self.config)
         seed = self.config.seed_everything
         if not isinstance(seed, bool) and seed is not None and seed < 0:
@@ -210,9 +213,20 @@ class TrainCLI(LightningCLI):
         return super().instantiate_trainer(**arguments)
 
     def begin(self) -> None:
-        """Copy the weights to start from, where some are given."""
-        if self.pretrained is not None:
+        """Copy the weights to start from, where some are given.
+
+        Raises:
+            ConfigError: if settings of the network were given that its weights do not fit.
+        """
+        if self.pretrained is None:
+            return
+        try:
             self.model.net.load_state_dict(self.pretrained.state_dict())
+        except RuntimeError as error:
+            raise ConfigError(
+                f"The weights {self.config.weights} do not fit the settings of model.net that were given; leave "
+                "out those that change its layers or channels."
+            ) from error
 
     def start(self) -> TrainingResult:
         """Train."""
@@ -255,6 +269,12 @@ def _imported(path: str) -> object:
         return pkgutil.resolve_name(path)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"The config names {path}, which cannot be imported ({error}).") from error
+
+
+def _end_of_configs(arguments: Sequence[str]) -> int:
+    """Index of the first argument after the last config file."""
+    options = [text.partition("=") for text in arguments]
+    return max((index + 2 - bool(sign) for index, (name, sign, _) in enumerate(options) if name in CONFIGS), default=0)
 
 
 def _network_spec(net: Network) -> str:

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 import framepred as package
 from framepred.errors import ConfigError
-from framepred.models import EncoderForecaster, load
+from framepred.models import EncoderForecaster, TrackingForecaster, load
 from framepred.training import callbacks
 from framepred.training.config_files import configs
 from framepred.training.configuration import open_config
@@ -43,6 +43,20 @@ def test_weights_bring_their_network_and_any_logger_works(framepred: Run) -> Non
     assert code == 0
     assert err.endswith("To train on, raise --trainer.max_steps.\n")
     assert "was finished: 2 steps" in err
+
+
+def test_settings_of_the_network_replace_those_of_the_weights(framepred: Run) -> None:
+    TrackingForecaster(coarse_channels=8, fine_channels=4, path_features=8).save_pretrained("mine")
+    Path("net.yaml").write_text("model: {net: {class_path: framepred.models.TrackingForecaster}}")
+    paths = [*SMOKE, "--config", "net.yaml", "--weights=mine", "--model.net.init_args.revealed_share=0.25"]
+    code, _, err = framepred("train", *paths)
+    assert code == 0, err
+    trained = load("run/checkpoints/last.ckpt")
+    assert trained.revealed_share == 0.25
+    assert trained.state_dict().keys() == load("mine").state_dict().keys()
+    code, _, err = framepred("train", *paths, "--model.net.init_args.coarse_channels=16", "--trainer.max_steps=4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "The weights mine do not fit the settings of model.net that were given" in err
 
 
 def test_a_restorer_does_not_train_in_the_config_of_a_forecaster(framepred: Run) -> None:

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from framepred.errors import ConfigError
-from framepred.models import load
+from framepred.models import TrackingForecaster, load
 from framepred.training import callbacks
 from framepred.training.config_files import find_config, recipes
 from framepred.training.recipes import Recipe, read_recipe, run_recipe
@@ -92,7 +92,9 @@ def test_shipped_recipes_name_configs_and_settings_that_exist(name: str) -> None
     for stage in read_recipe(name).stages:
         lines = find_config(stage.config).read_text()
         for setting in stage.overrides:
-            assert f" {setting.rpartition('.')[2]}:" in lines
+            assert setting == "weights" or f" {setting.rpartition('.')[2]}:" in lines
+    first = read_recipe(name).stages[0].overrides
+    assert first.get("weights", "moving-mnist") in recipes()  # what a recipe starts from has a recipe, too
 
 
 SMALL = QUIET | {
@@ -137,7 +139,11 @@ def test_the_recipe_of_natural_small_runs_on_prepared_clips(tmp_path: Path) -> N
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("without_report")
 def test_the_recipe_of_moving_fashion_mnist_runs_on_its_files(fashion_files: Path, tmp_path: Path) -> None:
+    net = TrackingForecaster(coarse_channels=8, fine_channels=4, embedding_channels=4)
+    net.save_pretrained(tmp_path / "first")
     overrides = {"data.init_args.root": str(fashion_files), "data.init_args.test_clips": 1}
-    recipe, card = scored_by("moving-fashion-mnist", tmp_path / "runs", overrides)
-    assert [stage.config.rpartition("_")[2] for stage in recipe.stages] == ["tracking", "tracking", "paths", "paths"]
+    recipe, card = scored_by(
+        "moving-fashion-mnist", tmp_path / "runs", overrides | {"weights": str(tmp_path / "first")}
+    )
+    assert [stage.config.rpartition("_")[2] for stage in recipe.stages] == ["tracking", "paths"]
     assert (card["weights"]["name"], card["data"]["split"]) == ("moving-fashion-mnist", "test")
