@@ -1,7 +1,6 @@
 """Baselines by dense optical flow: extrapolation of constant motion, and interpolation between two frames."""
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
 from framepred.restorer import Missing, Restorer, Sides, fill_gaps
-from framepred.warping import carry, compose, local_mean, pad_edges, warp
+from framepred.warping import carry, compose, pad_edges, warp
 
 SMALLEST = 16
 """Smallest side in pixels that OpenCV's flow accepts; smaller frames are padded."""
@@ -27,14 +26,7 @@ FINE_ITERATIONS, FINE_SMOOTHNESS = 15, 60.0
 """Iterations of the variational refinement and weight of its smoothness term for fine flow, instead of 5 and 20. Of six
 settings these interpolated best on the first two thirds of two films."""
 
-DAMPING = 0.5
-"""Share of the last change of an accelerated flow that the next frame adds; chosen on the first two thirds of films."""
-
-CHANGE_WINDOW = 9
-"""Side, in pixels, of the window over which the change of a flow is averaged, as the difference of two noisy flows."""
-
 Flow = Float[Tensor, "b 2 h w"]
-MeasureFlow: TypeAlias = Callable[[int, int], Flow]
 
 
 class OpticalFlow(Forecaster):
@@ -45,38 +37,26 @@ class OpticalFlow(Forecaster):
     Zawadzki 2002). Paths are composed and the last observed frame is sampled once, so distant predictions do not blur.
     After one frame, and where nothing moves, it equals :class:`LastFrame`.
 
-    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the next frame back by one frame, its change
-    since the frame before, and path from the next frame back to the last observed one, each ``(b, 2, h, w)`` in pixels;
-    the mean of the channels of the last observed frames, at most ``memory - 1`` of them, the earliest first,
-    ``(b, n, h, w)``.
+    State: last frame ``(b, c, h, w)``; last *observed* frame; flow from the next frame back by one frame, and path from
+    the next frame back to the last observed one, both ``(b, 2, h, w)`` in pixels; the mean of the channels of
+    the last observed frames, at most ``span`` of them, the earliest first, ``(b, n, h, w)``.
 
     Args:
         span: frames between the two that the flow is measured on, at least 1; fewer at the start. The flow is divided
             by it, so a larger span averages the motion of unsteady cameras and uneven frame times.
         carried: whether the flow moves along itself, so that motion stays with what moves; otherwise it stays in place,
             as in pySTEPS.
-        accelerated: whether the flow goes on changing as it did at the last frame, half as much at each further one
-            (damped trend; Gardner & McKenzie 1985, Manag. Sci. 31:1237).
 
     Raises:
-        ConfigError: if ``span`` is less than 1, or more than 1 and accelerated.
+        ConfigError: if ``span`` is less than 1.
     """
 
-    def __init__(self, span: int = 1, *, carried: bool = False, accelerated: bool = False) -> None:
+    def __init__(self, span: int = 1, *, carried: bool = False) -> None:
         super().__init__()
-        if span < 1 or (accelerated and span > 1):
-            raise ConfigError(
-                f"The span of an optical flow must be at least 1 frame{', and 1 if accelerated' * accelerated}, "
-                f"not {span}."
-            )
+        if span < 1:
+            raise ConfigError(f"The span of an optical flow must be at least 1 frame, not {span}.")
         self.span = span
         self.carried = carried
-        self.accelerated = accelerated
-
-    @property
-    def memory(self) -> int:
-        """Number of last frames that the state depends on."""
-        return self.span + 1 + self.accelerated
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
@@ -85,55 +65,31 @@ class OpticalFlow(Forecaster):
         gray = frame.mean(dim=1, keepdim=True)
         if state is None:
             still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
-            return frame, frame, still, still, still, gray
-        recent = torch.cat([state[5], gray], dim=1)
-        flow, change = self.start(
-            recent.shape[1], lambda at, earlier: measure_flow(recent[:, at, None], recent[:, earlier, None])
-        )
-        return frame, frame, flow, change, flow, recent[:, 1 - self.memory :]
+            return frame, frame, still, still, gray
+        earlier = state[4]
+        flow = self.carry(measure_flow(gray, earlier[:, :1]) / earlier.shape[1])
+        return frame, frame, flow, flow, torch.cat([earlier, gray], dim=1)[:, -self.span :]
 
     @override
     def forward(self, context: RawClip, horizon: int) -> Future:
-        """Forecast from the last frames, which decide the flow, ``(b, horizon, c, h, w)``."""
-        return super().forward(context[:, -self.memory :] if context.ndim > 1 else context, horizon)
+        """Forecast from the last ``span + 1`` frames, which decide the flow, ``(b, horizon, c, h, w)``."""
+        return super().forward(context[:, -self.span - 1 :] if context.ndim > 1 else context, horizon)
 
     @override
     def feedback(self, frame: Frame, state: State) -> State:
-        """Extend the path by one frame; the content of the frame is ignored."""
-        _, observed, flow, change, path, recent = state
-        flow, change = self.advance(flow, change)
-        return frame, observed, flow, change, compose(flow, path), recent
+        """Extend the path by one frame of the same flow; the content of the frame is ignored."""
+        _, observed, flow, path, earlier = state
+        flow = self.carry(flow)
+        return frame, observed, flow, compose(flow, path), earlier
 
-    def start(self, known: int, measure: MeasureFlow) -> tuple[Flow, Flow]:
-        """The flow from the next frame back by one frame, and its change.
-
-        Args:
-            known: number of last frames on which flow can be measured, at least two.
-            measure: the flow from one of them to an earlier one, counted from the end: -1 is the last observed frame.
-        """
-        span = min(self.span, known - 1)
-        flow = measure(-1, -1 - span) / span
-        if not self.accelerated or known < self.memory:
-            return self.advance(flow, torch.zeros_like(flow))
-        before = warp(measure(-2, -3), flow)  # of what is now here
-        return self.advance(flow, local_mean(flow - before, CHANGE_WINDOW))
-
-    def advance(self, flow: Flow, change: Flow) -> tuple[Flow, Flow]:
-        """The flow one frame later, and by how much it has changed: both move along the flow where it is carried."""
-        later = carry(flow) if self.carried else flow
-        if not self.accelerated:
-            return later, change
-        change = DAMPING * warp(change, later)
-        return later + change, change
+    def carry(self, flow: Flow) -> Flow:
+        """The flow one frame later: moved along itself where it is carried, else the same."""
+        return carry(flow) if self.carried else flow
 
     @override
     def next_frame(self, state: State) -> Frame:
         """Warp the last observed frame along the path, ``(b, c, h, w)``."""
-        return warp(state[1], state[4])
-
-    def steady_frame(self, state: State) -> Frame:
-        """The frame after the last observed one, ``(b, c, h, w)``, if its motion did not change."""
-        return warp(state[1], state[2] - state[3])
+        return warp(state[1], state[3])
 
 
 class MotionCompensated(Restorer):

@@ -150,9 +150,8 @@ class Blend(Forecaster):
         regions = self.weights.shape[1]
         if state is None or regions == 1:
             return frame.new_ones(len(frame), regions, 1, 1) / regions
-        pairs = self.pair_states(member_states(state))
-        steady = (member.steady_frame(own) for member, own in pairs if isinstance(member, OpticalFlow))
-        moved = next(steady, state[0])
+        flows = [pair for pair in self.pair_states(member_states(state)) if isinstance(pair[0], OpticalFlow)]
+        moved = flows[0][0].next_frame(flows[0][1]) if flows else state[0]
         return find_regions(frame, state[0], moved)
 
     @property
@@ -247,8 +246,7 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch) -> ErrorPr
 
 def default_members(net: Forecaster) -> list[Forecaster]:
     """What a network is blended with, the simplest last: the network, two optical flows, the last frame."""
-    flows = OpticalFlow(carried=True, accelerated=True), OpticalFlow(LONG_SPAN, carried=True)
-    return [net, *flows, LastFrame()]
+    return [net, OpticalFlow(carried=True), OpticalFlow(LONG_SPAN, carried=True), LastFrame()]
 
 
 def evenly(members: Sequence[Forecaster]) -> Blend:
@@ -265,7 +263,7 @@ def member_states(state: State) -> list[State]:
 def _memory(member: Forecaster) -> int:
     """Number of last frames that the state of a forecaster depends on; 0 stands for all."""
     if isinstance(member, OpticalFlow):
-        return member.memory
+        return member.span + 1
     return 1 if isinstance(member, LastFrame) else 0
 
 

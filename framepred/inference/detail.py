@@ -1,6 +1,5 @@
 """Predict large frames with their detail: predict small, and take what is finer from the last frame in full size."""
 
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from framepred.baselines import LastFrame, OpticalFlow
-from framepred.baselines.optical_flow import Flow, measure_flow
+from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend
@@ -49,8 +48,8 @@ class DetailForecaster(Forecaster):
     Frames whose longer side is at most ``max_side`` get the prediction of the blend itself.
 
     State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
-    ``(b, n, h, w)``, none for small frames; flows by one frame, their changes, and paths of f optical flows,
-    ``(3, f, b, 2, h, w)``, none before the first prediction; then the state of the blend.
+    ``(b, n, h, w)``, none for small frames; flows by one frame and paths of f optical flows, ``(2, f, b, 2, h, w)``,
+    none before the first prediction; then the state of the blend.
 
     Args:
         net: the blend.
@@ -70,14 +69,14 @@ class DetailForecaster(Forecaster):
         inner = self.net.observe(self._shrink(frame), state and state[3:])
         recent = self._gray(frame)
         if state is not None:
-            recent = torch.cat([state[1], recent], dim=1)[:, -self._memory :]
+            recent = torch.cat([state[1], recent], dim=1)[:, -1 - self._longest_span :]
         return (frame, recent, frame.new_empty(0), *inner)
 
     @override
     def observe_clip(self, clip: RawClip) -> State:
         """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time."""
         small = torch.stack([self._shrink(to_unit(frame)) for frame in clip.unbind(dim=1)], dim=1)
-        recent = [self._gray(to_unit(frame)) for frame in clip[:, -self._memory :].unbind(dim=1)]
+        recent = [self._gray(to_unit(frame)) for frame in clip[:, -1 - self._longest_span :].unbind(dim=1)]
         frame = to_unit(clip[:, -1])
         return (frame, torch.cat(recent, dim=1), frame.new_empty(0), *self.net.observe_clip(small))
 
@@ -92,10 +91,11 @@ class DetailForecaster(Forecaster):
         inner = self.net.advance(state[3:])
         if not self._is_large(state[0]):
             return (*state[:3], *inner)
-        motion = self._motion(state)
-        members = zip(self.net.flows, *motion, strict=True)
-        later = [_advanced(member, flow, change, path) for member, flow, change, path in members]
-        return (*state[:2], torch.stack(later, dim=1) if later else motion, *inner)
+        flows, paths = self._motion(state)
+        pairs = zip(self.net.flows, flows, strict=True)
+        flows = torch.stack([_carried(member, flow) for member, flow in pairs]) if len(flows) else flows
+        longer = compose(flows.flatten(0, 1), paths.flatten(0, 1)).view_as(paths)
+        return (*state[:2], torch.stack([flows, longer]), *inner)
 
     @override
     def next_frame(self, state: State) -> Frame:
@@ -103,7 +103,7 @@ class DetailForecaster(Forecaster):
         frame = state[0]
         if not self._is_large(frame):
             return self.net.next_frame(state[3:])
-        paths = self._motion(state)[2]
+        paths = self._motion(state)[1]
         shares = self.net.path_shares(state[3:])
         size = (paths.shape[-2], paths.shape[-1])
         path = sum((path * spread(share, size) for path, share in zip(paths, shares, strict=True)), paths.new_zeros(()))
@@ -117,9 +117,8 @@ class DetailForecaster(Forecaster):
         return shrink(frame.mean(dim=1, keepdim=True), FLOW_SIDE if self._is_large(frame) else 1)
 
     @property
-    def _memory(self) -> int:
-        """Number of last frames on which motion is measured."""
-        return max([flow.memory for flow in self.net.flows], default=1)
+    def _longest_span(self) -> int:
+        return max([flow.span for flow in self.net.flows], default=0)
 
     def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
         """What the blend gets of a frame."""
@@ -129,34 +128,37 @@ class DetailForecaster(Forecaster):
     def _is_large(self, frame: Frame) -> bool:
         return max(frame.shape[-2:]) > self.max_side
 
-    def _motion(self, state: State) -> Float[Tensor, "3 f b 2 h w"]:
-        """The flows by one frame, their changes, and the paths from the next frame back to the last observed one."""
-        frames, members = state[1], self.net.flows
-        if not members:
-            return frames.new_zeros(3, 0, len(frames), 2, 1, 1)
+    def _motion(self, state: State) -> Float[Tensor, "2 f b 2 h w"]:
+        """The flows by one frame, and the paths from the next frame back to the last observed one."""
         if state[2].numel():
             return state[2]
-        size = shrink(frames, PATH_SIDE).shape[-2:]
-        if frames.shape[1] == 1:
-            return frames.new_zeros(3, len(members), len(frames), 2, *size)
+        last, known = state[1][:, -1:], state[1].shape[1] - 1
+        flows = [
+            member.carry(_flow(last, state[1][:, known - span :][:, :1], span))
+            for member, span in zip(self.net.flows, self._spans(known), strict=True)
+        ]
+        return torch.stack(flows).expand(2, -1, -1, -1, -1, -1) if flows else state[0].new_empty(2, 0, 1, 2, 1, 1)
 
-        @cache  # members share flows
-        def measure(at: int, earlier: int) -> Flow:
-            flow = measure_flow(frames[:, at, None], frames[:, earlier, None])
-            return scale_displacement(flow, (size[0], size[1]))
-
-        starts = [member.start(frames.shape[1], measure) for member in members]
-        return torch.stack([torch.stack([flow, change, flow]) for flow, change in starts], dim=1)
+    def _spans(self, known: int) -> list[int]:
+        """Frames over which each flow can be measured."""
+        return [min(flow.span, known) for flow in self.net.flows]
 
 
-def _advanced(member: OpticalFlow, flow: Flow, change: Flow, path: Flow) -> Float[Tensor, "3 b 2 h w"]:
-    """Flow, change and path one frame later; a flow that moves along itself gets smooth borders, else pictures tear."""
-    flow, change = member.advance(flow, change)
-    if member.carried:
-        side = (CARRY_WINDOW, CARRY_WINDOW)
-        planes = [cv2.blur(p, side, borderType=cv2.BORDER_REPLICATE) for p in flow.flatten(0, 1).float().cpu().numpy()]
-        flow = torch.from_numpy(np.stack(planes)).view_as(flow).to(flow)
-    return torch.stack([flow, change, compose(flow, path)])
+def _carried(member: OpticalFlow, flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """The flow one frame later; where it moves along itself, its borders are made smooth, else pictures tear there."""
+    later = member.carry(flow)
+    if not member.carried:
+        return later
+    side = (CARRY_WINDOW, CARRY_WINDOW)
+    planes = [cv2.blur(p, side, borderType=cv2.BORDER_REPLICATE) for p in later.flatten(0, 1).float().cpu().numpy()]
+    return torch.from_numpy(np.stack(planes)).view_as(later).to(later)
+
+
+def _flow(frame: Frame, earlier: Frame, span: int) -> Float[Tensor, "b 2 h_small w_small"]:
+    """The flow by one frame, measured on two frames that are ``span`` apart, for frames of ``PATH_SIDE`` pixels."""
+    small = shrink(frame, PATH_SIDE)
+    size = (small.shape[-2], small.shape[-1])
+    return scale_displacement(measure_flow(frame, earlier) / max(span, 1), size)
 
 
 def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) -> Float[Tensor, "b 2 h_new w_new"]:

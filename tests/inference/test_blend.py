@@ -56,7 +56,7 @@ def test_a_state_holds_what_is_documented(clip: Clip) -> None:
     frame, lead, shares, sizes, *states = blend.observe(clip[:, 1], blend.observe(clip[:, 0]))
     torch.testing.assert_close(frame, clip[:, 1])
     torch.testing.assert_close(shares.sum(dim=1), torch.ones_like(shares[:, 0]))
-    assert (lead.item(), sizes.tolist(), len(states)) == (0, [6, 1], 7)
+    assert (lead.item(), sizes.tolist(), len(states)) == (0, [5, 1], 6)
 
 
 def best(predictions: list[Tensor], truth: Tensor) -> Tensor:
