@@ -84,7 +84,7 @@ class VideoFile:
         self._interrupted = False  # whether packets are missing since the last one
         self._packets = 0  # of the video stream, from the start of the file
         self.counted = self.container.format.name in _COUNTED_CONTAINERS
-        """Whether the number of packets shows that the file is whole: the index leaves out repeated frames."""
+        """Whether the file is checked by its number of packets, not by its duration, which FFmpeg shortens."""
         self._indexed = len(self.stream.index_entries) if self.counted else None  # None after seeking, too
         self.wanted: int | None = None
         """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""

@@ -47,7 +47,8 @@ BUILDABLE = (
     Precision, ClusterEnvironment, CheckpointIO, Gaps, TeacherForcing, Curriculum,
 )  # fmt: skip
 """Classes whose subclasses a config may name. Everything else that it names is refused before it is called."""
-CONFIGS = ("--config", "-c")
+CONFIG_OPTIONS = ("--config", "-c")
+"""Options of the command line that name a config file."""
 OWN_CHECKPOINTS = ("fsdp", "deepspeed", "model_parallel")
 """Strategies that write their checkpoints themselves, in pieces."""
 
@@ -273,8 +274,12 @@ def _imported(path: str) -> object:
 
 def _end_of_configs(arguments: Sequence[str]) -> int:
     """Index of the first argument after the last config file."""
-    options = [text.partition("=") for text in arguments]
-    return max((index + 2 - bool(sign) for index, (name, sign, _) in enumerate(options) if name in CONFIGS), default=0)
+    ends = [0]
+    for index, argument in enumerate(arguments):
+        option, sign, _ = argument.partition("=")
+        if option in CONFIG_OPTIONS:
+            ends.append(index + 1 if sign else index + 2)
+    return ends[-1]
 
 
 def _network_spec(net: Network) -> str:
