@@ -1,14 +1,20 @@
 """Lightning data module of Moving MNIST: an endless stream of training clips, fixed validation and test clips."""
 
+from torch import Tensor
+from torch.utils.data import Dataset
+
 from framepred.data.clip_dataset import check_counts
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
-from framepred.data.moving_mnist import MovingMNIST
+from framepred.data.loading import pins_memory
+from framepred.data.moving_mnist import MovingDigits, MovingMNIST
 from framepred.errors import ConfigError, DataError
 
 
 class MovingMNISTData(ClipData):
     """Loads Moving MNIST as uint8 ``ClipBatch``es.
+
+    In training on a CUDA GPU, digits and their positions are copied to the GPU, and it paints the clips.
 
     Args:
         context: number of observed frames.
@@ -90,6 +96,10 @@ class MovingMNISTData(ClipData):
             )
         return self._datasets[split]
 
+    def _training_stream(self) -> Dataset[Tensor]:
+        clips = self.dataset("train")
+        return _UnrenderedClips(clips) if pins_memory(self._device) else clips
+
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
         return self.clips[split]
@@ -100,3 +110,13 @@ class MovingMNISTData(ClipData):
         parts = [f"{split} {len(bank):,} digits of {bank.source}" for split, bank in banks.items()]
         note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
         return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
+
+
+class _UnrenderedClips(Dataset[Tensor]):
+    """Returns what the clips of a batch are painted from."""
+
+    def __init__(self, clips: MovingMNIST) -> None:
+        self.clips = clips
+
+    def __getitems__(self, indices: list[int]) -> MovingDigits:
+        return self.clips.digits(indices)
