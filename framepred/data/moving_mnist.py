@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64, UInt8, UInt64
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.digit_files import SIDE
@@ -38,6 +39,11 @@ class MovingDigits(NamedTuple):
     images: UInt8[Tensor, "b d s s"]
     corners: Int64[Tensor, "b t d 2"]
     frame_size: tuple[int, int]
+
+    def on(self, device: torch.device) -> "MovingDigits":
+        """Return a copy on a device."""
+        images, corners = (part.to(device, non_blocking=True) for part in self[:2])
+        return MovingDigits(images, corners, self.frame_size)
 
     def render(self) -> UInt8[Tensor, "b t 1 h w"]:
         """Paint the digits on black frames; overlapping digits are combined by pixelwise maximum."""
@@ -227,3 +233,17 @@ def _bounce(
         position = position.clip(0, 1)
         path[:, frame] = position
     return path
+
+
+class UnrenderedClips(Dataset[Tensor]):
+    """Returns what the clips of a batch are painted from.
+
+    Args:
+        clips: the clips.
+    """
+
+    def __init__(self, clips: MovingMNIST) -> None:
+        self.clips = clips
+
+    def __getitems__(self, indices: list[int]) -> MovingDigits:
+        return self.clips.digits(indices)

@@ -7,7 +7,7 @@ from framepred.data.clip_dataset import check_counts
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.data.loading import pins_memory
-from framepred.data.moving_mnist import MovingDigits, MovingMNIST
+from framepred.data.moving_mnist import MovingMNIST, UnrenderedClips
 from framepred.errors import ConfigError, DataError
 
 
@@ -98,7 +98,7 @@ class MovingMNISTData(ClipData):
 
     def _training_stream(self) -> Dataset[Tensor]:
         clips = self.dataset("train")
-        return _UnrenderedClips(clips) if pins_memory(self._device) else clips
+        return UnrenderedClips(clips) if pins_memory(self._device) else clips
 
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
@@ -110,13 +110,3 @@ class MovingMNISTData(ClipData):
         parts = [f"{split} {len(bank):,} digits of {bank.source}" for split, bank in banks.items()]
         note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
         return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
-
-
-class _UnrenderedClips(Dataset[Tensor]):
-    """Returns what the clips of a batch are painted from."""
-
-    def __init__(self, clips: MovingMNIST) -> None:
-        self.clips = clips
-
-    def __getitems__(self, indices: list[int]) -> MovingDigits:
-        return self.clips.digits(indices)
