@@ -7,7 +7,8 @@ from torch import Tensor
 from framepred.baselines import Blank, LastFrame, OpticalFlow
 from framepred.clips import Frame, State
 from framepred.errors import ClipError
-from framepred.inference.blend import Blend, default_members, evenly, fit_blend
+from framepred.inference.blend import Blend, default_members, evenly
+from framepred.inference.blend_weights import fit_blend
 from framepred.inference.detail import DetailForecaster, at_full_size, move_sharply
 from framepred.inference.frame_prediction import BlendedPrediction, predict_frames
 from framepred.inference.regions import REGIONS
