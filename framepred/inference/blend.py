@@ -80,19 +80,19 @@ class Blend(Forecaster):
     @override
     def next_frame(self, state: State) -> Frame:
         """The weighted mean of the members' next frames, ``(b, c, h, w)``, each clamped to [0, 1] before."""
-        return self.mean_of(state, lambda member, own: member.next_frame(own))
+        return self.mean_of(state, clamped_prediction)
 
     def mean_of(self, state: State, picture: Callable[[Forecaster, State], Frame]) -> Frame:
         """The weighted mean of one picture of each member, ``(b, c, h, w)``.
 
         Args:
             state: the state, from which the weights follow.
-            picture: called with each member that has a weight, and its state; the pictures are clamped to [0, 1].
+            picture: called with each member that has a weight, and its state.
         """
         used = self.weights[self._lead(state)].amax(dim=0) > 0
         used[-1] = True
         pairs = zip(self.pair_states(member_states(state)), used.tolist(), strict=True)
-        frames = [picture(member, own).clamp(0, 1) for (member, own), use in pairs if use]
+        frames = [picture(member, own) for (member, own), use in pairs if use]
         return mix(torch.stack(frames), self._pixel_weights(state, used))
 
     @property
@@ -136,6 +136,11 @@ class Blend(Forecaster):
     def pair_states(self, states: Sequence[State | None]) -> Iterator[tuple[Forecaster, State]]:
         """Each member with its state."""
         return zip(self.members, states, strict=True)  # type: ignore[arg-type]
+
+
+def clamped_prediction(member: Forecaster, state: State) -> Frame:
+    """The next frame of a member, in [0, 1]."""
+    return member.next_frame(state).clamp(0, 1)
 
 
 def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"]) -> Frame:

@@ -29,12 +29,13 @@ FIT_SIDE = 176
 """Longer side, in pixels, of the pictures that are compared, so that it takes about a second."""
 
 FIT_PATH_SIDE = 320
-"""Longer side, in pixels, at which the motion of large frames is continued while weights are measured. The weights are as
-good as at the side of predictions, in a quarter of the time."""
+"""Longer side, in pixels, at which the motion of large frames is continued while weights are measured. The weights are
+as good as at the side of predictions, in a quarter of the time."""
 
-LARGE_SHRINKAGE = 10.0
-"""Pull of a region's weights towards those of the whole frame, for large frames. Regions that keep weights of their own,
-as in small frames, have 2 % more error there, and up to 27 % on a film whose camera stands still."""
+LARGE_SHRINKAGE = (SHRINKAGE, *[10.0] * (REGIONS - 1))
+"""Pull of a region's weights towards those of the whole frame, for large frames. What moves gets nearly the same
+weights everywhere: with weights of their own, as in small frames, regions have 2 % more error there. What stands still
+keeps its own, so that it stays exact."""
 
 SPAN = 60
 """Frames from the end of the past in which validation windows lie, so that they resemble what is to be predicted."""
@@ -85,8 +86,8 @@ def fit_weights(
         cuts: whether to look for scene cuts.
         filler: what stands for missing pixels, which are NaN, where a forecaster reads them; None where there are none.
             The weights come from the pixels that are measured both in the last frame of a context and in the target.
-        max_side: longest side, in pixels, of frames that the blend itself predicts. The weights for larger ones are those
-            for a :class:`~framepred.inference.detail.DetailForecaster`. None if the blend predicts all.
+        max_side: longest side, in pixels, of frames that the blend itself predicts. Larger ones get weights for a
+            :class:`~framepred.inference.detail.DetailForecaster`. None if the blend predicts all.
     """
     chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
     large = max_side is not None and max(chosen[0].shape[-2:]) > max_side

@@ -14,7 +14,7 @@ from framepred.baselines import LastFrame, OpticalFlow
 from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import Blend, member_states
+from framepred.inference.blend import Blend, clamped_prediction, member_states
 from framepred.inference.networks import channels_of
 from framepred.inference.regions import spread
 from framepred.inference.scaling import ScaledForecaster, SmallFrame, resize, shrink
@@ -41,12 +41,12 @@ CARRY_WINDOW = 9
 class DetailForecaster(Forecaster):
     """Runs a blend on small frames, and moves the last frame in full size along the optical flow.
 
-    The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels. The last observed frame
-    in full size is sampled once along a mean of their paths, so that its detail does not blur with the lead time. Where
-    it differs, at the small size, from the mean of the members, the difference is added. In this mean the optical flows
-    are those that were measured in large frames, because they are more exact. What stands still stays exactly as it was.
-    The blend runs on the mean of the channels if its members take that, for a third of the time: colours are moved with
-    the detail.
+    The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels. The last observed
+    frame in full size is sampled once along a mean of their paths, so that its detail does not blur with the lead time.
+    Where it differs, at the small size, from the mean of the members, the difference is added. In this mean the optical
+    flows are those of large frames, because they are more exact. What stands still stays exactly as it was. The blend
+    runs on the mean of the channels if its members take that, for a third of the time: what they predict changes all
+    channels alike.
     Frames whose longer side is at most ``max_side`` get the prediction of the blend itself.
 
     State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
@@ -115,11 +115,12 @@ class DetailForecaster(Forecaster):
 
     def member_pictures(self, state: State) -> Float[Tensor, "m b c h_blend w_blend"]:
         """What each member contributes to the next frame, at the size of the blend, in [0, 1]."""
-        picture, last = _own_picture, state[0]
+        last = state[0]
+        picture: Callable[[Forecaster, State], Frame] = clamped_prediction
         if self._is_large(last):
             picture = self._picture(state, self._motion(state)[1], shrink(last, self.max_side))
         pairs = self.net.pair_states(member_states(state[3:]))
-        return torch.stack([picture(member, own).clamp(0, 1) for member, own in pairs])
+        return torch.stack([picture(member, own) for member, own in pairs])
 
     def region_shares(self, state: State) -> Float[Tensor, "b q _h _w"]:
         """The regions of the last frame, by which the weights of the blend differ."""
@@ -151,7 +152,7 @@ class DetailForecaster(Forecaster):
                 return resize(warp(last, scale_displacement(by_flow[member], side)), size)
             if isinstance(member, LastFrame):
                 return shrink(state[0], self.max_side)
-            predicted = member.next_frame(own)
+            predicted = clamped_prediction(member, own)
             return colours + (predicted - colours.mean(dim=1, keepdim=True)) if self._in_gray else predicted
 
         return picture
@@ -191,10 +192,6 @@ class DetailForecaster(Forecaster):
     def _spans(self, known: int) -> list[int]:
         """Frames over which each flow can be measured."""
         return [min(flow.span, known) for flow in self.net.flows]
-
-
-def _own_picture(member: Forecaster, own: State) -> Frame:
-    return member.next_frame(own)
 
 
 def _carried(member: OpticalFlow, flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
