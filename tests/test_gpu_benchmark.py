@@ -11,7 +11,7 @@ import pytest
 from small_networks import tracking
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-TOY = {"device": "cpu", "batch_size": 1, "side": 32, "context": 2, "horizon": 1, "workers": 0}
+TOY = {"device": "cpu", "batch_size": 1, "side": 32, "context": 2, "horizon": 1}
 
 
 @pytest.fixture

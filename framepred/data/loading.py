@@ -2,17 +2,29 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from framepred.clips import ClipBatch
+from framepred.clips import ClipBatch, RawClip
 from framepred.data.clip_dataset import check_counts
 from framepred.errors import ConfigError, DataError, FramepredError
 
 CPU = torch.device("cpu")
+
+
+@runtime_checkable
+class Unrendered(Protocol):
+    """Clips that are moved to the device as what they are painted from, and painted there."""
+
+    def render(self) -> RawClip:
+        """Return the clips ``(b, t, c, h, w)``, on the device of the batch."""
+
+
+Clips: TypeAlias = Sequence[Tensor] | Tensor
+"""Clips ``(t, c, h, w)`` in a list, or a batch ``(b, t, c, h, w)``."""
 
 
 def pins_memory(device: torch.device) -> bool:
@@ -95,10 +107,12 @@ class OrderedBatches(Sampler[list[int]]):
 class ClipLoader(DataLoader[Any]):
     """A ``DataLoader`` that cuts every batch of clips into context and target, a ``ClipBatch``.
 
-    An error in a worker process is raised here as the same one-sentence error.
+    An ``Unrendered`` batch is passed on as it is; the data module cuts it after painting. An error in a worker process
+    is raised here as the same one-sentence error.
 
     Args:
-        dataset: clips ``(t, c, h, w)``; its ``__getitems__`` returns a list of them or a batch ``(b, t, c, h, w)``.
+        dataset: clips ``(t, c, h, w)``; its ``__getitems__`` returns a list of them, a batch ``(b, t, c, h, w)``, or an
+            ``Unrendered`` batch.
         batches: yields the clip indices of each batch.
         context: number of context frames; the frames that follow are the target.
         workers: processes that read ahead; 0 reads in this process.
@@ -170,8 +184,8 @@ class _ClipCollate:
         self.context = context
         self.filler = filler
 
-    def __call__(self, clips: Sequence[Tensor] | Tensor | FramepredError) -> ClipBatch | FramepredError:
-        if isinstance(clips, FramepredError):
+    def __call__(self, clips: Clips | Unrendered | FramepredError) -> ClipBatch | Unrendered | FramepredError:
+        if isinstance(clips, (FramepredError, Unrendered)):
             return clips
         if not len(clips):
             return ClipBatch.cut(_stacked(fetched(self.dataset, [0]))[:0], self.context, self.filler)
@@ -184,20 +198,20 @@ class _ReturnedErrors(Dataset[Tensor]):
     def __init__(self, dataset: Dataset[Tensor]) -> None:
         self.dataset = dataset
 
-    def __getitems__(self, indices: list[int]) -> Sequence[Tensor] | Tensor | FramepredError:
+    def __getitems__(self, indices: list[int]) -> Clips | FramepredError:
         try:
             return fetched(self.dataset, indices)
         except FramepredError as error:
             return error.with_traceback(None)
 
 
-def fetched(dataset: Dataset[Tensor], indices: list[int]) -> Sequence[Tensor] | Tensor:
+def fetched(dataset: Dataset[Tensor], indices: list[int]) -> Clips:
     """Return clips of a dataset as its ``__getitems__`` does: a list of them, or a batch."""
-    clips: Sequence[Tensor] | Tensor = dataset.__getitems__(indices)  # type: ignore[attr-defined]
+    clips: Clips = dataset.__getitems__(indices)  # type: ignore[attr-defined]
     return clips
 
 
-def _stacked(clips: Sequence[Tensor] | Tensor) -> Tensor:
+def _stacked(clips: Clips) -> Tensor:
     return clips if isinstance(clips, Tensor) else torch.stack(list(clips))
 
 

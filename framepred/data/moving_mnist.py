@@ -7,13 +7,13 @@ raw stream, so the clips do not depend on NumPy version, machine, batch size or 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64, UInt8, UInt64
-from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.digit_files import SIDE
@@ -25,6 +25,39 @@ Words: TypeAlias = UInt64[np.ndarray, "b d 4"]
 
 STREAMS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 """Second word of the Philox key of each split."""
+
+
+class MovingDigits(NamedTuple):
+    """Clips that are not painted yet; any device can paint them, with equal pixels.
+
+    Attributes:
+        images: image of each digit, s = 28 pixels.
+        corners: row and column of the upper left corner of each image, in each frame.
+        frame_size: height and width of the frames in pixels.
+    """
+
+    images: UInt8[Tensor, "b d s s"]
+    corners: Int64[Tensor, "b t d 2"]
+    frame_size: tuple[int, int]
+
+    def on(self, device: torch.device) -> "MovingDigits":
+        """Return a copy on a device."""
+        images, corners = (part.to(device, non_blocking=True) for part in self[:2])
+        return MovingDigits(images, corners, self.frame_size)
+
+    def render(self) -> UInt8[Tensor, "b t 1 h w"]:
+        """Paint the digits on black frames; overlapping digits are combined by pixelwise maximum."""
+        batch, length, digits, _ = self.corners.shape
+        height, width = self.frame_size
+        frames = self.images.new_zeros(batch * length, height * width)
+        side = torch.arange(SIDE, device=frames.device)
+        square = (side[:, None] * width + side).flatten()
+        first = self.corners[..., 0] * width + self.corners[..., 1]
+        for digit in range(digits):
+            pixels = first[:, :, digit].reshape(-1, 1) + square
+            image = self.images[:, digit].flatten(1).repeat_interleave(length, dim=0)
+            frames.scatter_(1, pixels, torch.maximum(frames.gather(1, pixels), image))
+        return frames.view(batch, length, 1, height, width)
 
 
 class MovingMNIST(ClipDataset):
@@ -93,8 +126,17 @@ class MovingMNIST(ClipDataset):
         Raises:
             IndexError: if an index is negative.
         """
+        return self.digits(indices).render()
+
+    def digits(self, indices: Sequence[int]) -> "MovingDigits":
+        """Return what the clips at these indices are painted from.
+
+        Raises:
+            IndexError: if an index is negative.
+        """
         words = self._words(indices)
-        return torch.from_numpy(_paint(self._images(words), self._corners(words), self.frame_size)).unsqueeze(2)
+        images, corners = torch.from_numpy(self._images(words)), torch.from_numpy(self._corners(words))
+        return MovingDigits(images, corners, self.frame_size)
 
     def images(self, indices: Sequence[int]) -> UInt8[np.ndarray, "b d s s"]:
         """Return the image of each digit of these clips, s = 28 pixels.
@@ -193,15 +235,15 @@ def _bounce(
     return path
 
 
-def _paint(
-    sprites: UInt8[np.ndarray, "b d s s"], corners: Int64[np.ndarray, "b t d 2"], frame_size: tuple[int, int]
-) -> UInt8[np.ndarray, "b t h w"]:
-    """Draw the digits on black frames; overlapping digits are combined by pixelwise maximum."""
-    batch, length, digits, _ = corners.shape
-    canvas = np.zeros((batch, length, *frame_size), np.uint8)
-    squares = sliding_window_view(canvas, (SIDE, SIDE), axis=(2, 3), writeable=True)
-    clip_index, frame_index = np.ogrid[:batch, :length]
-    for digit in range(digits):
-        where = clip_index, frame_index, corners[:, :, digit, 0], corners[:, :, digit, 1]
-        squares[where] = np.maximum(squares[where], sprites[:, None, digit])
-    return canvas
+class UnrenderedClips(Dataset[Tensor]):
+    """Returns what the clips of a batch are painted from.
+
+    Args:
+        clips: the clips.
+    """
+
+    def __init__(self, clips: MovingMNIST) -> None:
+        self.clips = clips
+
+    def __getitems__(self, indices: list[int]) -> MovingDigits:
+        return self.clips.digits(indices)

@@ -95,7 +95,7 @@ class AcceleratedForecaster(Forecaster):
             try:
                 outputs = self._step(name, device)(self.net, *inputs)
             except RuntimeError as error:
-                raise _unable_to_compile(error) or error from error.__cause__
+                raise unable_to_compile(error) or error from error.__cause__
             return tuple(tensor.clone() for tensor in _as_tuple(outputs))
 
     def _step(self, name: str, device: torch.device) -> Callable[..., Any]:
@@ -117,7 +117,7 @@ def _as_tuple(outputs: Any) -> State:
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def _unable_to_compile(error: RuntimeError) -> ConfigError | None:
+def unable_to_compile(error: RuntimeError) -> ConfigError | None:
     """Return the one-sentence error for a failure of ``torch.compile``; None for any other error."""
     from torch._dynamo.exc import TorchDynamoException  # here, because the compiler takes a second to import
 
@@ -126,5 +126,5 @@ def _unable_to_compile(error: RuntimeError) -> ConfigError | None:
     reason = " ".join(str(getattr(error, "inner_exception", error)).split()).rstrip(".")
     return ConfigError(
         f"torch.compile cannot compile the network on this machine ({reason:.160}); install a C++ compiler, and Triton "
-        "for a GPU, or predict without compiling."
+        "for a GPU, or do not compile."
     )

@@ -66,6 +66,7 @@ def make_task(
     auxiliary_weight: float | None = None,
     shortest_context: int | None = None,
     burn_in: int | None = None,
+    compiled: bool | None = None,
     gaps: Gaps | None = None,
     paths: PathNoise | None = None,
     protocol: str = "openstl",
@@ -85,6 +86,7 @@ def make_task(
         auxiliary_weight: forecasters only: weight of the network's auxiliary loss.
         shortest_context: forecasters only: observed frames of a training step at least; each step draws their number.
         burn_in: forecasters only: longest stream that the network observes before a clip, in frames.
+        compiled: forecasters with recurrent cells only: whether the cells run compiled in training.
         gaps: restorers only: distribution of the frames that a step removes.
         paths: tracking forecasters only: errors of the simulated tracker; trains the path network alone.
         protocol: protocol of validation: openstl, predrnn or wang2004.
@@ -98,7 +100,8 @@ def make_task(
     }  # fmt: skip
     of_forecaster = {
         "teacher_forcing": teacher_forcing, "tbptt_steps": tbptt_steps, "auxiliary_weight": auxiliary_weight,
-        "shortest_context": shortest_context, "burn_in": burn_in, "paths": paths,
+        "shortest_context": shortest_context, "burn_in": burn_in, "compiled": compiled,
+        "paths": paths,
     }  # fmt: skip
     given = {name: value for name, value in {**of_forecaster, "gaps": gaps}.items() if value is not None}
     allowed = set(of_forecaster) if isinstance(net, Forecaster) else {"gaps"}

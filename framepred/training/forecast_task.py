@@ -1,5 +1,6 @@
 """Training of a forecaster: predict every next frame of a clip; validate on the horizon."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from framepred.clips import Clip, ClipBatch, FrameMask, State, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
+from framepred.training.compiling import CompiledCells
 from framepred.training.losses import measured_loss
 from framepred.training.rollout import Predicted, observe_back_and_forth, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
@@ -42,11 +44,12 @@ class ForecastTask(Task):
         burn_in: longest stream before a clip, in frames. Half of the steps begin in the state that the network has
             after a stream of up to this length: the first half of the context, back and forth, without gradients. 0 for
             none; not with ``tbptt_steps``.
+        compiled: whether the recurrent cells run compiled in training. Compiling takes about a minute at the start.
 
     Raises:
-        ConfigError: as ``Task``, or if ``tbptt_steps`` or ``shortest_context`` is less than 1, ``auxiliary_weight`` or
-            ``burn_in`` is negative, or ``burn_in`` meets ``tbptt_steps``; in training, if ``tbptt_steps`` meets
-            16-mixed precision.
+        ConfigError: as ``Task``, or if ``compiled`` is set for a network without recurrent cells, ``tbptt_steps`` or
+            ``shortest_context`` is less than 1, ``auxiliary_weight`` or ``burn_in`` is negative, or ``burn_in`` meets
+            ``tbptt_steps``; in training, if ``tbptt_steps`` meets 16-mixed precision.
     """
 
     net: Forecaster
@@ -67,6 +70,7 @@ class ForecastTask(Task):
         protocol: str = "openstl",
         shortest_context: int | None = None,
         burn_in: int = 0,
+        compiled: bool = False,
     ) -> None:
         super().__init__(net, budget, loss, optimizer, lr_scheduler, curriculum, seed, protocol)
         if tbptt_steps is not None and tbptt_steps < 1:
@@ -80,6 +84,7 @@ class ForecastTask(Task):
                 f"burn_in is a number of frames of at least 0, and 0 with tbptt_steps; burn_in is {burn_in} and "
                 f"tbptt_steps {tbptt_steps}."
             )
+        self.compiled: AbstractContextManager[None] = CompiledCells(net) if compiled else nullcontext()
         self.teacher_forcing = teacher_forcing
         self.burn_in = burn_in
         self.shortest_context = shortest_context
@@ -100,7 +105,8 @@ class ForecastTask(Task):
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Return the loss over every next frame; clips arrive as uint8 and become floats on the device."""
         batch = self.shorten(batch)
-        loss, errors = self._loss_and_errors(batch, self._teacher_mask(batch.clips))
+        with self.compiled:
+            loss, errors = self._loss_and_errors(batch, self._teacher_mask(batch.clips))
         self.log("train/teacher", self._teacher_probability)
         self.log_training(loss, errors[:, -batch.target.shape[1] :].nanmean())
         return loss

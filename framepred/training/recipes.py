@@ -32,10 +32,12 @@ class Stage:
     Attributes:
         config: YAML file or shipped name.
         overrides: settings that replace those of the config, with dotted names.
+        gpu: further settings where PyTorch finds a CUDA GPU, for speed; a run may continue without them.
     """
 
     config: str
     overrides: dict[str, Any] = field(default_factory=dict)
+    gpu: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ class Recipe:
         name: name of the weights.
         stages: the trainings, at least one.
         scoring: how the result is scored.
+        half: whether the weights are stored in float16, in half the space; the result is scored as it is stored.
     """
 
     name: str
     stages: list[Stage]
     scoring: Scoring
+    half: bool = False
 
 
 def read_recipe(name: str | Path) -> Recipe:
@@ -77,7 +81,8 @@ def read_recipe(name: str | Path) -> Recipe:
     path = find_recipe(name)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        recipe = Recipe(path.stem, [Stage(**stage) for stage in content["stages"]], Scoring(**content["score"]))
+        stages = [Stage(**stage) for stage in content["stages"]]
+        recipe = Recipe(path.stem, stages, Scoring(**content["score"]), bool(content.get("half", False)))
     except (OSError, UnicodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise ConfigError(
             f"{path} is not a recipe ({' '.join(str(error).split())}); it needs stages with config and overrides, "
@@ -119,26 +124,28 @@ def run_recipe(
         folder = output / f"{number}-{Path(stage.config).stem}"
         settings = stage.overrides | common | _scaled_steps(stage, scale)
         on_stage(f"Stage {number} of {len(recipe.stages)}: {stage.config} in {folder}.")
-        results.append(_run_stage(stage.config, settings, folder, results[-1].weights if results else None))
+        results.append(_run_stage(stage, settings, folder, results[-1].weights if results else None))
         on_stage(results[-1].summary)
     folder = output / recipe.name
     _write_weights(recipe, results, common, folder)
     return folder
 
 
-def _run_stage(config: str, settings: dict[str, Any], folder: Path, weights: Path | None) -> TrainingResult:
+def _run_stage(stage: Stage, settings: dict[str, Any], folder: Path, weights: Path | None) -> TrainingResult:
     """Train a stage, or resume it, or return its result where it is finished."""
-    started_with = json.dumps({"config": config, "settings": settings, "weights": weights and str(weights)}, indent=2)
+    marked = {"config": stage.config, "settings": settings, "weights": weights and str(weights)}
+    started_with = json.dumps(marked, indent=2)
     marker = folder / STAGE
     if marker.is_file() and marker.read_text() != started_with:
         raise ConfigError(f"{folder} holds a stage of other settings, see {marker}; choose another output folder.")
     with atomic_write(marker) as draft:
         draft.write_text(started_with)
-    settings = settings | {"trainer.default_root_dir": str(folder)}
+    fast = stage.gpu if torch.cuda.is_available() else {}
+    settings = fast | settings | {"trainer.default_root_dir": str(folder)}
     if last_path(folder).exists():
         settings["ckpt_path"] = RESUME_LAST
     chosen = {} if weights is None else {"weights": str(weights)}
-    return open_config([f"--config={find_config(config)}", *to_arguments(settings | chosen)]).start()
+    return open_config([f"--config={find_config(stage.config)}", *to_arguments(settings | chosen)]).start()
 
 
 def _scaled_steps(stage: Stage, scale: float) -> dict[str, Any]:
@@ -153,13 +160,14 @@ def _scaled_steps(stage: Stage, scale: float) -> dict[str, Any]:
 def _write_weights(recipe: Recipe, results: list[TrainingResult], common: dict[str, Any], folder: Path) -> None:
     best = results[-1].weights
     assert best is not None
-    weights = load_weights(best)
-    assert isinstance(weights.net, Pretrained)
+    net = load_weights(best).net
+    assert isinstance(net, Pretrained)
     with atomic_write(folder) as draft:
-        weights.net.save_pretrained(draft)
-        card = _score(recipe, weights.net, load_weights(draft).sha256, common)
+        (net.half() if recipe.half else net).save_pretrained(draft)
+        stored = load_weights(draft)
+        card = _score(recipe, stored.net, stored.sha256, common)
         card.write(draft / "card.json")
-        (draft / "README.md").write_text(_readme(recipe, results, weights.net, card))
+        (draft / "README.md").write_text(_readme(recipe, results, stored.net, card))
 
 
 def _score(recipe: Recipe, net: Network, sha256: str, common: dict[str, Any]) -> Card:

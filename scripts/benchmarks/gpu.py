@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import cpu_count, get_context, set_start_method
+from multiprocessing import get_context, set_start_method
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,11 +21,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from benchmarks.networks import NETWORKS
 from benchmarks.timing import stream_frame
 from framepred.clips import Clip, to_unit
 from framepred.data import ClipLoader, EpochBatches, MovingMNIST
+from framepred.data.moving_mnist import UnrenderedClips
 from framepred.forecaster import Forecaster
 from framepred.inference.devices import full_float32, pick_device
 from framepred.media.atomic import atomic_write
@@ -77,7 +79,6 @@ class Settings:
         context: observed frames.
         horizon: predicted frames.
         compiled: whether to measure compiled networks too.
-        workers: processes that render training clips.
     """
 
     device: str = "cuda"
@@ -86,7 +87,6 @@ class Settings:
     context: int = 10
     horizon: int = 10
     compiled: bool = True
-    workers: int = min(4, cpu_count())
 
 
 def write_gpu_card(settings: Settings, minutes: float, output: Path, names: list[str] | None = None) -> None:
@@ -152,7 +152,7 @@ def measurements(make: Callable[[], Network], settings: Settings, seconds: float
     device = pick_device(settings.device)
     torch.manual_seed(0)
     net = make().eval()
-    context = to_unit(next(iter(_loader(settings, 0))).context)
+    context = to_unit(next(iter(_loader(settings, _clips(settings)))).context)
     yield "difference", float(difference(net, net, context, settings).max())
     net, context = net.to(device), context.to(device)
     yield "inference_contiguous", inference_rate(net, context, settings.horizon, seconds)
@@ -196,16 +196,16 @@ def streaming_rate(net: Forecaster, context: Clip, seconds: float) -> float:
 
 
 def training_rate(net: Network, settings: Settings, precision: Precision, seconds: float) -> float:
-    """Return trained clips per second, rendered by other processes and copied from pinned memory."""
+    """Return trained clips per second; their digits are copied from pinned memory, and the device paints the clips."""
     device, net = pick_device(settings.device), copy.deepcopy(net).train()
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE)
-    batches = iter(_loader(settings, settings.workers))
+    batches = iter(_loader(settings, UnrenderedClips(_clips(settings))))
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
     if precision != FLOAT32:
         autocast = partial(torch.autocast, device.type, torch.bfloat16)
 
     def train() -> None:
-        clips = to_unit(next(batches).clips.to(device, non_blocking=True))
+        clips = to_unit(next(batches).on(device).render())
         with autocast():
             loss = training_loss(net, clips, settings.context)
         optimizer.zero_grad()
@@ -237,12 +237,15 @@ def training_loss(net: Network, clips: Clip, context: int) -> Tensor:
     return (predicted.frames - clips[:, 1:]).square().mean() + predicted.auxiliary
 
 
-def _loader(settings: Settings, workers: int) -> ClipLoader:
-    """Batches of clips without end, in pinned memory for a GPU."""
+def _clips(settings: Settings) -> MovingMNIST:
     length, size = settings.context + settings.horizon, (settings.side, settings.side)
-    clips = MovingMNIST("train", length=length, frame_size=size, digits="mnist-5k")
+    return MovingMNIST("train", length=length, frame_size=size, digits="mnist-5k")
+
+
+def _loader(settings: Settings, clips: Dataset[Tensor]) -> ClipLoader:
+    """Batches of clips without end, in pinned memory for a GPU."""
     batches = EpochBatches(ENDLESS, settings.batch_size)
-    return ClipLoader(clips, batches, settings.context, workers, device=pick_device(settings.device))
+    return ClipLoader(clips, batches, settings.context, device=pick_device(settings.device))
 
 
 def _wait(device: torch.device) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData, NextWordData, VideoFolderData
 from framepred.data.datamodules.base import ClipData
 from framepred.data.datamodules.moving_mnist_paths import MovingMNISTPathData
@@ -62,3 +63,16 @@ def test_pinned_batches_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     (batch,) = open_data(clips, choice).batches
     assert pinned == [2 * 3 * 48, 2 * 48]
     assert torch.equal(batch.clips, clips)
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument")
+def test_clips_painted_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = MovingMNISTData(**DIGITS)
+    expected = next(iter(data.train_dataloader()))
+    monkeypatch.setattr(MovingMNISTData, "_device", torch.device("cuda"))
+    moved = next(iter(data.train_dataloader()))
+    assert not isinstance(moved, ClipBatch)
+    painted = data.on_after_batch_transfer(moved, 0)
+    assert torch.equal(painted.context, expected.context)
+    assert torch.equal(painted.target, expected.target)
+    assert data.on_after_batch_transfer(expected, 0) is expected

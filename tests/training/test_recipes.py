@@ -1,5 +1,6 @@
 """Recipes of weights: all stages, resumed after a kill, to scored weights; every shipped recipe is readable."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,37 @@ def test_a_killed_recipe_continues_to_the_same_weights(
     readme = (resumed / "README.md").read_text()
     assert "train_weights.py tiny" in readme
     assert "| 2 | `smoke` | 0 | 4 |" in readme
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_report")
+def test_half_precision_halves_the_file_and_is_what_is_scored(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    whole = run_recipe(read_recipe(tmp_path / "tiny.yaml"), tmp_path / "whole", QUIET)
+    (tmp_path / "tiny.yaml").write_text(f"{RECIPE}half: true\n")
+    half = run_recipe(read_recipe(tmp_path / "tiny.yaml"), tmp_path / "half", QUIET)
+    assert len(weights_of(half)) < 0.6 * len(weights_of(whole))
+    net = load(half)
+    assert {tensor.dtype for tensor in net.state_dict().values()} == {torch.float32}
+    for name, tensor in load(whole).state_dict().items():
+        torch.testing.assert_close(net.state_dict()[name], tensor.half().float(), rtol=0, atol=0)
+    card = json.loads((half / "card.json").read_text())
+    assert card["weights"]["sha256"] == hashlib.sha256(weights_of(half)).hexdigest()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_settings_for_a_gpu_are_used_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = "    gpu: {trainer.precision: none-such}\n  - config: smoke\n    overrides: {<<"
+    (tmp_path / "tiny.yaml").write_text(RECIPE.replace("  - config: smoke\n    overrides: {<<", gpu))
+    recipe = read_recipe(tmp_path / "tiny.yaml")
+    assert [stage.gpu for stage in recipe.stages] == [{"trainer.precision": "none-such"}, {}]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ConfigError, match=r"trainer\.precision"):
+        run_recipe(recipe, tmp_path, QUIET)
+    monkeypatch.undo()
+    sentences: list[str] = []
+    run_recipe(recipe, tmp_path, QUIET, on_stage=sentences.append)
+    assert "is finished" in sentences[1]
 
 
 def test_another_recipe_does_not_continue_a_folder(recipe: Recipe, tmp_path: Path) -> None:

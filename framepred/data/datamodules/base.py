@@ -7,9 +7,11 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import override
 
+from framepred.clips import ClipBatch
 from framepred.data.digits import Split
-from framepred.data.loading import CPU, ClipLoader, EpochBatches, OrderedBatches, fetched
+from framepred.data.loading import CPU, ClipLoader, EpochBatches, OrderedBatches, Unrendered, fetched
 from framepred.errors import ConfigError, DataError
 from framepred.media.memory import check_memory
 
@@ -96,7 +98,16 @@ class ClipData(LightningDataModule, ABC):
         batches = EpochBatches(
             self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
         )
-        return ClipLoader(self.dataset("train"), batches, self.context, self.num_workers, self.filler, self._device)
+        return ClipLoader(self._training_stream(), batches, self.context, self.num_workers, self.filler, self._device)
+
+    def _training_stream(self) -> Dataset[Tensor]:
+        """Return the data set of the training loader."""
+        return self.dataset("train")
+
+    @override
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Paint a batch on the device where it is not painted yet."""
+        return ClipBatch.cut(batch.render(), self.context, self.filler) if isinstance(batch, Unrendered) else batch
 
     def val_dataloader(self) -> ClipLoader | list[ClipLoader]:
         """Return the validation clips in order; an empty list, which skips validation, where there are none."""

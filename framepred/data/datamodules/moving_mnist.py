@@ -1,14 +1,20 @@
 """Lightning data module of Moving MNIST: an endless stream of training clips, fixed validation and test clips."""
 
+from torch import Tensor
+from torch.utils.data import Dataset
+
 from framepred.data.clip_dataset import check_counts
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
-from framepred.data.moving_mnist import MovingMNIST
+from framepred.data.loading import pins_memory
+from framepred.data.moving_mnist import MovingMNIST, UnrenderedClips
 from framepred.errors import ConfigError, DataError
 
 
 class MovingMNISTData(ClipData):
     """Loads Moving MNIST as uint8 ``ClipBatch``es.
+
+    In training on a CUDA GPU, digits and their positions are copied to the GPU, and it paints the clips.
 
     Args:
         context: number of observed frames.
@@ -89,6 +95,10 @@ class MovingMNISTData(ClipData):
                 download=self.download,
             )
         return self._datasets[split]
+
+    def _training_stream(self) -> Dataset[Tensor]:
+        clips = self.dataset("train")
+        return UnrenderedClips(clips) if pins_memory(self._device) else clips
 
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
