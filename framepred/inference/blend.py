@@ -70,10 +70,16 @@ class Blend(Forecaster):
         """Advance by one frame: each member takes in its own prediction, and ``frame`` becomes the last frame."""
         return (frame.clamp(0, 1), *self.advance(state)[1:])
 
-    def advance(self, state: State) -> State:
-        """Advance by one frame without the prediction of the blend, so that its weights need not be known."""
+    def advance(self, state: State, *, flows: bool = True) -> State:
+        """Advance by one frame without the prediction of the blend, so that its weights need not be known.
+
+        Args:
+            state: the state before.
+            flows: whether the optical flows advance too; else they stay, where others take their place.
+        """
         states = [
-            member.feedback(member.next_frame(own), own) for member, own in self.pair_states(member_states(state))
+            member.feedback(member.next_frame(own), own) if flows or not isinstance(member, OpticalFlow) else own
+            for member, own in self.pair_states(member_states(state))
         ]
         return _join(state[0], int(state[1]) + 1, state[2], states)
 

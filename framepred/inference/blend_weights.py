@@ -115,7 +115,7 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch, side: int 
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
     context, target = (to_unit(frames.to(device)) for frames in windows.filled()[:2])
     net = DetailForecaster(evenly(members), side or max(context.shape[-2:]), FIT_PATH_SIDE).eval()
-    gaps, state = _gaps(windows), net.observe_clip(context)
+    gaps, state = _gaps(windows), net.with_motion(net.observe_clip(context))
     for lead in range(min(target.shape[1], FIT_HORIZON)):
         state = net.advance(state) if lead else state
         pictures = net.member_pictures(state)
@@ -130,6 +130,8 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch, side: int 
 
 def _gaps(windows: ClipBatch) -> Bool[Tensor, "b k h w"] | None:
     """Which pixels of the target are missing there or in the last frame before it; None where none is."""
+    if windows.filler is None:
+        return None
     missing = missing_pixels(windows.clips[:, windows.context.shape[1] - 1 :])
     return None if missing is None else missing[:, 1:].any(dim=2) | missing[:, :1].any(dim=2)
 

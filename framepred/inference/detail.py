@@ -19,7 +19,7 @@ from framepred.inference.networks import channels_of
 from framepred.inference.regions import spread
 from framepred.inference.scaling import ScaledForecaster, SmallFrame, resize, shrink
 from framepred.media.opencv import cv2
-from framepred.warping import compose, warp
+from framepred.warping import compose
 
 Sampled: TypeAlias = Float[np.ndarray, "h w"]
 
@@ -90,10 +90,15 @@ class DetailForecaster(Forecaster):
         advanced = self.advance(state)
         return (*advanced[:3], self.blend_input(frame.clamp(0, 1)), *advanced[4:])
 
+    def with_motion(self, state: State) -> State:
+        """The state with the motion of large frames measured, which is measured at every prediction otherwise."""
+        return (*state[:2], self._motion(state), *state[3:]) if self._is_large(state[0]) else state
+
     def advance(self, state: State) -> State:
         """Advance by one frame without the prediction, so that the weights of the blend need not be known."""
-        inner = self.net.advance(state[3:])
-        if not self._is_large(state[0]):
+        large = self._is_large(state[0])
+        inner = self.net.advance(state[3:], flows=not large)
+        if not large:
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
         pairs = zip(self.net.flows, flows, strict=True)
@@ -149,7 +154,7 @@ class DetailForecaster(Forecaster):
 
         def picture(member: Forecaster, own: State) -> SmallFrame:
             if isinstance(member, OpticalFlow):
-                return resize(warp(last, scale_displacement(by_flow[member], side)), size)
+                return resize(move_sharply(last, scale_displacement(by_flow[member], side), softness=1), size)
             if isinstance(member, LastFrame):
                 return shrink(state[0], self.max_side)
             predicted = clamped_prediction(member, own)
@@ -212,7 +217,7 @@ def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) ->
 
 
 def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"], softness: float = SOFTNESS) -> Frame:
-    """Sample a frame at ``x + displacement(x)``, mainly with bicubic interpolation, which blurs less than bilinear.
+    """Sample a frame at ``x + displacement(x)``, with bicubic interpolation, which blurs less, and bilinear.
 
     Where the displacement is zero the frame stays exactly as it is. The border is repeated outwards.
 
@@ -233,10 +238,10 @@ def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"], softness:
 
 def _sample(channel: Sampled, x: Sampled, y: Sampled, softness: float) -> Sampled:
     """A channel ``(h, w)`` at these positions; the border is repeated outwards."""
-    sharp, soft = (
-        cv2.remap(channel, x, y, kernel, borderMode=cv2.BORDER_REPLICATE)
-        for kernel in (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
-    )
+    soft = cv2.remap(channel, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if softness == 1:
+        return np.asarray(soft)
+    sharp = cv2.remap(channel, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.addWeighted(sharp, 1 - softness, soft, softness, 0))
 
 
