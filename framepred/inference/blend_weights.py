@@ -1,6 +1,9 @@
 """Measure the weights of a blend on the past: those with which it would have predicted known frames best."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -36,6 +39,9 @@ LARGE_SHRINKAGE = (SHRINKAGE, *[10.0] * (REGIONS - 1))
 """Pull of a region's weights towards those of the whole frame, for large frames. What moves gets nearly the same
 weights everywhere: with weights of their own, as in small frames, regions have 2 % more error there. What stands still
 keeps its own, so that it stays exact."""
+
+WORKERS = 2
+"""Threads that measure large windows at a time."""
 
 SPAN = 60
 """Frames from the end of the past in which validation windows lie, so that they resemble what is to be predicted."""
@@ -94,8 +100,10 @@ def fit_weights(
     if all(channels_of(member) is None for member in members):
         chosen = [_gray(clip[-SPAN:]) for clip in chosen]
     windows = _windows(chosen, context, min(horizon, FIT_HORIZON), cuts, filler, PAST_SIDE if large else FIT_SIDE)
-    nothing = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
-    products = sum((measure_errors(members, batch, FIT_SIDE if large else None) for batch in windows), nothing)
+    measure = partial(measure_errors, members, side=FIT_SIDE if large else None)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        measured = pool.map(measure, chain.from_iterable(map(_one_by_one, windows)) if large else windows)
+        products = sum(measured, ErrorProducts(FIT_HORIZON, len(members), REGIONS))
     if not products.measured:
         return default_weights(len(members))
     return products.best_weights(LARGE_SHRINKAGE if large else SHRINKAGE)
@@ -154,7 +162,9 @@ def _windows(
     Their frames are scaled to a longer side of ``side`` pixels at most.
     """
     for clip in clips:
-        recent = torch.stack([shrink_raw(frame, side) for frame in clip[-SPAN:]])
+        recent = clip[-SPAN:]
+        if max(recent.shape[-2:]) > side:
+            recent = torch.stack([shrink_raw(frame, side) for frame in recent])
         scene = find_scenes(fill_missing(recent, filler))[-1] if cuts else range(len(recent))
         if len(scene) < MIN_FRAMES:
             continue
@@ -164,6 +174,12 @@ def _windows(
         starts = _spread_indices(scene.stop - length, scene.start, wanted)
         clips_of_scene = torch.stack([recent[start : start + length] for start in starts])
         yield ClipBatch.cut(clips_of_scene, length - ahead, filler)
+
+
+def _one_by_one(windows: ClipBatch) -> Iterator[ClipBatch]:
+    """Each window of a batch: two at a time take less memory and time than all at once."""
+    for context, target in zip(windows.context, windows.target, strict=True):
+        yield ClipBatch(context[None], target[None], windows.filler)
 
 
 def _spread_indices(first: int, last: int, count: int) -> list[int]:
