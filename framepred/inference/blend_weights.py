@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain
 
 import numpy as np
 import torch
@@ -97,13 +96,16 @@ def fit_weights(
     """
     chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
     large = max_side is not None and max(chosen[0].shape[-2:]) > max_side
-    if all(channels_of(member) is None for member in members):
+    in_gray = all(channels_of(member) is None for member in members)
+    if in_gray and not large:
         chosen = [_gray(clip[-SPAN:]) for clip in chosen]
     windows = _windows(chosen, context, min(horizon, FIT_HORIZON), cuts, filler, PAST_SIDE if large else FIT_SIDE)
-    measure = partial(measure_errors, members, side=FIT_SIDE if large else None)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        measured = pool.map(measure, chain.from_iterable(map(_one_by_one, windows)) if large else windows)
-        products = sum(measured, ErrorProducts(FIT_HORIZON, len(members), REGIONS))
+    nothing = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
+    if large:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            products = sum(pool.map(partial(_measure_large, members, in_gray), windows), nothing)
+    else:
+        products = sum((measure_errors(members, batch) for batch in windows), nothing)
     if not products.measured:
         return default_weights(len(members))
     return products.best_weights(LARGE_SHRINKAGE if large else SHRINKAGE)
@@ -157,9 +159,10 @@ def _windows(
     filler: float | None,
     side: int,
 ) -> Iterator[ClipBatch]:
-    """Windows of the last scene of each clip, those of one clip as a batch, the last one among them.
+    """Windows of the last scene of each clip, the last one among them.
 
-    Their frames are scaled to a longer side of ``side`` pixels at most.
+    Their frames are scaled to a longer side of ``side`` pixels at most. Small windows of one clip come as a batch,
+    larger ones one by one, which takes less memory.
     """
     for clip in clips:
         recent = clip[-SPAN:]
@@ -172,14 +175,16 @@ def _windows(
         length = min(context + ahead, len(scene))
         wanted = min(max(1, WINDOWS // len(clips)), len(scene) - length + 1)
         starts = _spread_indices(scene.stop - length, scene.start, wanted)
-        clips_of_scene = torch.stack([recent[start : start + length] for start in starts])
-        yield ClipBatch.cut(clips_of_scene, length - ahead, filler)
+        parts = [recent[start : start + length] for start in starts]
+        for clips_of_scene in [part[None] for part in parts] if side > FIT_SIDE else [torch.stack(parts)]:
+            yield ClipBatch.cut(clips_of_scene, length - ahead, filler)
 
 
-def _one_by_one(windows: ClipBatch) -> Iterator[ClipBatch]:
-    """Each window of a batch: two at a time take less memory and time than all at once."""
-    for context, target in zip(windows.context, windows.target, strict=True):
-        yield ClipBatch(context[None], target[None], windows.filler)
+def _measure_large(members: Sequence[Forecaster], in_gray: bool, window: ClipBatch) -> ErrorProducts:
+    """What the members get wrong in one window of large frames, of which they get the mean of the channels or all."""
+    if in_gray:
+        window = window._replace(context=_gray(window.context[0])[None], target=_gray(window.target[0])[None])
+    return measure_errors(members, window, FIT_SIDE)
 
 
 def _spread_indices(first: int, last: int, count: int) -> list[int]:
