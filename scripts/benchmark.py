@@ -202,7 +202,9 @@ def film_crops(
     start: Annotated[int, typer.Option(help="Index of the first predicted frame.")],
     crop: Annotated[tuple[int, int, int, int], typer.Option(help="Left, top, width and height in pixels.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
-    output: Annotated[Path, typer.Option(help="Path of the picture.")] = Path("films-full-size.png"),
+    output: Annotated[Path, typer.Option(help="Path of the picture, or of a clip: .mp4 or .gif.")] = Path(
+        "films-full-size.png"
+    ),
 ) -> None:
     """Crops at full size of a predicted window: truth, optical flow, the network alone, and the blend."""
     from benchmarks.film_crops import write_crops
