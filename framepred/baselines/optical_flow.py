@@ -71,6 +71,16 @@ class OpticalFlow(Forecaster):
         return frame, frame, flow, flow, torch.cat([earlier, gray], dim=1)[:, -self.span :]
 
     @override
+    def observe_clip(self, clip: RawClip) -> State:
+        """The state after observing a whole clip ``(b, t, c, h, w)``; only its last flow is measured."""
+        last = clip[:, -self.span - 1 :]
+        if last.shape[1] < 2:
+            return super().observe_clip(clip)
+        earlier = to_unit(last[:, :-1]).mean(dim=2)
+        frame = to_unit(last[:, -1])
+        return self.observe(frame, (frame, frame, earlier, earlier, earlier))
+
+    @override
     def forward(self, context: RawClip, horizon: int) -> Future:
         """Forecast from the last ``span + 1`` frames, which decide the flow, ``(b, horizon, c, h, w)``."""
         return super().forward(context[:, -self.span - 1 :] if context.ndim > 1 else context, horizon)

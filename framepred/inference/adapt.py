@@ -19,7 +19,8 @@ from framepred.clips import Clip, ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.adaptation_result import AdaptationResult
-from framepred.inference.blend import Blend, default_members, fit_weights, measure_errors
+from framepred.inference.blend import Blend, default_members
+from framepred.inference.blend_weights import fit_weights, measure_errors
 from framepred.inference.devices import device_of
 from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of

@@ -1,38 +1,20 @@
 """Blend several forecasters: the weight of each, by lead time and by how a region moves, is measured on the past."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
 from framepred.baselines import LastFrame, OpticalFlow
-from framepred.clips import ClipBatch, Frame, RawClip, RawFrame, State, fill_missing, missing_pixels, to_unit
+from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
-from framepred.inference.default_blend import default_weights
-from framepred.inference.devices import device_of
-from framepred.inference.networks import channels_of
 from framepred.inference.regions import REGIONS, find_regions, spread
-from framepred.inference.scenes import find_scenes
-from framepred.inference.sources import shrink_raw
-from framepred.inference.stacking import SMALLEST, ErrorProducts
-
-WINDOWS = 4
-"""Validation windows, at most: four take about as long as predicting four small clips."""
-
-FIT_SIDE = 176
-"""Longer side, in pixels, at which weights are measured, so that it takes about a second."""
+from framepred.inference.stacking import SMALLEST
 
 FIT_HORIZON = 10
-"""Lead times that are measured, at most; the last weights hold for all that follow."""
-
-SPAN = 60
-"""Frames from the end of the past in which validation windows lie, so that they resemble what is to be predicted."""
-
-MIN_FRAMES = 4
-"""Frames of the last scene from which weights are measured; fewer show no motion that goes on."""
+"""Lead times at which weights are measured, at most; the last weights hold for all that follow."""
 
 LONG_SPAN = 3
 """Frames that the second optical flow is measured over: it averages the motion of a shaking camera or of uneven frame
@@ -88,20 +70,35 @@ class Blend(Forecaster):
         """Advance by one frame: each member takes in its own prediction, and ``frame`` becomes the last frame."""
         return (frame.clamp(0, 1), *self.advance(state)[1:])
 
-    def advance(self, state: State) -> State:
-        """Advance by one frame without the prediction of the blend, so that its weights need not be known."""
+    def advance(self, state: State, *, flows: bool = True) -> State:
+        """Advance by one frame without the prediction of the blend, so that its weights need not be known.
+
+        Args:
+            state: the state before.
+            flows: whether the optical flows advance too; else they stay, where others take their place.
+        """
         states = [
-            member.feedback(member.next_frame(own), own) for member, own in self.pair_states(member_states(state))
+            member.feedback(member.next_frame(own), own) if flows or not isinstance(member, OpticalFlow) else own
+            for member, own in self.pair_states(member_states(state))
         ]
         return _join(state[0], int(state[1]) + 1, state[2], states)
 
     @override
     def next_frame(self, state: State) -> Frame:
         """The weighted mean of the members' next frames, ``(b, c, h, w)``, each clamped to [0, 1] before."""
+        return self.mean_of(state, clamped_prediction)
+
+    def mean_of(self, state: State, picture: Callable[[Forecaster, State], Frame]) -> Frame:
+        """The weighted mean of one picture of each member, ``(b, c, h, w)``.
+
+        Args:
+            state: the state, from which the weights follow.
+            picture: called with each member that has a weight, and its state.
+        """
         used = self.weights[self._lead(state)].amax(dim=0) > 0
         used[-1] = True
         pairs = zip(self.pair_states(member_states(state)), used.tolist(), strict=True)
-        frames = [member.next_frame(own).clamp(0, 1) for (member, own), use in pairs if use]
+        frames = [picture(member, own) for (member, own), use in pairs if use]
         return mix(torch.stack(frames), self._pixel_weights(state, used))
 
     @property
@@ -120,22 +117,6 @@ class Blend(Forecaster):
         moving = (2 * self._pixel_weights(state, others).sum(dim=0)).clamp(max=1)
         weights = self._pixel_weights(state, flows) + SMALLEST
         return moving * weights / weights.sum(dim=0)
-
-    def correction(self, state: State, moved: Frame) -> Frame:
-        """What is added to a moved last frame ``(b, c, h, w)``: the difference of other members' predictions from it.
-
-        Each difference is multiplied by the member's weight. Optical flows and last frame add nothing, because their
-        predictions are moved frames too, of less detail.
-        """
-        moves = torch.tensor([isinstance(member, (OpticalFlow, LastFrame)) for member in self.members])
-        used = ~moves & (self.weights[self._lead(state)].amax(dim=0) > 0).cpu()
-        weights = iter(self._pixel_weights(state, used))
-        correction, size = torch.zeros_like(moved), (moved.shape[-2], moved.shape[-1])
-        for (member, own), use in zip(self.pair_states(member_states(state)), used.tolist(), strict=True):
-            if use:
-                predicted = member.next_frame(own).clamp(0, 1)
-                correction = correction + spread(next(weights), size).to(moved) * (predicted - moved)
-        return correction
 
     def _lead(self, state: State) -> int:
         return min(int(state[1]), len(self.weights) - 1)
@@ -163,6 +144,11 @@ class Blend(Forecaster):
         return zip(self.members, states, strict=True)  # type: ignore[arg-type]
 
 
+def clamped_prediction(member: Forecaster, state: State) -> Frame:
+    """The next frame of a member, in [0, 1]."""
+    return member.next_frame(state).clamp(0, 1)
+
+
 def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"]) -> Frame:
     """The weighted mean of frames, exactly the last one where the others have no weight.
 
@@ -175,73 +161,6 @@ def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"
     for frame, weight in zip(frames[:-1], weights[:-1], strict=True):
         last = last + spread(weight, size).to(frame) * (frame - frames[-1])
     return last
-
-
-def fit_blend(
-    members: Sequence[Forecaster],
-    past: Shaped[Tensor, "n t c h w"] | Sequence[Shaped[Tensor, "_t c h w"]],
-    context: int = 10,
-    horizon: int = 10,
-    *,
-    cuts: bool = True,
-    filler: float | None = None,
-) -> Blend:
-    """Blend forecasters with the weights that :func:`fit_weights` measures; members that get no weight are left out."""
-    return _without_idle(members, fit_weights(members, past, context, horizon, cuts=cuts, filler=filler)).eval()
-
-
-def fit_weights(
-    members: Sequence[Forecaster],
-    past: Shaped[Tensor, "n t c h w"] | Sequence[Shaped[Tensor, "_t c h w"]],
-    context: int = 10,
-    horizon: int = 10,
-    *,
-    cuts: bool = True,
-    filler: float | None = None,
-) -> Float[Tensor, "k q m"]:
-    """The weights of a blend that would have served best in the past of the clips themselves, by lead time and region.
-
-    Each member predicts a few windows at the end of the last scene of the past. Nothing is learned but the weights.
-    A past that is too short for a whole window gets shorter windows; one of fewer than ``MIN_FRAMES`` frames gets the
-    weights that served best on films in general. Where several members are equally good, the last one is preferred, so
-    the simplest should come last: what stands still is then predicted by :class:`~framepred.baselines.LastFrame`
-    alone, if that is the last member.
-
-    Args:
-        members: the forecasters.
-        past: frames of one or several clips, which may differ in length: uint8, uint16, or floats in [0, 1]. Leave out
-            frames that repeat the one before.
-        context: frames that a window shows.
-        horizon: frames that are to be predicted.
-        cuts: whether to look for scene cuts.
-        filler: what stands for missing pixels, which are NaN, where a forecaster reads them; None where there are none.
-            The weights come from the pixels that are measured both in the last frame of a context and in the target.
-    """
-    chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
-    if all(channels_of(member) is None for member in members):
-        chosen = [_gray(clip[-SPAN:]) for clip in chosen]
-    return _window_weights(members, _windows(chosen, context, min(horizon, FIT_HORIZON), cuts, filler))
-
-
-def _window_weights(members: Sequence[Forecaster], windows: Iterable[ClipBatch]) -> Float[Tensor, "k q m"]:
-    nothing = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
-    products = sum((measure_errors(members, batch) for batch in windows), nothing)
-    return products.best_weights() if products.measured else default_weights(len(members))
-
-
-@torch.inference_mode()
-def measure_errors(members: Sequence[Forecaster], windows: ClipBatch) -> ErrorProducts:
-    """What the members get wrong in windows, by lead time and region; weights follow from sums of it.
-
-    Args:
-        members: the forecasters.
-        windows: the windows; missing pixels have no part.
-    """
-    products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
-    device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
-    context, target = (to_unit(frames.to(device)) for frames in windows.filled()[:2])
-    add_errors(products, evenly(members), context, target[:, :FIT_HORIZON], _gaps(windows))
-    return products
 
 
 def default_members(net: Forecaster) -> list[Forecaster]:
@@ -270,66 +189,3 @@ def _memory(member: Forecaster) -> int:
 def _join(frame: Frame, lead: int, shares: Tensor, states: Sequence[State]) -> State:
     sizes = torch.tensor([len(state) for state in states])
     return (frame, torch.tensor(lead), shares, sizes, *(tensor for state in states for tensor in state))
-
-
-def _gaps(windows: ClipBatch) -> Bool[Tensor, "b k h w"] | None:
-    """Which pixels of the target are missing there or in the last frame before it; None where none is."""
-    missing = missing_pixels(windows.clips[:, windows.context.shape[1] - 1 :])
-    return None if missing is None else missing[:, 1:].any(dim=2) | missing[:, :1].any(dim=2)
-
-
-def add_errors(
-    products: ErrorProducts,
-    blend: Blend,
-    context: Float[Tensor, "b t c h w"],
-    target: Float[Tensor, "b k c h w"],
-    gaps: Bool[Tensor, "b k h w"] | None = None,
-) -> None:
-    """Let every member predict windows, and add what it got wrong; pixels in ``gaps`` do not count."""
-    state = blend.observe_clip(context)
-    horizon, size = target.shape[1], (target.shape[-2], target.shape[-1])
-    futures = [member.eval().forecast(own, horizon) for member, own in blend.pair_states(member_states(state))]
-    for window, shares in enumerate(spread(state[2], size)):
-        for lead in range(horizon):
-            predictions = torch.stack([future[window, lead] for future in futures])
-            measured = shares if gaps is None else shares.masked_fill(gaps[window, lead].to(shares.device), 0)
-            products.add(lead, predictions, target[window, lead], measured)
-
-
-def _windows(
-    clips: Sequence[Shaped[Tensor, "_t c h w"]], context: int, horizon: int, cuts: bool, filler: float | None
-) -> Iterator[ClipBatch]:
-    """Windows of the last scene of each clip, those of one clip as a batch, small, the last one among them."""
-    for clip in clips:
-        recent = torch.stack([shrink_raw(frame, FIT_SIDE) for frame in clip[-SPAN:]])
-        scene = find_scenes(fill_missing(recent, filler))[-1] if cuts else range(len(recent))
-        if len(scene) < MIN_FRAMES:
-            continue
-        ahead = min(horizon, max(1, len(scene) * horizon // (context + horizon)))
-        length = min(context + ahead, len(scene))
-        wanted = min(max(1, WINDOWS // len(clips)), len(scene) - length + 1)
-        starts = _spread_indices(scene.stop - length, scene.start, wanted)
-        clips_of_scene = torch.stack([recent[start : start + length] for start in starts])
-        yield ClipBatch.cut(clips_of_scene, length - ahead, filler)
-
-
-def _spread_indices(first: int, last: int, count: int) -> list[int]:
-    """Integers evenly spread from one to the other, in ascending order."""
-    found: list[int] = np.unique(np.linspace(first, last, count).round().astype(int)).tolist()
-    return found
-
-
-def _gray(clip: Shaped[Tensor, "t _c h w"]) -> Float[Tensor, "t 1 h w"]:
-    """The mean of the channels: the weights hardly depend on colour, and one channel costs a third of three."""
-    return torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip])
-
-
-def _without_idle(members: Sequence[Forecaster], weights: Float[Tensor, "k q m"]) -> Blend:
-    """The blend without members that get no weight; optical flow stays where it tells the regions apart."""
-    used = weights.amax(dim=(0, 1)) > 0
-    if used[:-1].any():
-        used |= torch.tensor([isinstance(member, OpticalFlow) for member in members])
-        used[-1] = True
-    else:
-        weights = weights[:, :1]
-    return Blend([member for member, use in zip(members, used.tolist(), strict=True) if use], weights[..., used])

@@ -1,5 +1,6 @@
 """Predict large frames with their detail: predict small, and take what is finer from the last frame in full size."""
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -13,10 +14,10 @@ from framepred.baselines import LastFrame, OpticalFlow
 from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import Blend
+from framepred.inference.blend import Blend, clamped_prediction, member_states
 from framepred.inference.networks import channels_of
 from framepred.inference.regions import spread
-from framepred.inference.scaling import ScaledForecaster, resize, shrink
+from framepred.inference.scaling import ScaledForecaster, SmallFrame, resize, shrink
 from framepred.media.opencv import cv2
 from framepred.warping import compose
 
@@ -28,23 +29,24 @@ FLOW_SIDE = 1280
 PATH_SIDE = 640
 """Longer side, in pixels, at which motion is continued: it is smooth, so more would cost time and add nothing."""
 
-
 SOFTNESS = 1 / 3
-"""Share of bilinear interpolation in moved frames. OpenCV's bicubic kernel overshoots, which costs .1 to .4 dB; more
-softness than this leaves less than .9 of the sharpness."""
+"""Share of bilinear interpolation in the frame that is moved to the next one; a share of this for later ones, inversely
+proportional to the lead time. OpenCV's bicubic kernel overshoots, which costs 2 % of the error at lead time 1. At later
+ones errors of the motion prevail: it costs .4 % at lead time 10."""
 
 CARRY_WINDOW = 9
-"""Side, in pixels at ``PATH_SIDE``, of the window over which a carried flow is averaged at each frame."""
+"""Side, in pixels of the path, of the window over which a carried flow is averaged at each frame."""
 
 
 class DetailForecaster(Forecaster):
     """Runs a blend on small frames, and moves the last frame in full size along the optical flow.
 
-    The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels, and shared between
-    them as the blend says. The last observed frame in full size is sampled once along the motion, so that its detail
-    does not blur with the lead time. Where it differs, at the small size, from what the network predicts, the
-    difference is added, times the weight of the network. What stands still stays exactly as it was. The blend runs on
-    the mean of the channels if its members take that, for a third of the time: colours are moved with the detail.
+    The optical flows of the blend are measured on the last frames at up to ``FLOW_SIDE`` pixels. The last observed
+    frame in full size is sampled once along a mean of their paths, so that its detail does not blur with the lead time.
+    Where it differs, at the small size, from the mean of the members, the difference is added. In this mean the optical
+    flows are those of large frames, because they are more exact. What stands still stays exactly as it was. The blend
+    runs on the mean of the channels if its members take that, for a third of the time: what they predict changes all
+    channels alike.
     Frames whose longer side is at most ``max_side`` get the prediction of the blend itself.
 
     State: the last *observed* frame in full size ``(b, c, h, w)``; the mean of the channels of the last frames
@@ -54,19 +56,21 @@ class DetailForecaster(Forecaster):
     Args:
         net: the blend.
         max_side: longest side, in pixels, of the frames that it gets.
+        path_side: longer side, in pixels, at which motion is continued.
     """
 
-    def __init__(self, net: Blend, max_side: int) -> None:
+    def __init__(self, net: Blend, max_side: int, path_side: int = PATH_SIDE) -> None:
         super().__init__()
         self.net = net
         self.max_side = max_side
+        self.path_side = path_side
         self._in_gray = all(channels_of(member) is None for member in net.members)
 
     @override
     def observe(self, frame: RawFrame, state: State | None = None) -> State:
         """Update the state with one frame ``(b, c, h, w)`` of any size, integers or floats in [0, 1]."""
         frame = to_unit(frame)
-        inner = self.net.observe(self._shrink(frame), state and state[3:])
+        inner = self.net.observe(self.blend_input(frame), state and state[3:])
         recent = self._gray(frame)
         if state is not None:
             recent = torch.cat([state[1], recent], dim=1)[:, -1 - self._longest_span :]
@@ -75,7 +79,7 @@ class DetailForecaster(Forecaster):
     @override
     def observe_clip(self, clip: RawClip) -> State:
         """The state after observing a whole clip ``(b, t, c, h, w)``, as frame by frame, but in less time."""
-        small = torch.stack([self._shrink(to_unit(frame)) for frame in clip.unbind(dim=1)], dim=1)
+        small = torch.stack([self.blend_input(to_unit(frame)) for frame in clip.unbind(dim=1)], dim=1)
         recent = [self._gray(to_unit(frame)) for frame in clip[:, -1 - self._longest_span :].unbind(dim=1)]
         frame = to_unit(clip[:, -1])
         return (frame, torch.cat(recent, dim=1), frame.new_empty(0), *self.net.observe_clip(small))
@@ -84,12 +88,17 @@ class DetailForecaster(Forecaster):
     def feedback(self, frame: Frame, state: State) -> State:
         """Advance blend and motion by one frame beyond the context; the frame in full size stays the observed one."""
         advanced = self.advance(state)
-        return (*advanced[:3], self._shrink(frame.clamp(0, 1)), *advanced[4:])
+        return (*advanced[:3], self.blend_input(frame.clamp(0, 1)), *advanced[4:])
+
+    def with_motion(self, state: State) -> State:
+        """The state with the motion of large frames measured, which is measured at every prediction otherwise."""
+        return (*state[:2], self._motion(state), *state[3:]) if self._is_large(state[0]) else state
 
     def advance(self, state: State) -> State:
         """Advance by one frame without the prediction, so that the weights of the blend need not be known."""
-        inner = self.net.advance(state[3:])
-        if not self._is_large(state[0]):
+        large = self._is_large(state[0])
+        inner = self.net.advance(state[3:], flows=not large)
+        if not large:
             return (*state[:3], *inner)
         flows, paths = self._motion(state)
         pairs = zip(self.net.flows, flows, strict=True)
@@ -104,13 +113,54 @@ class DetailForecaster(Forecaster):
         if not self._is_large(frame):
             return self.net.next_frame(state[3:])
         paths = self._motion(state)[1]
-        shares = self.net.path_shares(state[3:])
+        size = (frame.shape[-2], frame.shape[-1])
+        moved = move_sharply(frame, scale_displacement(self._path(state, paths), size), SOFTNESS / (int(state[4]) + 1))
+        small = shrink(moved, self.max_side)
+        return moved + resize(self.net.mean_of(state[3:], self._picture(state, paths, small)) - small, size)
+
+    def member_pictures(self, state: State) -> Float[Tensor, "m b c h_blend w_blend"]:
+        """What each member contributes to the next frame, at the size of the blend, in [0, 1]."""
+        last = state[0]
+        picture: Callable[[Forecaster, State], Frame] = clamped_prediction
+        if self._is_large(last):
+            picture = self._picture(state, self._motion(state)[1], shrink(last, self.max_side))
+        pairs = self.net.pair_states(member_states(state[3:]))
+        return torch.stack([picture(member, own) for member, own in pairs])
+
+    def region_shares(self, state: State) -> Float[Tensor, "b q _h _w"]:
+        """The regions of the last frame, by which the weights of the blend differ."""
+        return state[5]
+
+    def _path(self, state: State, paths: Float[Tensor, "f b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
+        """The path from the next frame back to the last observed one: that of the flows, shared as the weights say."""
         size = (paths.shape[-2], paths.shape[-1])
-        path = sum((path * spread(share, size) for path, share in zip(paths, shares, strict=True)), paths.new_zeros(()))
-        moved = (
-            move_sharply(frame, scale_displacement(path, (frame.shape[-2], frame.shape[-1]))) if len(paths) else frame
-        )
-        return moved + resize(self.net.correction(state[3:], self._shrink(moved)), tuple(moved.shape[-2:]))
+        pairs = zip(paths, self.net.path_shares(state[3:]), strict=True)
+        still = paths.new_zeros(len(state[0]), 2, *size)
+        return sum((path * spread(share, size) for path, share in pairs), still)
+
+    def _picture(
+        self, state: State, paths: Float[Tensor, "f b 2 h w"], colours: SmallFrame
+    ) -> Callable[[Forecaster, State], SmallFrame]:
+        """What gives the small picture of a member: a flow moves a large frame, a network predicts a small one.
+
+        Args:
+            state: the state.
+            paths: the path of each flow.
+            colours: the small frame whose colours a prediction in gray gets.
+        """
+        by_flow = dict(zip(self.net.flows, paths, strict=True))
+        last = shrink(state[0], max(PATH_SIDE, self.max_side))
+        side, size = (last.shape[-2], last.shape[-1]), tuple(colours.shape[-2:])
+
+        def picture(member: Forecaster, own: State) -> SmallFrame:
+            if isinstance(member, OpticalFlow):
+                return resize(move_sharply(last, scale_displacement(by_flow[member], side), softness=1), size)
+            if isinstance(member, LastFrame):
+                return shrink(state[0], self.max_side)
+            predicted = clamped_prediction(member, own)
+            return colours + (predicted - colours.mean(dim=1, keepdim=True)) if self._in_gray else predicted
+
+        return picture
 
     def _gray(self, frame: Frame) -> Float[Tensor, "b 1 h_flow w_flow"]:
         """The mean of the channels, on which motion is measured."""
@@ -120,7 +170,7 @@ class DetailForecaster(Forecaster):
     def _longest_span(self) -> int:
         return max([flow.span for flow in self.net.flows], default=0)
 
-    def _shrink(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
+    def blend_input(self, frame: Frame) -> Float[Tensor, "b c_blend h_blend w_blend"]:
         """What the blend gets of a frame."""
         small = shrink(frame, self.max_side)
         return small.mean(dim=1, keepdim=True) if self._in_gray and self._is_large(frame) else small
@@ -134,10 +184,15 @@ class DetailForecaster(Forecaster):
             return state[2]
         last, known = state[1][:, -1:], state[1].shape[1] - 1
         flows = [
-            member.carry(_flow(last, state[1][:, known - span :][:, :1], span))
+            member.carry(self._flow(last, state[1][:, known - span :][:, :1], span))
             for member, span in zip(self.net.flows, self._spans(known), strict=True)
         ]
         return torch.stack(flows).expand(2, -1, -1, -1, -1, -1) if flows else state[0].new_empty(2, 0, 1, 2, 1, 1)
+
+    def _flow(self, frame: Frame, earlier: Frame, span: int) -> Float[Tensor, "b 2 h_small w_small"]:
+        """The flow by one frame, measured on two frames that are ``span`` apart, for frames of ``path_side`` pixels."""
+        small = shrink(frame, self.path_side)
+        return scale_displacement(measure_flow(frame, earlier) / max(span, 1), (small.shape[-2], small.shape[-1]))
 
     def _spans(self, known: int) -> list[int]:
         """Frames over which each flow can be measured."""
@@ -154,13 +209,6 @@ def _carried(member: OpticalFlow, flow: Float[Tensor, "b 2 h w"]) -> Float[Tenso
     return torch.from_numpy(np.stack(planes)).view_as(later).to(later)
 
 
-def _flow(frame: Frame, earlier: Frame, span: int) -> Float[Tensor, "b 2 h_small w_small"]:
-    """The flow by one frame, measured on two frames that are ``span`` apart, for frames of ``PATH_SIDE`` pixels."""
-    small = shrink(frame, PATH_SIDE)
-    size = (small.shape[-2], small.shape[-1])
-    return scale_displacement(measure_flow(frame, earlier) / max(span, 1), size)
-
-
 def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) -> Float[Tensor, "b 2 h_new w_new"]:
     """A displacement field for frames of another size, in their pixels."""
     height, width = path.shape[-2:]
@@ -168,32 +216,33 @@ def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) ->
     return scale * functional.interpolate(path, size, mode="bilinear")
 
 
-def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"]) -> Frame:
-    """Sample a frame at ``x + displacement(x)``, mainly with bicubic interpolation, which blurs less than bilinear.
+def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"], softness: float = SOFTNESS) -> Frame:
+    """Sample a frame at ``x + displacement(x)``, with bicubic interpolation, which blurs less, and bilinear.
 
     Where the displacement is zero the frame stays exactly as it is. The border is repeated outwards.
 
     Args:
         frame: ``(b, c, h, w)``.
         displacement: along x (right) and y (down), in pixels.
+        softness: share of bilinear interpolation.
     """
     height, width = frame.shape[-2:]
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     moved = []
     for picture, offset in zip(frame.float().cpu().numpy(), displacement.float().cpu().numpy(), strict=True):
         x, y = columns + offset[0], rows + offset[1]
-        moved.append([_sample(channel, x, y) for channel in picture])
+        moved.append([_sample(channel, x, y, softness) for channel in picture])
     still = (displacement == 0).all(dim=1, keepdim=True)
     return torch.where(still, frame, torch.from_numpy(np.array(moved)).to(frame))
 
 
-def _sample(channel: Sampled, x: Sampled, y: Sampled) -> Sampled:
+def _sample(channel: Sampled, x: Sampled, y: Sampled, softness: float) -> Sampled:
     """A channel ``(h, w)`` at these positions; the border is repeated outwards."""
-    sharp, soft = (
-        cv2.remap(channel, x, y, kernel, borderMode=cv2.BORDER_REPLICATE)
-        for kernel in (cv2.INTER_CUBIC, cv2.INTER_LINEAR)
-    )
-    return np.asarray(cv2.addWeighted(sharp, 1 - SOFTNESS, soft, SOFTNESS, 0))
+    soft = cv2.remap(channel, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if softness == 1:
+        return np.asarray(soft)
+    sharp = cv2.remap(channel, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.addWeighted(sharp, 1 - softness, soft, softness, 0))
 
 
 def at_full_size(net: Forecaster, max_side: int) -> Forecaster:

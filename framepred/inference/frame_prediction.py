@@ -82,7 +82,7 @@ class BlendedPrediction:
         device = device_of(self._members[0])
         with torch.inference_mode():
             net = DetailForecaster(evenly(self._members), self._max_side).eval()
-            states = _states(net, net.observe_clip(context.to(device)))
+            states = _states(net, net.with_motion(net.observe_clip(context.to(device))))
             pixels = len(context) * context.shape[-2] * context.shape[-1]
             compute = self._pool.map if pixels <= PARALLEL_PIXELS else map
             while horizon > 0:

@@ -31,7 +31,7 @@ class OnlineBlend:
 
     Every forecast is compared with the frames that follow it. The weights at a lead time and in a region are those that
     would have served best so far; before anything is known they are the default ones. The simplest forecaster should
-    come last; see :func:`~framepred.inference.blend.fit_blend`.
+    come last; see :func:`~framepred.inference.blend_weights.fit_blend`.
 
     Args:
         members: the forecasters, on one device, in eval mode.

@@ -14,7 +14,8 @@ from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster
-from framepred.inference.blend import default_members, fit_weights
+from framepred.inference.blend import default_members
+from framepred.inference.blend_weights import fit_weights
 from framepred.inference.detail import at_full_size
 from framepred.inference.devices import pick_device
 from framepred.inference.frame_prediction import BlendedPrediction, FrameMaker, predict_frames
@@ -92,7 +93,7 @@ def predict(
     """Predict the frames that follow the last one of a clip.
 
     By default the network is blended with optical flow and the last frame, with weights that are measured on the
-    clip's own past; see :func:`~framepred.inference.blend.fit_blend`. Baselines are not blended.
+    clip's own past; see :func:`~framepred.inference.blend_weights.fit_blend`. Baselines are not blended.
 
     Args:
         source: a video file, also one that is being decoded, a folder of frames, an array file, an array or a tensor;
@@ -245,7 +246,10 @@ class _Job:
         """The predicted frames, by the network adapted and blended as asked for, and notes on adapting."""
         if self._blends and self.adapt is None:
             members, scenes = default_members(self.named.net), [clip.distinct for clip in observed]
-            fit = partial(fit_weights, members, scenes, self.context, self.frames, cuts=False, filler=filler)
+            fit = partial(
+                fit_weights, members, scenes, self.context, self.frames,
+                cuts=False, filler=filler, max_side=self.max_side,
+            )  # fmt: skip
             with BlendedPrediction(members, fit, self.max_side) as blended:
                 return self._predict_clips(blended.frames, context, observed), []
         net, notes = (self.named.net, []) if self.adapt is None else self._adapted(past[0], self.adapt, filler)

@@ -18,6 +18,10 @@ PAST = 80
 """Frames before a prediction in which repeats are looked for and blend weights are measured: enough for three repeats
 of every 25th frame."""
 
+PAST_SIDE = 640
+"""Longer side, in pixels, of these frames, at least: motion that is measured in smaller ones is too inexact to weigh it
+against a network."""
+
 ADAPT_PAST = 500
 """Frames before the end of a clip that are trained on, at most: about 20 seconds."""
 
@@ -47,7 +51,9 @@ def end_size(frames: int, context: int, max_side: int, *, holdout: bool, adapts:
         adapts: whether the network is trained on the past.
     """
     hidden = frames if holdout else 0
-    return EndSize(context + hidden, max(context, ADAPT_PAST if adapts else PAST) + hidden, max_side)
+    if adapts:
+        return EndSize(context + hidden, max(context, ADAPT_PAST) + hidden, max_side)
+    return EndSize(context + hidden, max(context, PAST) + hidden, max(max_side, PAST_SIDE))
 
 
 @dataclass(frozen=True)

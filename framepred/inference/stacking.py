@@ -82,7 +82,10 @@ class ErrorProducts:
         return int((self._counts > 0).long().cumprod(0).sum())
 
     def best_weights(
-        self, shrinkage: float = SHRINKAGE, preferred: Sequence[int] = (-1,), preference: float = PREFERENCE
+        self,
+        shrinkage: float | Sequence[float] = SHRINKAGE,
+        preferred: Sequence[int] = (-1,),
+        preference: float = PREFERENCE,
     ) -> Float[Tensor, "k q m"]:
         """The weights with the least error at each measured lead time in each region; they add up to 1.
 
@@ -90,7 +93,8 @@ class ErrorProducts:
         more the less its own errors say.
 
         Args:
-            shrinkage: strength of that, as a share of the least of the members' squared errors in the region.
+            shrinkage: strength of that, as a share of the least of the members' squared errors in the region; one for
+                all regions, or one for each.
             preferred: indices of the preferred members.
             preference: strength of the preference, as a share of the least of the members' squared errors.
         """
@@ -100,10 +104,11 @@ class ErrorProducts:
         whole = least_squares_weights(sums.sum(dim=1), simplest, preference)
         if sums.shape[1] == 1:
             return whole[:, None].float()
-        return least_squares_weights(sums, whole[:, None], shrinkage).float()
+        pull = torch.tensor(shrinkage, dtype=torch.float64)[..., None]
+        return least_squares_weights(sums, whole[:, None], pull).float()
 
 
-def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float) -> Weights:
+def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float | Tensor) -> Weights:
     """Weights ``w`` from 0 to 1, adding up to 1, that minimize ``wᵀ P w + pull · min(diag P) · |w - prior|²``.
 
     The pull vanishes where a member is exact. With few members the exact solution is found by trying every set of
@@ -112,12 +117,12 @@ def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pul
     Args:
         products: symmetric products of errors P, one matrix per problem.
         prior: weights to fall back to where the errors do not decide.
-        pull: strength of the prior.
+        pull: strength of the prior; a tensor ``(*r, 1)`` for one that differs.
     """
     members = products.shape[-1]
-    scale = products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)[..., None] + NEGLIGIBLE
-    matrix = products + pull * scale[..., None] * torch.eye(members, dtype=products.dtype)
-    vector = (pull * scale * prior).expand(products.shape[:-1])
+    strength = pull * (products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)[..., None] + NEGLIGIBLE)
+    matrix = products + strength[..., None] * torch.eye(members, dtype=products.dtype)
+    vector = (strength * prior).expand(products.shape[:-1])
     weights = _solve(matrix, vector, _subsets(members))
     cost = torch.einsum("s...i,...ij,s...j->s...", weights, matrix, weights) - 2 * (vector * weights).sum(dim=-1)
     least, index = cost.where((weights >= 0).all(dim=-1), torch.inf).min(dim=0)

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from framepred.clips import ClipBatch, to_unit
 from framepred.errors import DataError
-from framepred.inference.blend import FIT_SIDE, add_errors, default_members, evenly
+from framepred.inference.blend import default_members
+from framepred.inference.blend_weights import FIT_SIDE, measure_errors
 from framepred.inference.default_blend import FILE
 from framepred.inference.regions import REGIONS
 from framepred.inference.scenes import find_scenes
@@ -49,10 +50,8 @@ def write_default_blend(folder: Path, network: str, windows: int) -> None:
         if len(starts) < windows:
             raise DataError(f"{path} has {len(starts)} windows of {length} frames without a cut; {windows} are needed.")
         chosen = [starts[index] for index in np.linspace(0, len(starts) - 1, windows).round().astype(int)]
-        with torch.inference_mode():
-            for start in chosen:
-                window = ClipBatch.cut(frames[None, start : start + length], CONTEXT)
-                add_errors(products, evenly(members), window.context, window.target)
+        for start in chosen:
+            products += measure_errors(members, ClipBatch.cut(frames[None, start : start + length], CONTEXT))
     found = products.best_weights().double().round(decimals=DECIMALS).tolist()
     FILE.write_text(json.dumps({"films": [path.stem for path in paths], "network": network, "weights": found}) + "\n")
     Console().print(f"{FILE}: {len(paths)} films, {windows} windows each")

@@ -4,7 +4,8 @@ from torch import Tensor
 
 from framepred.baselines import Blank, LastFrame, OpticalFlow
 from framepred.clips import Clip
-from framepred.inference.blend import Blend, default_members, fit_blend
+from framepred.inference.blend import Blend, default_members
+from framepred.inference.blend_weights import fit_blend
 from framepred.inference.regions import REGIONS
 from framepred.inference.stacking import ErrorProducts
 from framepred.models import EncoderForecaster

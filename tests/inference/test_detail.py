@@ -7,10 +7,12 @@ from torch import Tensor
 from framepred.baselines import Blank, LastFrame, OpticalFlow
 from framepred.clips import Frame, State
 from framepred.errors import ClipError
-from framepred.inference.blend import Blend, default_members, evenly, fit_blend
+from framepred.inference.blend import Blend, default_members, evenly
+from framepred.inference.blend_weights import fit_blend
 from framepred.inference.detail import DetailForecaster, at_full_size, move_sharply
 from framepred.inference.frame_prediction import BlendedPrediction, predict_frames
 from framepred.inference.regions import REGIONS
+from framepred.inference.scaling import shrink
 from framepred.models import EncoderForecaster
 from framepred.warping import warp
 
@@ -71,7 +73,24 @@ def test_small_frames_get_the_prediction_of_the_blend() -> None:
     assert torch.equal(at_full_size(blend, 24).eval()(clip, 3), blend(clip, 3))
 
 
-def test_flows_are_not_corrected_by_their_small_predictions() -> None:
+def test_what_is_coarse_is_the_mean_of_the_members() -> None:
+    """Half the weight is for what moves, half for what stays: the small picture of the prediction is their mean."""
+    picture = torch.nn.functional.avg_pool2d(texture(96, 230), 15, stride=1, padding=7)
+    clip = torch.stack([picture[..., 4 * time : 160 + 4 * time] for time in range(5)], dim=1)
+    blend = Blend([OpticalFlow(), LastFrame()], torch.tensor([[0.5, 0.5]])).eval()
+    future = at_full_size(blend, 80).eval()(clip[:, :4], 1)[:, 0]
+    predicted, moved, last = (shrink(frame, 80)[..., 8:40, 8:60] for frame in (future, clip[:, 4], clip[:, 3]))
+    assert float((predicted - (moved + last) / 2).square().mean()) < 0.15 * float((predicted - moved).square().mean())
+
+
+def test_a_prediction_in_gray_changes_all_channels_alike() -> None:
+    clip = torch.rand(1, 1, 3, 1, 1).expand(-1, 3, -1, 40, 48)
+    blend = Blend([White(), LastFrame()], torch.tensor([[0.25, 0.75]])).eval()
+    change = at_full_size(blend, 24).eval()(clip, 1)[:, 0] - clip[:, -1]
+    torch.testing.assert_close(change, (0.25 * (1 - clip[:, -1].mean(dim=1, keepdim=True))).expand_as(change))
+
+
+def test_flows_are_those_of_large_frames() -> None:
     """Where a member that moves the last frame has all the weight, the result is the frame moved in full size."""
     picture = torch.nn.functional.avg_pool2d(texture(96, 220), 3, stride=1, padding=1)
     clip = torch.stack([picture[..., 3 * time : 160 + 3 * time] for time in range(3)], dim=1)

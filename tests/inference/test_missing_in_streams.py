@@ -12,7 +12,8 @@ import framepred
 from framepred.baselines import load_baseline
 from framepred.clips import to_unit
 from framepred.inference.adapt import adapt
-from framepred.inference.blend import default_members, fit_weights
+from framepred.inference.blend import default_members
+from framepred.inference.blend_weights import fit_weights
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.stream_log import StreamLog
 from framepred.inference.watch import WatchStep

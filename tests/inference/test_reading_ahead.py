@@ -8,7 +8,7 @@ import torch
 
 import framepred
 from framepred.errors import MediaError
-from framepred.inference.reading_ahead import PAST, end_size, read_ahead
+from framepred.inference.reading_ahead import PAST, PAST_SIDE, end_size, read_ahead
 from framepred.inference.sources import SourceForm, read_end
 from framepred.media.writing import write_video
 
@@ -33,10 +33,12 @@ def test_the_end_is_the_same_as_without(tmp_path: Path, channels: int, holdout: 
 
 
 def test_the_past_that_a_prediction_needs_is_read() -> None:
-    assert end_size(10, 5, 256, holdout=False, adapts=False) == (5, PAST, 256)
-    assert end_size(10, 5, 256, holdout=True, adapts=False) == (15, PAST + 10, 256)
-    assert end_size(10, 100, 256, holdout=False, adapts=False) == (100, 100, 256)
-    assert end_size(10, 5, 256, holdout=False, adapts=True).recent > PAST
+    assert end_size(10, 5, 256, holdout=False, adapts=False) == (5, PAST, PAST_SIDE)
+    assert end_size(10, 5, 1000, holdout=True, adapts=False) == (15, PAST + 10, 1000)
+    assert end_size(10, 100, 256, holdout=False, adapts=False) == (100, 100, PAST_SIDE)
+    adapting = end_size(10, 5, 256, holdout=False, adapts=True)
+    assert adapting.recent > PAST
+    assert adapting.max_side == 256
 
 
 def test_a_prediction_of_it_is_the_same(tmp_path: Path) -> None:
