@@ -9,7 +9,9 @@ def run() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from framepred.cli.main import main
+    from framepred.media.memory import limit_heaps
 
+    limit_heaps()
     main()
 
 

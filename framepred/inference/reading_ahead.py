@@ -99,22 +99,25 @@ class ReadAhead:
     def __init__(self, path: Path, size: EndSize) -> None:
         self.path = path
         self.size = size
-        self._decoded: Future[DecodedEnd] = Future()
-        Thread(target=self._decode, daemon=True).start()
+        self._decoded: Future[DecodedEnd] | None = Future()
+        Thread(target=self._decode, args=[self._decoded], daemon=True).start()
 
-    def result(self) -> DecodedEnd:
-        """Wait for the frames.
+    def take(self) -> DecodedEnd:
+        """Wait for the frames and hand them over: their memory is free when the caller no longer needs them.
+
+        A second call decodes the file again.
 
         Raises:
             MediaError: if the file is no video, or is damaged.
         """
-        return self._decoded.result()
+        decoded, self._decoded = self._decoded, None
+        return decoded.result() if decoded else decode_end(self.path, self.size)
 
-    def _decode(self) -> None:
+    def _decode(self, decoded: "Future[DecodedEnd]") -> None:
         try:
-            self._decoded.set_result(decode_end(self.path, self.size))
+            decoded.set_result(decode_end(self.path, self.size))
         except BaseException as error:  # raised where the result is asked for
-            self._decoded.set_exception(error)
+            decoded.set_exception(error)
 
 
 def read_ahead(path: Path, size: EndSize) -> ReadAhead | None:

@@ -140,7 +140,7 @@ def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> Sou
         ConfigError: if the layout does not fit.
     """
     if isinstance(source, ReadAhead):
-        return _decoded_end(source.result()) if source.size == size else read_end(source.path, size, form)
+        return _decoded_end(source.take()) if source.size == size else read_end(source.path, size, form)
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
         return _both_ends(clips, size, value_range=value_range)

@@ -1,5 +1,6 @@
-"""Checks that this machine has the memory for a request; ``limits`` holds fixed bounds on sources."""
+"""Checks that this machine has the memory for a request, and saves memory; ``limits`` has fixed bounds on sources."""
 
+import ctypes
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,11 @@ from framepred.errors import ConfigError
 
 USABLE_SHARE = 0.8
 """Share of the available memory that one request may need; the rest is for libraries and other processes."""
+
+HEAPS = 2
+"""Heaps of a process: one for each thread that computes."""
+_M_ARENA_MAX = -8
+"""Number of this setting in glibc's ``malloc.h``."""
 
 _UNKNOWN = 4 * 1024**3  # bytes: assumed where the system does not tell
 _CGROUPS = (  # limit and use of a container
@@ -38,6 +44,16 @@ fewer.
         raise ConfigError(
             f"{purpose} need {needed / 1e9:,.1f} GB of memory but {available / 1e9:,.1f} GB is available; {remedy}."
         )
+
+
+def limit_heaps() -> None:
+    """Let all threads share ``HEAPS`` heaps; call it before any thread starts.
+
+    The C library of Linux gives each thread a heap of its own, and memory that one thread frees is lost to the others:
+    a prediction at 1280×720 pixels then takes .1 to .2 GB more. Other C libraries do nothing of the kind.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def available_memory() -> int:

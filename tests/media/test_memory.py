@@ -1,7 +1,12 @@
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from framepred.errors import ConfigError
-from framepred.media.memory import USABLE_SHARE, available_memory, check_memory
+from framepred.media.memory import HEAPS, USABLE_SHARE, available_memory, check_memory
 
 
 def test_what_fits_passes_and_what_does_not_is_a_sentence() -> None:
@@ -10,3 +15,38 @@ def test_what_fits_passes_and_what_does_not_is_a_sentence() -> None:
     check_memory(int(USABLE_SHARE * available / 2), "Small clips", "ask for less")
     with pytest.raises(ConfigError, match=r"^Huge clips need [\d,.]+ GB of memory but .* available; ask for less\.$"):
         check_memory(2 * available, "Huge clips", "ask for less")
+
+
+COUNT_HEAPS = """
+import ctypes, sys, threading
+from framepred.media.memory import limit_heaps
+
+limit_heaps()
+reached = threading.Barrier(6)
+
+
+def work():
+    kept = [bytearray(1000) for _ in range(1000)]
+    reached.wait()
+    reached.wait()
+    return kept
+
+
+for _ in range(5):
+    threading.Thread(target=work).start()
+reached.wait()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+reached.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no heaps of threads")
+def test_threads_share_two_heaps(tmp_path: Path) -> None:
+    """In a process of its own, because heaps stay as long as a process."""
+    report = tmp_path / "heaps.xml"
+    subprocess.run([sys.executable, "-c", COUNT_HEAPS, str(report)], check=True)
+    assert report.read_text().count("<heap ") == HEAPS
