@@ -9,9 +9,9 @@ def run() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from framepred.cli.main import main
-    from framepred.media.memory import limit_heaps
+    from framepred.media.memory import limit_arenas
 
-    limit_heaps()
+    limit_arenas()
     main()
 
 

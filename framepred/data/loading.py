@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @runtime_checkable
 class Unrendered(Protocol):
-    """Clips that are moved to the device as what they are painted from, and painted there."""
+    """Clips that are moved to the device as what they are rendered from, and rendered there."""
 
     def render(self) -> RawClip:
         """Return the clips ``(b, t, c, h, w)``, on the device of the batch."""
@@ -107,7 +107,7 @@ class OrderedBatches(Sampler[list[int]]):
 class ClipLoader(DataLoader[Any]):
     """A ``DataLoader`` that cuts every batch of clips into context and target, a ``ClipBatch``.
 
-    An ``Unrendered`` batch is passed on as it is; the data module cuts it after painting. An error in a worker process
+    An ``Unrendered`` batch is passed on as it is; the data module cuts it after rendering. An error in a worker process
     is raised here as the same one-sentence error.
 
     Args:

@@ -28,7 +28,7 @@ STREAMS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 
 
 class MovingDigits(NamedTuple):
-    """Clips that are not painted yet; any device can paint them, with equal pixels.
+    """Clips that are not rendered yet; any device can render them, with equal pixels.
 
     Attributes:
         images: image of each digit, s = 28 pixels.
@@ -46,7 +46,7 @@ class MovingDigits(NamedTuple):
         return MovingDigits(images, corners, self.frame_size)
 
     def render(self) -> UInt8[Tensor, "b t 1 h w"]:
-        """Paint the digits on black frames; overlapping digits are combined by pixelwise maximum."""
+        """Draw the digits on black frames; overlapping digits are combined by pixelwise maximum."""
         batch, length, digits, _ = self.corners.shape
         height, width = self.frame_size
         frames = self.images.new_zeros(batch * length, height * width)
@@ -129,7 +129,7 @@ class MovingMNIST(ClipDataset):
         return self.digits(indices).render()
 
     def digits(self, indices: Sequence[int]) -> "MovingDigits":
-        """Return what the clips at these indices are painted from.
+        """Return what the clips at these indices are rendered from.
 
         Raises:
             IndexError: if an index is negative.
@@ -236,7 +236,7 @@ def _bounce(
 
 
 class UnrenderedClips(Dataset[Tensor]):
-    """Returns what the clips of a batch are painted from.
+    """Returns what the clips of a batch are rendered from.
 
     Args:
         clips: the clips.

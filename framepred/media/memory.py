@@ -10,8 +10,8 @@ from framepred.errors import ConfigError
 USABLE_SHARE = 0.8
 """Share of the available memory that one request may need; the rest is for libraries and other processes."""
 
-HEAPS = 2
-"""Heaps of a process: one for each thread that computes."""
+ARENAS = 2
+"""Arenas of malloc in a process: one for each thread that computes."""
 _M_ARENA_MAX = -8
 """Number of this setting in glibc's ``malloc.h``."""
 
@@ -46,14 +46,14 @@ fewer.
         )
 
 
-def limit_heaps() -> None:
-    """Let all threads share ``HEAPS`` heaps; call it before any thread starts.
+def limit_arenas() -> None:
+    """Limit malloc to ``ARENAS`` arenas for all threads; call it before any thread starts.
 
-    The C library of Linux gives each thread a heap of its own, and memory that one thread frees is lost to the others:
-    a prediction at 1280×720 pixels then takes .1 to .2 GB more. Other C libraries do nothing of the kind.
+    glibc gives each thread an arena of its own, and other threads cannot reuse memory that is freed in it: a prediction
+    at 1280×720 pixels then takes .1 to .2 GB more. Other C libraries are left as they are.
     """
     with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, HEAPS)
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def available_memory() -> int:

@@ -196,7 +196,7 @@ def streaming_rate(net: Forecaster, context: Clip, seconds: float) -> float:
 
 
 def training_rate(net: Network, settings: Settings, precision: Precision, seconds: float) -> float:
-    """Return trained clips per second; their digits are copied from pinned memory, and the device paints the clips."""
+    """Return trained clips per second; their digits are copied from pinned memory, and the device renders the clips."""
     device, net = pick_device(settings.device), copy.deepcopy(net).train()
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE)
     batches = iter(_loader(settings, UnrenderedClips(_clips(settings))))

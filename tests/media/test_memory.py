@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from framepred.errors import ConfigError
-from framepred.media.memory import HEAPS, USABLE_SHARE, available_memory, check_memory
+from framepred.media.memory import ARENAS, USABLE_SHARE, available_memory, check_memory
 
 
 def test_what_fits_passes_and_what_does_not_is_a_sentence() -> None:
@@ -17,11 +17,11 @@ def test_what_fits_passes_and_what_does_not_is_a_sentence() -> None:
         check_memory(2 * available, "Huge clips", "ask for less")
 
 
-COUNT_HEAPS = """
+COUNT_ARENAS = """
 import ctypes, sys, threading
-from framepred.media.memory import limit_heaps
+from framepred.media.memory import limit_arenas
 
-limit_heaps()
+limit_arenas()
 reached = threading.Barrier(6)
 
 
@@ -44,9 +44,9 @@ reached.wait()
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no heaps of threads")
-def test_threads_share_two_heaps(tmp_path: Path) -> None:
-    """In a process of its own, because heaps stay as long as a process."""
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas of threads")
+def test_threads_share_two_arenas(tmp_path: Path) -> None:
+    """In a process of its own, because arenas stay as long as a process."""
     report = tmp_path / "heaps.xml"
-    subprocess.run([sys.executable, "-c", COUNT_HEAPS, str(report)], check=True)
-    assert report.read_text().count("<heap ") == HEAPS
+    subprocess.run([sys.executable, "-c", COUNT_ARENAS, str(report)], check=True)
+    assert report.read_text().count("<heap ") == ARENAS

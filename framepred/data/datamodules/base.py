@@ -106,7 +106,7 @@ class ClipData(LightningDataModule, ABC):
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Paint a batch on the device where it is not painted yet."""
+        """Render a batch on the device where it is not rendered yet."""
         return ClipBatch.cut(batch.render(), self.context, self.filler) if isinstance(batch, Unrendered) else batch
 
     def val_dataloader(self) -> ClipLoader | list[ClipLoader]:

@@ -14,7 +14,7 @@ from framepred.errors import ConfigError, DataError
 class MovingMNISTData(ClipData):
     """Loads Moving MNIST as uint8 ``ClipBatch``es.
 
-    In training on a CUDA GPU, digits and their positions are copied to the GPU, and it paints the clips.
+    In training on a CUDA GPU, digits and their positions are copied to the GPU, which renders the clips.
 
     Args:
         context: number of observed frames.
