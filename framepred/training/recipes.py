@@ -32,7 +32,8 @@ class Stage:
     Attributes:
         config: YAML file or shipped name.
         overrides: settings that replace those of the config, with dotted names.
-        gpu: further settings where PyTorch finds a CUDA GPU, for speed; a run may continue without them.
+        gpu: further settings where PyTorch finds a CUDA GPU and the accelerator is not ``cpu``, for speed; a run may
+            continue without them.
     """
 
     config: str
@@ -140,7 +141,8 @@ def _run_stage(stage: Stage, settings: dict[str, Any], folder: Path, weights: Pa
         raise ConfigError(f"{folder} holds a stage of other settings, see {marker}; choose another output folder.")
     with atomic_write(marker) as draft:
         draft.write_text(started_with)
-    fast = stage.gpu if torch.cuda.is_available() else {}
+    on_gpu = torch.cuda.is_available() and settings.get("trainer.accelerator") != "cpu"
+    fast = stage.gpu if on_gpu else {}
     settings = fast | settings | {"trainer.default_root_dir": str(folder)}
     if last_path(folder).exists():
         settings["ckpt_path"] = RESUME_LAST

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, Trainer
 from framepred.errors import ConfigError
 from framepred.models import TrackingForecaster, load
 from framepred.training import callbacks
+from framepred.training import recipes as recipes_module
 from framepred.training.config_files import find_config, recipes
 from framepred.training.recipes import Recipe, read_recipe, run_recipe
 
@@ -96,11 +97,13 @@ def test_settings_for_a_gpu_are_used_where_there_is_one(tmp_path: Path, monkeypa
     assert [stage.gpu for stage in recipe.stages] == [{"trainer.precision": "none-such"}, {}]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ConfigError, match=r"trainer\.precision"):
-        run_recipe(recipe, tmp_path, QUIET)
-    monkeypatch.undo()
-    sentences: list[str] = []
-    run_recipe(recipe, tmp_path, QUIET, on_stage=sentences.append)
-    assert "is finished" in sentences[1]
+        run_recipe(recipe, tmp_path / "gpu", QUIET | {"trainer.accelerator": "gpu"})
+    opened: list[list[str]] = []
+    monkeypatch.setattr(recipes_module, "open_config", opened.append)
+    with pytest.raises(AttributeError):  # nothing is opened that could start
+        run_recipe(recipe, tmp_path / "cpu", QUIET)
+    assert opened
+    assert not any("precision" in argument for argument in opened[0])
 
 
 def test_another_recipe_does_not_continue_a_folder(recipe: Recipe, tmp_path: Path) -> None:
