@@ -1,5 +1,6 @@
 """``python -m framepred.cli`` and the console script ``framepred``."""
 
+import gc
 import signal
 import sys
 
@@ -12,7 +13,10 @@ def run() -> None:
     from framepred.media.memory import limit_arenas
 
     limit_arenas()
-    main()
+    try:
+        main()
+    finally:
+        gc.freeze()  # the last collections would visit every object of PyTorch's modules, for .3 s
 
 
 if __name__ == "__main__":

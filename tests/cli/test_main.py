@@ -211,6 +211,15 @@ def test_real_streams_that_are_full_or_closed() -> None:
     )  # fmt: skip
 
 
+def test_no_garbage_is_collected_at_the_exit() -> None:
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+        "from framepred.cli.__main__ import run; sys.argv[1:] = ['--version']; run()"
+    )
+    told = run_python("-c", code)
+    assert (told.returncode, told.stdout.splitlines()[1:]) == (0, ["True"]), told.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.ci
 def test_the_environment_is_no_trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
