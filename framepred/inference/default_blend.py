@@ -1,6 +1,7 @@
-"""Weights of a blend where a clip is too short to measure its own: those that served best on films in general."""
+"""Weights of a blend from the errors in a clip's past and, beside them, those that are usual in films."""
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,19 +9,44 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from framepred.inference.stacking import SHRINKAGE, ErrorProducts
+
 FILE = Path(__file__).with_name("default_blend.json")
-"""Weights of network, optical flow and last frame, by lead time and region; ``scripts/benchmark.py default-blend``
-measures them on the first two thirds of films."""
+"""Mean products of the errors of network, two optical flows and last frame, by lead time and region, in small and in
+large frames; ``scripts/benchmark.py default-blend`` measures them on the first two thirds of films."""
+
+SMALL, LARGE = "small", "large"
+"""Entries of the file: frames that the blend itself predicts, and larger ones."""
+
+USUAL_COUNT = 0.5
+"""Windows of a clip that the usual errors weigh as much as. Many windows of its own outweigh them."""
 
 
-def default_weights(members: int) -> Float[Tensor, "k q m"]:
-    """Weights by lead time and region; equal ones for other members than network, optical flow and last frame."""
-    weights = _measured()
-    return weights.clone() if weights.shape[-1] == members else torch.full((1, 1, members), 1 / members)
+def blend_weights(
+    products: ErrorProducts, shrinkage: float | Sequence[float] = SHRINKAGE, *, large: bool = False
+) -> Float[Tensor, "k q m"]:
+    """The weights with the least error in a clip's past and, to a small part, in films in general.
+
+    Without a past they are the weights that serve best in films in general; they are equal if the members are others
+    than network, two optical flows and last frame.
+
+    Args:
+        products: what the members got wrong in the past.
+        shrinkage: pull of a region's weights towards those of the whole frame; see
+            :meth:`~framepred.inference.stacking.ErrorProducts.best_weights`.
+        large: whether the frames are larger than those that the blend itself predicts.
+    """
+    usual = _usual_products()[LARGE if large else SMALL]
+    if usual.shape[-1] == products.members:
+        products = products.supported_by(usual[: products.horizon], USUAL_COUNT)
+    elif not products.measured:
+        return torch.full((1, 1, products.members), 1 / products.members)
+    return products.best_weights(shrinkage)
 
 
 @lru_cache
 @torch.inference_mode(mode=False)
-def _measured() -> Float[Tensor, "k q m"]:
-    weights = torch.tensor(json.loads(FILE.read_text())["weights"])
-    return weights / weights.sum(dim=-1, keepdim=True)
+def _usual_products() -> dict[str, Float[Tensor, "k q m m"]]:
+    """The products of the file by the size of the frames."""
+    stored = json.loads(FILE.read_text())["products"]
+    return {size: torch.tensor(stored[size], dtype=torch.float64) for size in (SMALL, LARGE)}

@@ -11,7 +11,7 @@ from torch import Tensor
 from framepred.clips import Frame, Future, State
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, evenly, member_states, mix
-from framepred.inference.default_blend import default_weights
+from framepred.inference.default_blend import blend_weights
 from framepred.inference.regions import REGIONS, spread
 from framepred.inference.stacking import ErrorProducts
 
@@ -30,8 +30,8 @@ class OnlineBlend:
     """Forecasts at each frame, as the weighted mean of several forecasters, in constant memory.
 
     Every forecast is compared with the frames that follow it. The weights at a lead time and in a region are those that
-    would have served best so far; before anything is known they are the default ones. The simplest forecaster should
-    come last; see :func:`~framepred.inference.blend_weights.fit_blend`.
+    would have served best so far; before anything is known they are those that serve best in films in general. The
+    simplest forecaster should come last; see :func:`~framepred.inference.blend_weights.fit_blend`.
 
     Args:
         members: the forecasters, on one device, in eval mode.
@@ -87,9 +87,7 @@ class OnlineBlend:
     @property
     def weights(self) -> Float[Tensor, "k q m"]:
         """Weight of each forecaster at each lead time in each region."""
-        measured = self._products.measured
-        weights = self._products.best_weights() if measured else default_weights(len(self._members))
-        weights = weights.expand(-1, REGIONS, -1)
+        weights = blend_weights(self._products).expand(-1, REGIONS, -1)
         return weights[torch.arange(self._horizon).clamp(max=len(weights) - 1)]
 
 

@@ -40,6 +40,7 @@ class ErrorProducts:
     def __init__(self, horizon: int, members: int, regions: int = 1, decay: float = 1.0) -> None:
         self._sums = torch.zeros(horizon, regions, members, members, dtype=torch.float64)
         self._counts = torch.zeros(horizon, dtype=torch.float64)
+        self._visible = torch.zeros(horizon, regions, dtype=torch.float64)  # like counts, but 0 for exact predictions
         self._decay = decay
 
     def add(
@@ -66,15 +67,56 @@ class ErrorProducts:
             regions = torch.ones_like(errors[:1, 0])
         products = torch.stack([torch.einsum("ichw,jchw->ij", errors * share, errors) for share in regions])
         products = products.double().cpu() / truth.numel()
-        products /= products.sum(dim=0).diagonal().min() + NEGLIGIBLE
-        self._sums[lead] = self._decay * self._sums[lead] + products
+        least = products.sum(dim=0).diagonal().min()
+        areas = regions.double().mean(dim=(-2, -1)).cpu()
+        visible = _visible_share(products.diagonal(dim1=-2, dim2=-1).amin(dim=-1), areas)
+        visible = visible.where(areas > 0, _visible_share(least, torch.tensor(1.0)))  # of the frame, where there is none
+        self._sums[lead] = self._decay * self._sums[lead] + products / (least + NEGLIGIBLE)
         self._counts[lead] = self._decay * self._counts[lead] + 1
+        self._visible[lead] = self._decay * self._visible[lead] + visible
 
     def __add__(self, other: "ErrorProducts") -> "ErrorProducts":
         """The products of both, with the decay of the first."""
         total = copy(self)
         total._sums, total._counts = self._sums + other._sums, self._counts + other._counts
+        total._visible = self._visible + other._visible
         return total
+
+    @property
+    def means(self) -> Float[Tensor, "k q m m"]:
+        """The mean product at each measured lead time in each region."""
+        return self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
+
+    def supported_by(self, usual: Float[Tensor, "k q m m"], count: float) -> "ErrorProducts":
+        """The mean of these products and, beside them, of those that are usual in clips.
+
+        A lead time that was not measured gets the products of the last one that was. Where the errors of a member
+        cannot be seen, as in what stands still, the usual ones do not count, so that it stays exact.
+
+        Args:
+            usual: mean products at every lead time, as :attr:`means` gives them.
+            count: how many of the products that were added the usual ones weigh as much as.
+        """
+        total, measured, means = copy(self), self.measured, usual.to(self._sums)
+        if measured:
+            held = torch.arange(self.horizon).clamp(max=measured - 1)
+            counts = self._counts[held, None]
+            usual_counts = count * self._visible[held] / counts
+            means = self._sums[held] + usual_counts[..., None, None] * means
+            means /= (counts + usual_counts)[..., None, None]
+        total._sums, total._counts = means, torch.ones_like(self._counts)
+        total._visible = torch.ones_like(self._visible)
+        return total
+
+    @property
+    def horizon(self) -> int:
+        """Lead times k."""
+        return len(self._counts)
+
+    @property
+    def members(self) -> int:
+        """Forecasters m."""
+        return self._sums.shape[-1]
 
     @property
     def measured(self) -> int:
@@ -98,14 +140,19 @@ class ErrorProducts:
             preferred: indices of the preferred members.
             preference: strength of the preference, as a share of the least of the members' squared errors.
         """
-        sums = self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
-        simplest = torch.zeros(sums.shape[-1], dtype=torch.float64)
+        means = self.means
+        simplest = torch.zeros(means.shape[-1], dtype=torch.float64)
         simplest[list(preferred)] = 1 / len(preferred)
-        whole = least_squares_weights(sums.sum(dim=1), simplest, preference)
-        if sums.shape[1] == 1:
+        whole = least_squares_weights(means.sum(dim=1), simplest, preference)
+        if means.shape[1] == 1:
             return whole[:, None].float()
         pull = torch.tensor(shrinkage, dtype=torch.float64)[..., None]
-        return least_squares_weights(sums, whole[:, None], pull).float()
+        return least_squares_weights(means, whole[:, None], pull).float()
+
+
+def _visible_share(errors: Float[Tensor, "*r"], areas: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
+    """How far squared errors in parts of a frame can be seen: 0 for none, 1 for large ones."""
+    return errors / (errors + NEGLIGIBLE * areas).clamp(min=torch.finfo(torch.float64).tiny)
 
 
 def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float | Tensor) -> Weights:
