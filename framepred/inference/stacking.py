@@ -70,7 +70,7 @@ class ErrorProducts:
         least = products.sum(dim=0).diagonal().min()
         areas = regions.double().mean(dim=(-2, -1)).cpu()
         visible = _visible_share(products.diagonal(dim1=-2, dim2=-1).amin(dim=-1), areas)
-        visible = visible.where(areas > 0, _visible_share(least, torch.tensor(1.0)))  # of the frame, where there is none
+        visible = visible.where(areas > 0, _visible_share(least, torch.tensor(1.0)))  # where a region has no pixel
         self._sums[lead] = self._decay * self._sums[lead] + products / (least + NEGLIGIBLE)
         self._counts[lead] = self._decay * self._counts[lead] + 1
         self._visible[lead] = self._decay * self._visible[lead] + visible
