@@ -230,16 +230,16 @@ def restore_videos(
 
 
 @app.command()
-def default_blend(
+def usual_errors(
     folder: Annotated[Path, typer.Argument(help="Folder of video files; their first two thirds are used.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
     windows: Annotated[int, typer.Option(help="Windows of each film.")] = 6,
 ) -> None:
-    """Measure the weights of a blend for clips that are too short to measure their own."""
-    from benchmarks.default_blend import write_default_blend
+    """Measure what the members of the default blend usually get wrong, which stands beside a clip's own errors."""
+    from benchmarks.usual_errors import write_usual_errors
 
     _use_one_core()
-    write_default_blend(folder, weights, windows)
+    write_usual_errors(folder, weights, windows)
 
 
 @app.command()

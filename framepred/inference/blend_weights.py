@@ -13,7 +13,7 @@ from framepred.baselines import OpticalFlow
 from framepred.clips import ClipBatch, fill_missing, missing_pixels, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
-from framepred.inference.default_blend import blend_weights
+from framepred.inference.usual_errors import weigh_members
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
 from framepred.inference.networks import channels_of
@@ -106,7 +106,7 @@ def fit_weights(
             products = sum(pool.map(partial(_measure_large, members, in_gray), windows), nothing)
     else:
         products = sum((measure_errors(members, batch) for batch in windows), nothing)
-    return blend_weights(products, LARGE_SHRINKAGE if large else SHRINKAGE, large=large)
+    return weigh_members(products, LARGE_SHRINKAGE if large else SHRINKAGE, large=large)
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from torch import Tensor
 from framepred.clips import Frame, Future, State
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, evenly, member_states, mix
-from framepred.inference.default_blend import blend_weights
+from framepred.inference.usual_errors import weigh_members
 from framepred.inference.regions import REGIONS, spread
 from framepred.inference.stacking import ErrorProducts
 
@@ -87,7 +87,7 @@ class OnlineBlend:
     @property
     def weights(self) -> Float[Tensor, "k q m"]:
         """Weight of each forecaster at each lead time in each region."""
-        weights = blend_weights(self._products).expand(-1, REGIONS, -1)
+        weights = weigh_members(self._products).expand(-1, REGIONS, -1)
         return weights[torch.arange(self._horizon).clamp(max=len(weights) - 1)]
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from framepred.inference.stacking import SHRINKAGE, ErrorProducts
 
-FILE = Path(__file__).with_name("default_blend.json")
+FILE = Path(__file__).with_name("usual_errors.json")
 """Mean products of the errors of network, two optical flows and last frame, by lead time and region, in small and in
-large frames; ``scripts/benchmark.py default-blend`` measures them on the first two thirds of films."""
+large frames; ``scripts/benchmark.py usual-errors`` measures them on the first two thirds of films."""
 
 SMALL, LARGE = "small", "large"
 """Entries of the file: frames that the blend itself predicts, and larger ones."""
@@ -22,7 +22,7 @@ USUAL_COUNT = 0.5
 """Windows of a clip that the usual errors weigh as much as. Many windows of its own outweigh them."""
 
 
-def blend_weights(
+def weigh_members(
     products: ErrorProducts, shrinkage: float | Sequence[float] = SHRINKAGE, *, large: bool = False
 ) -> Float[Tensor, "k q m"]:
     """The weights with the least error in a clip's past and, to a small part, in films in general.

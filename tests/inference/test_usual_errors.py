@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framepred.inference import default_blend
-from framepred.inference.default_blend import blend_weights
+from framepred.inference import usual_errors
+from framepred.inference.usual_errors import weigh_members
 from framepred.inference.regions import REGIONS
 from framepred.inference.stacking import ErrorProducts
 from framepred.models import EncoderForecaster
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmarks" / "default_blend.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmarks" / "usual_errors.py"
 
 
 def measured(errors: Tensor, times: int, leads: int = 2) -> ErrorProducts:
@@ -29,18 +29,18 @@ def measured(errors: Tensor, times: int, leads: int = 2) -> ErrorProducts:
 
 def test_without_a_past_the_weights_are_those_of_films_in_general() -> None:
     for large in (False, True):
-        weights = blend_weights(ErrorProducts(10, 4, REGIONS), large=large)
+        weights = weigh_members(ErrorProducts(10, 4, REGIONS), large=large)
         assert weights.shape == (10, REGIONS, 4)
         assert (weights >= 0).all()
         torch.testing.assert_close(weights.sum(dim=-1), torch.ones(10, REGIONS))
         assert float(weights.std(dim=0).max()) > 0.05  # they differ by lead time
-    assert blend_weights(ErrorProducts(3, 4, REGIONS)).shape == (3, REGIONS, 4)
+    assert weigh_members(ErrorProducts(3, 4, REGIONS)).shape == (3, REGIONS, 4)
 
 
 def test_other_members_get_equal_weights_without_a_past_and_their_own_with_one() -> None:
-    torch.testing.assert_close(blend_weights(ErrorProducts(10, 3, REGIONS)), torch.full((1, 1, 3), 1 / 3))
+    torch.testing.assert_close(weigh_members(ErrorProducts(10, 3, REGIONS)), torch.full((1, 1, 3), 1 / 3))
     products = measured(torch.tensor([0.1, 0.2, 0.3]), times=1)
-    torch.testing.assert_close(blend_weights(products), products.best_weights())
+    torch.testing.assert_close(weigh_members(products), products.best_weights())
 
 
 def test_the_longer_the_past_the_less_the_usual_errors_count() -> None:
@@ -79,12 +79,12 @@ def test_the_script_writes_the_usual_errors_of_films(tmp_path: Path, small_net: 
         drift = np.cumsum(random.integers(0, 3, (33, 1, 24, width)), axis=-1).astype(np.uint8)
         np.save(tmp_path / "films" / f"{name}.npy", drift)
     small_net.save_pretrained(tmp_path / "net")
-    write = run_path(str(SCRIPT))["write_default_blend"]
+    write = run_path(str(SCRIPT))["write_usual_errors"]
     write.__globals__["FILE"] = tmp_path / "blend.json"
     write(tmp_path / "films", str(tmp_path / "net"), windows=2)
     found = json.loads((tmp_path / "blend.json").read_text())
     assert found["films"] == ["drift", "large"]
-    assert found["products"].keys() == {default_blend.SMALL, default_blend.LARGE}
+    assert found["products"].keys() == {usual_errors.SMALL, usual_errors.LARGE}
     for products in map(torch.tensor, found["products"].values()):
         assert products.shape == (10, REGIONS, 4, 4)
         torch.testing.assert_close(products, products.mT)

@@ -14,7 +14,7 @@ from framepred.clips import ClipBatch, to_unit
 from framepred.errors import DataError
 from framepred.inference.blend import default_members
 from framepred.inference.blend_weights import FIT_SIDE, measure_errors
-from framepred.inference.default_blend import FILE, LARGE, SMALL
+from framepred.inference.usual_errors import FILE, LARGE, SMALL
 from framepred.inference.observed import distinct_frames
 from framepred.inference.predict import MAX_SIDE
 from framepred.inference.reading_ahead import PAST_SIDE
@@ -33,7 +33,7 @@ DIGITS = 3
 """Significant digits of the products in the file."""
 
 
-def write_default_blend(folder: Path, network: str, windows: int) -> None:
+def write_usual_errors(folder: Path, network: str, windows: int) -> None:
     """Measure the products of the members' errors on films and write their means into the package.
 
     Small frames are measured at ``FIT_SIDE`` pixels, large ones at ``PAST_SIDE``, where a film is larger than the blend
