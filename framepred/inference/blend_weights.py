@@ -13,7 +13,6 @@ from framepred.baselines import OpticalFlow
 from framepred.clips import ClipBatch, fill_missing, missing_pixels, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
-from framepred.inference.usual_errors import weigh_members
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
 from framepred.inference.networks import channels_of
@@ -23,6 +22,7 @@ from framepred.inference.scaling import resize
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.inference.stacking import SHRINKAGE, ErrorProducts
+from framepred.inference.usual_errors import weigh_members
 
 WINDOWS = 4
 """Validation windows, at most: four take about as long as predicting four small clips."""

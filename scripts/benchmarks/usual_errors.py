@@ -14,7 +14,6 @@ from framepred.clips import ClipBatch, to_unit
 from framepred.errors import DataError
 from framepred.inference.blend import default_members
 from framepred.inference.blend_weights import FIT_SIDE, measure_errors
-from framepred.inference.usual_errors import FILE, LARGE, SMALL
 from framepred.inference.observed import distinct_frames
 from framepred.inference.predict import MAX_SIDE
 from framepred.inference.reading_ahead import PAST_SIDE
@@ -22,6 +21,7 @@ from framepred.inference.regions import REGIONS
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.inference.stacking import ErrorProducts
+from framepred.inference.usual_errors import FILE, LARGE, SMALL
 from framepred.media.reading import read_video
 from framepred.models import load
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from framepred.inference import usual_errors
-from framepred.inference.usual_errors import weigh_members
 from framepred.inference.regions import REGIONS
 from framepred.inference.stacking import ErrorProducts
+from framepred.inference.usual_errors import weigh_members
 from framepred.models import EncoderForecaster
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmarks" / "usual_errors.py"
