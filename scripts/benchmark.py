@@ -235,7 +235,7 @@ def usual_errors(
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
     windows: Annotated[int, typer.Option(help="Windows of each film.")] = 6,
 ) -> None:
-    """Measure what the members of the default blend usually get wrong, which stands beside a clip's own errors."""
+    """Measure what the members of the default blend usually get wrong in films."""
     from benchmarks.usual_errors import write_usual_errors
 
     _use_one_core()

@@ -74,13 +74,14 @@ def fit_weights(
     filler: float | None = None,
     max_side: int | None = None,
 ) -> Float[Tensor, "k q m"]:
-    """The weights of a blend that would have served best in the past of the clips themselves, by lead time and region.
+    """The weights of a blend that would have served best in the past of the clips, by lead time and region.
 
     Each member predicts a few windows at the end of the last scene of the past. Nothing is learned but the weights.
-    A past that is too short for a whole window gets shorter windows; one of fewer than ``MIN_FRAMES`` frames gets the
-    weights that served best on films in general. Where several members are equally good, the last one is preferred, so
-    the simplest should come last: what stands still is then predicted by :class:`~framepred.baselines.LastFrame`
-    alone, if that is the last member.
+    Beside the errors in these windows count, to a small part, those that are usual in films; see
+    :mod:`~framepred.inference.usual_errors`. A past that is too short for a whole window gets shorter windows; with
+    fewer than ``MIN_FRAMES`` frames the usual errors decide alone. Where several members are equally good, the last one
+    is preferred, so the simplest should come last: what stands still is then predicted by
+    :class:`~framepred.baselines.LastFrame` alone, if that is the last member.
 
     Args:
         members: the forecasters.
@@ -106,7 +107,8 @@ def fit_weights(
             products = sum(pool.map(partial(_measure_large, members, in_gray), windows), nothing)
     else:
         products = sum((measure_errors(members, batch) for batch in windows), nothing)
-    return weigh_members(products, LARGE_SHRINKAGE if large else SHRINKAGE, large=large)
+    weights = weigh_members(products, LARGE_SHRINKAGE if large else SHRINKAGE, large=large)
+    return weights[: min(horizon, FIT_HORIZON)]
 
 
 @torch.inference_mode()

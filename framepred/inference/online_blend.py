@@ -30,8 +30,8 @@ class OnlineBlend:
     """Forecasts at each frame, as the weighted mean of several forecasters, in constant memory.
 
     Every forecast is compared with the frames that follow it. The weights at a lead time and in a region are those that
-    would have served best so far; before anything is known they are those that serve best in films in general. The
-    simplest forecaster should come last; see :func:`~framepred.inference.blend_weights.fit_blend`.
+    would have served best so far, and at first those that serve best in films in general. The simplest forecaster
+    should come last; see :func:`~framepred.inference.blend_weights.fit_blend`.
 
     Args:
         members: the forecasters, on one device, in eval mode.

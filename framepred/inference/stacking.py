@@ -40,7 +40,6 @@ class ErrorProducts:
     def __init__(self, horizon: int, members: int, regions: int = 1, decay: float = 1.0) -> None:
         self._sums = torch.zeros(horizon, regions, members, members, dtype=torch.float64)
         self._counts = torch.zeros(horizon, dtype=torch.float64)
-        self._visible = torch.zeros(horizon, regions, dtype=torch.float64)  # like counts, but 0 for exact predictions
         self._decay = decay
 
     def add(
@@ -53,7 +52,7 @@ class ErrorProducts:
         """Add one predicted frame of each forecaster for the lead time ``lead`` + 1.
 
         Products are counted relative to the least of the errors, so that a nearly still clip counts like one that
-        moves.
+        moves. A frame of which no pixel is measured does not count.
 
         Args:
             lead: frames between the last observed frame and the predicted one.
@@ -65,21 +64,18 @@ class ErrorProducts:
         errors = predictions - truth
         if regions is None:
             regions = torch.ones_like(errors[:1, 0])
+        if not regions.any():
+            return
         products = torch.stack([torch.einsum("ichw,jchw->ij", errors * share, errors) for share in regions])
         products = products.double().cpu() / truth.numel()
-        least = products.sum(dim=0).diagonal().min()
-        areas = regions.double().mean(dim=(-2, -1)).cpu()
-        visible = _visible_share(products.diagonal(dim1=-2, dim2=-1).amin(dim=-1), areas)
-        visible = visible.where(areas > 0, _visible_share(least, torch.tensor(1.0)))  # where a region has no pixel
-        self._sums[lead] = self._decay * self._sums[lead] + products / (least + NEGLIGIBLE)
+        products /= products.sum(dim=0).diagonal().min() + NEGLIGIBLE
+        self._sums[lead] = self._decay * self._sums[lead] + products
         self._counts[lead] = self._decay * self._counts[lead] + 1
-        self._visible[lead] = self._decay * self._visible[lead] + visible
 
     def __add__(self, other: "ErrorProducts") -> "ErrorProducts":
         """The products of both, with the decay of the first."""
         total = copy(self)
         total._sums, total._counts = self._sums + other._sums, self._counts + other._counts
-        total._visible = self._visible + other._visible
         return total
 
     @property
@@ -87,26 +83,24 @@ class ErrorProducts:
         """The mean product at each measured lead time in each region."""
         return self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
 
-    def supported_by(self, usual: Float[Tensor, "k q m m"], count: float) -> "ErrorProducts":
-        """The mean of these products and, beside them, of those that are usual in clips.
+    def means_beside(self, usual: Float[Tensor, "k q m m"], count: float) -> Float[Tensor, "k q m m"]:
+        """The mean products, averaged with those that are usual in clips.
 
-        A lead time that was not measured gets the products of the last one that was. Where the errors of a member
-        cannot be seen, as in what stands still, the usual ones do not count, so that it stays exact.
+        In each region the usual products are scaled so that the least error of a member is that of the clip: what they
+        say is how much worse the others are. A region where a member is exact, or which was not seen, stays as it is.
+        A lead time that was not measured gets the products of the last one that was. Where nothing was measured, the
+        usual products are returned.
 
         Args:
             usual: mean products at every lead time, as :attr:`means` gives them.
             count: how many of the products that were added the usual ones weigh as much as.
         """
-        total, measured, means = copy(self), self.measured, usual.to(self._sums)
-        if measured:
-            held = torch.arange(self.horizon).clamp(max=measured - 1)
-            counts = self._counts[held, None]
-            usual_counts = count * self._visible[held] / counts
-            means = self._sums[held] + usual_counts[..., None, None] * means
-            means /= (counts + usual_counts)[..., None, None]
-        total._sums, total._counts = means, torch.ones_like(self._counts)
-        total._visible = torch.ones_like(self._visible)
-        return total
+        if not self.measured:
+            return usual
+        held = torch.arange(self.horizon).clamp(max=self.measured - 1)
+        own, counts = self.means[held], self._counts[held, None, None, None]
+        scale = _least(own) / _least(usual).clamp(min=torch.finfo(usual.dtype).tiny)
+        return (counts * own + count * scale[..., None, None] * usual) / (counts + count)
 
     @property
     def horizon(self) -> int:
@@ -129,30 +123,40 @@ class ErrorProducts:
         preferred: Sequence[int] = (-1,),
         preference: float = PREFERENCE,
     ) -> Float[Tensor, "k q m"]:
-        """The weights with the least error at each measured lead time in each region; they add up to 1.
-
-        Among near equals, the preferred members get more. A region's weights are drawn to those of the whole frame, the
-        more the less its own errors say.
-
-        Args:
-            shrinkage: strength of that, as a share of the least of the members' squared errors in the region; one for
-                all regions, or one for each.
-            preferred: indices of the preferred members.
-            preference: strength of the preference, as a share of the least of the members' squared errors.
-        """
-        means = self.means
-        simplest = torch.zeros(means.shape[-1], dtype=torch.float64)
-        simplest[list(preferred)] = 1 / len(preferred)
-        whole = least_squares_weights(means.sum(dim=1), simplest, preference)
-        if means.shape[1] == 1:
-            return whole[:, None].float()
-        pull = torch.tensor(shrinkage, dtype=torch.float64)[..., None]
-        return least_squares_weights(means, whole[:, None], pull).float()
+        """The weights with the least error at each measured lead time; see :func:`best_weights`."""
+        return best_weights(self.means, shrinkage, preferred, preference)
 
 
-def _visible_share(errors: Float[Tensor, "*r"], areas: Float[Tensor, "*r"]) -> Float[Tensor, "*r"]:
-    """How far squared errors in parts of a frame can be seen: 0 for none, 1 for large ones."""
-    return errors / (errors + NEGLIGIBLE * areas).clamp(min=torch.finfo(torch.float64).tiny)
+def best_weights(
+    means: Float[Tensor, "k q m m"],
+    shrinkage: float | Sequence[float] = SHRINKAGE,
+    preferred: Sequence[int] = (-1,),
+    preference: float = PREFERENCE,
+) -> Float[Tensor, "k q m"]:
+    """The weights with the least error at each lead time in each region; they add up to 1.
+
+    Among near equals, the preferred members get more. A region's weights are drawn to those of the whole frame, the
+    more the less its own errors say.
+
+    Args:
+        means: mean products of the errors.
+        shrinkage: strength of that, as a share of the least of the members' squared errors in the region; one for
+            all regions, or one for each.
+        preferred: indices of the preferred members.
+        preference: strength of the preference, as a share of the least of the members' squared errors.
+    """
+    simplest = torch.zeros(means.shape[-1], dtype=torch.float64)
+    simplest[list(preferred)] = 1 / len(preferred)
+    whole = least_squares_weights(means.sum(dim=1), simplest, preference)
+    if means.shape[1] == 1:
+        return whole[:, None].float()
+    pull = torch.tensor(shrinkage, dtype=torch.float64)[..., None]
+    return least_squares_weights(means, whole[:, None], pull).float()
+
+
+def _least(products: Products) -> Float[Tensor, "*r"]:
+    """The least squared error of a member."""
+    return products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)
 
 
 def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pull: float | Tensor) -> Weights:
@@ -167,7 +171,7 @@ def least_squares_weights(products: Products, prior: Float[Tensor, "*_p m"], pul
         pull: strength of the prior; a tensor ``(*r, 1)`` for one that differs.
     """
     members = products.shape[-1]
-    strength = pull * (products.diagonal(dim1=-2, dim2=-1).amin(dim=-1)[..., None] + NEGLIGIBLE)
+    strength = pull * (_least(products)[..., None] + NEGLIGIBLE)
     matrix = products + strength[..., None] * torch.eye(members, dtype=products.dtype)
     vector = (strength * prior).expand(products.shape[:-1])
     weights = _solve(matrix, vector, _subsets(members))

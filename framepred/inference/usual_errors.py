@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from framepred.inference.stacking import SHRINKAGE, ErrorProducts
+from framepred.inference.stacking import SHRINKAGE, ErrorProducts, best_weights
 
 FILE = Path(__file__).with_name("usual_errors.json")
 """Mean products of the errors of network, two optical flows and last frame, by lead time and region, in small and in
@@ -18,8 +18,8 @@ large frames; ``scripts/benchmark.py usual-errors`` measures them on the first t
 SMALL, LARGE = "small", "large"
 """Entries of the file: frames that the blend itself predicts, and larger ones."""
 
-USUAL_COUNT = 0.25
-"""Windows of a clip that the usual errors weigh as much as. Most of their gain, in short pasts, needs no more."""
+USUAL_COUNT = 0.5
+"""The usual errors weigh as much as this many windows of a clip. More would cost where its past is the better guide."""
 
 
 def weigh_members(
@@ -27,19 +27,19 @@ def weigh_members(
 ) -> Float[Tensor, "k q m"]:
     """The weights with the least error in a clip's past and, to a small part, in films in general.
 
-    Without a past they are the weights that serve best in films in general; they are equal if the members are others
-    than network, two optical flows and last frame.
+    The usual errors are those of ``natural-small``, two optical flows and last frame; four members are taken for these.
+    Without a past the weights are those that serve best in films in general, and equal for another number of members.
 
     Args:
         products: what the members got wrong in the past.
         shrinkage: pull of a region's weights towards those of the whole frame; see
-            :meth:`~framepred.inference.stacking.ErrorProducts.best_weights`.
+            :func:`~framepred.inference.stacking.best_weights`.
         large: whether the frames are larger than those that the blend itself predicts.
     """
     usual = _usual_products()[LARGE if large else SMALL]
     if usual.shape[-1] == products.members:
-        products = products.supported_by(usual[: products.horizon], USUAL_COUNT)
-    elif not products.measured:
+        return best_weights(products.means_beside(usual[: products.horizon], USUAL_COUNT), shrinkage)
+    if not products.measured:
         return torch.full((1, 1, products.members), 1 / products.members)
     return products.best_weights(shrinkage)
 

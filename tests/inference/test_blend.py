@@ -4,7 +4,7 @@ from torch import Tensor
 
 from framepred.baselines import Blank, LastFrame, OpticalFlow
 from framepred.clips import Clip
-from framepred.inference.blend import FIT_HORIZON, Blend, default_members
+from framepred.inference.blend import Blend, default_members
 from framepred.inference.blend_weights import fit_blend
 from framepred.inference.regions import REGIONS
 from framepred.inference.stacking import ErrorProducts
@@ -135,8 +135,8 @@ def test_what_served_best_in_the_past_gets_the_weight(small_net: EncoderForecast
     clip, last = drifting(5), LastFrame()
     error, still = ((net(clip[:, :4], 1)[:, 0] - clip[:, 4] / 255).square().mean() for net in (blend, last))
     assert float(error) < 0.2 * float(still)
-    assert blend.weights.shape[:2] == (FIT_HORIZON, REGIONS)
-    torch.testing.assert_close(blend.weights.sum(dim=-1), torch.ones(FIT_HORIZON, REGIONS))
+    assert blend.weights.shape[:2] == (4, REGIONS)
+    torch.testing.assert_close(blend.weights.sum(dim=-1), torch.ones(4, REGIONS))
 
 
 @pytest.mark.parametrize("count", [4, 9, 30])
