@@ -67,7 +67,7 @@ class ErrorProducts:
         if not regions.any():
             return
         products = torch.stack([torch.einsum("ichw,jchw->ij", errors * share, errors) for share in regions])
-        products = products.double().cpu() / truth.numel()
+        products = products.cpu().double() / truth.numel()
         products /= products.sum(dim=0).diagonal().min() + NEGLIGIBLE
         self._sums[lead] = self._decay * self._sums[lead] + products
         self._counts[lead] = self._decay * self._counts[lead] + 1
