@@ -230,16 +230,16 @@ def restore_videos(
 
 
 @app.command()
-def usual_errors(
+def error_prior(
     folder: Annotated[Path, typer.Argument(help="Folder of video files; their first two thirds are used.")],
     weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "natural-small",
     windows: Annotated[int, typer.Option(help="Windows of each film.")] = 6,
 ) -> None:
-    """Measure what the members of the default blend usually get wrong in films."""
-    from benchmarks.usual_errors import write_usual_errors
+    """Measure what the members of the default blend get wrong in films: the prior of its weights."""
+    from benchmarks.error_prior import write_error_prior
 
     _use_one_core()
-    write_usual_errors(folder, weights, windows)
+    write_error_prior(folder, weights, windows)
 
 
 @app.command()

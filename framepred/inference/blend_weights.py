@@ -15,6 +15,7 @@ from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
+from framepred.inference.error_prior import weigh_members
 from framepred.inference.networks import channels_of
 from framepred.inference.reading_ahead import PAST_SIDE
 from framepred.inference.regions import REGIONS, spread
@@ -22,7 +23,6 @@ from framepred.inference.scaling import resize
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.inference.stacking import SHRINKAGE, ErrorProducts
-from framepred.inference.usual_errors import weigh_members
 
 WINDOWS = 4
 """Validation windows, at most: four take about as long as predicting four small clips."""
@@ -77,10 +77,10 @@ def fit_weights(
     """The weights of a blend that would have served best in the past of the clips, by lead time and region.
 
     Each member predicts a few windows at the end of the last scene of the past. Nothing is learned but the weights.
-    Beside the errors in these windows count, to a small part, those that are usual in films; see
-    :mod:`~framepred.inference.usual_errors`. A past that is too short for a whole window gets shorter windows; with
-    fewer than ``MIN_FRAMES`` frames the usual errors decide alone. Where several members are equally good, the last one
-    is preferred, so the simplest should come last: what stands still is then predicted by
+    The errors in these windows are regularised by a prior, the mean errors in films; see
+    :mod:`~framepred.inference.error_prior`. A past that is too short for a whole window gets shorter windows; with
+    fewer than ``MIN_FRAMES`` frames the prior alone gives the weights. Where several members are equally good, the last
+    one is preferred, so the simplest should come last: what stands still is then predicted by
     :class:`~framepred.baselines.LastFrame` alone, if that is the last member.
 
     Args:

@@ -11,9 +11,9 @@ from torch import Tensor
 from framepred.clips import Frame, Future, State
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, evenly, member_states, mix
+from framepred.inference.error_prior import weigh_members
 from framepred.inference.regions import REGIONS, spread
 from framepred.inference.stacking import ErrorProducts
-from framepred.inference.usual_errors import weigh_members
 
 DECAY = 0.98
 """Factor by which an error counts less with each frame: half after 34 frames, so that the weights follow the scene."""

@@ -83,24 +83,24 @@ class ErrorProducts:
         """The mean product at each measured lead time in each region."""
         return self._sums[: self.measured] / self._counts[: self.measured, None, None, None]
 
-    def means_beside(self, usual: Float[Tensor, "k q m m"], count: float) -> Float[Tensor, "k q m m"]:
-        """The mean products, averaged with those that are usual in clips.
+    def means_with_prior(self, prior: Float[Tensor, "k q m m"], count: float) -> Float[Tensor, "k q m m"]:
+        """The mean products, averaged with a prior.
 
-        In each region the usual products are scaled so that the least error of a member is that of the clip: what they
-        say is how much worse the others are. A region where a member is exact, or which was not seen, stays as it is.
-        A lead time that was not measured gets the products of the last one that was. Where nothing was measured, the
-        usual products are returned.
+        In each region the prior is scaled so that the least error of a member is that of the clip: it says how much
+        worse the other members are. A region where a member is exact, or which was not seen, has no prior. A lead time
+        that was not measured gets the products of the last one that was. Where nothing was measured, the prior is
+        returned.
 
         Args:
-            usual: mean products at every lead time, as :attr:`means` gives them.
-            count: how many of the products that were added the usual ones weigh as much as.
+            prior: mean products at every lead time, as :attr:`means` gives them.
+            count: pseudo-count of the prior: how many of the added products it weighs as much as.
         """
         if not self.measured:
-            return usual
+            return prior
         held = torch.arange(self.horizon).clamp(max=self.measured - 1)
         own, counts = self.means[held], self._counts[held, None, None, None]
-        scale = _least(own) / _least(usual).clamp(min=torch.finfo(usual.dtype).tiny)
-        return (counts * own + count * scale[..., None, None] * usual) / (counts + count)
+        scale = _least(own) / _least(prior).clamp(min=torch.finfo(prior.dtype).tiny)
+        return (counts * own + count * scale[..., None, None] * prior) / (counts + count)
 
     @property
     def horizon(self) -> int:

@@ -1,4 +1,4 @@
-"""Weights of a blend from the errors in a clip's past and, beside them, those that are usual in films."""
+"""Weights of a blend from the errors in a clip's past and a prior: the mean errors in films."""
 
 import json
 from collections.abc import Sequence
@@ -11,24 +11,24 @@ from torch import Tensor
 
 from framepred.inference.stacking import SHRINKAGE, ErrorProducts, best_weights
 
-FILE = Path(__file__).with_name("usual_errors.json")
+FILE = Path(__file__).with_name("error_prior.json")
 """Mean products of the errors of network, two optical flows and last frame, by lead time and region, in small and in
-large frames; ``scripts/benchmark.py usual-errors`` measures them on the first two thirds of films."""
+large frames; ``scripts/benchmark.py error-prior`` measures them on the first two thirds of films."""
 
 SMALL, LARGE = "small", "large"
 """Entries of the file: frames that the blend itself predicts, and larger ones."""
 
-USUAL_COUNT = 0.5
-"""The usual errors weigh as much as this many windows of a clip. More would cost where its past is the better guide."""
+PRIOR_COUNT = 0.5
+"""Pseudo-count of the prior, in windows of a clip. More would cost where the clip's past is the better guide."""
 
 
 def weigh_members(
     products: ErrorProducts, shrinkage: float | Sequence[float] = SHRINKAGE, *, large: bool = False
 ) -> Float[Tensor, "k q m"]:
-    """The weights with the least error in a clip's past and, to a small part, in films in general.
+    """The weights with the least error in a clip's past, regularised by a prior.
 
-    The usual errors are those of ``natural-small``, two optical flows and last frame; four members are taken for these.
-    Without a past the weights are those that serve best in films in general, and equal for another number of members.
+    The prior holds the errors of ``natural-small``, two optical flows and last frame; four members are taken for these.
+    Without a past the weights follow from the prior alone, and are equal for another number of members.
 
     Args:
         products: what the members got wrong in the past.
@@ -36,9 +36,9 @@ def weigh_members(
             :func:`~framepred.inference.stacking.best_weights`.
         large: whether the frames are larger than those that the blend itself predicts.
     """
-    usual = _usual_products()[LARGE if large else SMALL]
-    if usual.shape[-1] == products.members:
-        return best_weights(products.means_beside(usual[: products.horizon], USUAL_COUNT), shrinkage)
+    prior = _prior_products()[LARGE if large else SMALL]
+    if prior.shape[-1] == products.members:
+        return best_weights(products.means_with_prior(prior[: products.horizon], PRIOR_COUNT), shrinkage)
     if not products.measured:
         return torch.full((1, 1, products.members), 1 / products.members)
     return products.best_weights(shrinkage)
@@ -46,7 +46,7 @@ def weigh_members(
 
 @lru_cache
 @torch.inference_mode(mode=False)
-def _usual_products() -> dict[str, Float[Tensor, "k q m m"]]:
+def _prior_products() -> dict[str, Float[Tensor, "k q m m"]]:
     """The products of the file by the size of the frames."""
     stored = json.loads(FILE.read_text())["products"]
     return {size: torch.tensor(stored[size], dtype=torch.float64) for size in (SMALL, LARGE)}

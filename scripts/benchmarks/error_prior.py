@@ -1,4 +1,4 @@
-"""Measure what the members of the default blend usually get wrong in films, small and large."""
+"""Measure the prior of blend weights: the mean errors of the default members in films, small and large."""
 
 import json
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from framepred.clips import ClipBatch, to_unit
 from framepred.errors import DataError
 from framepred.inference.blend import default_members
 from framepred.inference.blend_weights import FIT_SIDE, measure_errors
+from framepred.inference.error_prior import FILE, LARGE, SMALL
 from framepred.inference.observed import distinct_frames
 from framepred.inference.predict import MAX_SIDE
 from framepred.inference.reading_ahead import PAST_SIDE
@@ -21,7 +22,6 @@ from framepred.inference.regions import REGIONS
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.inference.stacking import ErrorProducts
-from framepred.inference.usual_errors import FILE, LARGE, SMALL
 from framepred.media.reading import read_video
 from framepred.models import load
 
@@ -33,7 +33,7 @@ DIGITS = 3
 """Significant digits of the products in the file."""
 
 
-def write_usual_errors(folder: Path, network: str, windows: int) -> None:
+def write_error_prior(folder: Path, network: str, windows: int) -> None:
     """Measure the products of the members' errors on films and write their means into the package.
 
     Small frames are measured at ``FIT_SIDE`` pixels, large ones at ``PAST_SIDE``, where a film is larger than the blend
