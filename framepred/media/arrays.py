@@ -4,6 +4,7 @@ import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,13 @@ ARRAY_NAMES = ("frames", "clips")
 """Names of arrays that are preferred to others in the same file."""
 
 _FEWEST_AXES = len("thw")
+
+_PARSER = Lock()
+"""Held while NumPy parses a header: in Python 3.11 two threads that parse at once can fail on sound files.
+
+NumPy calls ``ast.literal_eval``, which counts its depth in a variable that all threads share:
+https://github.com/python/cpython/issues/106905.
+"""
 
 
 def open_array(
@@ -137,7 +145,7 @@ def _load(path: Path, name: str | None) -> Any:
 
     if path.suffix.lower() not in ARRAYS:
         return open_stored(path, choose)
-    with reading(path, "an array of numbers"):
+    with reading(path, "an array of numbers"), _PARSER:
         if path.suffix.lower() == ".npy":
             if name is not None:
                 raise ConfigError(f"{path} holds a single array without a name; leave the name {name} out.")

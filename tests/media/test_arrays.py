@@ -1,5 +1,10 @@
+import gc
 import io
+import sys
+import time
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +294,37 @@ def test_damage_inside_npz_is_found(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(MediaError, match="is damaged or is not an array of numbers"):
         read_array(path)
+
+
+class _Cycle:
+    """Garbage that runs Python, and so lets other threads run, wherever it is collected."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        time.sleep(1e-5)
+
+
+def test_sound_files_are_read_by_several_threads(tmp_path: Path, thorough_switching: None) -> None:
+    array = np.zeros((3, 4, 5), np.uint8)
+    np.save(tmp_path / "one.npy", array)
+    np.savez(tmp_path / "one.npz", array)
+
+    def read(number: int) -> tuple[int, ...]:
+        _Cycle()
+        return open_array(tmp_path / ("one.npz" if number % 4 == 0 else "one.npy")).shape
+
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(read, range(5000))) == {(1, 3, 1, 4, 5)}
+
+
+@pytest.fixture
+def thorough_switching() -> Iterator[None]:
+    """Switch threads and collect garbage as often as possible."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
