@@ -22,16 +22,19 @@ from framepred.inference.adaptation_result import AdaptationResult
 from framepred.inference.blend import Blend, default_members
 from framepred.inference.blend_weights import fit_weights, measure_errors
 from framepred.inference.devices import device_of
+from framepred.inference.error_prior import weigh_members
 from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of
 from framepred.inference.stacking import NEGLIGIBLE
 from framepred.inference.training_windows import TrainingWindows, split_past
 from framepred.training.losses import measured_loss
+from framepred.training.optimizers import Muon, multiplies_bfloat16
 from framepred.training.rollout import predict_every_frame
 from framepred.training.schedules import learning_rate_factor
 
-LEARNING_RATE = 5e-4
-"""Peak learning rate of AdamW; it decays to zero at the end of the budget."""
+LEARNING_RATE, KERNEL_RATE = 5e-4, 5e-3
+"""Peak learning rates of :class:`~framepred.training.optimizers.Muon`, which decay to zero at the end of the budget. In
+as many steps it gains more than AdamW, and harms less a network that soon meets other motion."""
 
 WARMUP = 0.05
 """Share of the budget over which the learning rate rises."""
@@ -246,11 +249,11 @@ class _Validation:
         ]
         products = [measure_errors(members, window) for window in windows]
         others = [reduce(add, compress(products, chosen)) for chosen in apart]
-        blends = [Blend(members, each.best_weights()) for each in others]
+        blends = [Blend(members, weigh_members(each)) for each in others]
         future = torch.cat([self.predict(blend, slice(at, at + 1)) for at, blend in enumerate(blends)])
         if self._worst_ratio(present, future) > 1 - MIN_GAIN:
             return None
-        return Blend(members, reduce(add, products).best_weights()), future
+        return Blend(members, weigh_members(reduce(add, products))), future
 
     def _worst_ratio(self, before: Clip, after: Clip) -> float:
         """The error of one prediction as a share of that of another, in the window where it is largest."""
@@ -305,18 +308,26 @@ def _split(
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:
-    """Train a forecaster in place; yield the spent share of the budget after each step."""
-    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE)
+    """Train a forecaster in place; yield the spent share of the budget after each step.
+
+    Steps run in mixed precision with bfloat16 where the device has units for it, which takes two thirds of the time.
+    """
+    optimizer = Muon(net.parameters(), LEARNING_RATE, KERNEL_RATE)
+    peaks = [group["lr"] for group in optimizer.param_groups]
     device, split_channels = device_of(net), getattr(net, "channels", None) == 1
     step, progress = 0, budget.spent(0)
     while progress < 1:
         crops = windows.crops(np.random.default_rng([seed, step]), CROPS, CROP_SIDE, split_channels)
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * learning_rate_factor(
+        factor = learning_rate_factor(
             round(progress * _SCHEDULE_STEPS), _SCHEDULE_STEPS, round(WARMUP * _SCHEDULE_STEPS)
         )
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * factor
         net.train()
         optimizer.zero_grad()
-        torch.autograd.backward(_loss(net, crops.clips.to(device), crops.context.shape[1], crops.filler))
+        with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bfloat16(device)):
+            loss = _loss(net, crops.clips.to(device), crops.context.shape[1], crops.filler)
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         step += 1

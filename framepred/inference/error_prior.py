@@ -21,14 +21,19 @@ SMALL, LARGE = "small", "large"
 PRIOR_COUNT = 0.5
 """Pseudo-count of the prior, in windows of a clip. More would cost where the clip's past is the better guide."""
 
+_ALIKE = {4: (0, 1, 2, 3), 5: (0, 0, 1, 2, 3)}
+"""By the number of members, the one of the file that each is like: of five the first is the mean of the network over
+mirror images, whose errors are nearly those of the network."""
+
 
 def weigh_members(
     products: ErrorProducts, shrinkage: float | Sequence[float] = SHRINKAGE, *, large: bool = False
 ) -> Float[Tensor, "k q m"]:
     """The weights with the least error in a clip's past, regularised by a prior.
 
-    The prior holds the errors of ``natural-small``, two optical flows and last frame; four members are taken for these.
-    Without a past the weights follow from the prior alone, and are equal for another number of members.
+    The prior holds the errors of ``natural-small``, two optical flows and last frame; four members are taken for these,
+    five for these with the mean of the network over mirror images before them. Without a past the weights follow from
+    the prior alone, and are equal for another number of members.
 
     Args:
         products: what the members got wrong in the past.
@@ -36,8 +41,9 @@ def weigh_members(
             :func:`~framepred.inference.stacking.best_weights`.
         large: whether the frames are larger than those that the blend itself predicts.
     """
-    prior = _prior_products()[LARGE if large else SMALL]
-    if prior.shape[-1] == products.members:
+    if products.members in _ALIKE:
+        alike = list(_ALIKE[products.members])
+        prior = _prior_products()[LARGE if large else SMALL][..., alike, :][..., alike]
         return best_weights(products.means_with_prior(prior[: products.horizon], PRIOR_COUNT), shrinkage)
     if not products.measured:
         return torch.full((1, 1, products.members), 1 / products.members)

@@ -112,7 +112,7 @@ def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + EPSILON)
-    if _multiplies_bfloat16(matrix.device):
+    if multiplies_bfloat16(matrix.device):
         x = x.bfloat16()
     linear, cubic, quintic = NEWTON_SCHULZ
     for _ in range(iterations):
@@ -121,7 +121,7 @@ def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
     return (x.T if tall else x).to(matrix.dtype)
 
 
-def _multiplies_bfloat16(device: torch.device) -> bool:
+def multiplies_bfloat16(device: torch.device) -> bool:
     """Return whether the device has units for matrix products in bfloat16."""
     if device.type == "cpu":
         capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -132,3 +132,9 @@ def test_the_script_writes_the_error_prior_of_films(tmp_path: Path, small_net: E
         assert products.shape == (10, REGIONS, 4, 4)
         torch.testing.assert_close(products, products.mT)
         assert float(products.diagonal(dim1=-2, dim2=-1).sum(dim=1).min()) > 0.5  # relative to the least error
+
+
+def test_the_mean_over_mirror_images_counts_like_the_network() -> None:
+    four, five = (weigh_members(ErrorProducts(10, members, REGIONS)) for members in (4, 5))
+    torch.testing.assert_close(five[..., 0], five[..., 1])
+    torch.testing.assert_close(five[..., :2].sum(dim=-1), four[..., 0], atol=0.05, rtol=0)
