@@ -21,9 +21,9 @@ SMALL, LARGE = "small", "large"
 PRIOR_COUNT = 0.5
 """Pseudo-count of the prior, in windows of a clip. More would cost where the clip's past is the better guide."""
 
-_ALIKE = {4: (0, 1, 2, 3), 5: (0, 0, 1, 2, 3)}
-"""By the number of members, the one of the file that each is like: of five the first is the mean of the network over
-mirror images, whose errors are nearly those of the network."""
+_PRIOR_MEMBERS = {4: (0, 1, 2, 3), 5: (0, 0, 1, 2, 3)}
+"""For each number of members, the index in the file of the errors that each member gets: of five, the first is the mean
+of the network over mirror images, whose errors are nearly those of the network."""
 
 
 def weigh_members(
@@ -41,9 +41,9 @@ def weigh_members(
             :func:`~framepred.inference.stacking.best_weights`.
         large: whether the frames are larger than those that the blend itself predicts.
     """
-    if products.members in _ALIKE:
-        alike = list(_ALIKE[products.members])
-        prior = _prior_products()[LARGE if large else SMALL][..., alike, :][..., alike]
+    if products.members in _PRIOR_MEMBERS:
+        indices = list(_PRIOR_MEMBERS[products.members])
+        prior = _prior_products()[LARGE if large else SMALL][..., indices, :][..., indices]
         return best_weights(products.means_with_prior(prior[: products.horizon], PRIOR_COUNT), shrinkage)
     if not products.measured:
         return torch.full((1, 1, products.members), 1 / products.members)

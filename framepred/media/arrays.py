@@ -31,7 +31,7 @@ ARRAY_NAMES = ("frames", "clips")
 
 _FEWEST_AXES = len("thw")
 
-_PARSER = Lock()
+_HEADER_LOCK = Lock()
 """Held while NumPy parses a header: in Python 3.11 two threads that parse at once can fail on sound files.
 
 NumPy calls ``ast.literal_eval``, which counts its depth in a variable that all threads share:
@@ -145,7 +145,7 @@ def _load(path: Path, name: str | None) -> Any:
 
     if path.suffix.lower() not in ARRAYS:
         return open_stored(path, choose)
-    with reading(path, "an array of numbers"), _PARSER:
+    with reading(path, "an array of numbers"), _HEADER_LOCK:
         if path.suffix.lower() == ".npy":
             if name is not None:
                 raise ConfigError(f"{path} holds a single array without a name; leave the name {name} out.")
