@@ -10,6 +10,7 @@ from framepred.clips import to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference import adapt as adapting
+from framepred.inference import error_prior
 from framepred.inference.adapt import adapt, fine_tune
 from framepred.models import EncoderForecaster, LayeredForecaster
 
@@ -62,15 +63,17 @@ def test_a_clips_past_teaches_its_future(film: Tensor, small_net: EncoderForecas
     assert not torch.equal(parameters(adapted.network), given)
 
 
-def test_errors_are_those_of_the_last_windows_in_gray(film: Tensor, small_net: EncoderForecaster) -> None:
+def test_errors_are_those_of_the_last_windows_in_gray(
+    film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_prior, "PRIOR_COUNT", 0)  # that of films costs .2 % on a texture that drifts steadily
     windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255  # 30 // 6 = 5 frames held out
     windows = windows.mean(dim=2, keepdim=True)
     adapted = adapt(small_net, film, steps=40, **SIZES)
     assert adapted.windows == 3
     assert adapted.error_before == pytest.approx(error(small_net, windows), rel=1e-5)
     assert adapted.blend_error == pytest.approx(error(adapted.blend, windows), rel=1e-5)
-    # The prior takes a network that has learned nothing for one that knows films, for half a window.
-    assert adapted.blend_error <= 1.02 * min(adapted.error_after, *adapted.baseline_errors.values())
+    assert adapted.blend_error <= 1.01 * min(adapted.error_after, *adapted.baseline_errors.values())
     assert adapted.error_after == pytest.approx(error(adapted.network, windows), rel=1e-5)
     assert adapted.baseline_errors == pytest.approx(
         {"last-frame": error(LastFrame(), windows), "optical-flow": error(OpticalFlow(), windows)}, rel=1e-5
@@ -137,7 +140,8 @@ def test_training_needs_no_blend(film: Tensor, small_net: EncoderForecaster, mon
     ticks = itertools.count()
     monkeypatch.setattr(adapting, "monotonic", lambda: float(next(ticks)))
     monkeypatch.setattr(adapting, "fit_weights", None)  # is not called
-    trained = fine_tune(small_net, film, 60, **SIZES)
+    monkeypatch.setattr(adapting, "KERNEL_RATE", 0.05)  # the network is not trained yet
+    trained = fine_tune(small_net, film, 20, **SIZES)
     windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255
     assert error(trained, windows) < 0.9 * error(small_net, windows)
 
