@@ -1,11 +1,8 @@
 """Adapt a forecaster to one clip: fine-tune it on the observed frames, and blend it with itself and with baselines."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import deepcopy
-from functools import reduce
-from itertools import compress
 from math import inf
-from operator import add
 from time import monotonic
 from typing import NamedTuple
 
@@ -19,8 +16,8 @@ from framepred.clips import Clip, ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference.adaptation_result import AdaptationResult
-from framepred.inference.blend import Blend, default_members
-from framepred.inference.blend_weights import fit_weights, measure_errors
+from framepred.inference.blend import FIT_HORIZON, Blend, default_members
+from framepred.inference.blend_weights import measure_past
 from framepred.inference.devices import device_of
 from framepred.inference.error_prior import weigh_members
 from framepred.inference.mirrored import MirrorMean
@@ -45,14 +42,12 @@ CROPS, CROP_SIDE = 4, 64
 CHECKPOINTS = (0.5, 1.0)
 """Shares of the budget after which the copy is validated."""
 
-SHARES = (0.25, 0.5, 0.75, 1.0)
-"""Shares of the copy in the mean with the network that are tried; 0, not to use the copy, is always an option."""
+USELESS = 4
+"""A network with this many times the squared error of its trained copy is replaced; others are averaged with it. The
+mean of two predictions whose errors are independent is better than the better one if their ratio is below 3."""
 
-MIN_GAIN = 0.02
-"""Share of the error that the copy saves at least, in every validation window; what gains less is chance."""
-
-_PREDICTIONS = 5
-"""Time kept for the work after training: the share in the blend takes about two predictions, the refit three."""
+_PREDICTIONS = 7
+"""Time kept for the blend after training: two networks predict the windows and two mirror images of them."""
 
 _SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
 
@@ -75,15 +70,14 @@ def adapt(
     The copy is trained to predict each next frame in random crops of random windows without scene cuts. The last
     frames of the past are kept for validation.
 
-    The blend has the forecaster, its mean over mirror images, and the baselines as members. Their weights are measured
-    before training, because the copy has less error on the frames that it is trained on than on those to come. The copy
-    then takes a share of the mean over mirror images: the one with which the error of the blend is least in the worst
-    of the validation windows. Where a window gains less than ``MIN_GAIN``, the copy is not used.
+    If training lowers the error there, the predictions of forecaster and copy are averaged: their mean errs less in
+    what differs from the past than the copy, and less in what resembles it than the forecaster (compare Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models"). A forecaster with ``USELESS`` times the error of the copy is left
+    out. Both predict mirror images, too.
 
-    A network without weight before training gets none in this way. So the copy also replaces the network and its mean
-    in a second blend, with weights fitted on the validation windows, which did not train it. This blend is used if it
-    saves at least ``MIN_GAIN`` of the error in every window, each predicted with weights fitted on those that share no
-    target frame with it (leave-one-out cross-validation; Stone 1974, J. R. Stat. Soc. B 36:111-147).
+    The blend has this mean and the baselines as members. Its weights follow from the errors in the past. Those of the
+    mean are measured before training, because the copy has less error on the frames that it is trained on than on those
+    to come, and multiplied by the factor by which the error in the validation windows has changed.
 
     Args:
         net: the forecaster, on the device to train on; it is not modified.
@@ -106,21 +100,16 @@ def adapt(
     budget = _Budget(seconds, steps)
     training, validation = _split(net, past, context, horizon, cuts, filler)
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
-    weights = fit_weights(_members(net), [past], context, horizon, cuts=cuts, filler=filler)
-    plain = validation.predict(Blend(_members(net), weights))
+    products = measure_past(default_members(MirrorMean(net)), [past], context, horizon, cuts=cuts, filler=filler)
     tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
-    best = tuned.network
-    replaced = plain if best is net else validation.predict(Blend(_members(net, best, 1.0), weights))
-    share = validation.best_share(plain, replaced)
-    blend, future = Blend(_members(net, best, share), weights), plain.lerp(replaced, share)
-    refitted = None if best is net else validation.refit(default_members(best), future)
-    blend, future = refitted or (blend, future)
+    averaged = {0.0: [net], 0.5: [net, tuned.network], 1.0: [tuned.network]}[tuned.share]
+    weights = weigh_members(products, error_factor=tuned.error_factor)[: min(horizon, FIT_HORIZON)]
+    blend = Blend(default_members(MirrorMean(*averaged)), weights).eval()
     return AdaptationResult(
-        blend.eval(),
-        best,
-        1.0 if refitted else share,
-        refitted is not None,
-        validation.error_of(future),
+        blend,
+        tuned.network,
+        tuned.share,
+        validation.error(blend),
         tuned.error_before,
         tuned.error_after,
         baseline_errors,
@@ -152,11 +141,6 @@ def _in_gray(windows: ClipBatch) -> ClipBatch:
     return windows._replace(
         context=windows.context.mean(dim=2, keepdim=True), target=windows.target.mean(dim=2, keepdim=True)
     )
-
-
-def _members(net: Forecaster, adapted: Forecaster | None = None, share: float = 0.0) -> list[Forecaster]:
-    """The members of the blend: those of the default, and the mean over mirror images with a share of the copy."""
-    return [MirrorMean(net, adapted, share), *default_members(net)]
 
 
 def _check(net: Forecaster, context: int, horizon: int) -> None:
@@ -192,82 +176,53 @@ class _Budget:
 class _Validation:
     """Validation windows; ``seconds`` is how long the last prediction of them took."""
 
-    def __init__(self, windows: ClipBatch, targets: Sequence[range], device: torch.device) -> None:
+    def __init__(self, windows: ClipBatch, device: torch.device) -> None:
         self.count = len(windows.context)
-        self._targets = targets
-        self._windows = windows
         self._context = fill_missing(windows.context, windows.filler).to(device)
         self._target = windows.target.to(device)
         self.seconds = 0.0
 
     def error(self, net: Forecaster) -> float:
         """Mean squared error per pixel of a forecaster."""
-        start = monotonic()
-        error = self.error_of(self.predict(net))
-        self.seconds = monotonic() - start
-        return error
+        return self.error_of(self.predict(net))
 
     @torch.inference_mode()
-    def predict(self, net: Forecaster, chosen: slice = slice(None)) -> Clip:
-        """The predicted target frames of the chosen windows, ``(b, k, c, h, w)``."""
-        future: Clip = net.eval()(self._context[chosen], self._target.shape[1])
+    def predict(self, net: Forecaster) -> Clip:
+        """The predicted target frames of the windows, ``(b, k, c, h, w)``."""
+        start = monotonic()
+        future: Clip = net.eval()(self._context, self._target.shape[1])
+        self.seconds = monotonic() - start
         return future
 
     def error_of(self, future: Clip) -> float:
         """Mean squared error per pixel of predicted target frames."""
-        return float(self._errors(future).mean())
+        return float((future - self._target).square().nanmean(dim=(1, 2, 3, 4)).nan_to_num(0).mean())
 
-    def best_share(self, plain: Clip, replaced: Clip) -> float:
-        """The share of the copy with the least error in the worst window; 0 where that gains too little.
-
-        Args:
-            plain: predictions of the blend without the copy.
-            replaced: predictions of the blend with nothing but the copy in the mean over mirror images. With a share
-                of the copy, the prediction lies between the two.
-        """
-        ratios = {share: self._worst_ratio(plain, plain.lerp(replaced, share)) for share in SHARES}
-        best = min(ratios, key=ratios.__getitem__)
-        return best if ratios[best] <= 1 - MIN_GAIN else 0.0
-
-    def refit(self, members: list[Forecaster], present: Clip) -> tuple[Blend, Clip] | None:
-        """The blend of some members with weights of these windows, if it gains enough in each of them.
-
-        Args:
-            members: forecasters that are not trained on the target frames of the windows.
-            present: predictions of the blend that is used otherwise.
-
-        Returns:
-            The blend, with weights of all windows, and predictions of each window with weights of those that share no
-            target frame with it. None if a window gains too little, or there are no such windows.
-        """
-        apart = [[not set(one) & set(other) for other in self._targets] for one in self._targets]
-        if not all(map(any, apart)):
-            return None
-        windows = [
-            ClipBatch(context[None], target[None], self._windows.filler)
-            for context, target in zip(self._windows.context, self._windows.target, strict=True)
+    def error_factor(self, before: Clip, after: Clip) -> Float[Tensor, " k"]:
+        """How many times as large the root mean squared error of one prediction is as that of another, by lead time."""
+        squared = [
+            (future - self._target).square().nanmean(dim=(0, 2, 3, 4)).nan_to_num(0) + NEGLIGIBLE
+            for future in (before, after)
         ]
-        products = [measure_errors(members, window) for window in windows]
-        others = [reduce(add, compress(products, chosen)) for chosen in apart]
-        blends = [Blend(members, weigh_members(each)) for each in others]
-        future = torch.cat([self.predict(blend, slice(at, at + 1)) for at, blend in enumerate(blends)])
-        if self._worst_ratio(present, future) > 1 - MIN_GAIN:
-            return None
-        return Blend(members, weigh_members(reduce(add, products))), future
-
-    def _worst_ratio(self, before: Clip, after: Clip) -> float:
-        """The error of one prediction as a share of that of another, in the window where it is largest."""
-        return float(((self._errors(after) + NEGLIGIBLE) / (self._errors(before) + NEGLIGIBLE)).max())
-
-    def _errors(self, future: Clip) -> Float[Tensor, " b"]:
-        """Mean squared error per measured pixel of each window; 0 for a window without one."""
-        return (future - self._target).square().nanmean(dim=(1, 2, 3, 4)).nan_to_num(0)
+        return (squared[1] / squared[0]).sqrt()
 
 
 class _FineTuned(NamedTuple):
-    """The better of the network before and after training, the errors of both, and the number of training steps."""
+    """The result of training a copy of a network.
+
+    Attributes:
+        network: the better of the network before and after training.
+        share: weight of the trained network in the mean with the network before training.
+        error_factor: how many times as large the error of that mean is as that of the network before training, by lead
+            time.
+        error_before: error before training.
+        error_after: lowest error during training.
+        steps: number of training steps.
+    """
 
     network: Forecaster
+    share: float
+    error_factor: Float[Tensor, " k"]
     error_before: float
     error_after: float
     steps: int
@@ -283,7 +238,8 @@ def _fine_tune(
     on_progress: Callable[[float], object] = lambda _: None,
 ) -> _FineTuned:
     """Train a copy of a forecaster, and leave time for this many predictions of the validation windows after it."""
-    before = validation.error(net)
+    given = best_future = validation.predict(net)
+    before = validation.error_of(given)
     budget.reserve((1 + predictions) * validation.seconds)  # and for the last validation of the copy
     copy, best, lowest_error = deepcopy(net).requires_grad_(True), net, inf
     done = validated = 0
@@ -292,10 +248,14 @@ def _fine_tune(
         on_progress(progress)
         passed = sum(progress >= checkpoint for checkpoint in CHECKPOINTS)
         if passed > validated:
-            validated, error = passed, validation.error(copy)
-            best = deepcopy(copy) if error < min(before, lowest_error) else best
+            validated, future = passed, validation.predict(copy)
+            error = validation.error_of(future)
+            if error < min(before, lowest_error):
+                best, best_future = deepcopy(copy), future
             lowest_error = min(error, lowest_error)
-    return _FineTuned(best, before, lowest_error, done)
+    share = 0.0 if best is net else 1.0 if USELESS * lowest_error < before else 0.5
+    factor = validation.error_factor(given, given.lerp(best_future, share))
+    return _FineTuned(best, share, factor, before, lowest_error, done)
 
 
 def _split(
@@ -304,7 +264,7 @@ def _split(
     """Check the arguments of :func:`adapt`, and divide the past into windows to train on and to validate on."""
     _check(net, context, horizon)
     training, windows = split_past(past, context, horizon, cuts, filler)
-    return training, _Validation(windows if channels_of(net) else _in_gray(windows), training.validated, device_of(net))
+    return training, _Validation(windows if channels_of(net) else _in_gray(windows), device_of(net))
 
 
 def _train(net: Forecaster, windows: TrainingWindows, budget: _Budget, seed: int) -> Iterator[float]:

@@ -15,14 +15,10 @@ class AdaptationResult:
     frames of these windows.
 
     Attributes:
-        blend: the network, its mean over mirror images with a share of the trained network, and the baselines, with
-            the weights that they have on the past before training; if ``refitted``, the trained network and the
-            baselines, with weights of the validation windows. In eval mode.
+        blend: the mean of the networks before and after training, and the baselines, in eval mode.
         network: the better of the network before and after training.
-        share: weight of the trained network in the mean with the network before training, in [0, 1].
-        refitted: whether the weights of the blend are fitted on the validation windows.
-        blend_error: error of the blend; if ``refitted``, that of each window with weights fitted on the windows that
-            share no target frame with it.
+        share: weight of the trained network in that mean: 0, 1/2 or 1.
+        blend_error: error of the blend.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
         baseline_errors: errors of the baselines by name.
@@ -33,7 +29,6 @@ class AdaptationResult:
     blend: Blend
     network: Forecaster
     share: float
-    refitted: bool
     blend_error: float
     error_before: float
     error_after: float
@@ -59,8 +54,9 @@ class AdaptationResult:
             )
         best = min(self.baseline_errors.values())
         gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
-        role = "it takes the place of the network" if self.refitted else f"its share in the blend is {self.share:g}"
+        role = "takes the place of" if self.share == 1 else "is averaged with"
         return (
             f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
-            f"before; {role}, and the blend has {self.blend_error:.3g}{gain} ({baselines})."
+            f"before; the trained network {role} the given one, and the blend has {self.blend_error:.3g}{gain} "
+            f"({baselines})."
         )

@@ -95,20 +95,38 @@ def fit_weights(
         max_side: longest side, in pixels, of frames that the blend itself predicts. Larger ones get weights for a
             :class:`~framepred.inference.detail.DetailForecaster`. None if the blend predicts all.
     """
+    products = measure_past(members, past, context, horizon, cuts=cuts, filler=filler, max_side=max_side)
+    large = _is_large(past, max_side)
+    weights = weigh_members(products, LARGE_SHRINKAGE if large else SHRINKAGE, large=large)
+    return weights[: min(horizon, FIT_HORIZON)]
+
+
+def measure_past(
+    members: Sequence[Forecaster],
+    past: Shaped[Tensor, "n t c h w"] | Sequence[Shaped[Tensor, "_t c h w"]],
+    context: int = 10,
+    horizon: int = 10,
+    *,
+    cuts: bool = True,
+    filler: float | None = None,
+    max_side: int | None = None,
+) -> ErrorProducts:
+    """What the members get wrong in the past of the clips; the arguments are those of :func:`fit_weights`."""
     chosen = [past[index] for index in _spread_indices(len(past) - 1, 0, min(len(past), WINDOWS))]
-    large = max_side is not None and max(chosen[0].shape[-2:]) > max_side
+    large = _is_large(past, max_side)
     in_gray = all(channels_of(member) is None for member in members)
     if in_gray and not large:
         chosen = [_gray(clip[-SPAN:]) for clip in chosen]
     windows = _windows(chosen, context, min(horizon, FIT_HORIZON), cuts, filler, PAST_SIDE if large else FIT_SIDE)
     nothing = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
-    if large:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            products = sum(pool.map(partial(_measure_large, members, in_gray), windows), nothing)
-    else:
-        products = sum((measure_errors(members, batch) for batch in windows), nothing)
-    weights = weigh_members(products, LARGE_SHRINKAGE if large else SHRINKAGE, large=large)
-    return weights[: min(horizon, FIT_HORIZON)]
+    if not large:
+        return sum((measure_errors(members, batch) for batch in windows), nothing)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return sum(pool.map(partial(_measure_large, members, in_gray), windows), nothing)
+
+
+def _is_large(past: Sequence[Shaped[Tensor, "_t c h w"]] | Tensor, max_side: int | None) -> bool:
+    return max_side is not None and max(past[0].shape[-2:]) > max_side
 
 
 @torch.inference_mode()

@@ -21,33 +21,48 @@ SMALL, LARGE = "small", "large"
 PRIOR_COUNT = 0.5
 """Pseudo-count of the prior, in windows of a clip. More would cost where the clip's past is the better guide."""
 
-_PRIOR_MEMBERS = {4: (0, 1, 2, 3), 5: (0, 0, 1, 2, 3)}
-"""For each number of members, the index in the file of the errors that each member gets: of five, the first is the mean
-of the network over mirror images, whose errors are nearly those of the network."""
+_MEMBERS = 4
+"""Members that the prior holds the errors of."""
 
 
 def weigh_members(
-    products: ErrorProducts, shrinkage: float | Sequence[float] = SHRINKAGE, *, large: bool = False
+    products: ErrorProducts,
+    shrinkage: float | Sequence[float] = SHRINKAGE,
+    *,
+    large: bool = False,
+    error_factor: Float[Tensor, " _k"] | None = None,
 ) -> Float[Tensor, "k q m"]:
     """The weights with the least error in a clip's past, regularised by a prior.
 
-    The prior holds the errors of ``natural-small``, two optical flows and last frame; four members are taken for these,
-    five for these with the mean of the network over mirror images before them. Without a past the weights follow from
-    the prior alone, and are equal for another number of members.
+    The prior holds the errors of ``natural-small``, two optical flows and last frame; four members are taken for these.
+    Without a past the weights follow from the prior alone, and are equal for another number of members.
 
     Args:
         products: what the members got wrong in the past.
         shrinkage: pull of a region's weights towards those of the whole frame; see
             :func:`~framepred.inference.stacking.best_weights`.
         large: whether the frames are larger than those that the blend itself predicts.
+        error_factor: how many times as large the error of the first member is now as it was in the past, by lead time;
+            the last factor holds for all that follow. None if it is as it was.
     """
-    if products.members in _PRIOR_MEMBERS:
-        indices = list(_PRIOR_MEMBERS[products.members])
-        prior = _prior_products()[LARGE if large else SMALL][..., indices, :][..., indices]
-        return best_weights(products.means_with_prior(prior[: products.horizon], PRIOR_COUNT), shrinkage)
-    if not products.measured:
+    if products.members == _MEMBERS:
+        prior = _prior_products()[LARGE if large else SMALL]
+        means = products.means_with_prior(prior[: products.horizon], PRIOR_COUNT)
+    elif products.measured:
+        means = products.means
+    else:
         return torch.full((1, 1, products.members), 1 / products.members)
-    return products.best_weights(shrinkage)
+    if error_factor is not None:
+        means = _with_first_scaled(means, error_factor)
+    return best_weights(means, shrinkage)
+
+
+def _with_first_scaled(means: Float[Tensor, "k q m m"], factor: Float[Tensor, " _k"]) -> Float[Tensor, "k q m m"]:
+    """The products if the errors of the first member are multiplied by a factor."""
+    lead_times, _, members, _ = means.shape
+    factors = means.new_ones(lead_times, 1, members)
+    factors[:, 0, 0] = factor[torch.arange(lead_times).clamp(max=len(factor) - 1)]
+    return means * factors[..., None] * factors[..., None, :]
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""The mean of a network's predictions of a clip and of its mirror images, and of those of an adapted copy."""
+"""The mean of the predictions that networks make of a clip and of its mirror images."""
 
 import torch
 from typing_extensions import override
@@ -44,20 +44,16 @@ class Mirrored(Forecaster):
 
 
 class MirrorMean(Blend):
-    """Averages the predictions that a network makes of a clip and of its mirror images.
+    """Averages the predictions that networks make of a clip and of its mirror images.
 
     The errors of these predictions differ, so their mean has less error than one of them (test-time augmentation;
     Krizhevsky et al. 2012). Each copy goes on from its own predictions.
 
     Args:
-        net: the network.
-        adapted: another network, which predicts the clip itself and also takes part in the mean.
-        share: its weight, in [0, 1].
+        nets: one or several networks for frames of the same number of channels.
     """
 
-    def __init__(self, net: Forecaster, adapted: Forecaster | None = None, share: float = 0.0) -> None:
-        others = [] if adapted is None or share == 0 else [adapted]
-        copies = [] if others and share == 1 else [Mirrored(net, axes) for axes in MIRRORED_AXES]
-        weights = [share] * len(others) + [(1 - share * len(others)) / len(MIRRORED_AXES)] * len(copies)
-        super().__init__([*others, *copies], torch.tensor([weights]))
-        self.channels = channels_of(net)
+    def __init__(self, *nets: Forecaster) -> None:
+        copies = [Mirrored(net, axes) for net in nets for axes in MIRRORED_AXES]
+        super().__init__(copies, torch.full((1, len(copies)), 1 / len(copies)))
+        self.channels = channels_of(nets[0])

@@ -31,7 +31,6 @@ class TrainingWindows:
         context: number of input frames of a full window.
         horizon: number of target frames of a full window.
         filler: what stands for missing pixels, which are NaN in ``frames``; None where there are none.
-        validated: indices of the target frames of each validation window.
     """
 
     frames: Shaped[Tensor, "t c h w"]
@@ -39,7 +38,6 @@ class TrainingWindows:
     context: int
     horizon: int
     filler: float | None = None
-    validated: tuple[range, ...] = ()
 
     def crops(self, random: np.random.Generator, count: int, side: int, split_channels: bool) -> ClipBatch:
         """Return random crops, as floats, of random windows of one random piece.
@@ -117,6 +115,4 @@ def split_past(
     count = min(len(found), VALIDATION_WINDOWS)
     chosen = [found[number * len(found) // count] for number in range(count)]
     windows = [to_unit(past[start : start + length]) for start in chosen]
-    validated = tuple(range(start + context, start + length) for start in chosen)
-    training = TrainingWindows(past, pieces, context, horizon, filler, validated)
-    return training, ClipBatch.cut(torch.stack(windows), context, filler)
+    return TrainingWindows(past, pieces, context, horizon, filler), ClipBatch.cut(torch.stack(windows), context, filler)

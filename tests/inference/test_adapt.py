@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from framepred.baselines import LastFrame, OpticalFlow
-from framepred.clips import to_unit
+from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.inference import adapt as adapting
 from framepred.inference import error_prior
 from framepred.inference.adapt import adapt, fine_tune
+from framepred.inference.mirrored import MirrorMean
 from framepred.models import EncoderForecaster, LayeredForecaster
 
 SIZES = {"context": 4, "horizon": 3}
@@ -80,66 +81,71 @@ def test_errors_are_those_of_the_last_windows_in_gray(
     )
 
 
-def test_training_changes_no_weight_of_the_blend(film: Tensor, small_net: EncoderForecaster) -> None:
-    """The trained network has less error on the frames it was trained on, so these must not measure its weight."""
-    short, long = (adapt(small_net, film, steps=steps, **SIZES) for steps in (1, 20))
-    assert torch.equal(short.blend.weights, long.blend.weights)
-
-
-def test_the_copy_takes_a_share_of_the_mean(
+def test_training_changes_weights_only_by_the_error_in_the_validation_windows(
     film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only one window is held out, so that weights fitted on it could not be validated."""
-    monkeypatch.setattr(adapting, "fit_weights", lambda members, *_, **__: torch.eye(len(members))[:1])
-    unused, used = (adapt(small_net, film, steps=steps, context=4, horizon=5) for steps in (1, 40))
-    assert not used.refitted
-    assert unused.share == 0  # one step gains less than chance does
-    assert used.share == 1
-    assert used.blend_error == pytest.approx(used.error_after, rel=1e-5)
-    assert "share in the blend is 1" in used.summary
+    """The trained network has less error on the frames it was trained on, so these must not measure its weight."""
+    monkeypatch.setattr(adapting._Validation, "error_factor", lambda self, *_: torch.ones(3))
+    short, long = (adapt(small_net, film, steps=steps, **SIZES) for steps in (1, 20))
+    assert torch.equal(short.blend.weights, long.blend.weights)
+    monkeypatch.setattr(adapting._Validation, "error_factor", lambda self, *_: torch.full((3,), 0.05))
+    better = adapt(small_net, film, steps=1, **SIZES)
+    assert better.blend.weights[..., 0].mean() > short.blend.weights[..., 0].mean() + 0.5
+
+
+def test_the_copy_is_averaged_with_the_network(film: Tensor, small_net: EncoderForecaster) -> None:
+    adapted = adapt(small_net, film, steps=40, **SIZES)
+    assert adapted.share == 0.5
+    clip = film[None, :4] / 255
+    expected = MirrorMean(small_net).eval()(clip, 3).lerp(MirrorMean(adapted.network).eval()(clip, 3), 0.5)
+    torch.testing.assert_close(adapted.blend.members[0](clip, 3), expected)
+    assert "the trained network is averaged with the given one" in adapted.summary
 
 
 @pytest.mark.parametrize("filler", [None, 0.0])
-def test_a_network_that_learns_the_clip_gets_weight(filler: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights from before training leave out a network that predicts nothing of the clip before training."""
-    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
+def test_a_copy_of_a_useless_network_takes_its_place(filler: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.03)
     clip = brightening([0.02] * 30)
     if filler is not None:
         clip[..., 8:] = torch.nan  # the filler does not brighten
     adapted = adapt(Brightening(), clip, steps=25, context=4, horizon=2, cuts=False, filler=filler)
-    assert adapted.refitted
     assert adapted.share == 1
-    assert adapted.blend.weights[..., 0].min() > 0.2
+    assert adapted.blend.weights[..., 0].min() > 0.9
     assert adapted.blend_error < 0.1 * min(adapted.baseline_errors.values())
-    assert "it takes the place of the network" in adapted.summary
+    assert "the trained network takes the place of the given one" in adapted.summary
 
 
 @pytest.mark.parametrize(
     ("steps", "rates"),
-    [(1, [0.02] * 30), (25, [0.02] * 29 + [-0.03])],
+    [(1, [0.02] * 30), (25, [0.02] * 28 + [-0.1] * 2)],
     ids=["has learned nothing", "has learned what ends in the last window"],
 )
-def test_a_network_that_gains_too_little_replaces_nothing(
+def test_a_network_worse_than_a_baseline_gets_no_weight(
     steps: int, rates: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
+    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.03)
     adapted = adapt(Brightening(), brightening(rates), steps=steps, context=4, horizon=2, cuts=False)
     assert adapted.improved
-    assert not adapted.refitted
-    assert adapted.blend.weights[..., :2].max() == 0
+    assert adapted.blend.weights[..., 0].max() == 0
 
 
-def test_windows_that_share_target_frames_do_not_validate_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapting, "LEARNING_RATE", 0.04)
-    adapted = adapt(Brightening(), brightening([0.02] * 30), steps=25, context=4, horizon=3, cuts=False)
-    assert adapted.improved
-    assert not adapted.refitted
+def test_errors_change_by_lead_time() -> None:
+    windows = ClipBatch(torch.zeros(1, 2, 1, 4, 4), torch.zeros(1, 3, 1, 4, 4))
+    windows.target[:, 2] = torch.nan
+    windows.target[0, :, 0, 0, 0] = torch.nan
+    validation = adapting._Validation(windows, torch.device("cpu"))
+    before = torch.full_like(windows.target, 0.4)
+    after = torch.full_like(windows.target, 0.1)
+    after[:, 1] = 0.8
+    torch.testing.assert_close(
+        validation.error_factor(before, after), torch.tensor([0.25, 2.0, 1.0]), rtol=1e-3, atol=0
+    )
 
 
 def test_training_needs_no_blend(film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(adapting, "monotonic", lambda: float(next(ticks)))
-    monkeypatch.setattr(adapting, "fit_weights", None)  # is not called
+    monkeypatch.setattr(adapting, "measure_past", None)  # is not called
     monkeypatch.setattr(adapting, "KERNEL_RATE", 0.05)  # the network is not trained yet
     trained = fine_tune(small_net, film, 20, **SIZES)
     windows = torch.stack([film[start : start + 7] for start in (21, 22, 23)]) / 255
@@ -188,7 +194,7 @@ def test_the_best_on_the_way_is_kept(
     assert halfway.error_after > whole.error_after
 
     errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04])  # last frame, optical flow, before, halfway, in the end, blend
-    monkeypatch.setattr(adapting._Validation, "error", lambda *_: next(errors))
+    monkeypatch.setattr(adapting._Validation, "error_of", lambda *_: next(errors))
     monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5, 1.0))
     adapted = adapt(small_net, film, steps=8, **SIZES)
     assert adapted.error_after == 0.05

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 from runpy import run_path
+from unittest.mock import patch
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from framepred.inference import error_prior
 from framepred.inference.error_prior import LARGE, SMALL, weigh_members
 from framepred.inference.regions import REGIONS
 from framepred.inference.stacking import ErrorProducts, best_weights
@@ -134,7 +137,18 @@ def test_the_script_writes_the_error_prior_of_films(tmp_path: Path, small_net: E
         assert float(products.diagonal(dim1=-2, dim2=-1).sum(dim=1).min()) > 0.5  # relative to the least error
 
 
-def test_the_mean_over_mirror_images_counts_like_the_network() -> None:
-    four, five = (weigh_members(ErrorProducts(10, members, REGIONS)) for members in (4, 5))
-    torch.testing.assert_close(five[..., 0], five[..., 1])
-    torch.testing.assert_close(five[..., :2].sum(dim=-1), four[..., 0], atol=0.05, rtol=0)
+@pytest.mark.parametrize("members", [3, 4])
+def test_the_errors_of_the_first_member_can_be_scaled(members: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    truth = torch.rand(1, 16, 16, generator=random)
+    noise = 0.1 * torch.randn(members, 1, 16, 16, generator=random)
+    smaller = torch.cat([noise[:1] / 4, noise[1:]])
+    factor = torch.tensor([1.0, 0.25])  # the last one holds for all that follow
+    before, after = ErrorProducts(4, members), ErrorProducts(4, members)
+    for lead in range(4):
+        before.add(lead, truth + noise, truth)
+        after.add(lead, truth + (smaller if lead else noise), truth)
+    with patch.object(error_prior, "PRIOR_COUNT", 0):
+        scaled, plain = weigh_members(before, error_factor=factor), weigh_members(after)
+    torch.testing.assert_close(scaled, plain, atol=2e-3, rtol=0)
+    assert (scaled[1:, 0, 0] > scaled[0, 0, 0]).all()
