@@ -70,8 +70,8 @@ def adapt(
     The copy is trained to predict each next frame in random crops of random windows without scene cuts. The last
     frames of the past are kept for validation.
 
-    If training lowers the error there, the predictions of forecaster and copy are averaged: their mean errs less in
-    what differs from the past than the copy, and less in what resembles it than the forecaster (compare Wortsman et al.
+    The predictions of forecaster and copy are averaged, if that lowers the error there: the mean errs less in what
+    differs from the past than the copy, and less in what resembles it than the forecaster (compare Wortsman et al.
     2022, "Robust fine-tuning of zero-shot models"). A forecaster with ``USELESS`` times the error of the copy is left
     out. Both predict mirror images, too.
 
@@ -102,12 +102,12 @@ def adapt(
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
     products = measure_past(default_members(MirrorMean(net)), [past], context, horizon, cuts=cuts, filler=filler)
     tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
-    averaged = {0.0: [net], 0.5: [net, tuned.network], 1.0: [tuned.network]}[tuned.share]
+    averaged = {0.0: [net], 0.5: [net, tuned.copy], 1.0: [tuned.copy]}[tuned.share]
     weights = weigh_members(products, error_factor=tuned.error_factor)[: min(horizon, FIT_HORIZON)]
     blend = Blend(default_members(MirrorMean(*averaged)), weights).eval()
     return AdaptationResult(
         blend,
-        tuned.network,
+        tuned.better_than(net),
         tuned.share,
         validation.error(blend),
         tuned.error_before,
@@ -133,7 +133,7 @@ def fine_tune(
     """
     budget = _Budget(seconds, None)
     training, validation = _split(net, past, context, horizon, cuts, None)
-    return _fine_tune(net, training, validation, budget).network
+    return _fine_tune(net, training, validation, budget).better_than(net)
 
 
 def _in_gray(windows: ClipBatch) -> ClipBatch:
@@ -211,21 +211,25 @@ class _FineTuned(NamedTuple):
     """The result of training a copy of a network.
 
     Attributes:
-        network: the better of the network before and after training.
-        share: weight of the trained network in the mean with the network before training.
+        copy: the trained network.
+        share: its weight in the mean with the network before training.
         error_factor: how many times as large the error of that mean is as that of the network before training, by lead
             time.
         error_before: error before training.
-        error_after: lowest error during training.
+        error_after: lowest error during training, that of the copy; infinite without a validation.
         steps: number of training steps.
     """
 
-    network: Forecaster
+    copy: Forecaster
     share: float
     error_factor: Float[Tensor, " k"]
     error_before: float
     error_after: float
     steps: int
+
+    def better_than(self, net: Forecaster) -> Forecaster:
+        """The copy if it has less error than the network before training, ``net``; else that."""
+        return self.copy if self.error_after < self.error_before else net
 
 
 def _fine_tune(
@@ -250,10 +254,11 @@ def _fine_tune(
         if passed > validated:
             validated, future = passed, validation.predict(copy)
             error = validation.error_of(future)
-            if error < min(before, lowest_error):
-                best, best_future = deepcopy(copy), future
-            lowest_error = min(error, lowest_error)
-    share = 0.0 if best is net else 1.0 if USELESS * lowest_error < before else 0.5
+            if error < lowest_error:
+                best, best_future, lowest_error = deepcopy(copy), future, error
+    share = 1.0 if USELESS * lowest_error < before else 0.5
+    if not validation.error_of(given.lerp(best_future, share)) < before:
+        share = 0.0
     factor = validation.error_factor(given, given.lerp(best_future, share))
     return _FineTuned(best, share, factor, before, lowest_error, done)
 

@@ -17,7 +17,8 @@ class AdaptationResult:
     Attributes:
         blend: the mean of the networks before and after training, and the baselines, in eval mode.
         network: the better of the network before and after training.
-        share: weight of the trained network in that mean: 0, 1/2 or 1.
+        share: weight of the trained network in that mean: 1/2; 0 if that has no less error; 1 if the network before
+            training has many times the error.
         blend_error: error of the blend.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
@@ -38,7 +39,7 @@ class AdaptationResult:
 
     @property
     def improved(self) -> bool:
-        """Whether the trained network is kept."""
+        """Whether training lowered the error of the network."""
         return self.error_after < self.error_before
 
     @property
@@ -46,7 +47,7 @@ class AdaptationResult:
         """One-sentence summary of the adaptation."""
         where = f"on the last {self.windows} window{'s' * (self.windows != 1)} of the past"
         baselines = ", ".join(f"{name.replace('-', ' ')} {error:.3g}" for name, error in self.baseline_errors.items())
-        if not self.improved:
+        if not self.share:
             return (
                 f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
                 f"mse {self.error_before:.3g} per pixel {where}, the blend has {self.blend_error:.3g} "

@@ -129,6 +129,19 @@ def test_a_network_worse_than_a_baseline_gets_no_weight(
     assert adapted.blend.weights[..., 0].max() == 0
 
 
+@pytest.mark.parametrize(("mean", "share"), [(0.19, 0.5), (0.2, 0), (float("nan"), 0)])
+def test_a_copy_is_used_where_the_mean_has_less_error(
+    mean: float, share: float, film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([0.3, 0.3, 0.2, 0.25, 0.3, mean, 0.1])  # last frame, flow, before, halfway, in the end, mean, blend
+    monkeypatch.setattr(adapting._Validation, "error_of", lambda *_: next(errors))
+    adapted = adapt(small_net, film, steps=8, **SIZES)
+    assert not adapted.improved
+    assert adapted.network is small_net
+    assert adapted.share == share
+    assert ("gained nothing" in adapted.summary) == (share == 0)
+
+
 def test_errors_change_by_lead_time() -> None:
     windows = ClipBatch(torch.zeros(1, 2, 1, 4, 4), torch.zeros(1, 3, 1, 4, 4))
     windows.target[:, 2] = torch.nan
@@ -193,7 +206,8 @@ def test_the_best_on_the_way_is_kept(
     halfway = adapt(small_net, film, steps=8, **SIZES)
     assert halfway.error_after > whole.error_after
 
-    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04])  # last frame, optical flow, before, halfway, in the end, blend
+    # last frame, optical flow, before, halfway, in the end, mean, blend
+    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04, 0.03])
     monkeypatch.setattr(adapting._Validation, "error_of", lambda *_: next(errors))
     monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5, 1.0))
     adapted = adapt(small_net, film, steps=8, **SIZES)
