@@ -42,9 +42,13 @@ CROPS, CROP_SIDE = 4, 64
 CHECKPOINTS = (0.5, 1.0)
 """Shares of the budget after which the copy is validated."""
 
+SHARES = (0.0, 0.25, 0.5)
+"""Shares of the copy in the mean that are tried. In frames that follow the validation windows, more gains no more on
+average, and costs more at worst."""
+
 USELESS = 4
-"""A network with this many times the squared error of its trained copy is replaced; others are averaged with it. The
-mean of two predictions whose errors are independent is better than the better one if their ratio is below 3."""
+"""A network with this many times the squared error of its trained copy is replaced. The mean of two predictions whose
+errors are independent is better than the better one only if their ratio is below 3."""
 
 _PREDICTIONS = 7
 """Time kept for the blend after training: two networks predict the windows and two mirror images of them."""
@@ -70,10 +74,10 @@ def adapt(
     The copy is trained to predict each next frame in random crops of random windows without scene cuts. The last
     frames of the past are kept for validation.
 
-    The predictions of forecaster and copy are averaged, if that lowers the error there: the mean errs less in what
-    differs from the past than the copy, and less in what resembles it than the forecaster (compare Wortsman et al.
-    2022, "Robust fine-tuning of zero-shot models"). A forecaster with ``USELESS`` times the error of the copy is left
-    out. Both predict mirror images, too.
+    The predictions of forecaster and copy are averaged; the copy's share is the one with the least error there. The
+    mean errs less in what differs from the past than the copy, and less in what resembles it than the forecaster
+    (compare Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). A forecaster with ``USELESS`` times the
+    error of the copy is left out. Both predict mirror images, too.
 
     The blend has this mean and the baselines as members. Its weights follow from the errors in the past. Those of the
     mean are measured before training, because the copy has less error on the frames that it is trained on than on those
@@ -102,9 +106,8 @@ def adapt(
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
     products = measure_past(default_members(MirrorMean(net)), [past], context, horizon, cuts=cuts, filler=filler)
     tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
-    averaged = {0.0: [net], 0.5: [net, tuned.copy], 1.0: [tuned.copy]}[tuned.share]
     weights = weigh_members(products, error_factor=tuned.error_factor)[: min(horizon, FIT_HORIZON)]
-    blend = Blend(default_members(MirrorMean(*averaged)), weights).eval()
+    blend = Blend(default_members(MirrorMean(net, tuned.copy, tuned.share)), weights).eval()
     return AdaptationResult(
         blend,
         tuned.better_than(net),
@@ -256,9 +259,10 @@ def _fine_tune(
             error = validation.error_of(future)
             if error < lowest_error:
                 best, best_future, lowest_error = deepcopy(copy), future, error
-    share = 1.0 if USELESS * lowest_error < before else 0.5
-    if not validation.error_of(given.lerp(best_future, share)) < before:
-        share = 0.0
+    if USELESS * lowest_error < before:
+        share = 1.0
+    else:
+        share = min(SHARES, key=lambda each: validation.error_of(given.lerp(best_future, each)))
     factor = validation.error_factor(given, given.lerp(best_future, share))
     return _FineTuned(best, share, factor, before, lowest_error, done)
 

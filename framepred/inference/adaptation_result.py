@@ -17,8 +17,7 @@ class AdaptationResult:
     Attributes:
         blend: the mean of the networks before and after training, and the baselines, in eval mode.
         network: the better of the network before and after training.
-        share: weight of the trained network in that mean: 1/2; 0 if that has no less error; 1 if the network before
-            training has many times the error.
+        share: weight of the trained network in that mean, in [0, 1].
         blend_error: error of the blend.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
@@ -55,9 +54,8 @@ class AdaptationResult:
             )
         best = min(self.baseline_errors.values())
         gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
-        role = "takes the place of" if self.share == 1 else "is averaged with"
         return (
             f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
-            f"before; the trained network {role} the given one, and the blend has {self.blend_error:.3g}{gain} "
-            f"({baselines})."
+            f"before; the share of the trained network is {self.share:g}, and the blend has {self.blend_error:.3g}"
+            f"{gain} ({baselines})."
         )

@@ -50,10 +50,15 @@ class MirrorMean(Blend):
     Krizhevsky et al. 2012). Each copy goes on from its own predictions.
 
     Args:
-        nets: one or several networks for frames of the same number of channels.
+        net: the network.
+        other: another network for frames of as many channels.
+        share: weight of the other network's predictions, in [0, 1].
     """
 
-    def __init__(self, *nets: Forecaster) -> None:
-        copies = [Mirrored(net, axes) for net in nets for axes in MIRRORED_AXES]
-        super().__init__(copies, torch.full((1, len(copies)), 1 / len(copies)))
-        self.channels = channels_of(nets[0])
+    def __init__(self, net: Forecaster, other: Forecaster | None = None, share: float = 0.0) -> None:
+        nets = [(net, 1 - share)] if other is None else [(net, 1 - share), (other, share)]
+        used = [(each, weight) for each, weight in nets if weight]
+        copies = [Mirrored(each, axes) for each, _ in used for axes in MIRRORED_AXES]
+        weights = torch.tensor([[weight / len(MIRRORED_AXES) for _, weight in used for _ in MIRRORED_AXES]])
+        super().__init__(copies, weights)
+        self.channels = channels_of(net)

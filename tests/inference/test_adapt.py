@@ -99,7 +99,7 @@ def test_the_copy_is_averaged_with_the_network(film: Tensor, small_net: EncoderF
     clip = film[None, :4] / 255
     expected = MirrorMean(small_net).eval()(clip, 3).lerp(MirrorMean(adapted.network).eval()(clip, 3), 0.5)
     torch.testing.assert_close(adapted.blend.members[0](clip, 3), expected)
-    assert "the trained network is averaged with the given one" in adapted.summary
+    assert "the share of the trained network is 0.5" in adapted.summary
 
 
 @pytest.mark.parametrize("filler", [None, 0.0])
@@ -112,7 +112,7 @@ def test_a_copy_of_a_useless_network_takes_its_place(filler: float | None, monke
     assert adapted.share == 1
     assert adapted.blend.weights[..., 0].min() > 0.9
     assert adapted.blend_error < 0.1 * min(adapted.baseline_errors.values())
-    assert "the trained network takes the place of the given one" in adapted.summary
+    assert "the share of the trained network is 1," in adapted.summary
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,13 @@ def test_a_network_worse_than_a_baseline_gets_no_weight(
     assert adapted.blend.weights[..., 0].max() == 0
 
 
-@pytest.mark.parametrize(("mean", "share"), [(0.19, 0.5), (0.2, 0), (float("nan"), 0)])
-def test_a_copy_is_used_where_the_mean_has_less_error(
-    mean: float, share: float, film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("means", "share"), [((0.2, 0.18, 0.19), 0.25), ((0.2, 0.2, 0.3), 0), ((0.2, float("nan"), float("nan")), 0)]
+)
+def test_the_copy_gets_the_share_with_the_least_error(
+    means: tuple[float, ...], share: float, film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    errors = iter([0.3, 0.3, 0.2, 0.25, 0.3, mean, 0.1])  # last frame, flow, before, halfway, in the end, mean, blend
+    errors = iter([0.3, 0.3, 0.2, 0.25, 0.3, *means, 0.1])  # last frame, flow, before, halfway, in the end, …, blend
     monkeypatch.setattr(adapting._Validation, "error_of", lambda *_: next(errors))
     adapted = adapt(small_net, film, steps=8, **SIZES)
     assert not adapted.improved
@@ -206,8 +208,8 @@ def test_the_best_on_the_way_is_kept(
     halfway = adapt(small_net, film, steps=8, **SIZES)
     assert halfway.error_after > whole.error_after
 
-    # last frame, optical flow, before, halfway, in the end, mean, blend
-    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.04, 0.03])
+    # last frame, optical flow, before, halfway, in the end, three means, blend
+    errors = iter([0.3, 0.3, 0.2, 0.05, 0.1, 0.2, 0.1, 0.04, 0.03])
     monkeypatch.setattr(adapting._Validation, "error_of", lambda *_: next(errors))
     monkeypatch.setattr(adapting, "CHECKPOINTS", (0.5, 1.0))
     adapted = adapt(small_net, film, steps=8, **SIZES)

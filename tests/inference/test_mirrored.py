@@ -22,7 +22,8 @@ def test_mean_of_two_networks(small_net: EncoderForecaster) -> None:
     net, clip = small_net.eval(), torch.rand(1, 4, 1, 8, 10)
     other = EncoderForecaster(hidden_channels=[3], kernel_size=3).eval()
     one, two = (MirrorMean(each).eval()(clip, 3) for each in (net, other))
-    torch.testing.assert_close(MirrorMean(net, other).eval()(clip, 3), (one + two) / 2)
+    for share in (0.0, 0.25, 1.0):
+        torch.testing.assert_close(MirrorMean(net, other, share).eval()(clip, 3), one.lerp(two, share))
 
 
 @torch.inference_mode()
