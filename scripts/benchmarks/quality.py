@@ -148,13 +148,12 @@ def draw(reached: dict[str, Quality], baselines: dict[str, list[float]], path: P
     """Draw the mean squared error over lead time, one line per network and baseline."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    lines = {f"{name}, {found.minutes:.0f} minutes": (found.mse, "o-") for name, found in reached.items()}
-    lines |= {name: (errors, "--") for name, errors in baselines.items()}
-    for label, (errors, style) in lines.items():
-        (line,) = axes.plot(range(1, len(errors) + 1), errors, style, color="gray" if style == "--" else None)
-        end, color = (len(errors), errors[-1]), line.get_color()
-        axes.annotate(label, end, xytext=(0, 6), textcoords="offset points", ha="right", color=color)
-    axes.set(xlabel="lead time, frames", ylabel="MSE (openstl)", ylim=(0, 1.03 * axes.get_ylim()[1]))
+    for (name, errors), style in zip(baselines.items(), (":", "--"), strict=True):
+        axes.plot(range(1, len(errors) + 1), errors, style, color="gray", label=name)
+    for name, found in reached.items():
+        axes.plot(range(1, len(found.mse) + 1), found.mse, "o-", label=f"{name}, {found.minutes:.0f} minutes")
+    axes.set(xlabel="lead time, frames", ylabel="MSE (openstl)", ylim=(0, None))
+    figure.legend(loc="outside right upper")
     figure.savefig(path, dpi=120)
 
 
