@@ -55,13 +55,16 @@ def usage_sentence(error: Any) -> str:
         error: Click's ``UsageError``.
     """
     found, options = error.format_message().rstrip("."), _all_options(error)
-    unknown = getattr(error, "option_name", "")  # of an option that does not exist
-    if unknown and not error.possibilities:
+    unknown = getattr(error, "option_name", "")  # of an option that does not exist, or lacks its value
+    if unknown and not getattr(error, "possibilities", True):
         meant = sorted(option for option in options if option.startswith(f"-{unknown[:2]}"))
         found += f" (Possible options: {', '.join(meant)})" if meant else ""
     if found.startswith("Got unexpected extra argument") and "--output" in options:
         found += "; the file to write is named by --output"
-    path = "framepred" if error.ctx is None else error.ctx.command_path
+    if error.ctx is not None:
+        path = error.ctx.command_path
+    else:  # the parser does not say which command it is
+        path = " ".join(["framepred", *(word for word in sys.argv[1:2] if not word.startswith("-"))])
     return f"{found}{'' if found.endswith('?') else '.'} See {path} --help."
 
 

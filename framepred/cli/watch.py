@@ -153,6 +153,8 @@ def watch(
         except ClipError:
             stop.raise_if_set("Stopped before the normal footage was complete; nothing was written.")
             raise
+        if not watching.steady:
+            console.print(f"The frame rate of {source} varies; its mean, {watching.fps:.3g}, gives the times.")
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)

@@ -18,7 +18,7 @@ from framepred.data.frame_format import Fit, common_format
 from framepred.data.video_index import Source, VideoIndex
 from framepred.errors import DataError, MediaError
 from framepred.media.random_access import FrameReader
-from framepred.media.values import DefaultRange, ValueRange, parse_range
+from framepred.media.values import StatedRange, as_choice
 
 _MAX_OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
 _open: OrderedDict[tuple[VideoIndex, Source], FrameReader] = OrderedDict()
@@ -105,7 +105,7 @@ class VideoFolder(ClipDataset):
         fit: Fit = "keep",
         channels: int | None = None,
         layout: str | None = None,
-        value_range: "str | ValueRange | DefaultRange" = "auto",
+        value_range: StatedRange = "auto",
         array_name: str | None = None,
         keep_nan: bool = False,
         skip_broken: bool = False,
@@ -115,13 +115,12 @@ class VideoFolder(ClipDataset):
         self.length = length
         self.frame_step = frame_step
         self.span = (length - 1) * frame_step + 1
-        choice = parse_range(value_range) if isinstance(value_range, str) else value_range
         self.index = VideoIndex(
             self.root,
             layout=layout,
             channels=channels,
             thorough=skip_broken,
-            value_range=choice,
+            value_range=as_choice(value_range),
             array_name=array_name,
             keep_nan=keep_nan,
         )

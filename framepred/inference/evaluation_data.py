@@ -25,7 +25,7 @@ from framepred.inference.saved_clips import ClipSource, SavedClips
 from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
-from framepred.media.values import DefaultRange, RangeChoice, ValueRange
+from framepred.media.values import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 """The generated data sets, each with the digits it is made of."""
@@ -68,7 +68,7 @@ class ClipChoice:
     skip_broken: bool = False
     layout: str | None = None
     array_name: str | None = None
-    value_range: RangeChoice = None
+    value_range: StatedRange = None
     channels: int | None = None
     learned_range: ValueRange | None = None
     device: torch.device = CPU
@@ -87,7 +87,7 @@ class ClipChoice:
     @property
     def range_of_files(self) -> RangeChoice:
         """The stated range, else the default."""
-        return DefaultRange(self.learned_range) if self.value_range is None else self.value_range
+        return DefaultRange(self.learned_range) if self.value_range is None else as_choice(self.value_range)
 
     @property
     def length(self) -> int:

@@ -34,7 +34,7 @@ from framepred.inference.reading_ahead import ReadAhead, end_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory
-from framepred.media.values import RangeChoice
+from framepred.media.values import StatedRange
 from framepred.models.devices import move_network
 
 MAX_SIDE = 256
@@ -65,7 +65,7 @@ class PredictOptions(TypedDict, total=False):
     device: str | torch.device
     layout: str | None
     array_name: str | None
-    value_range: RangeChoice
+    value_range: StatedRange
     max_side: int
     cuts: bool
     batch_size: int
@@ -84,7 +84,7 @@ def predict(
     device: str | torch.device = "auto",
     layout: str | None = None,
     array_name: str | None = None,
-    value_range: RangeChoice = None,
+    value_range: StatedRange = None,
     max_side: int = MAX_SIDE,
     cuts: bool = True,
     batch_size: int = 16,

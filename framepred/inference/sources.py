@@ -25,7 +25,9 @@ from framepred.media.stored import arranged
 from framepred.media.values import (
     DefaultRange,
     RangeChoice,
+    StatedRange,
     ValueRange,
+    as_choice,
     chosen_range,
     range_notes,
     scaling_note,
@@ -53,7 +55,7 @@ class SourceForm:
 
     layout: str | None = None
     channels: int | None = None
-    value_range: RangeChoice = None
+    value_range: StatedRange = None
     array_name: str | None = None
     learned_range: ValueRange | None = None
     keeps_nan: bool = False
@@ -61,7 +63,7 @@ class SourceForm:
     @property
     def range_of_files(self) -> RangeChoice:
         """The range for files: the stated one, else the default."""
-        choice = DefaultRange(self.learned_range) if self.value_range is None else self.value_range
+        choice = DefaultRange(self.learned_range) if self.value_range is None else as_choice(self.value_range)
         return with_missing(choice) if self.keeps_nan else choice
 
     @property

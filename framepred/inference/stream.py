@@ -22,7 +22,7 @@ from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
 from framepred.inference.sources import Source, SourceForm
 from framepred.media.live import Moment
-from framepred.media.values import RangeChoice
+from framepred.media.values import StatedRange
 from framepred.models.accelerated import FLOAT32, Precision
 from framepred.models.devices import move_network
 
@@ -197,7 +197,7 @@ def stream(
     device: str | torch.device = "auto",
     layout: str | None = None,
     array_name: str | None = None,
-    value_range: RangeChoice = None,
+    value_range: StatedRange = None,
     max_side: int = MAX_SIDE,
     blend: bool = True,
     cuts: bool = True,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and 
 
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
-    from framepred.media.values import RangeChoice
+    from framepred.media.values import StatedRange
 
 __all__ = ["Event", "Profile", "Watch", "WatchStep", "watch"]
 
@@ -159,7 +159,7 @@ def watch(
     device: "str | TorchDevice" = "auto",
     layout: str | None = None,
     array_name: str | None = None,
-    value_range: "RangeChoice" = None,
+    value_range: "StatedRange" = None,
     cuts: bool = False,
     on_notice: NoticeHandler = lambda _: None,
     stop: Flag | None = None,

@@ -2,6 +2,8 @@
 
 import os
 import re
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ VIDEO_OUTPUTS = (".mp4", ".gif", ".npy", ".npz", PICTURE_FOLDER)
 
 _STANDARD_STREAMS = re.compile(r"-|/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
 _WRITTEN_FRAME = re.compile(r"\d{4,}\.png")
+_AFTER_HEADER = 8 + 25
+"""Bytes of the signature and the first chunk of a png file."""
 
 
 def check_output(
@@ -52,6 +56,25 @@ def check_output(
         _check_replaceable(path)
     _check_writable(path, path)
     return path
+
+
+def mark_frame(png: bytes) -> bytes:
+    """The png file with a note that framepred wrote it, so that a later output may replace it."""
+    return png[:_AFTER_HEADER] + _mark() + png[_AFTER_HEADER:]
+
+
+def _mark() -> bytes:
+    """A ``tEXt`` chunk: length, type, keyword and text, checksum (PNG specification, 11.3.4.3)."""
+    content = b"tEXt" + b"Software\0framepred"
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+
+def _is_written_frame(file: Path) -> bool:
+    """Whether framepred wrote this frame of a folder."""
+    if not (_WRITTEN_FRAME.fullmatch(file.name) and file.is_file()):
+        return False
+    with file.open("rb") as png:
+        return png.read(_AFTER_HEADER + len(_mark())).endswith(_mark())
 
 
 def check_results_folder(target: str | Path) -> Path:
@@ -119,7 +142,7 @@ def _check_replaceable(path: Path) -> None:
         return
     if Path(os.path.realpath(path)) in (Path.cwd(), *Path.cwd().parents):
         raise MediaError(f"{path} is the current folder or holds it; name a new folder.")
-    others = [file.name for file in path.iterdir() if not _WRITTEN_FRAME.fullmatch(file.name)]
+    others = [file.name for file in path.iterdir() if not _is_written_frame(file)]
     if others:
         raise MediaError(
             f"The folder {path} holds {min(others)}, which writing frames would delete; name a new folder."

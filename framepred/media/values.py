@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -49,7 +49,8 @@ class ValueRange:
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
             raise ConfigError(
-                f"A range of values is two finite numbers, the lower one first, not {self.low:g} and {self.high:g}."
+                f"A range of values is two finite numbers, the lower one first, not {self.low:g} and {self.high:g}"
+                f"{'' if self.filler is None else f', and NaN is read as a finite number, not {self.filler:g}'}."
             )
 
     def to_unit(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -116,6 +117,9 @@ class DefaultRange:
 RangeChoice: TypeAlias = "ValueRange | DefaultRange | Literal['auto'] | None"
 """A stated range; ``auto`` for the one that the values suggest; a default; None for the range that the type states."""
 
+StatedRange: TypeAlias = "RangeChoice | str | tuple[float, float]"
+"""A range as users of Python may state it; :func:`as_choice` understands it."""
+
 
 def parse_range(text: str) -> "ValueRange | Literal['auto']":
     """A range as users write it: ``auto``, two numbers such as ``-32,60``, or these and what NaN is read as.
@@ -141,8 +145,29 @@ def parse_range(text: str) -> "ValueRange | Literal['auto']":
         ) from error
 
 
-def with_missing(choice: RangeChoice) -> RangeChoice:
-    """The same choice, by which NaN stays NaN in frames where a filler is known."""
+def as_choice(stated: object) -> RangeChoice:
+    """What was stated as a range of values: one of ``RangeChoice``, the text of a range, or two numbers.
+
+    Raises:
+        ConfigError: if it is none of these.
+
+    >>> as_choice((0, 4095))
+    ValueRange(low=0.0, high=4095.0, whole=False, filler=None)
+    """
+    if stated is None or isinstance(stated, ValueRange | DefaultRange):
+        return stated
+    if isinstance(stated, str):
+        return parse_range(stated)
+    try:
+        low, high = map(float, cast("Iterable[float]", stated))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"A range of values is auto, two numbers or a ValueRange, not {stated!r}.") from error
+    return ValueRange(low, high)
+
+
+def with_missing(stated: object) -> RangeChoice:
+    """The range that was stated, by which NaN stays NaN in frames where a filler is known."""
+    choice = as_choice(stated)
     if isinstance(choice, DefaultRange):
         return replace(choice, learned=choice.learned and choice.learned.with_missing())
     return choice.with_missing() if isinstance(choice, ValueRange) else choice
@@ -209,7 +234,9 @@ def range_notes(frames: Shaped[Tensor, "..."], value_range: ValueRange | None, n
 
 def scaling_note(value_range: ValueRange, name: object) -> tuple[str, ...]:
     """A sentence on the range in use."""
-    return (f"The values {value_range.low:g} to {value_range.high:g} of {name} are scaled to [0, 1].",)
+    return (
+        f"The values {value_range.low:g} to {value_range.high:g} of {name} are scaled to [0, 1]; others are clamped.",
+    )
 
 
 def little_used(frames: Shaped[Tensor, "..."], name: object) -> tuple[str, ...]:
@@ -293,14 +320,18 @@ def extent(arrays: Iterable[NDArray[Any]]) -> tuple[float, float, np.dtype[Any]]
     return (low, high, dtype) if low <= high else (0.0, 0.0, dtype)
 
 
-def chosen_range(choice: RangeChoice, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
+def chosen_range(stated: object, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
     """The range that a choice means.
 
     Args:
-        choice: a range, ``auto``, a default or None. A stated range of whole numbers gives whole numbers again where
+        stated: a range, ``auto``, a default or None. A stated range of whole numbers gives whole numbers again where
             the source holds integers.
         arrays: gives the values of the source; of a stated range only the first are looked at.
+
+    Raises:
+        ConfigError: if it is none of these.
     """
+    choice = as_choice(stated)
     if isinstance(choice, DefaultRange):
         return _default_range(choice, arrays)
     if isinstance(choice, ValueRange):

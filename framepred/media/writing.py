@@ -18,7 +18,7 @@ from framepred.media.encoding import VideoWriter, check_picture, checked_fps
 from framepred.media.formats import ARRAYS
 from framepred.media.frames import DEFAULT_FPS, to_8_bits
 from framepred.media.images import encode_png
-from framepred.media.outputs import check_output
+from framepred.media.outputs import check_output, mark_frame
 
 Convert: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -39,6 +39,10 @@ def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
     return grid
 
 
+OVERSHOOT = 0.5
+"""How far floats to write as pictures may leave [0, 1]."""
+
+
 def write_video(
     path: str | Path,
     frames: Shaped[Tensor, "..."],
@@ -55,7 +59,7 @@ def write_video(
 
     Args:
         path: where to write; missing folders are created.
-        frames: uint8, uint16, or floats in [0, 1], which are rounded to 8 bits except in arrays.
+        frames: uint8, uint16, or floats in [0, 1], which are clamped and rounded to 8 bits except in arrays.
         fps: frames per second, for ``.mp4`` and ``.gif``.
         times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; one per frame, or None
             to follow ``fps``.
@@ -64,7 +68,7 @@ def write_video(
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
         ClipError: if the frames have not the shape of clips, a type without a known range, or fewer ``times`` than
-            frames.
+            frames, or if floats lie far outside [0, 1].
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
 
     Example:
@@ -80,6 +84,7 @@ def write_video(
     if path.suffix.lower() in ARRAYS:
         _write_array(path, to_file(frames) if to_file else frames)
         return
+    _check_scale(frames)
     check_picture(tuple(frames.shape[-3:]), path)
     clip = tile_clips(frames) if frames.ndim == 5 else frames
     write_frames(path, clip, fps, times=times, to_file=to_file)
@@ -135,6 +140,15 @@ def _check_clips(frames: Tensor) -> None:
         raise ClipError(f"There is no frame to write in the shape {shape}; give at least one.")
 
 
+def _check_scale(frames: Tensor) -> None:
+    """Refuse floats of another scale, such as 0 to 255; those that a network predicts may leave [0, 1] a little."""
+    if not frames.is_floating_point():
+        return
+    low, high = (value.item() for value in frames.detach().aminmax())
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise ClipError(f"Floats to write lie in [0, 1], and these lie in [{low:g}, {high:g}]; scale or clamp them.")
+
+
 def _write_array(path: Path, frames: Tensor) -> None:
     frames = frames.detach().cpu()
     array = (frames.float() if frames.dtype == torch.bfloat16 else frames).numpy()
@@ -155,6 +169,6 @@ def _write_folder(path: Path, frames: Iterable[Shaped[Tensor, "c h w"]]) -> None
             if tuple(frame.shape) != first:
                 raise ClipError(f"All frames of {path} must have one shape but {tuple(frame.shape)} follows {first}.")
             exact = frame if frame.dtype == torch.uint16 else to_8_bits(frame)
-            (draft / f"{count - 1:04d}.png").write_bytes(encode_png(exact))
+            (draft / f"{count - 1:04d}.png").write_bytes(mark_frame(encode_png(exact)))
         if not count:
             raise ClipError(f"{path} was not written because there is no frame to write; give at least one.")

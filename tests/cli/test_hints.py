@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import typer
+
+from framepred.cli import main as entry
 
 Run = Callable[..., tuple[int, str, str]]
 LAST = ("--weights", "baseline:last-frame")
@@ -48,6 +51,8 @@ def test_train_names_the_setting(framepred: Run) -> None:
         (("predict", "a.mp4", "b.mp4"), "(b.mp4); the file to write is named by --output. See framepred predict"),
         (("restore", "-o", "a.mp4"), "No such option: -o (Possible options: --output). See framepred restore"),
         (("evaluate", "--zzz"), "No such option: --zzz. See framepred evaluate"),
+        (("--version=3",), "'--version' does not take a value. See framepred"),
+        (("predict", "a.mp4", "--no-blend=3"), "'--no-blend' does not take a value. See framepred predict"),
         (("weights", "mine"), "Got unexpected extra argument(s) (mine). See framepred weights"),
     ],
 )
@@ -57,3 +62,14 @@ def test_a_wrong_argument_gets_the_option_that_may_be_meant(
     code, printed, error = framepred(*arguments)
     assert (code, printed) == (2, "")
     assert f"{sentence} --help.\n" in error
+
+
+@pytest.mark.parametrize("command", ["predict", "stream", "watch", "restore", "evaluate", "export", "compare", "data"])
+def test_an_option_without_its_value_is_one_sentence(framepred: Run, command: str) -> None:
+    parameters = typer.main.get_command(entry.app).commands[command].params  # type: ignore[attr-defined]
+    options = [each.opts[0] for each in parameters if each.opts[0].startswith("--") and not each.is_flag]
+    options = [option for option in options if option != "--serve"]  # its value may be left out
+    assert len(options) > 1
+    for option in options:
+        sentence = f"Option '{option}' requires an argument. See framepred {command} --help.\n"
+        assert framepred(command, "a.mp4", option) == (2, "", sentence)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import framepred
 from framepred.baselines import load_baseline
-from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.errors import ClipError, ConfigError, DataError, MediaError
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.forecasting import network_forecast
 from framepred.inference.watching.injected import KINDS, inject
@@ -364,6 +364,21 @@ def test_labels_are_intervals_or_frames(tmp_path: Path, text: str) -> None:
     assert found[20]
     assert found[21]
     assert not found[:20].any()
+
+
+def test_labels_that_end_before_they_start_are_refused(tmp_path: Path) -> None:
+    for text, line in (("start,end\n1,2\n52,50\n", 3), ("start,end\nnan,2\n", 2)):
+        (tmp_path / "labels.csv").write_text(text)
+        with pytest.raises(DataError, match=rf"line {line} ends before it starts"):
+            read_labels(tmp_path / "labels.csv")
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    scores, nothing, everything = np.linspace(0, 1, 8), np.zeros(8, dtype=bool), np.ones(8, dtype=bool)
+    none = measure(scores, nothing, [], nothing, FPS)
+    assert none.to_text() == "None of the frames is labelled unusual; 0.0 false alarms an hour."
+    for labels in (everything, scores > 0.5):
+        assert "nan" not in measure(scores, nothing, [], labels, FPS).to_text()
 
 
 @pytest.mark.slow

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from framepred.errors import MediaError
-from framepred.media.outputs import check_new_folder, check_output, check_results_folder
+from framepred.media.images import encode_png
+from framepred.media.outputs import check_new_folder, check_output, check_results_folder, mark_frame
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_an_output_is_never_the_input(clip: Path, spell: Callable[[], str]) -> N
 def test_a_folder_of_frames_never_replaces_its_input(clip: Path) -> None:
     Path("frames").mkdir()
     for number in range(2):
-        Path(f"frames/{number:04}.png").touch()
+        Path(f"frames/{number:04}.png").write_bytes(mark_frame(encode_png(torch.zeros(1, 2, 2, dtype=torch.uint8))))
     Path("link").symlink_to("frames")
     for output in ("frames", "frames/.", "link"):
         with pytest.raises(MediaError, match="is the input"):
@@ -147,6 +149,15 @@ def test_a_folder_of_results_may_hold_other_things_or_not_exist_yet(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_older_folder_of_frames_may_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / "0000.png").touch()
+def test_an_older_folder_of_frames_may_be_replaced_but_no_pictures_of_others(tmp_path: Path) -> None:
+    frame = encode_png(torch.zeros(1, 2, 2, dtype=torch.uint8))
+    (tmp_path / "0000.png").write_bytes(mark_frame(frame))
     assert check_output(tmp_path) == tmp_path
+    for other in (frame, b"", frame[:20]):
+        (tmp_path / "0001.png").write_bytes(other)
+        with pytest.raises(MediaError, match=r"holds 0001\.png, which writing frames would delete; name a new folder"):
+            check_output(tmp_path)
+    (tmp_path / "0001.png").unlink()
+    (tmp_path / "0001.png").mkdir()
+    with pytest.raises(MediaError, match="would delete"):
+        check_output(tmp_path)

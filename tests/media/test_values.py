@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ClipError, ConfigError
-from framepred.media.values import RangeChoice, ValueRange, chosen_range, parse_range, to_frames, with_missing
+from framepred.media.values import (
+    RangeChoice,
+    ValueRange,
+    as_choice,
+    chosen_range,
+    parse_range,
+    to_frames,
+    with_missing,
+)
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -27,6 +35,22 @@ def test_json() -> None:
     for wrong in ({}, {"low": 0}, {"low": "x", "high": 1}, {"low": None, "high": 1}):
         with pytest.raises(ConfigError, match="has the entries low and high"):
             ValueRange.from_json(wrong)
+
+
+def test_stated_ranges() -> None:
+    radar = ValueRange(-32, 60, filler=-32)
+    for stated in (None, radar, "auto"):
+        assert as_choice(stated) is stated
+    assert as_choice("-32,60,nan=-32") == radar
+    for pair in ((0, 5), [0, 5.0], np.array([0, 5])):
+        assert as_choice(pair) == ValueRange(0, 5)
+    with pytest.raises(ConfigError, match="the lower one first, not 5 and 0"):
+        as_choice((5, 0))
+    for wrong in (5, (1,), (1, 2, 3), ("a", "b"), {1: 2}, object()):
+        with pytest.raises(ConfigError, match="is auto, two numbers or a ValueRange, not "):
+            as_choice(wrong)
+    with pytest.raises(ConfigError, match="and NaN is read as a finite number, not nan"):
+        parse_range("0,1,nan=nan")
 
 
 def test_written_ranges() -> None:

@@ -111,6 +111,14 @@ def test_folders_are_exact(
     assert torch.equal(again, clip)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a"])
+def test_floats_of_another_scale_are_refused(tmp_path: Path, name: str) -> None:
+    write_video(tmp_path / name, torch.tensor([-0.2, 1.3]).view(2, 1, 1, 1).expand(2, 3, 16, 16))
+    for wrong in (255 * torch.rand(2, 3, 16, 16) + 2, torch.full((2, 3, 16, 16), -2.0)):
+        with pytest.raises(ClipError, match=r"Floats to write lie in \[0, 1\], and these lie in"):
+            write_video(tmp_path / name, wrong)
+
+
 def test_a_shorter_clip_replaces_a_longer_one(tmp_path: Path) -> None:
     for time in (5, 2):
         write_video(tmp_path / "frames", noise(time, 1, 4, 4))

@@ -50,9 +50,14 @@ class Detection:
         if as_json:
             known = {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
             return json.dumps({"event": "evaluation", **known})
+        alarms = f"{self.false_alarms:.1f} false alarms an hour"
+        if not self.events:
+            return f"None of the frames is labelled unusual; {alarms}."
+        ranked = "" if math.isnan(self.auroc) else f"AUROC {self.auroc:.3f}, "
+        after = "" if math.isnan(self.delay) else f" after {self.delay:.2f} s"
         return (
-            f"AUROC {self.auroc:.3f}, average precision {self.average_precision:.3f}, {self.recall:.0%} of "
-            f"{self.events} events found after {self.delay:.2f} s, {self.false_alarms:.1f} false alarms an hour."
+            f"{ranked}average precision {self.average_precision:.3f}, {self.recall:.0%} of {self.events} events found"
+            f"{after}, {alarms}."
         )
 
 
@@ -137,13 +142,16 @@ def read_labels(path: Path) -> Labels:
             frame a line; frames that are missing are normal).
 
     Raises:
-        DataError: if the columns are others, or a value is no number.
+        DataError: if the columns are others, a value is no number, or an event ends before it starts.
     """
     try:
         rows = list(csv.DictReader(StringIO(read_small_text(path, MAX_BYTES))))
         columns = set(rows[0]) if rows else set()
         if {"start", "end"} <= columns:
             spans = [(float(row["start"]), float(row["end"])) for row in rows]
+            wrong = next((number for number, (start, end) in enumerate(spans, 2) if not start <= end), None)
+            if wrong is not None:
+                raise DataError(f"{path} cannot be read as labels (line {wrong} ends before it starts); correct it.")
             return lambda _, times: np.any([(times >= start) & (times <= end) for start, end in spans], axis=0)
         if {"frame", "label"} <= columns:
             unusual = [int(row["frame"]) for row in rows if float(row["label"]) > 0]

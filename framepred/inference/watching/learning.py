@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and 
     from framepred.forecaster import Forecaster
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
-    from framepred.media.values import RangeChoice
+    from framepred.media.values import StatedRange
 
 LAST_FRAME = "baseline:last-frame"
 """What forecasts each frame unless weights are named: at the size that features are computed at, it is as good."""
@@ -72,7 +72,7 @@ def learn_profile(
     layout: str | None = None,
     forecasts: Forecasts | None = None,
     adapt: float | None = None,
-    value_range: "RangeChoice" = None,
+    value_range: "StatedRange" = None,
     array_name: str | None = None,
 ) -> Profile:
     """The profile of uneventful footage: a source, or a folder of video files, of which one at a time is open.

@@ -21,7 +21,7 @@ from framepred.media.video_header import frames_of_one_size, read_header, rgb_fr
 
 if TYPE_CHECKING:
     from framepred.inference.sources import Source
-    from framepred.media.values import RangeChoice
+    from framepred.media.values import StatedRange
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def play_source(
     channels: int | None = None,
     on_notice: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
-    value_range: "RangeChoice" = None,
+    value_range: "StatedRange" = None,
     array_name: str | None = None,
 ) -> PlayingSource:
     """Open a source to be played once.
