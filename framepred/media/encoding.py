@@ -278,8 +278,8 @@ def _palette_picture(frame: UInt8[np.ndarray, "3 h w"]) -> av.VideoFrame:
 
 
 def _fraction(fps: float) -> Fraction:
-    """The exact rate behind a rounded one: 29.97… becomes 30000/1001."""
-    return Fraction(fps).limit_denominator(1001)
+    """The exact rate behind a rounded one: 29.97… becomes 30000/1001; below 1, the time between frames is the exact."""
+    return Fraction(fps).limit_denominator(1001) if fps >= 1 else 1 / Fraction(1 / fps).limit_denominator(1001)
 
 
 @contextmanager

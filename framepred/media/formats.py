@@ -232,6 +232,11 @@ def _checked_folder(path: Path) -> Path:
     only = only_paged_file(path)
     if only is not None:
         return only
+    clips = sorted((file for file in path.iterdir() if is_clip_file(file)), key=lambda file: natural_key(file.name))
+    if clips:
+        raise MediaError(
+            f"The folder {path} holds {len(clips)} clips where one is wanted; name one, such as {clips[0]}."
+        )
     raise MediaError(
         f"The folder {path} holds no videos, arrays or pictures that make a clip; put some in it, pictures as "
         f"{_listed(IMAGES)}, or name one file."

@@ -119,6 +119,12 @@ def test_floats_of_another_scale_are_refused(tmp_path: Path, name: str) -> None:
             write_video(tmp_path / name, wrong)
 
 
+@pytest.mark.parametrize("fps", [1e-4, 1 / 3600, 0.3, 30000 / 1001])
+def test_slow_rates_are_kept(tmp_path: Path, fps: float) -> None:
+    write_video(tmp_path / "a.mp4", noise(3, 3, 16, 16), fps=fps)
+    assert read_clips(tmp_path / "a.mp4").fps == pytest.approx(fps, rel=1e-3)
+
+
 def test_a_shorter_clip_replaces_a_longer_one(tmp_path: Path) -> None:
     for time in (5, 2):
         write_video(tmp_path / "frames", noise(time, 1, 4, 4))
