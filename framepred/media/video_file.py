@@ -38,6 +38,10 @@ _SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # skip unreferenced 
 _MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
 _EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
 
+_EXACT_COLOURS = 0x2 | 0x2000 | 0x40000
+"""FFmpeg's ``SWS_BILINEAR``, ``SWS_FULL_CHR_H_INT`` and ``SWS_ACCURATE_RND``. Without the latter two, its conversion to
+RGB is faster and darkens pictures by one level of 255. PyAV before version 16 has no names for them."""
+
 
 class VideoFile:
     """An open video file, or a stream of bytes such as standard input.
@@ -227,7 +231,7 @@ class VideoFile:
         check_pixels(self.path, frame.width, frame.height)
         alpha = any(component.is_alpha for component in frame.format.components)
         converted = self._reformatter.reformat(
-            frame, format="rgba" if alpha else "rgb24", interpolation="BICUBIC", threads=1
+            frame, format="rgba" if alpha else "rgb24", interpolation=_EXACT_COLOURS, threads=1
         )
         pixels = np.asarray(converted.to_ndarray(), np.uint8)
         if alpha:

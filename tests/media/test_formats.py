@@ -126,7 +126,7 @@ def test_input_is_checked(tmp_path: Path) -> None:
             check_input(path)
     for name in ("b10.mp4", "b9.npy"):
         (tmp_path / "folder" / name).write_text("x")
-    with pytest.raises(MediaError, match=r"folder holds 2 clips where one is wanted; name it, such as .*b9\.npy\.$"):
+    with pytest.raises(MediaError, match=r"folder holds 2 clips where one is wanted; name one, such as .*b9\.npy\.$"):
         check_input(tmp_path / "folder")
 
 

@@ -119,6 +119,17 @@ def test_floats_of_another_scale_are_refused(tmp_path: Path, name: str) -> None:
             write_video(tmp_path / name, wrong)
 
 
+def test_films_keep_their_brightness_when_they_are_read_and_written_again(tmp_path: Path) -> None:
+    colours = torch.randint(40, 216, (4, 3, 6, 8), dtype=torch.uint8).float()
+    given = torch.nn.functional.interpolate(colours, scale_factor=16, mode="bilinear").round().to(torch.uint8)
+    clip = given
+    for _ in range(4):
+        write_video(tmp_path / "a.mp4", clip)
+        clip = read_video(tmp_path / "a.mp4")
+    drift = (clip.float() - given.float()).mean(dim=(0, 2, 3))
+    assert drift.abs().max() < 1  # of 255; a conversion that darkens by a level loses four
+
+
 @pytest.mark.parametrize("fps", [1e-4, 1 / 3600, 0.3, 30000 / 1001])
 def test_slow_rates_are_kept(tmp_path: Path, fps: float) -> None:
     write_video(tmp_path / "a.mp4", noise(3, 3, 16, 16), fps=fps)
