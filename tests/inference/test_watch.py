@@ -366,6 +366,13 @@ def test_labels_are_intervals_or_frames(tmp_path: Path, text: str) -> None:
     assert not found[:20].any()
 
 
+def test_a_threshold_that_no_score_can_reach_is_said() -> None:
+    peaks = np.array([0.5, 1.0, 4.0])
+    few, many = (Calibration(peaks).summary(rate) for rate in (1.0, 600.0))
+    assert "no frame can reach the threshold, so give more normal footage or allow more of them" in few
+    assert "no frame" not in many
+
+
 def test_labels_that_end_before_they_start_are_refused(tmp_path: Path) -> None:
     for text, line in (("start,end\n1,2\n52,50\n", 3), ("start,end\nnan,2\n", 2)):
         (tmp_path / "labels.csv").write_text(text)

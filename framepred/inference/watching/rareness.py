@@ -143,6 +143,8 @@ class Calibration:
             f"Calibrated on {self.seconds:.0f} s of normal footage: asked for {false_alarms:g} false alarms an hour, "
             f"expected between {_shown(low)} and {_shown(high)}"
         )
+        if self.threshold(false_alarms) >= MOST:
+            return f"{sentence}; no frame can reach the threshold, so give more normal footage or allow more of them."
         if self.seconds * false_alarms < HOUR:
             return f"{sentence}; the footage is shorter than the time between two of them, so this is extrapolated."
         return f"{sentence}."
