@@ -68,6 +68,11 @@ def usage_sentence(error: Any) -> str:
     return f"{found}{'' if found.endswith('?') else '.'} See {path} --help."
 
 
+def mean_rate_sentence(source: object, fps: float) -> str:
+    """What is said of a source whose frames do not last equally long, where times are computed from its frame rate."""
+    return f"The frame rate of {source} varies; its mean, {fps:.3g}, gives the times."
+
+
 def _all_options(error: Any) -> set[str]:
     """The options of the command that was called."""
     parameters = [] if error.ctx is None else error.ctx.command.params

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from framepred.cli.hints import mean_rate_sentence
 from framepred.cli.options import (
     NATURAL,
     ArrayOption,
@@ -102,7 +103,7 @@ def stream(
             stop=stop,
         )
         if not playing.steady:
-            console.print(f"The frame rate of {source} varies; its mean, {playing.fps:.3g}, gives the times.")
+            console.print(mean_rate_sentence(source, playing.fps))
         table = [CsvSink(csv)] if csv else []
         video = [VideoSink(output, playing.fps, frames)] if output else []
         log = StreamLog(source)

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 from typing_extensions import override
 
+from framepred.cli.hints import mean_rate_sentence
 from framepred.cli.options import ArrayOption, Device, DeviceOption, JsonOption, LayoutOption, RangeOption
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
@@ -154,7 +155,7 @@ def watch(
             stop.raise_if_set("Stopped before the normal footage was complete; nothing was written.")
             raise
         if not watching.steady:
-            console.print(f"The frame rate of {source} varies; its mean, {watching.fps:.3g}, gives the times.")
+            console.print(mean_rate_sentence(source, watching.fps))
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)

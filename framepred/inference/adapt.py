@@ -43,15 +43,16 @@ CHECKPOINTS = (0.5, 1.0)
 """Shares of the budget after which the copy is validated."""
 
 SHARES = (0.0, 0.25, 0.5)
-"""Shares of the copy in the mean that are tried. In frames that follow the validation windows, more gains no more on
-average, and costs more at worst."""
+"""Shares of the copy in the mean that are tried. Larger shares have no less error on average in the frames that follow
+the past, and more in the worst case."""
 
-USELESS = 4
+REPLACEMENT_RATIO = 4
 """A network with this many times the squared error of its trained copy is replaced. The mean of two predictions whose
 errors are independent is better than the better one only if their ratio is below 3."""
 
 _PREDICTIONS = 7
-"""Time kept for the blend after training: two networks predict the windows and two mirror images of them."""
+"""Time kept to validate the blend after training, in predictions of the validation windows by the network: the network
+and its copy each predict a window and its two mirror images, and the baselines take the rest."""
 
 _SCHEDULE_STEPS = 1000  # steps of the learning-rate schedule; the spent share of the budget is rounded to one of them
 
@@ -74,10 +75,10 @@ def adapt(
     The copy is trained to predict each next frame in random crops of random windows without scene cuts. The last
     frames of the past are kept for validation.
 
-    The predictions of forecaster and copy are averaged; the copy's share is the one with the least error there. The
-    mean errs less in what differs from the past than the copy, and less in what resembles it than the forecaster
-    (compare Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). A forecaster with ``USELESS`` times the
-    error of the copy is left out. Both predict mirror images, too.
+    The predictions of forecaster and copy are averaged, with the share of the copy that has the least error in the
+    validation windows. The mean errs less in what differs from the past than the copy, and less in what resembles it
+    than the forecaster (compare Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). A forecaster with
+    ``REPLACEMENT_RATIO`` times the error of the copy is left out. Both also predict mirror images of the clip.
 
     The blend has this mean and the baselines as members. Its weights follow from the errors in the past. Those of the
     mean are measured before training, because the copy has less error on the frames that it is trained on than on those
@@ -259,7 +260,7 @@ def _fine_tune(
             error = validation.error_of(future)
             if error < lowest_error:
                 best, best_future, lowest_error = deepcopy(copy), future, error
-    if USELESS * lowest_error < before:
+    if REPLACEMENT_RATIO * lowest_error < before:
         share = 1.0
     else:
         share = min(SHARES, key=lambda each: validation.error_of(given.lerp(best_future, each)))

@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+import torch
 import typer
 
 import framepred as package
@@ -23,6 +24,7 @@ from framepred.inference.watching.events import Event
 from framepred.inference.watching.recording import EventFolder, recorded
 from framepred.inference.watching.webhook import Webhook
 from framepred.media.reading import read_video
+from framepred.media.writing import write_video
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -34,6 +36,16 @@ def freezing(count: int = 160, at: int = 120) -> np.ndarray:
     film = (scene + random.normal(0, 4, (count, 32, 48))).clip(0, 255).astype(np.uint8)
     film[at : at + 20] = film[at]
     return film
+
+
+@pytest.mark.parametrize("uneven", [True, False])
+def test_a_mean_frame_rate_is_said(framepred: Run, uneven: bool) -> None:
+    film = torch.from_numpy(freezing())[:, None]
+    times = [number / 10 if number < 80 or not uneven else 8 + (number - 80) / 30 for number in range(len(film))]
+    write_video("film.mp4", film, 10, times=times)
+    code, _, err = framepred("watch", "film.mp4", "--normal", 8)
+    assert code == 0, err
+    assert ("The frame rate of film.mp4 varies; its mean, " in err) == uneven
 
 
 def test_events_tables_video_and_profile(framepred: Run) -> None:
