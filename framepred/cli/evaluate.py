@@ -29,6 +29,7 @@ from framepred.cli.options import (
     RootOption,
     SeedOption,
     parsed_range,
+    refuse_given,
 )
 from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips
@@ -43,6 +44,13 @@ SIDE = 64  # pixels: height and width of generated frames
 BYTES_PER_PIXEL = 64  # of a clip while it is scored: the clip and six predictions as floats, and what metrics take
 
 
+OF_FOLDERS = ("split", "skip_broken")
+OF_FILES = ("layout", "array", "value_range")
+OF_DIGITS = ("seed", "root", "download")
+OF_FORECASTS = ("weights", "data", "horizon", "max_side", "compiled", "precision")
+"""Parameters that have an effect on such data alone."""
+
+
 class Part(StrEnum):
     """Splits of a folder by file, or the whole of it."""
 
@@ -53,6 +61,7 @@ class Part(StrEnum):
 
 
 def evaluate(
+    call: typer.Context,
     weights: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,8 +119,7 @@ def evaluate(
     observed, context_path = _read_context(context, saved=predictions is not None or truth is not None)
     saved = (predictions, truth, context_frames or context_path)
     chosen = list(dict.fromkeys(weights or ["moving-mnist"]))
-    if any(saved) and weights:
-        raise ConfigError("Saved predictions are scored without weights; leave out --weights, or --predictions.")
+    _refuse_unused(call, data, any(saved), counts_context=any(saved) and context_path is None)
     for path in saved if any(saved) else [data]:
         _check_source(path)
     output = output and check_results_folder(output)
@@ -139,6 +147,22 @@ def evaluate(
     else:
         cards = evaluate_several(chosen, data, choice, options)
     _deliver(cards, output, as_json)
+
+
+def _refuse_unused(call: typer.Context, data: str, saved: bool, counts_context: bool) -> None:
+    """Refuse options that have no effect on this data.
+
+    Raises:
+        ConfigError: if there are any.
+    """
+    if saved:
+        unused = (*OF_FORECASTS, *OF_DIGITS, *OF_FOLDERS, "array", "value_range", *["context"] * counts_context)
+        refuse_given(call, unused, "saved predictions")
+    elif data in DIGITS:
+        refuse_given(call, (*OF_FOLDERS, *OF_FILES), data)
+    elif Path(data).suffix.lower() not in CONFIGS:
+        of_folders = () if is_folder_of_clips(expand_user(data)) else OF_FOLDERS
+        refuse_given(call, (*OF_DIGITS, *of_folders), data)
 
 
 def _read_context(context: str, saved: bool) -> tuple[int, Path | None]:

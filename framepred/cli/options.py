@@ -1,5 +1,6 @@
 """Options that several commands share, each written once."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -125,6 +126,29 @@ def parsed_range(text: str | None) -> "RangeChoice":
     from framepred.media.values import parse_range  # imports torch
 
     return parse_range(text)
+
+
+def refuse_given(context: typer.Context, names: Iterable[str], subject: str) -> None:
+    """Refuse options that would have no effect, if they stand on the command line.
+
+    Args:
+        context: of the call.
+        names: parameters of the command.
+        subject: what the options do not apply to.
+
+    Raises:
+        ConfigError: that names those that were given.
+    """
+    unused = {name for name in names if _is_given(context, name)}
+    options = [parameter.opts[0] for parameter in context.command.params if parameter.name in unused]
+    if options:
+        verb, pronoun = ("has", "it") if len(options) == 1 else ("have", "them")
+        raise ConfigError(f"{' and '.join(options)} {verb} no effect on {subject}; leave {pronoun} out.")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def check_digits(name: str) -> str:

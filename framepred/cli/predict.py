@@ -115,7 +115,7 @@ def predict(
     check_torch("predict")
     holdout = holdout or view is not View.PREDICTED
     decoding = None
-    if not (many or layout or array):
+    if not (many or layout or array or value_range):
         from framepred.inference.reading_ahead import end_size, read_ahead
 
         wanted = end_size(frames, context, max_side, holdout=holdout, adapts=adapt is not None)

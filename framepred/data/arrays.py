@@ -1,4 +1,4 @@
-"""Clips of an array file by index, and the consecutive windows of a video."""
+"""Clips of an array by index, and the consecutive windows of a video."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,11 +22,12 @@ OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2
 
 
 class ClipArray(ClipDataset):
-    """Clips of equal length from an array file: the first frames of each clip, or consecutive windows of one long clip.
+    """Clips of equal length from an array: the first frames of each clip, or consecutive windows of one long clip.
 
     Args:
-        path: a .npy or .npz file of clips ``(n, t, c, h, w)`` or of one clip, in any layout that ``framepred.media``
-            reads; or the official Moving MNIST test set, ``mnist_test_seq.npy``, uint8 ``(20, 10000, 64, 64)``.
+        source: a .npy or .npz file of clips ``(n, t, c, h, w)`` or of one clip, in any layout that ``framepred.media``
+            reads; or the official Moving MNIST test set, ``mnist_test_seq.npy``, uint8 ``(20, 10000, 64, 64)``; or an
+            array in memory, ``(n, t, c, h, w)``.
         length: frames per clip.
         layout: order of the array's axes, such as ``ntchw``, where its shape is ambiguous.
         channels: numbers of channels by which the layout is found.
@@ -45,7 +46,7 @@ class ClipArray(ClipDataset):
 
     def __init__(
         self,
-        path: str | Path,
+        source: str | Path | NDArray[Any],
         length: int,
         layout: str | None = None,
         *,
@@ -55,12 +56,16 @@ class ClipArray(ClipDataset):
         keep_nan: bool = False,
     ) -> None:
         check_counts(length=length)
-        self.path = Path(path)
-        self._array = open_array(self.path, layout or _official_layout(self.path), channels, array_name)
+        self.name: Path | str
+        if isinstance(source, (str, Path)):
+            self.name = Path(source)
+            self._array = open_array(self.name, layout or _official_layout(self.name), channels, array_name)
+        else:
+            self.name, self._array = "The array", source
         clips, frames = self._array.shape[:2]
         if frames < length:
             raise ClipError(
-                f"{path} has clips of {frames} frames but {length} are needed; lower the context or the horizon."
+                f"{self.name} has clips of {frames} frames but {length} are needed; lower the context or the horizon."
             )
         self.length = length
         self.windows = frames // length if clips == 1 else 1
@@ -73,7 +78,7 @@ class ClipArray(ClipDataset):
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
         """Return the clips at these indices, each 0 or more."""
         chosen = self.value_range and self.value_range.with_missing() if self._keep_nan else self.value_range
-        return [to_frames(self._clip(index), self.path, chosen)[0] for index in indices]
+        return [to_frames(self._clip(index), self.name, chosen)[0] for index in indices]
 
     def _clip(self, index: int) -> NDArray[Any]:
         clip, window = divmod(index, self.windows)
@@ -92,7 +97,7 @@ def _official_layout(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class VideoWindows:
-    """Consecutive windows of a video file or a folder of frames, as batches of one clip; video files give RGB.
+    """Consecutive windows of a video file, pictures or a folder of frames, as batches of one clip; videos give RGB.
 
     One window is in memory at a time. Frames that do not fill the last window are left out.
 
@@ -102,6 +107,8 @@ class VideoWindows:
         horizon: frames to predict after them.
         clips: maximum number of windows.
         value_range: the values of pictures with more than 8 bits that become 0 and 1.
+        layout: the layout that was stated, which is refused; see :func:`framepred.media.reading.open_frames`.
+        array_name: the array that was named, likewise.
     """
 
     path: Path
@@ -109,6 +116,8 @@ class VideoWindows:
     horizon: int
     clips: int
     value_range: RangeChoice = None
+    layout: str | None = None
+    array_name: str | None = None
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Decode the windows.
@@ -118,7 +127,9 @@ class VideoWindows:
             ClipError: if it is shorter than one window.
         """
         length = self.context + self.horizon
-        stream = open_frames(self.path, value_range=with_missing(self.value_range))
+        stream = open_frames(
+            self.path, layout=self.layout, array_name=self.array_name, value_range=with_missing(self.value_range)
+        )
         filler = None if stream.value_range is None else stream.value_range.filler_in_unit
         for number in range(self.clips):
             window = list(islice(stream.frames, length))

@@ -26,7 +26,8 @@ from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
-from framepred.media.values import DefaultRange, RangeChoice, ValueRange, with_missing
+from framepred.media.reading import refuse_form
+from framepred.media.values import DefaultRange, RangeChoice, ValueRange, refuse_range, with_missing
 
 _VERSION = 3  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
@@ -88,6 +89,7 @@ class VideoIndex:
 
     Raises:
         DataError: if ``root`` is not a folder, or holds no file of a known kind.
+        ConfigError: if ``layout``, ``array_name`` or ``value_range`` is stated and no file in the folder can have it.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class VideoIndex:
         paths, problems = find_sources(root)
         if not paths and not problems:
             raise DataError(f"{root} holds no videos; put {', '.join((*INPUTS, *IMAGES))} files in it.")
+        self._refuse_unused(paths)
         found = self._read_properties(paths)
         sources = [source for source in found if isinstance(source, Source)]
         self.value_range = self._used_range(sources)
@@ -131,6 +134,13 @@ class VideoIndex:
         by_type = self.choice == "auto" and source.dtype == _BYTES
         chosen = self.choice if isinstance(self.choice, DefaultRange) else None if by_type else self.value_range
         return self._open(path, video_map, with_missing(chosen) if self.keep_nan else chosen)
+
+    def _refuse_unused(self, paths: Sequence[Path]) -> None:
+        """Refuse a layout, a name or a range that no file in the folder can have."""
+        if paths and not any(map(is_array, paths)):
+            refuse_form(self.root, self.layout, self.array_name)
+        if paths and all(map(_is_video, paths)):
+            refuse_range(self.choice, self.root)
 
     def _used_range(self, sources: Sequence[Source]) -> ValueRange | None:
         if isinstance(self.choice, DefaultRange):

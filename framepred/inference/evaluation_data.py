@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from framepred.data.digits import Split
 from framepred.data.loading import CPU
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ConfigError
 from framepred.evaluation import DataRecord
-from framepred.inference.saved_clips import ClipSource, SavedClips
+from framepred.inference.saved_clips import ClipSource
+from framepred.inference.sources import SourceForm, arranged_in_memory
 from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
@@ -163,19 +164,30 @@ def open_embedded_digits(choice: ClipChoice) -> EvaluationData:
 
 
 def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData:
-    clips = SavedClips(data, choice.layout)
-    if clips.frames < choice.length:
-        raise ClipError(
-            f"The array has clips of {clips.frames} frames but {choice.length} are needed; lower the context or the "
-            "horizon."
-        )
-    return _in_order(_First(clips, choice.length), len(clips), choice, choice.context, DataRecord("array"))
+    form = SourceForm(choice.layout, choice.channels, choice.value_range, learned_range=choice.learned_range)
+    clips = ClipArray(arranged_in_memory(data, form), choice.length, value_range=form.range_of_arrays, keep_nan=True)
+    return _first_clips(clips, DataRecord("array"), choice)
+
+
+def _first_clips(clips: ClipArray, record: DataRecord, choice: ClipChoice) -> EvaluationData:
+    """The first clips of an array, as many as are wanted."""
+    record = replace(record, value_range=_limits(clips.value_range))
+    kept = min(choice.clips, len(clips))
+    return _in_order(clips, kept, choice, choice.context, record, filler=_filler(clips.value_range))
 
 
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
     record = DataRecord(path.name)
     if not is_array(path):
-        windows = VideoWindows(path, choice.context, choice.horizon, choice.clips, choice.range_of_files)
+        windows = VideoWindows(
+            path,
+            choice.context,
+            choice.horizon,
+            choice.clips,
+            choice.range_of_files,
+            choice.layout,
+            choice.array_name,
+        )
         return EvaluationData(windows, None, record)
     clips = ClipArray(
         path,
@@ -186,9 +198,7 @@ def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
         value_range=choice.range_of_files,
         keep_nan=True,
     )
-    record = replace(record, value_range=_limits(clips.value_range))
-    kept = range(min(choice.clips, len(clips)))
-    return _in_order(clips, len(kept), choice, choice.context, record, filler=_filler(clips.value_range))
+    return _first_clips(clips, record, choice)
 
 
 def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
@@ -258,16 +268,3 @@ def _in_order(
     batches = OrderedBatches(len(kept), choice.batch_size)
     loader = ClipLoader(Subset(clips, kept), batches, context, filler=filler, device=choice.device)
     return EvaluationData(loader, len(kept), record, notes or [])
-
-
-class _First(Dataset[Tensor]):
-    """The first frames of each clip."""
-
-    def __init__(self, clips: SavedClips, length: int) -> None:
-        self.clips, self.length = clips, length
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitems__(self, indices: list[int]) -> Any:
-        return self.clips.__getitems__(indices)[:, : self.length]

@@ -47,7 +47,14 @@ def open_moments(
     """
     opened: Player | OpenSource
     if isinstance(source, (str, Path)) and not is_array(Path(source)):
-        opened = Player(str(source), on_notice, form.layout, stop, value_range=form.range_of_files)
+        opened = Player(
+            str(source),
+            on_notice,
+            form.layout,
+            stop,
+            value_range=form.range_of_files,
+            array_name=form.array_name,
+        )
         frames = iter(opened)
     else:
         opened = open_source(source, form)

@@ -197,7 +197,7 @@ def clips_in_memory(
         ClipError: if the shape is no clip's, the type has no known range, or floats are not finite or outside [0, 1].
         ConfigError: if the layout does not fit.
     """
-    clips = _arranged(source, form)
+    clips = arranged_in_memory(source, form)
     value_range = chosen_range(form.range_of_arrays, lambda: [clips])
     return to_frames(clips, "The array", value_range), value_range
 
@@ -220,7 +220,7 @@ def values_in_memory(source: NDArray[np.generic] | Tensor) -> NDArray[Any]:
     return (source.float() if source.dtype == torch.bfloat16 else source).detach().cpu().numpy()
 
 
-def _arranged(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:
+def arranged_in_memory(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:
     """A view ``(n, t, c, h, w)`` of frames in memory.
 
     Raises:

@@ -70,7 +70,12 @@ class Moment(NamedTuple):
     missing: Any = None
 
 
-def play(source: str | Path, layout: str | None = None, value_range: "RangeChoice" = None) -> "FrameStream":
+def play(
+    source: str | Path,
+    layout: str | None = None,
+    value_range: "RangeChoice" = None,
+    array_name: str | None = None,
+) -> "FrameStream":
     """The frames of a source as it plays, as tensors; standard input and named pipes are decoded as their bytes arrive.
 
     Args:
@@ -78,21 +83,28 @@ def play(source: str | Path, layout: str | None = None, value_range: "RangeChoic
             path is a path, also ``0``.
         layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1.
+        array_name: which array of a file that holds several.
 
     Raises:
         MediaError: if it cannot be opened.
+        ConfigError: if a layout, range or name is stated for a source that has none, such as a camera.
     """
     from framepred.media.capture import live_frames  # these import PyTorch, which a player of arrays does not need
     from framepred.media.decoding import stream_frames
-    from framepred.media.reading import open_frames
+    from framepred.media.reading import open_frames, refuse_form
+    from framepred.media.values import refuse_range
 
+    if is_standard_input(source) or is_live(str(source)) or is_pipe(source):
+        name = "standard input" if is_standard_input(source) else source
+        refuse_form(name, layout, array_name)
+        refuse_range(value_range, name)
     if is_standard_input(source):
         return stream_frames("standard input", cast(BufferedIOBase, sys.stdin.buffer))
     if is_live(str(source)):
         return live_frames(str(source))
     if is_pipe(source):
         return stream_frames(str(source), Path(source).open("rb"))
-    return open_frames(source, layout=layout, value_range=value_range)
+    return open_frames(source, layout=layout, array_name=array_name, value_range=value_range)
 
 
 class Player:
@@ -108,12 +120,13 @@ class Player:
         ended: set it to end before the source does.
         clock: seconds, for the times of live sources.
         value_range: see :func:`play`.
+        array_name: see :func:`play`.
         opened: opens the source, at first and when it was lost; None for :func:`play`.
 
     Raises:
         MediaError: if the source cannot be opened.
         ClipError: if it is an array with several clips.
-        ConfigError: if ``layout`` does not fit.
+        ConfigError: if ``layout``, ``value_range`` or ``array_name`` does not fit.
     """
 
     def __init__(
@@ -124,6 +137,7 @@ class Player:
         ended: Event | None = None,
         clock: Callable[[], float] = time.monotonic,
         value_range: "RangeChoice" = None,
+        array_name: str | None = None,
         opened: Callable[[], Playable] | None = None,
     ) -> None:
         self.source = str(source)
@@ -131,7 +145,7 @@ class Player:
         self._ended = ended or Event()
         self._clock = clock
         self._opened = opened
-        self._stream: Playable = opened() if opened else play(source, layout, value_range)
+        self._stream: Playable = opened() if opened else play(source, layout, value_range, array_name)
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
         self.steady = self._stream.steady

@@ -17,7 +17,7 @@ from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
 from framepred.media.headers import tiff_pages
 from framepred.media.images import kind_of, open_picture, page_pixels
 from framepred.media.limits import check_pixels
-from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
+from framepred.media.values import RangeChoice, ValueRange, chosen_range, refuse_range, to_frames
 
 GIF_TICK_MS = 10
 """Milliseconds that the durations of a GIF are counted in."""
@@ -92,9 +92,12 @@ def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = 
 
     Raises:
         MediaError: if the file is damaged; while reading, if its frames differ in size.
+        ConfigError: if a range is stated for an animation.
         ClipError: while reading, if values are not finite or have no known range.
     """
     pages = survey_pages(path)
+    if not pages.is_tiff:
+        refuse_range(value_range, path)
     count = len(pages.groups)
     frames = range(0 if last is None else max(0, count - last), count)
     chosen = chosen_range(value_range, lambda: read_pages(pages, frames)) if pages.is_tiff else None

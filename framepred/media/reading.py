@@ -19,7 +19,7 @@ from framepred.media.images import folder_frames
 from framepred.media.limits import check_bytes
 from framepred.media.pages import page_frames
 from framepred.media.resizing import to_gray
-from framepred.media.values import RangeChoice, ValueRange, range_notes
+from framepred.media.values import RangeChoice, ValueRange, range_notes, refuse_range
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,24 @@ def _open(path: Path, form: ArrayForm, last: int | None, value_range: RangeChoic
         return array_frames(
             path, form.layout, last=last, channels=form.channels, name=form.name, value_range=value_range
         )
-    if form.layout is not None or form.name is not None:
-        stated = f"layout {form.layout}" if form.layout is not None else f"name {form.name}"
-        raise ConfigError(f"The {stated} is for arrays but {path} is none; leave it out.")
+    refuse_form(path, form.layout, form.name)
     if path.is_dir():
         return folder_frames(path, last, value_range)
-    suffix = path.suffix.lower()
-    return page_frames(path, last, value_range) if suffix in (GIF, *IMAGES) else file_frames(path, last)
+    if path.suffix.lower() in (GIF, *IMAGES):
+        return page_frames(path, last, value_range)
+    refuse_range(value_range, path)
+    return file_frames(path, last)
+
+
+def refuse_form(source: object, layout: str | None, array_name: str | None = None) -> None:
+    """Refuse what is stated of an array for a source that is none.
+
+    Raises:
+        ConfigError: if something is stated.
+    """
+    if layout is not None or array_name is not None:
+        stated = f"layout {layout}" if layout is not None else f"name {array_name}"
+        raise ConfigError(f"The {stated} is for arrays but {source} is none; leave it out.")
 
 
 def _within_memory(stream: FrameStream, name: object) -> Iterable[Tensor]:

@@ -165,6 +165,19 @@ def as_choice(stated: object) -> RangeChoice:
     return ValueRange(low, high)
 
 
+def refuse_range(stated: object, name: object) -> None:
+    """Refuse a stated range for frames of bytes, which have one: those of films, animations and cameras.
+
+    Raises:
+        ConfigError: if two numbers are stated.
+    """
+    choice = as_choice(stated)
+    if isinstance(choice, ValueRange):
+        raise ConfigError(
+            f"The range {choice.low:g} to {choice.high:g} is for arrays and pictures but {name} is none; leave it out."
+        )
+
+
 def with_missing(stated: object) -> RangeChoice:
     """The range that was stated, by which NaN stays NaN in frames where a filler is known."""
     choice = as_choice(stated)

@@ -103,7 +103,7 @@ def test_the_command_scores_saved_predictions_and_writes_card_and_report(expecte
         (["--predictions", "p.npy", "--truth", "short.npy"], "predictions for 6 clips but truth for 5"),
         (["--predictions", "p.npy", "--truth", "long.npy"], "Predictions have 3 frames per clip but the truth has 4"),
         (["--predictions", "p.npy", "--truth", "nosuch.npy"], "nosuch.npy does not exist"),
-        (["--predictions", "p.npy", "--truth", "t.npy", "--weights", "moving-mnist"], "leave out --weights"),
+        (["--predictions", "p.npy", "--truth", "t.npy", "--weights", "moving-mnist"], "--weights has no effect on"),
         (["--predictions", "nan.npy", "--truth", "t.npy"], "saved predictions hold NaN or infinite pixels for clip 4"),
         (["--predictions", "white.npy", "--truth", "t.npy"], "white must be 1"),
         (["--predictions", "p.npy", "--truth", "wide.npy"], "must have one shape"),
@@ -123,6 +123,58 @@ def test_what_cannot_be_scored_gets_one_sentence(arguments: list[str], sentence:
     assert sentence in err
     assert err.count("\n") == 1
     assert not Path("to").exists()
+
+
+SAVED = ["--predictions", "p.npy", "--truth", "t.npy"]
+
+
+@pytest.mark.parametrize(
+    ("source", "option"),
+    [
+        *((SAVED, option) for option in ("--data t.npy", "--horizon 3", "--context 2", "--seed 1", "--root .")),
+        *((SAVED, option) for option in ("--download", "--array a", "--range 0,1", "--split val", "--skip-broken")),
+        *((SAVED, option) for option in ("--max-side 16", "--compile", "--precision 32-true")),
+        *(([], option) for option in ("--split val", "--skip-broken", "--layout thw", "--array a", "--range 0,1")),
+        *((["--data", "t.npy"], option) for option in ("--seed 0", "--root .", "--download", "--split all")),
+        *((["--data", "clips"], option) for option in ("--seed 0", "--root .", "--download")),
+    ],
+)
+def test_an_option_without_effect_is_refused(source: list[str], option: str, framepred) -> None:
+    for name, array in (("p", PREDICTIONS), ("t", TRUTH)):
+        np.save(f"{name}.npy", array)
+    save("clips", "clips", CLIPS)
+    Path("clips.clips").rename("clips")
+    code, out, err = framepred("evaluate", *source, *option.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{option.split()[0]} has no effect on ")
+    assert err.count("\n") == 1
+
+
+def test_several_options_without_effect_are_named_together(framepred) -> None:
+    *_, err = framepred("evaluate", "--layout", "thw", "--split", "val")
+    assert err == "--layout and --split have no effect on moving-mnist; leave them out.\n"
+
+
+@pytest.mark.parametrize(
+    ("array", "options"),
+    [
+        (CLIPS, {}),
+        (CLIPS[:, :, 0], {"layout": "nthw"}),
+        (CLIPS.reshape(30, 16, 18), {}),  # one long clip: six windows
+        (CLIPS.astype(np.int16) * 4 - 300, {"value_range": (-300, 720)}),
+        (np.where(CLIPS < 9, np.nan, CLIPS.astype(np.float32)), {"value_range": "0,255,nan=0"}),
+    ],
+    ids=["clips", "layout", "windows", "range", "missing"],
+)
+def test_an_array_scores_as_its_file(array: np.ndarray, options: dict[str, object], tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    cards = [
+        package.evaluate("baseline:last-frame", data=data, context=2, horizon=3, **options)
+        for data in (array, tmp_path / "a.npy")
+    ]
+    assert values(cards[0]) == values(cards[1])
+    assert cards[0].data.clips == 6
+    assert cards[0].data.value_range == cards[1].data.value_range
 
 
 def test_channels_last_are_not_taken_for_channels_first() -> None:

@@ -294,6 +294,21 @@ def test_a_range_can_be_given(tmp_path: Path) -> None:
         VideoFolder(tmp_path / "a", 6, value_range="low,high")
 
 
+@pytest.mark.parametrize("stated", [{"value_range": "0,5"}, {"layout": "thw"}, {"array_name": "a"}])
+def test_what_no_file_of_the_folder_can_have_is_refused(stated: dict[str, str], tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", clip())
+    with pytest.raises(ConfigError, match=r"is for arrays.* is none; leave it out"):
+        VideoFolder(tmp_path, 4, **stated)
+
+
+def test_a_range_is_for_those_files_of_a_folder_that_have_one(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", clip())
+    np.save(tmp_path / "b.npy", clip().numpy().astype(np.uint16) * 16)
+    film, array = VideoFolder(tmp_path, 12, value_range="0,4095")
+    assert torch.equal(film, VideoFolder(tmp_path, 12, value_range="auto")[0])
+    torch.testing.assert_close(array, clip().float() * 16 / 4095)
+
+
 def test_values_within_the_range_of_their_type_are_kept(tmp_path: Path) -> None:
     sixteen = TWELVE_BITS * 16
     root = saved(tmp_path / "a", one=sixteen, two=KELVIN / 400, three=(TWELVE_BITS // 16).astype(np.uint8))

@@ -1,17 +1,19 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from framepred.errors import MediaError
+from framepred.errors import ConfigError, MediaError
 from framepred.media import live as player
 from framepred.media.encoding import VideoWriter
 from framepred.media.frames import FrameStream
 from framepred.media.live import Player, newest
-from framepred.media.values import RangeChoice
+from framepred.media.values import ValueRange
 
 
 class Patience(Event):
@@ -37,7 +39,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> 
     """Make the camera give these levels at each connection; at None it is not there, and after the last never."""
     waiting = iter(connections)
 
-    def connect(source: str, layout: str | None = None, value_range: RangeChoice = None) -> FrameStream:
+    def connect(source: str, *_: object) -> FrameStream:
         levels = next(waiting, None)
         if levels is None:
             raise MediaError("The camera is not there.")
@@ -63,6 +65,21 @@ def test_what_is_not_there_at_first_is_an_error(monkeypatch: pytest.MonkeyPatch)
     plug_in(monkeypatch)
     with pytest.raises(MediaError, match="not there"):
         Player("0", print)
+
+
+@pytest.mark.parametrize("source", ["0", "-", "pipe", "rtsp://localhost/camera", "http://localhost/film.mp4"])
+@pytest.mark.parametrize(
+    "stated",
+    [{"value_range": ValueRange(0, 5)}, {"layout": "thw"}, {"array_name": "a"}],
+    ids=["range", "layout", "name"],
+)
+def test_a_live_source_has_no_layout_name_or_range(
+    source: str, stated: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(ConfigError, match=r"is for arrays.* is none; leave it out"):
+        Player(source, print, **stated)
 
 
 def test_a_lost_source_is_tried_again_with_a_growing_delay(monkeypatch: pytest.MonkeyPatch) -> None:

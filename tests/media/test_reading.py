@@ -1,15 +1,18 @@
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.reading import open_frames, read_clips, read_video
 from framepred.media.resizing import to_gray
+from framepred.media.values import ValueRange
 from framepred.media.writing import write_video
 
 
@@ -77,6 +80,34 @@ def test_layout_is_for_arrays(tmp_path: Path, gray: Tensor) -> None:
     write_video(tmp_path / "a.gif", gray)
     with pytest.raises(ConfigError, match=r"layout thw is for arrays but .*gif is none; leave it out"):
         read_video(tmp_path / "a.gif", layout="thw")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.webp"])
+@pytest.mark.parametrize(
+    ("stated", "what"),
+    [
+        ({"value_range": ValueRange(0, 5)}, "range 0 to 5"),
+        ({"layout": "thw"}, "layout thw"),
+        ({"array_name": "a"}, "name a"),
+    ],
+)
+def test_frames_of_bytes_have_no_layout_name_or_range(
+    name: str, stated: dict[str, Any], what: str, tmp_path: Path, gray: Tensor
+) -> None:
+    if name == "a.webp":
+        pictures = [Image.fromarray(frame[0].numpy()) for frame in gray]
+        pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], lossless=True)
+    else:
+        write_video(tmp_path / name, gray)
+    for source in (tmp_path / name, str(tmp_path / name)):
+        with pytest.raises(ConfigError, match=rf"The {what} is for arrays .*{name} is none; leave it out"):
+            read_video(source, **stated)
+    assert len(read_video(tmp_path / name, value_range="auto")) == len(gray)
+
+
+def test_a_folder_of_pictures_has_a_range(tmp_path: Path, gray: Tensor) -> None:
+    write_video(tmp_path / "a", gray)
+    assert torch.equal(read_video(tmp_path / "a", value_range=ValueRange(0, 255)), gray.double().div(255).float())
 
 
 def test_gray_is_luma_everywhere(tmp_path: Path) -> None:
