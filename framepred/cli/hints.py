@@ -3,6 +3,8 @@
 import sys
 from typing import Any, NamedTuple
 
+from framepred.media.formats import spoken_name
+
 
 class Hint(NamedTuple):
     """Words of a sentence, and what they mean on the command line.
@@ -68,9 +70,9 @@ def usage_sentence(error: Any) -> str:
     return f"{found}{'' if found.endswith('?') else '.'} See {path} --help."
 
 
-def mean_rate_sentence(source: object, fps: float) -> str:
+def mean_rate_sentence(source: str, fps: float) -> str:
     """What is said of a source whose frames do not last equally long, where times are computed from its frame rate."""
-    return f"The frame rate of {source} varies; its mean, {fps:.3g}, gives the times."
+    return f"The frame rate of {spoken_name(source)} varies; its mean, {fps:.3g}, gives the times."
 
 
 def _all_options(error: Any) -> set[str]:

@@ -16,7 +16,7 @@ from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
 from framepred.media.arrays import AXES, CHANNELS, to_frames
-from framepred.media.formats import ARRAYS, is_array
+from framepred.media.formats import ARRAYS, is_array, spoken_name
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.reading import open_frames, read_clips
@@ -125,7 +125,7 @@ class OpenSource:
 def source_name(source: Source | ReadAhead) -> str:
     """The name of a source in messages and cards."""
     path = source.path if isinstance(source, ReadAhead) else source
-    return Path(path).name if isinstance(path, (str, Path)) else "the array"
+    return Path(spoken_name(path)).name if isinstance(path, (str, Path)) else "the array"
 
 
 def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> SourceEnd:

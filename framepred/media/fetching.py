@@ -15,8 +15,17 @@ from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
-from framepred.errors import MediaError
-from framepred.media.formats import check_input, file_of_url, is_pipe, is_standard_input, is_url, url_of
+from framepred.errors import MediaError, name_original
+from framepred.media.formats import (
+    STANDARD_INPUT,
+    check_input,
+    file_of_url,
+    is_pipe,
+    is_standard_input,
+    is_url,
+    spoken_name,
+    url_of,
+)
 
 MAX_FETCHED_BYTES = 8 * 1024**3
 """Bytes that are copied to the temporary folder at most: several hours of HD video."""
@@ -42,7 +51,7 @@ def local_path(source: str | Path) -> Path:
     """
     path = check_input(source)
     if is_standard_input(path):
-        return fetched_file("standard input")
+        return fetched_file(spoken_name(path))
     if is_url(path):
         # The original spelling: a Path joins slashes within an address.
         return fetched_file(
@@ -59,6 +68,7 @@ def fetched_file(name: str) -> Path:
     target = folder / _file_name(name)
     with _opened(name) as stream, target.open("wb") as file:
         _copy(name, stream, file)
+    name_original(str(target), name)
     if target.stat().st_size == 0:
         raise MediaError(f"{name} ended without a byte; check what writes to it.")
     return target
@@ -73,7 +83,7 @@ def _file_name(name: str) -> str:
 
 @contextmanager
 def _opened(name: str) -> Iterator[BufferedIOBase]:
-    if name == "standard input":
+    if name == spoken_name(STANDARD_INPUT):
         yield cast(BufferedIOBase, sys.stdin.buffer)
     elif is_url(name):
         with closing(_response(name)) as response:

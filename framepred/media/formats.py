@@ -85,6 +85,11 @@ def is_standard_input(source: str | Path) -> bool:
     return str(source) == STANDARD_INPUT
 
 
+def spoken_name(source: str | Path) -> str:
+    """What sentences call a source: ``standard input`` for ``-``, else what the user wrote."""
+    return "standard input" if is_standard_input(source) else str(source)
+
+
 def input_stem(source: str | Path) -> str:
     """A name for what is made of a source: its file name without the suffix; ``stdin`` for ``-``."""
     if is_standard_input(source):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 from jaxtyping import Shaped
 
 from framepred.errors import MediaError
-from framepred.media.formats import is_live, is_pipe, is_standard_input
+from framepred.media.formats import is_live, is_pipe, is_standard_input, spoken_name
 
 if TYPE_CHECKING:
     from framepred.media.frames import FrameStream
@@ -95,11 +95,11 @@ def play(
     from framepred.media.values import refuse_range
 
     if is_standard_input(source) or is_live(str(source)) or is_pipe(source):
-        name = "standard input" if is_standard_input(source) else source
+        name = spoken_name(source)
         refuse_form(name, layout, array_name)
         refuse_range(value_range, name)
     if is_standard_input(source):
-        return stream_frames("standard input", cast(BufferedIOBase, sys.stdin.buffer))
+        return stream_frames(spoken_name(source), cast(BufferedIOBase, sys.stdin.buffer))
     if is_live(str(source)):
         return live_frames(str(source))
     if is_pipe(source):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from framepred.errors import MediaError
+from framepred.errors import FramepredError, MediaError
 from framepred.media.fetching import fetched_file
 from framepred.media.live import Player, play
 from framepred.media.reading import open_frames, read_clips, read_video
@@ -88,6 +88,30 @@ def test_an_address_is_read(tmp_path: Path, server: str) -> None:
         assert torch.equal(read_video(source), read_video(path))
     with pytest.raises(MediaError, match=r"/b\.mp4 cannot be opened \(.*\); check the address and the network"):
         read_video(f"{server}/b.mp4")
+
+
+@pytest.mark.parametrize("kind", ["input", "pipe", "address"])
+@pytest.mark.parametrize("damage", ["start only", "cut off", "layout"])
+def test_errors_name_what_was_given_and_not_its_copy(
+    kind: str, damage: str, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = write_codec(tmp_path / "whole.mp4", frames=20).read_bytes()
+    content = {"start only": content[:40], "cut off": content[:-2000], "layout": content}[damage]
+    layout = "thw" if damage == "layout" else None
+    source, name = {
+        "input": ("-", "standard input"),
+        "pipe": (str(tmp_path / "pipe"), str(tmp_path / "pipe")),
+        "address": (f"{server}/a.mp4", f"{server}/a.mp4"),
+    }[kind]
+    (tmp_path / "a.mp4").write_bytes(content)
+    feed(monkeypatch, content)
+    os.mkfifo(tmp_path / "pipe")
+    if kind == "pipe":
+        threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[content], daemon=True).start()
+    with pytest.raises(FramepredError) as caught:
+        read_video(source, layout=layout)
+    assert name in str(caught.value)
+    assert "framepred-" not in str(caught.value)
 
 
 def test_a_playlist_behind_an_address_reaches_nothing(tmp_path: Path, server: str) -> None:
