@@ -354,13 +354,14 @@ def watch(
     video: Annotated[Path, typer.Argument(help="One uneventful film; a third of it is normal footage.")],
     seed: Annotated[list[int], typer.Option(help="Seed of the injected events; give it several times.")] = [0, 1, 2],  # noqa: B006
     false_alarms: Annotated[float, typer.Option(help="False alarms an hour that the thresholds allow.")] = 60,
+    max_side: Annotated[int, typer.Option(min=32, help="Longer side of the frames that are watched, in pixels.")] = 128,
     output: Annotated[Path, typer.Option(help="Picture of the scores over time.")] = Path("watch.png"),
 ) -> None:
     """Protocol injected-1: how well nine kinds of injected events are found, beside the baselines."""
     from benchmarks.watch import print_watch
 
     _use_one_core()
-    print_watch(video, seed, false_alarms, output)
+    print_watch(video, seed, false_alarms, max_side, output)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from typing_extensions import override
 
 from framepred.cli.hints import mean_rate_sentence
-from framepred.cli.options import ArrayOption, Device, DeviceOption, JsonOption, LayoutOption, RangeOption
+from framepred.cli.options import ArrayOption, BatchOption, Device, DeviceOption, JsonOption, LayoutOption, RangeOption
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NORMAL_SECONDS = "60"
 LAST_FRAME = "baseline:last-frame"
+LEAST_SIDE, MAX_SIDE, LARGEST_SIDE = 32, 128, 4096  # pixels, as in framepred.watch
 SERVE_DEFAULT = "127.0.0.1:8400"
 """Address of the live page unless another is given."""
 
@@ -90,6 +91,16 @@ def watch(
     layout: LayoutOption = None,
     array: ArrayOption = None,
     value_range: RangeOption = None,
+    max_side: Annotated[
+        int,
+        typer.Option(
+            "--max-side",
+            min=LEAST_SIDE,
+            max=LARGEST_SIDE,
+            help="Frames with a longer side are scaled to it; a profile keeps its own.",
+        ),
+    ] = MAX_SIDE,
+    batch_size: BatchOption = 1,  # noqa: ARG001  public on every command that predicts; a source is one clip
     device: DeviceOption = Device.AUTO,
     as_json: JsonOption = False,
 ) -> None:
@@ -147,6 +158,7 @@ def watch(
                 layout=layout,
                 array_name=array,
                 value_range=None if value_range is None else parse_range(value_range),
+                max_side=max_side,
                 cuts=cuts,
                 on_notice=console.print,
                 stop=stop,

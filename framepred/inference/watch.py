@@ -12,10 +12,11 @@ from jaxtyping import Shaped
 
 from framepred.errors import ConfigError
 from framepred.inference.watching.events import Event, EventFinder
-from framepred.inference.watching.features import SIDE
+from framepred.inference.watching.features import MAX_SIDE, MIN_SIDE
 from framepred.inference.watching.learning import LAST_FRAME, learn_from_beginning, learn_profile, open_forecasts
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import FrameScore, Profile
+from framepred.inference.watching.profile_check import LARGEST_SIDE
 from framepred.media.pictures import Picture, unit_picture
 
 if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and some kinds of sources only
@@ -160,6 +161,7 @@ def watch(
     layout: str | None = None,
     array_name: str | None = None,
     value_range: "StatedRange" = None,
+    max_side: int = MAX_SIDE,
     cuts: bool = False,
     on_notice: NoticeHandler = lambda _: None,
     stop: Flag | None = None,
@@ -180,6 +182,7 @@ def watch(
         array_name: which array of a file that holds several, such as NetCDF.
         value_range: the values of an array that become 0 and 1, see :func:`framepred.predict`, also of ``normal``.
             Where it states a filler, pixels that are NaN do not count, and frames of nothing else are not scored.
+        max_side: longer side, in pixels, to which frames are scaled down; a profile keeps that with which it was made.
         cuts: whether the source has scene cuts, which are not unusual then.
         on_notice: called with sentences: what a viewer should know of the source, such as interlacing; how sure the
             threshold is; when a live source is lost or back.
@@ -204,6 +207,8 @@ def watch(
     check_rate(false_alarms)
     if adapt is not None and not 0 < adapt < float("inf"):
         raise ConfigError(f"adapt must be a positive number of seconds, not {adapt:g}.")
+    if not MIN_SIDE <= max_side <= LARGEST_SIDE:
+        raise ConfigError(f"max_side must be from {MIN_SIDE} to {LARGEST_SIDE} pixels, not {max_side}.")
     forecasts = open_forecasts(weights, device)
     if adapt is not None and forecasts.net is None:
         raise ConfigError("Only a network in PyTorch can be adapted; name weights that are no baseline and no export.")
@@ -218,9 +223,9 @@ def watch(
         known = Profile.load(profile, forecasts.steps)
     elif isinstance(normal, (int, float)):
         name = Path(source).name if isinstance(source, (str, Path)) else "the array"
-        known, playing, first = learn_from_beginning(playing, float(normal), name, forecasts, adapt)
+        known, playing, first = learn_from_beginning(playing, float(normal), name, forecasts, adapt, max_side)
     else:
-        known = learn_profile(normal, layout, forecasts, adapt, value_range, array_name)
+        known = learn_profile(normal, layout, forecasts, adapt, value_range, array_name, max_side)
     on_notice(known.calibration.summary(false_alarms))
     return Watch(playing, first, known, false_alarms, cuts, on_notice)
 
@@ -242,4 +247,4 @@ def _cut_detector() -> Callable[[Picture], bool]:
     from framepred.inference.scenes import CutDetector
 
     detector = CutDetector()
-    return lambda frame: detector.is_cut(shrink(torch.from_numpy(unit_picture(frame))[None], SIDE)[0])
+    return lambda frame: detector.is_cut(shrink(torch.from_numpy(unit_picture(frame))[None], MAX_SIDE)[0])

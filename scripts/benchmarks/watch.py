@@ -14,7 +14,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from framepred.inference.watching.events import EventFinder, heat_map
-from framepred.inference.watching.features import GLOBALS, reduced_size
+from framepred.inference.watching.features import GLOBALS, MAX_SIDE, reduced_size
 from framepred.inference.watching.injected import KINDS, Film, InjectedFilm, inject, split_film
 from framepred.inference.watching.labels import Detection, measure
 from framepred.inference.watching.profile import FrameReader, FrameScore, Profile
@@ -68,12 +68,12 @@ Outcomes = dict[str, dict[str, list[Outcome]]]
 """By method and kind, one outcome a seed."""
 
 
-def print_watch(video: Path, seeds: Sequence[int], false_alarms: float, output: Path) -> None:
+def print_watch(video: Path, seeds: Sequence[int], false_alarms: float, max_side: int, output: Path) -> None:
     """Print tables by kind and method, and draw the scores of the first seed."""
     read = read_clips(video)
     film, fps = read.clips[0].permute(0, 2, 3, 1).numpy(), read.fps
     normal, rest = split_film(film)
-    methods: dict[str, Callable[[Film], Run]] = {"watch": watcher(normal, fps, false_alarms)}
+    methods: dict[str, Callable[[Film], Run]] = {"watch": watcher(normal, fps, false_alarms, max_side)}
     methods |= baselines(normal, fps, false_alarms)
     drawn: dict[str, tuple[InjectedFilm, Run]] = {}
     outcomes: Outcomes = {name: {kind: [] for kind in KINDS} for name in methods}
@@ -113,9 +113,9 @@ def _sentence(outcomes: list[Outcome]) -> str:
     )
 
 
-def watcher(normal: Film, fps: float, false_alarms: float) -> Callable[[Film], Run]:
+def watcher(normal: Film, fps: float, false_alarms: float, max_side: int = MAX_SIDE) -> Callable[[Film], Run]:
     """``watch`` with a profile of the normal footage, fresh for each film."""
-    profile = Profile.fit(map(_picture, normal), fps)
+    profile = Profile.fit(map(_picture, normal), fps, max_side=max_side)
 
     def run(film: Film) -> Run:
         fresh = profile.fresh()

@@ -296,6 +296,30 @@ def test_frames_of_another_size_are_scored(profile: Profile) -> None:
         assert fresh.score(torch.zeros(3, side, side, dtype=torch.uint8)).score >= 0
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(("side", "size"), [(32, (32, 32)), (128, (96, 128)), (200, (150, 200)), (4096, (240, 320))])
+def test_frames_are_watched_at_the_side_that_is_asked_for(side: int, size: tuple[int, int]) -> None:
+    film = np.repeat(np.repeat(street(150)[..., 0], 5, axis=1), 5, axis=2)
+    film[130:140, 40:140, 60:200] = 0
+    watching = framepred.watch(film, normal=12.0, false_alarms=60, max_side=side)
+    assert watching.profile.size == size
+    (event,) = watching
+    assert event.start_frame == pytest.approx(130, abs=1)
+
+
+@pytest.mark.parametrize("side", [0, 31, 4097])
+def test_a_side_outside_its_domain_is_refused(side: int, film: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match=r"max_side must be from 32 to 4096 pixels"):
+        framepred.watch(film[..., 0], max_side=side)
+
+
+def test_a_saved_profile_keeps_its_side(film: np.ndarray, tmp_path: Path) -> None:
+    small = Profile.fit(tensors(film[:NORMAL]), FPS, max_side=40)
+    small.save(tmp_path / "a.safetensors")
+    watching = framepred.watch(film[..., 0], profile=tmp_path / "a.safetensors", max_side=64)
+    assert watching.profile.size == small.size == (32, 40)
+
+
 def test_the_threshold_keeps_the_rate_on_exponential_tails() -> None:
     random = np.random.default_rng(0)
     calibration = Calibration(random.exponential(1.0, 3600))

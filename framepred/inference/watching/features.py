@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from framepred.media.opencv import cv2
 from framepred.media.pictures import Picture, gray_picture, resized_picture, unit_picture
 
-SIDE = 128
-"""Longer side, in pixels, of the frames that features are computed from: the rest is noise and costs time."""
+MAX_SIDE = 128
+"""Longer side, in pixels, of the frames that features are computed from, unless another is given: the rest is mostly
+noise and costs time."""
 
 CELL = 8
 """Side of a cell, in pixels of the reduced frame."""
@@ -199,9 +200,9 @@ def _shift(before: Map, gray: Map) -> float:
     return math.hypot(right, down)
 
 
-def reduced_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of the reduced frame."""
-    ratio = min(1.0, SIDE / max(height, width))
+def reduced_size(height: int, width: int, max_side: int = MAX_SIDE) -> tuple[int, int]:
+    """Height and width of the reduced frame in pixels: at least ``MIN_SIDE``, else at most ``max_side``."""
+    ratio = min(1.0, max_side / max(height, width))
     return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from framepred.errors import ClipError, ConfigError
-from framepred.inference.watching.features import reduced_mask, reduced_size
+from framepred.inference.watching.features import MAX_SIDE, reduced_mask, reduced_size
 from framepred.inference.watching.forecasting import StepForecast, network_forecast, onnx_forecast
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import Profile, ProfileBuilder
@@ -74,6 +74,7 @@ def learn_profile(
     adapt: float | None = None,
     value_range: "StatedRange" = None,
     array_name: str | None = None,
+    max_side: int = MAX_SIDE,
 ) -> Profile:
     """The profile of uneventful footage: a source, or a folder of video files, of which one at a time is open.
 
@@ -84,6 +85,7 @@ def learn_profile(
         adapt: seconds that the network first learns the footage; None for not at all.
         value_range: the values of an array that become 0 and 1.
         array_name: which array of a file that holds several.
+        max_side: longer side, in pixels, to which frames are scaled down.
 
     Raises:
         MediaError: if it cannot be read.
@@ -96,7 +98,7 @@ def learn_profile(
     )
     playing = play(first)
     later = (play(part).moments for part in others)
-    return _learned(chain(playing.moments, chain.from_iterable(later)), playing.fps, forecasts, adapt)
+    return _learned(chain(playing.moments, chain.from_iterable(later)), playing.fps, forecasts, adapt, max_side)
 
 
 def _parts(normal: "Source") -> "list[Source]":
@@ -111,7 +113,12 @@ def _parts(normal: "Source") -> "list[Source]":
 
 
 def learn_from_beginning(
-    playing: PlayingSource, seconds: float, name: str, forecasts: Forecasts, adapt: float | None
+    playing: PlayingSource,
+    seconds: float,
+    name: str,
+    forecasts: Forecasts,
+    adapt: float | None,
+    max_side: int = MAX_SIDE,
 ) -> tuple[Profile, PlayingSource, int]:
     """The profile of the first seconds, the rest of the source, and the number of its first frame.
 
@@ -122,7 +129,7 @@ def learn_from_beginning(
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"The normal footage must last a positive number of seconds, not {seconds:g}.")
     taken = _Taken(playing.moments, seconds)
-    profile = _learned(taken, playing.fps, forecasts, adapt)
+    profile = _learned(taken, playing.fps, forecasts, adapt, max_side)
     if taken.next is None:
         raise ClipError(
             f"{name} ends within the {seconds:g} s that are taken as normal footage, so that nothing is left to watch; "
@@ -148,12 +155,14 @@ class _Taken:
             yield moment
 
 
-def _learned(moments: Iterable[Moment], fps: float, forecasts: Forecasts, adapt: float | None) -> Profile:
+def _learned(
+    moments: Iterable[Moment], fps: float, forecasts: Forecasts, adapt: float | None, max_side: int
+) -> Profile:
     steps = forecasts.steps
     if forecasts.net is not None and adapt is not None:
-        moments = [*map(_reduced, moments)]  # read twice
+        moments = [_reduced(moment, max_side) for moment in moments]  # read twice
         steps = _adapted(forecasts.net, [moment.frame for moment in moments[-ADAPT_FRAMES:]], adapt)
-    builder = ProfileBuilder(fps, steps)
+    builder = ProfileBuilder(fps, steps, max_side)
     rate = _MeasuredRate()
     for moment in moments:
         if moment.fresh:
@@ -164,9 +173,10 @@ def _learned(moments: Iterable[Moment], fps: float, forecasts: Forecasts, adapt:
     return builder.build()
 
 
-def _reduced(moment: Moment) -> Moment:
+def _reduced(moment: Moment, max_side: int) -> Moment:
     """A frame at the size that features are computed at, so that minutes of footage fit into memory."""
-    size = reduced_size(*moment.frame.shape[-2:])
+    _, height, width = moment.frame.shape
+    size = reduced_size(height, width, max_side)
     missing = None if moment.missing is None else reduced_mask(moment.missing, size)
     return moment._replace(frame=resized_picture(moment.frame, size), missing=missing)
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.inference.watching.features import FeatureExtractor, Map, Observation, reduced, reduced_size
+from framepred.inference.watching.features import MAX_SIDE, FeatureExtractor, Map, Observation, reduced, reduced_size
 from framepred.inference.watching.forecasting import StepForecast
 from framepred.inference.watching.profile_check import check_contents
 from framepred.inference.watching.rareness import (
@@ -158,7 +158,11 @@ class Profile:
 
     @classmethod
     def fit(
-        cls, frames: Iterable[Shaped[Any, "c h w"]], fps: float = DEFAULT_FPS, forecast: StepForecast | None = None
+        cls,
+        frames: Iterable[Shaped[Any, "c h w"]],
+        fps: float = DEFAULT_FPS,
+        forecast: StepForecast | None = None,
+        max_side: int = MAX_SIDE,
     ) -> "Profile":
         """Learn a profile from normal footage.
 
@@ -167,11 +171,12 @@ class Profile:
                 [0, 1].
             fps: frames per second.
             forecast: forecasts each frame; None for the last frame.
+            max_side: longer side, in pixels, to which frames are scaled down.
 
         Raises:
             ClipError: if there are less than ``LEAST_SECONDS``.
         """
-        builder = ProfileBuilder(fps, forecast)
+        builder = ProfileBuilder(fps, forecast, max_side)
         for frame in frames:
             builder.add(frame)
         return builder.build()
@@ -282,13 +287,15 @@ class ProfileBuilder:
     Args:
         fps: frames per second.
         forecast: forecasts each frame; None for the last frame.
+        max_side: longer side, in pixels, to which frames are scaled down.
     """
 
-    def __init__(self, fps: float, forecast: StepForecast | None = None) -> None:
+    def __init__(self, fps: float, forecast: StepForecast | None = None, max_side: int = MAX_SIDE) -> None:
         if not fps > 0:
             raise ConfigError(f"The frame rate must be a positive number of frames a second, not {fps}.")
         self.fps = fps
         self._forecast = forecast
+        self._max_side = max_side
         self._usual = UsualCells()
         self._means = FeatureMeans(fps)
         self._vectors: list[Vector] = []
@@ -303,7 +310,8 @@ class ProfileBuilder:
     def add(self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None) -> None:
         """Learn the next frame, but for the pixels that are missing."""
         if self._reader is None:
-            self._size = reduced_size(*frame.shape[-2:])
+            _, height, width = frame.shape
+            self._size = reduced_size(height, width, self._max_side)
             self._reader = FrameReader(self.fps, self._size, self._forecast)
         observed = self._reader.observe(frame, missing)
         if observed is None:

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framepred.inference.watching.features import CELL, MAPS, MIN_SIDE, SIDE
+from framepred.inference.watching.features import CELL, MAPS, MIN_SIDE
 from framepred.inference.watching.scorer import FEATURES
+
+LARGEST_SIDE = 4096
+"""Sides of the reduced frames, at most, in pixels."""
 
 MAX_PEAKS = 10_000_000
 """Peaks of a profile, at most: more than a year of normal footage."""
@@ -27,7 +30,7 @@ def check_contents(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
         TypeError: if one has another type.
     """
     height, width = meta["size"]
-    if not all(type(side) is int and MIN_SIDE <= side <= SIDE for side in (height, width)):
+    if not all(type(side) is int and MIN_SIDE <= side <= LARGEST_SIDE for side in (height, width)):
         raise ValueError(f"frames of {height!r} × {width!r} pixels")
     if not (0 < float(meta["fps"]) < math.inf and 0 < int(meta["count"]) < 2**63):
         raise ValueError(f"{meta['fps']!r} frames a second, {meta['count']!r} frames")
