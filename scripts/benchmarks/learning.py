@@ -1,10 +1,10 @@
 """Training of networks from scratch for the same time on the same clips, for comparisons."""
 
-import statistics
+import copy
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
@@ -16,6 +16,8 @@ from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, f
 
 CURRICULUM = Curriculum(start=0.3, grow=0.5)
 
+TRIED_STEPS = 8, 40
+"""Steps of the two short trainings from whose difference the time of a step is estimated."""
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
@@ -43,7 +45,7 @@ def train_for(
     task_of: Callable[[int], ForecastTask],
     precision: Precision = "32-true",
 ) -> Spent:
-    """Train for about ``minutes``; the number of steps, which the schedules need, is estimated from a few steps.
+    """Train for about ``minutes``; the number of steps, which the schedules need, is estimated from short trainings.
 
     Args:
         minutes: time of the training, in minutes of as many busy cores as PyTorch has threads.
@@ -51,10 +53,15 @@ def train_for(
         task_of: makes the training for a number of steps.
         precision: of the training.
     """
-    data.setup("fit")
-    batch = next(iter(data.train_dataloader()))
-    steps = max(1, int(60 * minutes / _seconds_per_step(task_of(1), batch, precision)))
-    task = task_of(steps)
+    initial = copy.deepcopy(task_of(1).net.state_dict())
+    short, longer = (_train(steps, data, task_of, precision) for steps in TRIED_STEPS)
+    seconds_per_step = (longer.minutes - short.minutes) * 60 / (longer.steps - short.steps)  # without the start
+    task_of(1).net.load_state_dict(initial)
+    return _train(max(1, int(60 * minutes / seconds_per_step)), data, task_of, precision)
+
+
+def _train(steps: int, data: MovingMNISTData, task_of: Callable[[int], ForecastTask], precision: Precision) -> Spent:
+    """Train for a number of steps, through the whole schedule."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(
             folder,
@@ -65,33 +72,13 @@ def train_for(
             enable_model_summary=False,
         )
         start = _busy_seconds()
-        fit(trainer, task, data)
+        fit(trainer, task_of(steps), data)
         return Spent(steps, (_busy_seconds() - start) / 60)
 
 
 def _busy_seconds() -> float:
     """Return the processor time of this process per thread, so that other work on the machine does not count."""
     return time.process_time() / torch.get_num_threads()
-
-
-def _seconds_per_step(task: ForecastTask, batch: Any, precision: Precision) -> float:
-    """Return the mean time of a step of the schedule, with its optimizer; the network does not change."""
-    initial = {name: value.clone() for name, value in task.net.state_dict().items()}
-    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign, assignment]
-    mean_share = 1 - (1 - task.curriculum.start) * task.curriculum.grow / 2  # of the length of a clip
-    task.curriculum = Curriculum()  # whole clips
-    optimizer = task.optimizer(task.net.parameters())
-    times = []
-    for _ in range(6):
-        start = _busy_seconds()
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            loss = task.training_step(batch)
-        loss.backward()
-        optimizer.step()
-        times.append(_busy_seconds() - start)
-    task.net.load_state_dict(initial)
-    return mean_share * statistics.median(times[1:])
 
 
 @torch.inference_mode()
