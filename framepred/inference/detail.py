@@ -123,7 +123,7 @@ class DetailForecaster(Forecaster):
         last = state[0]
         picture: Callable[[Forecaster, State], Frame] = clamped_prediction
         if self._is_large(last):
-            picture = self._picture(state, self._motion(state)[1], shrink(last, self.max_side))
+            picture = self._picture(state, self._motion(state)[1])
         pairs = self.net.pair_states(member_states(state[3:]))
         return torch.stack([picture(member, own) for member, own in pairs])
 
@@ -139,26 +139,28 @@ class DetailForecaster(Forecaster):
         return sum((path * spread(share, size) for path, share in pairs), still)
 
     def _picture(
-        self, state: State, paths: Float[Tensor, "f b 2 h w"], colours: SmallFrame
+        self, state: State, paths: Float[Tensor, "f b 2 h w"], colours: SmallFrame | None = None
     ) -> Callable[[Forecaster, State], SmallFrame]:
         """What gives the small picture of a member: a flow moves a large frame, a network predicts a small one.
 
         Args:
             state: the state.
             paths: the path of each flow.
-            colours: the small frame whose colours a prediction in gray gets.
+            colours: the small frame whose colours a prediction in gray gets; None for the last frame.
         """
         by_flow = dict(zip(self.net.flows, paths, strict=True))
         last = shrink(state[0], max(PATH_SIDE, self.max_side))
-        side, size = (last.shape[-2], last.shape[-1]), tuple(colours.shape[-2:])
+        still = shrink(state[0], self.max_side)
+        side, size = (last.shape[-2], last.shape[-1]), tuple(still.shape[-2:])
 
         def picture(member: Forecaster, own: State) -> SmallFrame:
             if isinstance(member, OpticalFlow):
                 return resize(move_sharply(last, scale_displacement(by_flow[member], side), softness=1), size)
             if isinstance(member, LastFrame):
-                return shrink(state[0], self.max_side)
+                return still
             predicted = clamped_prediction(member, own)
-            return colours + (predicted - colours.mean(dim=1, keepdim=True)) if self._in_gray else predicted
+            base = still if colours is None else colours
+            return base + (predicted - base.mean(dim=1, keepdim=True)) if self._in_gray else predicted
 
         return picture
 
@@ -213,7 +215,7 @@ def scale_displacement(path: Float[Tensor, "b 2 h w"], size: tuple[int, int]) ->
     """A displacement field for frames of another size, in their pixels."""
     height, width = path.shape[-2:]
     scale = path.new_tensor([size[1] / width, size[0] / height])[:, None, None]
-    return scale * functional.interpolate(path, size, mode="bilinear")
+    return functional.interpolate(scale * path, size, mode="bilinear")
 
 
 def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"], softness: float = SOFTNESS) -> Frame:
@@ -232,8 +234,11 @@ def move_sharply(frame: Frame, displacement: Float[Tensor, "b 2 h w"], softness:
     for picture, offset in zip(frame.float().cpu().numpy(), displacement.float().cpu().numpy(), strict=True):
         x, y = columns + offset[0], rows + offset[1]
         moved.append([_sample(channel, x, y, softness) for channel in picture])
+    sampled = torch.from_numpy(np.array(moved)).to(frame)
+    if softness == 1:  # exact where nothing moves, as it is
+        return sampled
     still = (displacement == 0).all(dim=1, keepdim=True)
-    return torch.where(still, frame, torch.from_numpy(np.array(moved)).to(frame))
+    return torch.where(still, frame, sampled)
 
 
 def _sample(channel: Sampled, x: Sampled, y: Sampled, softness: float) -> Sampled:
