@@ -47,7 +47,7 @@ class ExportInfo:
         axes: axes of frames.
         value_range: values of frames.
         trained_range: the values of files that the weights were trained on as 0 and 1, as
-            ``framepred.media.values.ValueRange.to_json`` writes them; None for weights that were trained on bytes.
+            ``framepred.media.ranges.ValueRange.to_json`` writes them; None for weights that were trained on bytes.
     """
 
     id: str

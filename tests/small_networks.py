@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models import LayeredForecaster, TrackingForecaster
 
 LAYERED = {"layers": 2, "coarse_channels": 8, "fine_channels": 4, "embedding_channels": 6, "reach": 2}

@@ -10,7 +10,7 @@ import typer
 from framepred.errors import ConfigError
 
 if TYPE_CHECKING:
-    from framepred.media.values import RangeChoice
+    from framepred.media.ranges import RangeChoice
 
 
 class Device(StrEnum):
@@ -123,7 +123,7 @@ def parsed_range(text: str | None) -> "RangeChoice":
     """
     if text is None:
         return None
-    from framepred.media.values import parse_range  # imports torch
+    from framepred.media.ranges import parse_range  # imports torch
 
     return parse_range(text)
 

@@ -136,7 +136,7 @@ def watch(
     from framepred.inference.watching.recording import recorded
 
     if value_range is not None:
-        from framepred.media.values import parse_range  # imports PyTorch
+        from framepred.media.ranges import parse_range  # imports PyTorch
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     found = frames = 0

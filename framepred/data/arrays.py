@@ -15,8 +15,9 @@ from framepred.clips import ClipBatch
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.errors import ClipError
 from framepred.media.arrays import CHANNELS, open_array, to_frames
+from framepred.media.ranges import RangeChoice, with_missing
 from framepred.media.reading import open_frames
-from framepred.media.values import RangeChoice, chosen_range, with_missing
+from framepred.media.values import chosen_range
 
 OFFICIAL_SHAPE = (20, 10_000, 64, 64)  # mnist_test_seq.npy (Srivastava et al. 2015), time axis first
 

@@ -18,7 +18,7 @@ from framepred.data.frame_format import Fit, common_format
 from framepred.data.video_index import Source, VideoIndex
 from framepred.errors import DataError, MediaError
 from framepred.media.random_access import FrameReader
-from framepred.media.values import StatedRange, as_choice
+from framepred.media.ranges import StatedRange, as_choice
 
 _MAX_OPEN = 4  # sources that a process keeps open: each holds a decoder with its frames
 _open: OrderedDict[tuple[VideoIndex, Source], FrameReader] = OrderedDict()
@@ -78,7 +78,7 @@ class VideoFolder(ClipDataset):
         layout: axis order of arrays, such as ``thwc``, where their shapes are ambiguous.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1: two numbers such as
             ``0,4095``, or ``auto`` for the range that the values of all files together suggest, for which they are
-            read once; or the default of a network, see :class:`framepred.media.values.DefaultRange`.
+            read once; or the default of a network, see :class:`framepred.media.ranges.DefaultRange`.
         array_name: which array of files that hold several, such as NetCDF.
         keep_nan: whether missing values stay NaN in clips, where ``value_range`` says what NaN is read as; see
             :class:`framepred.clips.ClipBatch`. Otherwise they are read as that value.

@@ -26,8 +26,8 @@ from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
 from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
+from framepred.media.ranges import DefaultRange, RangeChoice, ValueRange, refuse_range, with_missing
 from framepred.media.reading import refuse_form
-from framepred.media.values import DefaultRange, RangeChoice, ValueRange, refuse_range, with_missing
 
 _VERSION = 3  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content

@@ -20,7 +20,7 @@ from framepred.exporting.parity import rollout_differences
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import bundled_cards, load_weights
 from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportInfo, GraphName, graph_path

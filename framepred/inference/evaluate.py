@@ -31,7 +31,7 @@ from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster
 from framepred.media.outputs import expand_user
-from framepred.media.values import StatedRange
+from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.devices import move_network

@@ -26,7 +26,7 @@ from framepred.inference.sources import SourceForm, arranged_in_memory
 from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
-from framepred.media.values import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
+from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 """The generated data sets, each with the digits it is made of."""

@@ -10,7 +10,7 @@ from framepred.baselines import load_baseline
 from framepred.errors import WeightsError
 from framepred.evaluation import WeightsRecord
 from framepred.forecaster import Forecaster
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import load_weights
 

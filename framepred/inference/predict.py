@@ -34,7 +34,7 @@ from framepred.inference.reading_ahead import ReadAhead, end_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
 from framepred.media.memory import check_memory
-from framepred.media.values import StatedRange
+from framepred.media.ranges import StatedRange
 from framepred.models.devices import move_network
 
 MAX_SIDE = 256

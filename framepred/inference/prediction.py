@@ -13,7 +13,7 @@ from framepred.errors import ConfigError
 from framepred.evaluation import Card
 from framepred.inference.sources import to_source_values
 from framepred.media.formats import ARRAYS
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.media.writing import write_video
 
 View: TypeAlias = Literal["predicted", "side-by-side", "error"]

@@ -17,8 +17,8 @@ from framepred.inference.missing import one_sided
 from framepred.inference.sources import to_source_values
 from framepred.inference.windows import MarkedFrame
 from framepred.media.formats import ARRAYS
+from framepred.media.ranges import ValueRange
 from framepred.media.sound import add_sound, check_sound
-from framepred.media.values import ValueRange
 from framepred.media.writing import tile_clips, write_frames, write_video
 
 AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]

@@ -24,7 +24,7 @@ from framepred.inference.sources import OpenSource, Source, SourceForm, open_sou
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
 from framepred.media.formats import VIDEOS, check_input
-from framepred.media.values import StatedRange
+from framepred.media.ranges import StatedRange
 from framepred.models import load_restorer
 from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer

@@ -19,20 +19,11 @@ from framepred.media.arrays import AXES, CHANNELS, to_frames
 from framepred.media.formats import ARRAYS, is_array, spoken_name
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.pixels import GRAY_WITHIN
+from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice, with_missing
 from framepred.media.reading import open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
-from framepred.media.values import (
-    DefaultRange,
-    RangeChoice,
-    StatedRange,
-    ValueRange,
-    as_choice,
-    chosen_range,
-    range_notes,
-    scaling_note,
-    with_missing,
-)
+from framepred.media.values import chosen_range, range_notes, scaling_note
 
 Source: TypeAlias = str | Path | NDArray[np.generic] | Tensor
 """A path, or frames in memory: ``(t, h, w)``, ``(t, c, h, w)`` or ``(n, t, c, h, w)``, else ``(t, h, w, c)``."""

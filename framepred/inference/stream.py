@@ -22,7 +22,7 @@ from framepred.inference.scaling import shrink
 from framepred.inference.scenes import CutDetector
 from framepred.inference.sources import Source, SourceForm
 from framepred.media.live import Moment
-from framepred.media.values import StatedRange
+from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, Precision
 from framepred.models.devices import move_network
 

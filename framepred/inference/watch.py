@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and 
 
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
-    from framepred.media.values import StatedRange
+    from framepred.media.ranges import StatedRange
 
 __all__ = ["Event", "Profile", "Watch", "WatchStep", "watch"]
 

@@ -18,8 +18,9 @@ from framepred.media.failures import reading
 from framepred.media.formats import ARRAYS
 from framepred.media.frames import FrameStream, on_black
 from framepred.media.limits import check_bytes, check_pixels
+from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.stored import AXES, StoredArray, arranged, open_stored
-from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
+from framepred.media.values import chosen_range, to_frames
 
 __all__ = ["ARRAY_NAMES", "AXES", "CHANNELS", "array_frames", "open_array", "read_array", "to_frames"]
 

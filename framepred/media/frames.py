@@ -12,7 +12,7 @@ from framepred.clips import to_uint8, to_unit
 from framepred.errors import ClipError
 from framepred.media.pixels import DEFAULT_FPS as DEFAULT_FPS
 from framepred.media.pixels import on_black as on_black
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from framepred.media.formats import frame_files
 from framepred.media.frames import FrameStream, on_black
 from framepred.media.limits import check_pixels
 from framepred.media.opencv import cv2
+from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.sequences import clips_beside, sequence_notes
-from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
+from framepred.media.values import chosen_range, to_frames
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")

@@ -17,7 +17,7 @@ from framepred.media.formats import is_live, is_pipe, is_standard_input, spoken_
 
 if TYPE_CHECKING:
     from framepred.media.frames import FrameStream
-    from framepred.media.values import RangeChoice, ValueRange
+    from framepred.media.ranges import RangeChoice, ValueRange
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
 LONGEST_DELAY = 60.0  # seconds
@@ -91,8 +91,8 @@ def play(
     """
     from framepred.media.capture import live_frames  # these import PyTorch, which a player of arrays does not need
     from framepred.media.decoding import stream_frames
+    from framepred.media.ranges import refuse_range
     from framepred.media.reading import open_frames, refuse_form
-    from framepred.media.values import refuse_range
 
     if is_standard_input(source) or is_live(str(source)) or is_pipe(source):
         name = spoken_name(source)

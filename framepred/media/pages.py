@@ -17,7 +17,8 @@ from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
 from framepred.media.headers import tiff_pages
 from framepred.media.images import kind_of, open_picture, page_pixels
 from framepred.media.limits import check_pixels
-from framepred.media.values import RangeChoice, ValueRange, chosen_range, refuse_range, to_frames
+from framepred.media.ranges import RangeChoice, ValueRange, refuse_range
+from framepred.media.values import chosen_range, to_frames
 
 GIF_TICK_MS = 10
 """Milliseconds that the durations of a GIF are counted in."""

@@ -24,8 +24,9 @@ from framepred.media.formats import GIF, IMAGES, frame_files, is_array
 from framepred.media.frames import FrameStream, as_frame
 from framepred.media.images import read_image, read_pixels
 from framepred.media.pages import page_frames, read_pages, survey_pages
+from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.sequences import sequence_notes
-from framepred.media.values import RangeChoice, ValueRange, chosen_range, to_frames
+from framepred.media.values import chosen_range, to_frames
 from framepred.media.video_file import VideoFile, not_a_video
 from framepred.media.video_header import check_whole, read_header
 

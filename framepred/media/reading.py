@@ -18,8 +18,9 @@ from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.images import folder_frames
 from framepred.media.limits import check_bytes
 from framepred.media.pages import page_frames
+from framepred.media.ranges import RangeChoice, ValueRange, refuse_range
 from framepred.media.resizing import to_gray
-from framepred.media.values import RangeChoice, ValueRange, range_notes, refuse_range
+from framepred.media.values import range_notes
 
 
 @dataclass(frozen=True)

@@ -1,189 +1,23 @@
-"""Ranges of values: which numbers of a file stand for 0 and 1, and the way back."""
+"""Values of files as frames: the range that they suggest, checks, and scaling to [0, 1]."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, cast
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.clips import RANGE_TOLERANCE
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ClipError
+from framepred.media.ranges import DefaultRange, ValueRange, as_choice
 
 WHITE_16_BITS = 65535.0
 _BIT_DEPTHS = (8, 10, 12, 14, 16)  # of cameras and detectors
 LITTLE = 1 / 8
 """Part of the range below which values are said to use little of it."""
-
-
-@dataclass(frozen=True)
-class ValueRange:
-    """The values of a file that stand for 0 and for 1, such as -32 and 60 dBZ, or 0 and 4095 of a 12-bit camera.
-
-    Attributes:
-        low: the value that becomes 0.
-        high: the value that becomes 1; above ``low``.
-        whole: whether the values of the file are whole numbers, to which :meth:`from_unit` rounds.
-        filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
-        keeps_nan: whether NaN stays NaN in frames, as pixels that are missing; needs a filler.
-
-    Raises:
-        ConfigError: if the two are not finite numbers in this order.
-
-    >>> celsius = ValueRange(-20, 30)
-    >>> celsius.to_unit(torch.tensor([-20.0, 5.0, 30.0]))
-    tensor([0.0000, 0.5000, 1.0000])
-    >>> celsius.from_unit(torch.tensor([0.5]))
-    tensor([5.])
-    """
-
-    low: float
-    high: float
-    whole: bool = False
-    filler: float | None = None
-    keeps_nan: bool = field(default=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
-            raise ConfigError(
-                f"A range of values is two finite numbers, the lower one first, not {self.low:g} and {self.high:g}"
-                f"{'' if self.filler is None else f', and NaN is read as a finite number, not {self.filler:g}'}."
-            )
-
-    def to_unit(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Scale values to float32 in [0, 1]; those outside the range are clamped."""
-        scaled = (values.double() - self.low) / (self.high - self.low)
-        return scaled.clamp(0, 1).float()
-
-    def from_unit(self, frames: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
-        """Scale floats in [0, 1] back to the values of the file: float32, or the smallest integers that hold them."""
-        values = frames.double() * (self.high - self.low) + self.low
-        return values.round().long().to(self._integers()) if self.whole else values.float()
-
-    @property
-    def filler_in_unit(self) -> float | None:
-        """The filler as networks read it, in [0, 1]; None where NaN is refused."""
-        return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
-
-    def with_missing(self) -> "ValueRange":
-        """The same range, by which NaN stays NaN in frames if a filler is known."""
-        return replace(self, keeps_nan=self.filler is not None)
-
-    def _integers(self) -> torch.dtype:
-        kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
-        return next((kind for kind in kinds if _holds(kind, self.low, self.high)), torch.int64)
-
-    def to_json(self) -> dict[str, float]:
-        """The range as numbers for a JSON file."""
-        return {"low": self.low, "high": self.high} | ({} if self.filler is None else {"nan": self.filler})
-
-    @classmethod
-    def from_json(cls, entry: Any) -> "ValueRange":
-        """The range that :meth:`to_json` wrote.
-
-        Raises:
-            ConfigError: if it is no such entry.
-        """
-        try:
-            filler = entry.get("nan")
-            return cls(float(entry["low"]), float(entry["high"]), filler=None if filler is None else float(filler))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"A range of values has the entries low and high, not {entry}.") from error
-
-
-def _holds(kind: torch.dtype, low: float, high: float) -> bool:
-    limits = torch.iinfo(kind)
-    return bool(limits.min <= low and high <= limits.max)
-
-
-@dataclass(frozen=True)
-class DefaultRange:
-    """The range of a source for which none is stated.
-
-    Bytes and floats within [0, 1] keep the range of their type.
-
-    Attributes:
-        learned: the range that a network was trained on, which then holds for all other types; None where there is
-            none. Pictures and arrays of 16 bits then have the bit depth that holds their values, so that 12-bit data
-            is not taken for a black film.
-    """
-
-    learned: ValueRange | None = None
-
-
-RangeChoice: TypeAlias = "ValueRange | DefaultRange | Literal['auto'] | None"
-"""A stated range; ``auto`` for the one that the values suggest; a default; None for the range that the type states."""
-
-StatedRange: TypeAlias = "RangeChoice | str | tuple[float, float]"
-"""A range as users of Python may state it; :func:`as_choice` understands it."""
-
-
-def parse_range(text: str) -> "ValueRange | Literal['auto']":
-    """A range as users write it: ``auto``, two numbers such as ``-32,60``, or these and what NaN is read as.
-
-    Raises:
-        ConfigError: if it is none of these.
-
-    >>> parse_range("0,4095")
-    ValueRange(low=0.0, high=4095.0, whole=False, filler=None)
-    >>> parse_range("-32,60,nan=-32").filler
-    -32.0
-    """
-    if text == "auto":
-        return "auto"
-    numbers, _, filler = text.partition(",nan=")
-    try:
-        low, high = (float(part) for part in numbers.split(","))
-        return ValueRange(low, high, filler=float(filler) if filler else None)
-    except ValueError as error:
-        raise ConfigError(
-            f"A range of values is auto or two numbers such as 0,4095, not {text}; where NaN is to be read, add what "
-            "it stands for, such as -32,60,nan=-32."
-        ) from error
-
-
-def as_choice(stated: object) -> RangeChoice:
-    """What was stated as a range of values: one of ``RangeChoice``, the text of a range, or two numbers.
-
-    Raises:
-        ConfigError: if it is none of these.
-
-    >>> as_choice((0, 4095))
-    ValueRange(low=0.0, high=4095.0, whole=False, filler=None)
-    """
-    if stated is None or isinstance(stated, ValueRange | DefaultRange):
-        return stated
-    if isinstance(stated, str):
-        return parse_range(stated)
-    try:
-        low, high = map(float, cast("Iterable[float]", stated))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"A range of values is auto, two numbers or a ValueRange, not {stated!r}.") from error
-    return ValueRange(low, high)
-
-
-def refuse_range(stated: object, name: object) -> None:
-    """Refuse a stated range for frames of bytes, which have one: those of films, animations and cameras.
-
-    Raises:
-        ConfigError: if two numbers are stated.
-    """
-    choice = as_choice(stated)
-    if isinstance(choice, ValueRange):
-        raise ConfigError(
-            f"The range {choice.low:g} to {choice.high:g} is for arrays and pictures but {name} is none; leave it out."
-        )
-
-
-def with_missing(stated: object) -> RangeChoice:
-    """The range that was stated, by which NaN stays NaN in frames where a filler is known."""
-    choice = as_choice(stated)
-    if isinstance(choice, DefaultRange):
-        return replace(choice, learned=choice.learned and choice.learned.with_missing())
-    return choice.with_missing() if isinstance(choice, ValueRange) else choice
 
 
 def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange | None:

@@ -9,7 +9,7 @@ import torch
 from framepred.clips import Frame, RawFrame, State
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 """Lightning's names: float32, or autocast of convolutions and matrix products to bfloat16."""

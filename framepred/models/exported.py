@@ -10,7 +10,7 @@ from torch import Tensor
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError
 from framepred.forecaster import Forecaster
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models.patches import check_frame, fold, unfold
 from framepred.onnx_graphs import ExportInfo, GraphName, OnnxGraph, open_onnx_graphs
 

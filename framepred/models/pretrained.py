@@ -25,8 +25,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
-from framepred.media.values import ValueRange
 from framepred.models.checkpoints import read_checkpoint
 from framepred.models.exported import load_onnx
 from framepred.restorer import Restorer

@@ -17,7 +17,7 @@ from framepred.inference.blend_weights import fit_weights
 from framepred.inference.online_blend import OnlineBlend
 from framepred.inference.stream_log import StreamLog
 from framepred.inference.watch import WatchStep
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models import EncoderForecaster
 
 SIDE, COVERED = 32, 20

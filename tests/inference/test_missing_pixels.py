@@ -17,7 +17,7 @@ from framepred.data import VideoFolder, VideoFolderData
 from framepred.errors import DataError
 from framepred.evaluation import PROTOCOLS, Card, ClipAverage, DataRecord, evaluate
 from framepred.evaluation.formulas import FrameFormula, frame_mse
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models import BidirectionalForecaster, EncoderForecaster
 from framepred.training import ForecastTask, RestoreTask, TeacherForcing
 

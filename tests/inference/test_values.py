@@ -16,7 +16,7 @@ from framepred.evaluation import Card
 from framepred.inference.folders import predict_folder
 from framepred.inference.networks import NamedForecaster, open_forecaster
 from framepred.inference.sinks import VideoSink, record
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 from framepred.models import EncoderForecaster
 from framepred.models.pretrained import load, set_value_range
 

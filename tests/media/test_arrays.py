@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.arrays import AXES, array_frames, open_array, read_array
+from framepred.media.ranges import ValueRange
 from framepred.media.reading import open_frames, read_clips
-from framepred.media.values import ValueRange
 
 SIZES = {"n": 2, "t": 5, "c": 3, "h": 6, "w": 7}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from framepred.errors import ClipError, MediaError
 from framepred.media.images import encode_png, folder_frames, read_image
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 
 
 def random_frame(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:

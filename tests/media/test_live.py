@@ -13,7 +13,7 @@ from framepred.media import live as player
 from framepred.media.encoding import VideoWriter
 from framepred.media.frames import FrameStream
 from framepred.media.live import Player, newest
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 
 
 class Patience(Event):

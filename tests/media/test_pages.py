@@ -15,8 +15,8 @@ from framepred.media.formats import check_input, frame_files, is_folder_of_clips
 from framepred.media.images import encode_png, folder_frames
 from framepred.media.pages import page_frames
 from framepred.media.random_access import open_reader
+from framepred.media.ranges import ValueRange
 from framepred.media.reading import open_frames, read_clips, read_video
-from framepred.media.values import ValueRange
 
 
 def noise(frames: int = 5, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.ranges import ValueRange
 from framepred.media.reading import open_frames, read_clips, read_video
 from framepred.media.resizing import to_gray
-from framepred.media.values import ValueRange
 from framepred.media.writing import write_video
 
 

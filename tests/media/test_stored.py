@@ -12,8 +12,8 @@ from scipy.io import netcdf_file
 
 from framepred.errors import ClipError, MediaError
 from framepred.media.arrays import open_array
+from framepred.media.ranges import ValueRange
 from framepred.media.reading import read_clips, read_video
-from framepred.media.values import ValueRange
 
 CLIPS = np.arange(2 * 6 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5, 6)  # (n, h, w, t), as SEVIR has it
 CLIP = CLIPS[0].transpose(2, 0, 1)

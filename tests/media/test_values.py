@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ClipError, ConfigError
-from framepred.media.values import (
-    RangeChoice,
-    ValueRange,
-    as_choice,
-    chosen_range,
-    parse_range,
-    to_frames,
-    with_missing,
-)
+from framepred.media.ranges import RangeChoice, ValueRange, as_choice, parse_range, with_missing
+from framepred.media.values import chosen_range, to_frames
 
 numbers = st.floats(-1e6, 1e6)
 

@@ -13,7 +13,7 @@ from framepred.data.frame_format import Fit
 from framepred.data.splitting import FRACTION, Choice, split_folder
 from framepred.data.video_folder import VideoFolder, evenly_spread
 from framepred.errors import ConfigError, DataError
-from framepred.media.values import ValueRange
+from framepred.media.ranges import ValueRange
 
 
 class VideoFolderData(ClipData):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and 
     from framepred.forecaster import Forecaster
     from framepred.inference.networks import Weights
     from framepred.inference.sources import Source
-    from framepred.media.values import StatedRange
+    from framepred.media.ranges import StatedRange
 
 LAST_FRAME = "baseline:last-frame"
 """What forecasts each frame unless weights are named: at the size that features are computed at, it is as good."""

@@ -21,7 +21,7 @@ from framepred.media.video_header import frames_of_one_size, read_header, rgb_fr
 
 if TYPE_CHECKING:
     from framepred.inference.sources import Source
-    from framepred.media.values import StatedRange
+    from framepred.media.ranges import StatedRange
 
 
 @dataclass(frozen=True)
