@@ -65,7 +65,9 @@ def fill_missing(frames: Shaped[Tensor, "..."], filler: float | None) -> Shaped[
         >>> fill_missing(torch.tensor([0.5, torch.nan]), 0.0)
         tensor([0.5000, 0.0000])
     """
-    return frames if filler is None else frames.nan_to_num(nan=filler)
+    if filler is None or not frames.is_floating_point():
+        return frames
+    return torch.where(frames.isnan(), filler, frames)
 
 
 def missing_pixels(frames: Shaped[Tensor, "*frames"]) -> Bool[Tensor, "*frames"] | None:
@@ -113,11 +115,14 @@ def from_unit(frames: Float[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor
     Args:
         frames: floats in [0, 1].
         dtype: uint8, uint16 or a float type.
+
+    Raises:
+        ClipError: if the type is another one.
     """
     frames = frames.clamp(0, 1)
     if dtype.is_floating_point:
         return frames.to(dtype)
-    return (frames * WHITE[dtype]).round().to(torch.int32).to(dtype)
+    return (frames * white_of(dtype)).round().to(torch.int32).to(dtype)
 
 
 def to_uint8(frames: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:

@@ -46,8 +46,8 @@ class HasUncountedMacs(Protocol):
 class Forecaster(nn.Module, ABC):
     """Predicts the next frames of a clip.
 
-    A state is a flat tuple of tensors; the first is the last observed frame. Subclasses implement :meth:`observe` and
-    :meth:`next_frame`. Batch prediction, streaming, training and export use only these methods and
+    A state is a flat tuple of tensors; the first is the most recent frame, observed or fed back. Subclasses implement
+    :meth:`observe` and :meth:`next_frame`. Batch prediction, streaming, training and export use only these methods and
     :meth:`feedback`.
 
     Example:

@@ -66,8 +66,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--weights",
-            help="Bundled name (default moving-mnist), folder, .ckpt, baseline:NAME, or owner/name on the Hugging Face "
-            "Hub. Repeat it to score several in one pass.",
+            help="Bundled name (default moving-mnist), folder, .ckpt, .onnx, baseline:NAME, or owner/name on the "
+            "Hugging Face Hub. Repeat it to score several in one pass.",
         ),
     ] = None,
     data: Annotated[

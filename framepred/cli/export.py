@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from framepred.cli.options import WeightsOption
+from framepred.cli.options import NetworkOption
 from framepred.errors import ConfigError
 from framepred.media.memory import check_memory
 from framepred.media.outputs import check_output
@@ -22,7 +22,7 @@ SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 def export(
     output: Annotated[Path, typer.Option("--output", help="model.onnx, or model.pt2 for torch.export.")],
-    weights: WeightsOption = EXPORTED,
+    weights: NetworkOption = EXPORTED,
     size: Annotated[
         str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp or track; others take any size.")
     ] = "64x64",

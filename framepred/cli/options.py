@@ -70,6 +70,9 @@ NATURAL = "natural-small"
 WeightsOption: TypeAlias = Annotated[
     str, typer.Option("--weights", help="Bundled name, folder, .ckpt, .onnx, or owner/name on the Hugging Face Hub.")
 ]
+NetworkOption: TypeAlias = Annotated[
+    str, typer.Option("--weights", help="Bundled name, folder, .ckpt, or owner/name on the Hugging Face Hub.")
+]
 ContextOption: TypeAlias = Annotated[
     int, typer.Option("--context", min=1, max=MAX_FRAMES, help="Observed frames to predict from.")
 ]
@@ -79,7 +82,9 @@ ClipsOption: TypeAlias = Annotated[int, typer.Option("--clips", min=1, max=MAX_C
 SeedOption: TypeAlias = Annotated[
     int, typer.Option("--seed", min=0, max=MAX_SEED, help="Number that determines the generated clips.")
 ]
-RootOption: TypeAlias = Annotated[Path | None, typer.Option("--root", help="Folder of the IDX files of MNIST.")]
+RootOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--root", help="Folder of the IDX files of MNIST or Fashion-MNIST.")
+]
 DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Download digits that are missing.")]
 DeviceOption: TypeAlias = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 CompileOption: TypeAlias = Annotated[

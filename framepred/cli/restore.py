@@ -13,8 +13,8 @@ from framepred.cli.options import (
     DeviceOption,
     LayoutOption,
     MaxSideOption,
+    NetworkOption,
     RangeOption,
-    WeightsOption,
     parsed_range,
 )
 from framepred.errors import ConfigError
@@ -60,7 +60,7 @@ def restore(
         Method,
         typer.Option("--method", help="auto takes motion for films, and the network, bidirectional, for small digits."),
     ] = Method.AUTO,
-    weights: WeightsOption = "moving-mnist-restore",
+    weights: NetworkOption = "moving-mnist-restore",
     output: Annotated[
         Path | None, typer.Option("--output", help=f"{list_suffixes()}. Default: STEM-restored.mp4.")
     ] = None,

@@ -81,8 +81,8 @@ def restore(
             in the numbers of pictures or in the time stamps of a video.
         upsample: factor of the frame rate: 2 puts a frame between each two.
         method: ``auto``; ``motion`` for films; ``bidirectional`` for the network, which ``auto`` also takes where other
-            weights than the bundled ones are given; or ``linear``, ``motion-compensated``, ``last-frame``,
-            ``hopfield``.
+            weights than the bundled ones are given; or ``linear``, ``motion-compensated``, ``minterpolate``,
+            ``last-frame``, ``hopfield``.
         compare: further methods to restore with, for scores and for showing them beside.
         weights: of the network: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a restorer.
         holdout: the missing frames are intact: hide, rebuild and score them.

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framepred.clips import fill_missing, from_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.media.ranges import RangeChoice, ValueRange, as_choice, parse_range, with_missing
 from framepred.media.values import chosen_range, to_frames
@@ -20,6 +21,18 @@ def test_scaling_is_inverted(low: float, width: float, units: list[float]) -> No
     values = torch.tensor(units, dtype=torch.float64) * (value_range.high - low) + low
     again = value_range.from_unit(value_range.to_unit(values)).double()
     torch.testing.assert_close(again, values, atol=2e-7 * width + 1e-7 * abs(low) + 1e-9, rtol=1e-6)
+
+
+def test_only_nan_is_missing() -> None:
+    frames = torch.tensor([0.5, torch.nan, torch.inf, -torch.inf])
+    torch.testing.assert_close(fill_missing(frames, 0.25), torch.tensor([0.5, 0.25, torch.inf, -torch.inf]))
+    whole = torch.tensor([1, 2], dtype=torch.uint8)
+    assert fill_missing(whole, 0.25) is whole
+
+
+def test_a_type_without_a_range_is_refused() -> None:
+    with pytest.raises(ClipError, match="int32 have no known range"):
+        from_unit(torch.zeros(2), torch.int32)
 
 
 def test_json() -> None:
