@@ -16,6 +16,7 @@ from framepred.cli.options import (
     NetworkOption,
     RangeOption,
     parsed_range,
+    refuse_given,
 )
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, parse_missing, read_missing
@@ -24,6 +25,9 @@ from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.inference.restoration import Restoration
+
+
+WEIGHTS = "moving-mnist-restore"
 
 
 class Method(StrEnum):
@@ -40,6 +44,7 @@ class Method(StrEnum):
 
 
 def restore(
+    call: typer.Context,
     source: Annotated[
         Path,
         typer.Argument(metavar="INPUT", parser=stated_path, help="Video file, folder of frames, .npy or .npz."),
@@ -60,7 +65,7 @@ def restore(
         Method,
         typer.Option("--method", help="auto takes motion for films, and the network, bidirectional, for small digits."),
     ] = Method.AUTO,
-    weights: NetworkOption = "moving-mnist-restore",
+    weights: NetworkOption = WEIGHTS,
     output: Annotated[
         Path | None, typer.Option("--output", help=f"{list_suffixes()}. Default: STEM-restored.mp4.")
     ] = None,
@@ -91,6 +96,10 @@ def restore(
         raise ConfigError(
             "--holdout scores the frames of --missing at their own rate; leave --upsample and --find out."
         )
+
+    methods = {method, beside}
+    if Method.BIDIRECTIONAL not in methods and not (Method.AUTO in methods and weights != WEIGHTS):
+        refuse_given(call, ("weights", "max_side"), f"--method {method.value}")
 
     import framepred
     from framepred.cli.progress import shown_count

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count, takewhile
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -58,8 +59,20 @@ def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
         yield _is_damaged(number, small, changes)
 
 
-def find_dropped(source: Source) -> frozenset[int]:
-    """Return the indices, in the complete sequence, of frames that are missing in a source.
+class Dropped(NamedTuple):
+    """Frames that are missing in a source.
+
+    Attributes:
+        numbers: their indices in the complete sequence.
+        fps: frames per second of the complete sequence, where all of its frames last equally long; None elsewhere.
+    """
+
+    numbers: frozenset[int] = frozenset()
+    fps: float | None = None
+
+
+def find_dropped(source: Source) -> Dropped:
+    """Return the frames that are missing in a source.
 
     In a folder of pictures, gaps in the numbers of the file names are missing frames. In a video with an otherwise
     constant frame rate, gaps in the time stamps are missing frames. Gaps of more than ``MAX_GAP`` frames are ignored.
@@ -69,19 +82,20 @@ def find_dropped(source: Source) -> frozenset[int]:
         MediaError: if a video is damaged and the time stamps do not say where, or for more than ``MAX_GAP`` frames.
     """
     if not isinstance(source, (str, Path)) or is_array(Path(source)):
-        return frozenset()
+        return Dropped()
     path = check_input(source)
     if path.is_dir():
-        return _without_long_runs({gap.index for gap in missing_numbers(frame_files(path))})
+        return Dropped(_without_long_runs({gap.index for gap in missing_numbers(frame_files(path))}))
     if path.suffix.lower() not in VIDEOS:
-        return frozenset()
-    times, damage = intact_times(path)
-    gaps = _gaps_in_time(times)
+        return Dropped()
+    times = intact_times(path)
+    gaps = _gaps_in_time(times.stamps)
     short = _without_long_runs(gaps)
     placed = len(short) > 0 and short == gaps
-    if damage is not None and not placed:
-        raise damage
-    return short
+    if times.damage is not None and not placed:
+        raise times.damage
+    seconds = times.seconds if placed else None
+    return Dropped(short, None if seconds is None else (len(seconds) - 1 + len(short)) / float(seconds[-1]))
 
 
 def _gaps_in_time(times: Int64[np.ndarray, " n"]) -> set[int]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from framepred.clips import RawFrame, to_unit
+from framepred.clips import RawFrame, fill_missing, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference.missing import one_sided
@@ -50,7 +50,7 @@ class Restoration:
     holds all of them.
 
     Attributes:
-        fps: frames per second.
+        fps: mean number of frames per second.
         methods: names of the methods; the first one restored the frames, the others are for comparison.
         value_range: the values of the source that became 0 and 1, and are restored where an array is saved; None where
             the type states them.
@@ -65,9 +65,11 @@ class Restoration:
         notes: Sequence[str],
         value_range: ValueRange | None = None,
         file: Path | None = None,
+        times: Sequence[float] | None = None,
     ) -> None:
         self._open = open_frames
         self._file = file
+        self._times = times
         self.methods = tuple(methods)
         self.fps = fps
         self._holdout = holdout
@@ -82,6 +84,8 @@ class Restoration:
     @property
     def frames(self) -> Shaped[Tensor, "..."]:
         """All frames ``(t, c, h, w)``, or ``(n, t, c, h, w)`` of a source of several clips, of the type of the source.
+
+        Where a range states what NaN is read as, pixels that were not measured are NaN.
 
         Raises:
             ClipError: if a scene has no observed frame, or a gap is too long.
@@ -144,15 +148,26 @@ class Restoration:
             raise ConfigError(f"{beside} is not among the methods {', '.join(self.methods)}; name it in compare.")
         path = Path(path).expanduser()
         if not sound:
-            _write(path, self._shown(beside), self.fps, self.value_range)
+            self._write(path, beside)
             return
         if self._file is None:
             raise ConfigError("Only a video file has a sound track, not an array; leave sound out.")
         check_sound(self._file, path)
         with tempfile.TemporaryDirectory() as folder:
             pictures = Path(folder) / path.name
-            _write(pictures, self._shown(beside), self.fps, self.value_range)
+            self._write(pictures, beside)
             add_sound(pictures, self._file, path)
+
+    def _write(self, path: Path, beside: str | None) -> None:
+        """Write clips frame by frame unless the file is an array, which alone keeps NaN where nothing is measured."""
+        frames, to_file = self._shown(beside), to_source_values(path, self.value_range)
+        if path.suffix.lower() in ARRAYS:
+            clips = torch.stack(list(frames), dim=1)
+            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=to_file)
+            return
+        filler = None if self.value_range is None else self.value_range.filler_in_unit
+        shown = (tile_clips(fill_missing(frame, filler)[:, None])[0] for frame in frames)
+        write_frames(path, shown, self.fps, times=self._times, to_file=to_file)
 
     def _shown(self, beside: str | None) -> Iterator[RawFrame]:
         """The frames to write; those of another method on the left if it is named."""
@@ -193,13 +208,3 @@ def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
 def _mean(errors: Sequence[tuple[float, float]], size: tuple[int, int, int]) -> RestorationScore:
     mse, psnr = (sum(values) / len(errors) for values in zip(*errors, strict=True))
     return RestorationScore(mse, psnr, len(errors), size)
-
-
-def _write(path: Path, frames: Iterator[RawFrame], fps: float, value_range: ValueRange | None) -> None:
-    """Write clips that arrive as ``(n, c, h, w)``, frame by frame unless the file is an array."""
-    to_file = to_source_values(path, value_range)
-    if path.suffix.lower() in ARRAYS:
-        clips = torch.stack(list(frames), dim=1)
-        write_video(path, clips if len(clips) > 1 else clips[0], fps, to_file=to_file)
-    else:
-        write_frames(path, (tile_clips(frame[:, None])[0] for frame in frames), fps, to_file=to_file)

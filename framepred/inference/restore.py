@@ -5,17 +5,19 @@ from itertools import chain, tee
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from framepred.baselines import RESTORERS, LinearInterpolation
-from framepred.clips import Clip, Frame, Future, RawFrame
+from framepred.clips import Clip, Frame, Future, RawFrame, missing_pixels
 from framepred.errors import ClipError, ConfigError
 from framepred.inference import windows
-from framepred.inference.damage import find_damaged, find_dropped
+from framepred.inference.damage import Dropped, find_damaged, find_dropped
 from framepred.inference.devices import pick_device
 from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
+from framepred.inference.measured import keep_last_measured
 from framepred.inference.missing import check_factor, check_missing, parse_missing
 from framepred.inference.networks import needs_of
 from framepred.inference.restoration import Restoration, Restored
@@ -23,7 +25,9 @@ from framepred.inference.scaling import resize, shrink
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
+from framepred.media.fetching import local_path
 from framepred.media.formats import VIDEOS, check_input
+from framepred.media.random_access import intact_times
 from framepred.media.ranges import StatedRange
 from framepred.models import load_restorer
 from framepred.models.devices import move_network
@@ -107,28 +111,53 @@ def restore(
         ((2,), 0.2)
     """
     numbers = _checked(missing, find, upsample, holdout)
-    dropped = find_dropped(source) if find else frozenset()
+    dropped = find_dropped(source) if find else Dropped()
     if method == AUTO and weights != WEIGHTS:
         method = BIDIRECTIONAL
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
     nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
     channels, learned = needs_of(nets)
-    form = SourceForm(layout, channels, value_range, array_name, learned)
+    form = SourceForm(layout, channels, value_range, array_name, learned, keeps_nan=True)
     opened = _open(source, form, find)
+    filler = None if opened.value_range is None else opened.value_range.filler_in_unit
+    fps, times = dropped.fps or opened.fps, None
     notes = list(opened.notes)
-    if not opened.steady:
-        notes.append(f"The frame rate of {source_name(source)} varies; its mean, {opened.fps:.3g}, is written.")
+    if not opened.steady and dropped.fps is None:
+        times = _frame_times(source, dropped.numbers, upsample)
+        kept = "its mean, {:.3g}, is written" if times is None else "frames of .mp4 and .gif keep their times"
+        notes.append(f"The frame rate of {source_name(source)} varies; {kept.format(fps)}.")
 
     def run() -> Iterator[Restored]:
-        clips = _clip_by_clip(_with_places(_open(source, form, find).frames, dropped))
-        versions = [_restore_clip(clip, nets, numbers | dropped, find, upsample, cuts) for clip in clips]
+        clips = _clip_by_clip(_with_places(_open(source, form, find).frames, dropped.numbers))
+        marked = numbers | dropped.numbers
+        versions = [_restore_clip(clip, nets, marked, find, upsample, cuts, filler) for clip in clips]
         for count, parts in enumerate(zip(*versions, strict=True), start=1):
             on_frame(count)
             yield _side_by_side(parts)
 
     file = Path(source).expanduser() if isinstance(source, (str, Path)) else None
-    return Restoration(run, names, opened.fps * upsample, holdout, notes, opened.value_range, file)
+    return Restoration(run, names, fps * upsample, holdout, notes, opened.value_range, file, times)
+
+
+def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[float] | None:
+    """Seconds of each restored frame of a video file after the first; None where the source does not state them.
+
+    Args:
+        source: the source.
+        dropped: the indices of frames that the source lacks, in the restored sequence before it is upsampled.
+        factor: how many times the frame rate is raised.
+    """
+    if not isinstance(source, (str, Path)) or Path(source).suffix.lower() not in VIDEOS:
+        return None
+    seconds = intact_times(local_path(source)).seconds
+    if seconds is None:
+        return None
+    count = len(seconds) + len(dropped)
+    known = [index for index in range(count) if index not in dropped]
+    wanted = np.arange((count - 1) * factor + 1) / factor
+    times: list[float] = np.interp(wanted, known, seconds).tolist()
+    return times
 
 
 def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:
@@ -190,14 +219,20 @@ def _only_clip(frames: Iterable[RawFrame], number: int) -> Iterator[RawFrame]:
 
 
 def _restore_clip(
-    frames: Iterator[RawFrame], nets: Sequence[Restorer], numbers: frozenset[int], find: bool, factor: int, cuts: bool
+    frames: Iterator[RawFrame],
+    nets: Sequence[Restorer],
+    numbers: frozenset[int],
+    find: bool,
+    factor: int,
+    cuts: bool,
+    filler: float | None,
 ) -> Iterator[Restored]:
     marked = mark(frames, numbers)
     if find:
-        marked = _mark_damaged(marked)
+        marked = _mark_damaged(marked, filler)
     if factor > 1:
         marked = windows.upsample(marked, factor)
-    return restore_by_each(nets, number_scenes(marked) if cuts else marked)
+    return restore_by_each(nets, number_scenes(marked, filler) if cuts else marked)
 
 
 def _side_by_side(parts: Sequence[Restored]) -> Restored:
@@ -209,11 +244,13 @@ def _side_by_side(parts: Sequence[Restored]) -> Restored:
     return joined, [torch.cat(list(versions)) for versions in zip(*(found for _, found in parts), strict=True)]
 
 
-def _mark_damaged(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
-    """The same frames, those that repeat the one before or are damaged marked as missing too."""
+def _mark_damaged(frames: Iterable[MarkedFrame], filler: float | None) -> Iterator[MarkedFrame]:
+    """The same frames; those that repeat the one before, are damaged or not measured at all marked as missing too."""
     original, copy = tee(frames)
-    for frame, damaged in zip(original, find_damaged(frame.frame[0] for frame in copy), strict=True):
-        yield frame._replace(missing=frame.missing or damaged)
+    damage = find_damaged(keep_last_measured((frame.frame[0] for frame in copy), filler))
+    for frame, damaged in zip(original, damage, strict=True):
+        lost = missing_pixels(frame.frame)
+        yield frame._replace(missing=frame.missing or damaged or (lost is not None and bool(lost.all())))
 
 
 class ScaledRestorer(Restorer):

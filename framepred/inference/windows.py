@@ -5,10 +5,13 @@ from itertools import groupby, pairwise, tee
 from typing import NamedTuple, TypeAlias
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
-from framepred.clips import RawFrame, from_unit, to_unit
+from framepred.clips import RawFrame, from_unit, missing_pixels, to_unit
 from framepred.errors import ClipError
 from framepred.inference.devices import device_of
+from framepred.inference.measured import fill_from_nearest, keep_last_measured
 from framepred.inference.missing import MAX_GAP, check_within
 from framepred.inference.scenes import iter_cuts
 from framepred.restorer import Restorer
@@ -59,17 +62,18 @@ def upsample(frames: Iterable[MarkedFrame], factor: int) -> Iterator[MarkedFrame
         last = frame.frame
 
 
-def number_scenes(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
+def number_scenes(frames: Iterable[MarkedFrame], filler: float | None = None) -> Iterator[MarkedFrame]:
     """The same frames with the numbers of their scenes, found in the observed frames.
 
     A gap across a cut is divided: its first half belongs to the scene before, its second half to the scene after.
 
     Args:
         frames: the frames of one clip, each ``(1, c, h, w)``.
+        filler: what stands for pixels that are not measured, which are NaN; None where there are none.
     """
     scene = 0
     gap: list[MarkedFrame] = []
-    for frame, cut in _with_cuts(frames):
+    for frame, cut in _with_cuts(frames, filler):
         if frame.missing:
             gap.append(frame)
             continue
@@ -82,11 +86,11 @@ def number_scenes(frames: Iterable[MarkedFrame]) -> Iterator[MarkedFrame]:
         yield each._replace(scene=scene)
 
 
-def _with_cuts(frames: Iterable[MarkedFrame]) -> Iterator[tuple[MarkedFrame, bool]]:
+def _with_cuts(frames: Iterable[MarkedFrame], filler: float | None) -> Iterator[tuple[MarkedFrame, bool]]:
     """Each frame, and whether a scene begins with it."""
     original, pixels, marks = tee(frames, 3)
     observed = (frame.frame[0] for frame in pixels if not frame.missing)
-    cuts = iter_cuts(observed, _distances(marks))
+    cuts = iter_cuts(keep_last_measured(observed, filler), _distances(marks))
     for frame in original:
         yield frame, not frame.missing and next(cuts)
 
@@ -104,7 +108,8 @@ def _distances(frames: Iterable[MarkedFrame]) -> Iterator[int]:
 def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[RawFrame]:
     """The frames in order, on the CPU, of their type: observed ones unchanged, missing ones rebuilt.
 
-    Each scene is restored by itself.
+    Each scene is restored by itself. Pixels that are not measured are NaN; in a rebuilt frame those are that are not
+    measured in the nearest observed frames on both sides.
 
     Args:
         net: the restorer, on the device where it is to run.
@@ -178,6 +183,20 @@ def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterato
     device = device_of(net)
     missing = torch.tensor([frame.missing for frame in window], device=device)
     clips = to_unit(torch.stack([frame.frame for frame in window], dim=1).to(device))
-    restored = net.restore(clips, missing).cpu()[:, len(before) : len(before) + len(here)]
-    for frame, rebuilt in zip(here, restored.unbind(dim=1), strict=True):
-        yield from_unit(rebuilt, frame.frame.dtype) if frame.missing else frame.frame
+    gaps = missing_pixels(clips)
+    restored = net.restore(clips if gaps is None else fill_from_nearest(clips), missing).cpu()
+    for index, frame in enumerate(here, start=len(before)):
+        if not frame.missing:
+            yield frame.frame
+            continue
+        rebuilt = from_unit(restored[:, index], frame.frame.dtype)
+        yield rebuilt if gaps is None else rebuilt.masked_fill(_never_measured(gaps, missing, index).cpu(), torch.nan)
+
+
+def _never_measured(
+    gaps: Bool[Tensor, "b t c h w"], missing: Bool[Tensor, " t"], index: int
+) -> Bool[Tensor, "b c h w"]:
+    """Which pixels of a rebuilt frame are missing in the nearest observed frame on either side, or the only one."""
+    observed = (~missing).nonzero().flatten()
+    sides = [*observed[observed < index][-1:].tolist(), *observed[observed > index][:1].tolist()]
+    return gaps[:, sides].all(dim=1)

@@ -53,6 +53,19 @@ def test_the_network_rebuilds_what_its_weights_say(framepred: Run, fading: Path,
     assert np.abs(np.load(tmp_path / "whole.npy") / 255 - expected.numpy()).max() <= 0.5 / 255 + 1e-6
 
 
+@pytest.mark.parametrize("method", ["linear", "motion", "last-frame", "auto"])
+@pytest.mark.parametrize("option", [["--max-side", "8"], ["--weights", "nosuch"]])
+def test_options_of_the_network_are_refused_where_there_is_none(
+    framepred: Run, fading: Path, method: str, option: list[str]
+) -> None:
+    code, _, err = framepred("restore", fading, "--missing", "4", "--method", method, *option)
+    assert code == 2
+    if option[0] == "--weights" and method == "auto":
+        assert "There are no weights 'nosuch'" in err
+    else:
+        assert err == f"{option[0]} has no effect on --method {method}; leave it out.\n"
+
+
 def test_a_raised_rate(framepred: Run, fading: Path, tmp_path: Path) -> None:
     code, out, _ = framepred(
         "restore", fading, "--missing", "4,5,9", "--upsample", 2, "--method", "linear", "--output", "slow.mp4"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 import framepred
@@ -14,8 +15,10 @@ from framepred.errors import ConfigError, WeightsError
 from framepred.inference.missing import read_missing
 from framepred.inference.restore import ScaledRestorer
 from framepred.media.images import encode_png
+from framepred.media.random_access import intact_times
 from framepred.models import BidirectionalForecaster
 from framepred.restorer import Missing
+from video_zoo import write_codec
 
 
 @pytest.fixture
@@ -108,6 +111,95 @@ def test_values_of_the_source_are_restored_in_files(tmp_path: Path) -> None:
     restoration = framepred.restore(celsius, missing=[5], method="linear", value_range="auto", cuts=False)
     restoration.save(tmp_path / "whole.npy")
     np.testing.assert_allclose(np.load(tmp_path / "whole.npy"), celsius, atol=1e-4)
+
+
+RADAR = {"value_range": "-32,60,nan=-32", "cuts": False}
+
+
+def radar(frames: int = 30) -> np.ndarray:
+    """Drifting rain in dBZ, float32 (t, 24, 32); a corner is never measured."""
+    rows, columns = np.mgrid[:24, :32]
+    rain = np.stack([30 * np.sin((columns - 0.7 * time) / 5) * np.cos(rows / 7) + 14 for time in range(frames)])
+    rain[:, :6, :5] = np.nan
+    return rain.astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["motion", "linear", "last-frame", "auto"])
+@pytest.mark.parametrize("kind", ["array", "file"])
+def test_pixels_that_were_not_measured_stay_missing(method: str, kind: str, tmp_path: Path) -> None:
+    film = radar()
+    film[12, 10:14, 10:14] = np.nan  # measured before and after
+    film[19, 20:, 20:] = np.nan  # on one side of a gap
+    np.save(tmp_path / "a.npy", film)
+    source = film if kind == "array" else tmp_path / "a.npy"
+    restored = framepred.restore(source, missing=[5, 6, 20], method=method, **RADAR)
+    restored.save(tmp_path / "b.npy")
+    found = np.load(tmp_path / "b.npy").reshape(film.shape)
+    expected = film.copy()
+    expected[[5, 6, 20]] = radar()[[5, 6, 20]]
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    np.testing.assert_array_equal(restored.frames[:, 0].isnan().numpy(), np.isnan(expected))
+    kept = [number for number in range(30) if number not in (5, 6, 20)]
+    np.testing.assert_allclose(found[kept], film[kept], atol=1e-4)
+
+
+def test_what_is_not_measured_does_not_bleed_into_rebuilt_frames() -> None:
+    """Read as -32 dBZ, a corner that is not measured spoils the pixels beside it by up to 7 dB."""
+    rows, columns = np.mgrid[:48, :64]
+    film = np.stack([30 * np.sin((columns - 1.5 * time) / 5) * np.cos(rows / 7) + 14 for time in range(30)])
+    film[:, :12, :10] = np.nan
+    rebuilt = 92 * framepred.restore(film, missing=[5, 6, 7], method="motion", **RADAR).frames[5:8, 0].numpy() - 32
+    error = np.abs(rebuilt - film[5:8]).max(axis=0)
+    assert max(error[:12, 10:14].max(), np.nanmax(error[12:16, :14])) < 3
+
+
+def test_a_frame_without_a_measured_pixel_is_found() -> None:
+    film = radar()
+    film[9] = np.nan
+    restored = framepred.restore(film, find=True, method="linear", **RADAR)
+    assert restored.rebuilt == (9,)
+    np.testing.assert_array_equal(restored.frames[9, 0].isnan().numpy(), np.isnan(film[8]))
+
+
+def test_missing_pixels_are_left_out_of_scores_and_shown_as_the_filler(tmp_path: Path) -> None:
+    film = radar()
+    whole = np.where(np.isnan(film), -32, film)
+    scores = [
+        framepred.restore(clip, missing=[5], method="last-frame", holdout=True, value_range="-32,60,nan=-32").score
+        for clip in (film, whole)
+    ]
+    share = np.isnan(film[5]).mean()
+    assert scores[0].mse == pytest.approx(scores[1].mse / (1 - share), rel=1e-4)
+    restored = framepred.restore(film, missing=[5], method="linear", **RADAR)
+    restored.save(tmp_path / "pictures")
+    assert framepred.read_video(tmp_path / "pictures")[0, 0, 0, 0] == 0
+
+
+@pytest.mark.parametrize(("factor", "suffix"), [(1, ".mp4"), (2, ".mp4"), (1, ".gif")])
+def test_frames_keep_times_that_vary(factor: int, suffix: str, tmp_path: Path) -> None:
+    film, times = moving(12), [number * 0.04 if number < 6 else 0.2 + (number - 5) * 0.12 for number in range(12)]
+    framepred.write_video(tmp_path / "a.mp4", film, fps=25, times=times)
+    restored = framepred.restore(tmp_path / "a.mp4", missing=[3], upsample=factor, method="linear")
+    restored.save(tmp_path / f"b{suffix}")
+    assert "keep their times" in " ".join(restored.notes)
+    wanted = np.interp(np.arange(11 * factor + 1) / factor, range(12), times)
+    if suffix == ".mp4":
+        assert intact_times(tmp_path / "b.mp4").seconds == pytest.approx(wanted, abs=1e-3)
+    else:
+        with Image.open(tmp_path / "b.gif") as picture:
+            durations = [frame.info["duration"] / 1000 for frame in ImageSequence.Iterator(picture)]
+        assert np.cumsum(durations)[:-1] == pytest.approx(wanted[1:], abs=0.011)
+
+
+@pytest.mark.parametrize("fps", [25, 30, 10])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_film_whose_dropped_frames_are_found_gets_its_rate_back(fps: int, suffix: str, tmp_path: Path) -> None:
+    times = [round(1000 * number / fps) for number in range(60) if number not in (20, 21, 40)]
+    path = write_codec(tmp_path / f"a{suffix}", times=times)
+    restored = framepred.restore(path, find=True, method="linear")
+    assert {20, 21, 40} <= set(restored.rebuilt)
+    assert restored.fps == pytest.approx(fps, rel=1e-3)
+    assert not any("varies" in note for note in restored.notes)
 
 
 def test_large_frames_are_shrunk_for_the_network_and_keep_their_detail() -> None:
