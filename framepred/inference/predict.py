@@ -33,7 +33,7 @@ from framepred.inference.prediction import Prediction, single_or_all
 from framepred.inference.reading_ahead import ReadAhead, end_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
-from framepred.media.memory import check_memory
+from framepred.media.memory import check_memory, release_memory
 from framepred.media.ranges import StatedRange
 from framepred.models.devices import move_network
 
@@ -131,6 +131,7 @@ def predict(
         (torch.Size([3, 1, 8, 8]), 7)
     """
     _check(frames, context, adapt, max_side, batch_size)
+    release_memory()  # of what was read or predicted before
     named = open_forecaster(weights)
     job = _Job(
         named._replace(net=move_network(named.net, pick_device(device)).eval()),

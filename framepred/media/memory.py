@@ -56,6 +56,16 @@ def limit_arenas() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
 
 
+def release_memory() -> None:
+    """Return memory that was freed to the system.
+
+    glibc keeps it in the arena of each thread that ever was, so a process that predicts again and again grows by
+    gigabytes. Other C libraries are left as they are.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def available_memory() -> int:
     """Bytes that can be allocated without swapping, within the limits of a container."""
     free = [_available_to_system()]

@@ -16,8 +16,8 @@ from framepred.training import Curriculum, ForecastTask, Muon, TeacherForcing, f
 
 CURRICULUM = Curriculum(start=0.3, grow=0.5)
 
-TRIED_STEPS = 8, 40
-"""Steps of the two short trainings from whose difference the time of a step is estimated."""
+TRIED_SECONDS = 20.0
+"""Busy seconds of the longest of the short trainings from which the time of a step is estimated, at least."""
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
@@ -54,10 +54,13 @@ def train_for(
         precision: of the training.
     """
     initial = copy.deepcopy(task_of(1).net.state_dict())
-    short, longer = (_train(steps, data, task_of, precision) for steps in TRIED_STEPS)
-    seconds_per_step = (longer.minutes - short.minutes) * 60 / (longer.steps - short.steps)  # without the start
+    tried = [_train(steps, data, task_of, precision) for steps in (1, 2, 4)]  # the first one also warms up
+    while 60 * tried[-1].minutes < TRIED_SECONDS:
+        tried.append(_train(2 * tried[-1].steps, data, task_of, precision))
+    shorter, longest = tried[-2:]
+    minutes_per_step = (longest.minutes - shorter.minutes) / (longest.steps - shorter.steps)  # without the start
     task_of(1).net.load_state_dict(initial)
-    return _train(max(1, int(60 * minutes / seconds_per_step)), data, task_of, precision)
+    return _train(max(1, int(minutes / minutes_per_step)), data, task_of, precision)
 
 
 def _train(steps: int, data: MovingMNISTData, task_of: Callable[[int], ForecastTask], precision: Precision) -> Spent:
