@@ -38,6 +38,7 @@ def test_simvp_predicts_all_frames_at_once_and_streams_equal_to_batch(simvp: Mod
 @pytest.mark.slow
 def test_every_network_trains_and_is_scored(monkeypatch: pytest.MonkeyPatch, simvp: ModuleType) -> None:
     quality = importlib.import_module("benchmarks.quality")
+    monkeypatch.setattr("benchmarks.learning.TRIED_SECONDS", 0.0)
     small = {
         "framepred": lambda: TrackingForecaster(coarse_channels=8, fine_channels=4, path_features=16),
         "convlstm-s": lambda: quality.NETWORKS["convlstm 2×64"](),

@@ -144,16 +144,17 @@ def refuse_given(context: typer.Context, names: Iterable[str], subject: str) -> 
     Raises:
         ConfigError: that names those that were given.
     """
-    unused = {name for name in names if _is_given(context, name)}
-    options = [parameter.opts[0] for parameter in context.command.params if parameter.name in unused]
+    options = given_options(context, names)
     if options:
         verb, pronoun = ("has", "it") if len(options) == 1 else ("have", "them")
         raise ConfigError(f"{' and '.join(options)} {verb} no effect on {subject}; leave {pronoun} out.")
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def given_options(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """Those of some parameters that stand on the command line, as users write them."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    return [parameter.opts[0] for parameter in context.command.params if parameter.name in given]
 
 
 def check_digits(name: str) -> str:

@@ -13,7 +13,16 @@ from typer.core import TyperCommand
 from typing_extensions import override
 
 from framepred.cli.hints import mean_rate_sentence
-from framepred.cli.options import ArrayOption, BatchOption, Device, DeviceOption, JsonOption, LayoutOption, RangeOption
+from framepred.cli.options import (
+    ArrayOption,
+    BatchOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    LayoutOption,
+    RangeOption,
+    given_options,
+)
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
@@ -54,6 +63,7 @@ class WatchCommand(TyperCommand):
 
 
 def watch(
+    call: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Camera number, URL, or any INPUT of predict.")],
     normal: Annotated[
         str,
@@ -139,6 +149,9 @@ def watch(
         from framepred.media.ranges import parse_range  # imports PyTorch
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    ignored = given_options(call, ("normal", "max_side")) if profile and profile.is_file() else []
+    if ignored:
+        console.print(f"{profile} exists and is used; {' and '.join(ignored)} would make a new one.")
     found = frames = 0
     truth = None
     if labels is not None:

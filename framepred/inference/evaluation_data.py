@@ -19,7 +19,7 @@ from framepred.data.digits import Split
 from framepred.data.loading import CPU
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, DataError
 from framepred.evaluation import DataRecord
 from framepred.inference.saved_clips import ClipSource
 from framepred.inference.sources import SourceForm, arranged_in_memory
@@ -237,6 +237,12 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
     data = _data_of(config)
+    root = Path(getattr(data, "root", None) or ".")
+    if not root.expanduser().exists():
+        started = "" if root.is_absolute() else ", seen from the folder in which the training was started"
+        raise DataError(
+            f"The data of {config} are in {root}{started}, which does not exist here; go there, or move them back."
+        )
     name = Path(getattr(data, "root", None) or type(data).__name__).name
     record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
     return _in_order(data.dataset(split), data.count(split), choice, data.context, record, filler=data.filler)

@@ -38,7 +38,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice, which the command hides from users
-def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(run: Run) -> None:
+def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("my videos/[empty].mp4").touch()
     code, out, err = run("train", *TINY)
     assert (code, out) == (2, "")
@@ -61,6 +63,12 @@ def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(run: R
     data = json.loads(out)["data"]
     assert (data["name"], data["split"], data["clips"]) == ("my videos", "test", 4)
     assert (data["context"], data["horizon"], data["size"]) == (3, 2, [1, 16, 16])
+
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    code, _, err = run("evaluate", "--weights", "baseline:blank", "--data", "../run/config.yaml")
+    assert code == 2
+    assert "are in my videos, seen from the folder in which the training was started, which does not exist" in err
 
 
 @pytest.mark.parametrize(("split", "files"), [("test", 2), ("val", 1), ("train", 5), ("all", 8)])

@@ -68,8 +68,10 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
     assert len(rows) == 1 + 160 - 100 == 1 + len(read_video("a.mp4"))
     (Path("labels.csv")).write_text("start,end\n12,14\n")
     again = ["--profile", "p.safetensors", "--false-alarms", 30, "--json", "--labels", "labels.csv"]
-    code, out, _ = framepred("watch", "film.npy", *again)
+    code, out, err = framepred("watch", "film.npy", *again, "--normal", 10, "--max-side", 64)
     assert code == 0
+    assert "p.safetensors exists and is used; --normal and --max-side would make a new one." in err
+    assert "would make a new one" not in framepred("watch", "film.npy", *again)[2]
     *_, result, end = map(json.loads, out.splitlines())
     assert result["auroc"] > 0.9
     assert result["recall"] == 1.0

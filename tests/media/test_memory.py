@@ -44,6 +44,29 @@ reached.wait()
 """
 
 
+RELEASE = """
+from pathlib import Path
+from framepred.media.memory import release_memory
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+kept = [bytearray(100_000) for _ in range(1000)]
+kept = kept[::2]  # holes, so that the heap does not shrink by itself
+before = resident()
+release_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+def test_freed_memory_is_returned() -> None:
+    done = subprocess.run([sys.executable, "-c", RELEASE], check=True, capture_output=True, text=True)
+    assert int(done.stdout) > 40_000_000
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas of threads")
 def test_threads_share_two_arenas(tmp_path: Path) -> None:
     """In a process of its own, because arenas stay as long as a process."""
