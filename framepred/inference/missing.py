@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from framepred.errors import ConfigError, MediaError
+from framepred.media.text import ENCODING
 
 MAX_GAP = 64
 """Missing frames in a row, at most: frames far from both sides are unknown, and memory is bounded by this."""
@@ -40,7 +41,7 @@ def read_missing(path: str | Path, factor: int = 1) -> frozenset[int]:
         ConfigError: if it holds something else, or more than ``MAX_GAP`` frames in a row would be missing.
     """
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open(encoding=ENCODING) as file:
             text = file.read(MAX_FILE_BYTES + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise MediaError(f"{path} cannot be read as text ({error}); give a file of frame numbers.") from error
