@@ -76,6 +76,19 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
     assert (end["event"], end["frames"]) == ("end", 160)
 
 
+@pytest.mark.parametrize("labels", ["start,end\n100,110\n", "frame,label\n350,1\n3,0\n"])
+def test_labels_beyond_the_film_are_said_to_be(framepred: Run, labels: str) -> None:
+    np.save("film.npy", freezing())
+    Path("labels.csv").write_text(labels)
+    watched = ["watch", "film.npy", "--normal", 10, "--labels", "labels.csv"]
+    code, out, err = framepred(*watched)
+    assert code == 0, err
+    assert "All labels of unusual frames lie outside of the frames that were watched; " in out
+    assert "None of the frames" not in out
+    results = map(json.loads, framepred(*watched, "--json")[1].splitlines())
+    assert next(item for item in results if item["event"] == "evaluation")["outside"] is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
