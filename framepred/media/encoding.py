@@ -19,6 +19,7 @@ from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.formats import GIF
 from framepred.media.outputs import check_output
+from framepred.media.pictures import bytes_of_picture
 from framepred.media.pixels import DEFAULT_FPS
 
 _X264 = {
@@ -81,7 +82,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: Shaped[Any, "c h w"], time: float | None = None) -> None:
-        """Append one frame, RGB or gray: a tensor of uint8, uint16 or floats in [0, 1], or an array of uint8.
+        """Append one frame, RGB or gray: a tensor or an array of uint8, uint16 or floats in [0, 1].
 
         Args:
             frame: the pixels.
@@ -89,13 +90,13 @@ class VideoWriter:
                 whether all have times.
 
         Raises:
-            ClipError: if the frame has another shape than the first, not 1 or 3 channels, or values that are not
-                finite.
+            ClipError: if the frame has another shape than the first, not 1 or 3 channels, a type without a known range,
+                or values that are not finite.
             MediaError: if it cannot be encoded.
         """
         shape = tuple(frame.shape)
         check_picture(shape, self.path)
-        pixels = frame if isinstance(frame, np.ndarray) else _to_array(frame)
+        pixels = bytes_of_picture(frame) if isinstance(frame, np.ndarray) else _to_array(frame)
         with _encoding(self.path):
             self._encoder = self._encoder or self._kind(self._draft, shape, self.fps, timed=time is not None)
             if shape != self._encoder.shape:

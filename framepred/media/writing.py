@@ -16,7 +16,7 @@ from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter, check_picture, checked_fps
 from framepred.media.formats import ARRAYS
-from framepred.media.frames import DEFAULT_FPS, to_8_bits
+from framepred.media.frames import DEFAULT_FPS, as_tensor, to_8_bits
 from framepred.media.images import encode_png
 from framepred.media.outputs import check_output, mark_frame
 
@@ -45,7 +45,7 @@ OVERSHOOT = 0.5
 
 def write_video(
     path: str | Path,
-    frames: Shaped[Tensor, "..."],
+    frames: Shaped[Tensor | np.ndarray, "..."],
     fps: float | int = DEFAULT_FPS,
     *,
     times: Sequence[float] | None = None,
@@ -59,7 +59,8 @@ def write_video(
 
     Args:
         path: where to write; missing folders are created.
-        frames: uint8, uint16, or floats in [0, 1], which are clamped and rounded to 8 bits except in arrays.
+        frames: a tensor or an array: uint8, uint16, or floats in [0, 1], which are clamped and rounded to 8 bits except
+            in arrays.
         fps: frames per second, for ``.mp4`` and ``.gif``.
         times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; one per frame, or None
             to follow ``fps``.
@@ -67,8 +68,8 @@ def write_video(
 
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
-        ClipError: if the frames have not the shape of clips, a type without a known range, or fewer ``times`` than
-            frames, or if floats lie far outside [0, 1].
+        ClipError: if the frames are neither a tensor nor an array, have not the shape of clips, a type without a known
+            range, or fewer ``times`` than frames, or if floats lie far outside [0, 1].
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
 
     Example:
@@ -80,6 +81,7 @@ def write_video(
     """
     path = check_output(path)
     checked_fps(fps)
+    frames = as_tensor(frames)
     _check_clips(frames)
     if path.suffix.lower() in ARRAYS:
         _write_array(path, to_file(frames) if to_file else frames)
@@ -92,7 +94,7 @@ def write_video(
 
 def write_frames(
     path: str | Path,
-    frames: Iterable[Shaped[Tensor, "c h w"]],
+    frames: Iterable[Shaped[Tensor | np.ndarray, "c h w"]],
     fps: float | int = DEFAULT_FPS,
     *,
     times: Iterable[float] | None = None,
@@ -109,11 +111,12 @@ def write_frames(
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
     """
     path = check_output(path)
+    tensors = map(as_tensor, frames)
     if not path.suffix:
-        _write_folder(path, map(to_file, frames) if to_file else frames)
+        _write_folder(path, map(to_file, tensors) if to_file else tensors)
         return
     with VideoWriter(path, fps) as writer:
-        for frame, time in _timed(frames, times):
+        for frame, time in _timed(tensors, times):
             writer.write(frame, time)
 
 
