@@ -20,6 +20,7 @@ from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
 from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
+from framepred.media.written_size import describe_frames
 from framepred.onnx_graphs import GraphName, open_onnx_graphs
 
 Frame: TypeAlias = Float[np.ndarray, "b c h w"]
@@ -205,8 +206,7 @@ def predict_file(
     assert state is not None
     predicted = [_to_uint8(frame) for frame in forecaster.rollout(state, frames)]
     _write(output, predicted, film.fps)
-    height, width = predicted[0].shape[-2:]
-    return f"{frames} frames of {width}x{height} at {film.fps:.3g} a second"
+    return describe_frames(output, (frames, *predicted[0].shape), film.fps)
 
 
 @dataclass(frozen=True)

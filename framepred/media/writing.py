@@ -1,6 +1,5 @@
 """Write clips to a file, whose suffix selects the format, or to a folder of PNG frames, if the path has no suffix."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -19,18 +18,16 @@ from framepred.media.formats import ARRAYS
 from framepred.media.frames import DEFAULT_FPS, as_tensor, to_8_bits
 from framepred.media.images import encode_png
 from framepred.media.outputs import check_output, mark_frame
+from framepred.media.written_size import GAP, grid_cells, grid_size
 
 Convert: TypeAlias = Callable[[Tensor], Tensor]
-
-GAP = 2  # pixels between clips
 
 
 def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
     """Arrange clips in a near-square grid, row by row, with thin gray lines between them; unused cells are black."""
     count, time, channels, height, width = clips.shape
-    columns = min(count, max(1, math.ceil(math.sqrt(count * height / width))))
-    rows = math.ceil(count / columns)
-    size = (time, channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP)
+    rows, columns = grid_cells(count, height, width)
+    size = (time, channels, *grid_size(count, height, width))
     gray = 0.5 if clips.is_floating_point() else white_of(clips.dtype) // 2
     grid = torch.full(size, gray, dtype=clips.dtype)
     for cell in range(rows * columns):
