@@ -25,6 +25,7 @@ from framepred.inference.windows import MarkedFrame, mark, number_scenes, restor
 from framepred.media.decoding import intact_frames
 from framepred.media.formats import VIDEOS, check_input
 from framepred.media.ranges import StatedRange
+from framepred.media.sequences import note_of_inserted
 from framepred.models import load_restorer
 from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
@@ -116,7 +117,7 @@ def restore(
     channels, learned = needs_of(nets)
     form = SourceForm(layout, channels, value_range, array_name, learned)
     opened = _open(source, form, find)
-    notes = list(opened.notes)
+    notes = [note_of_inserted(note, len(dropped)) for note in opened.notes]
     if not opened.steady:
         notes.append(f"The frame rate of {source_name(source)} varies; its mean, {opened.fps:.3g}, is written.")
 
