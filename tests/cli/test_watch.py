@@ -19,8 +19,10 @@ import framepred as package
 from browser import CHROMIUM, browser
 from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
+from framepred.inference.watch import WatchStep
 from framepred.inference.watching import webhook
-from framepred.inference.watching.events import Event
+from framepred.inference.watching.events import Event, EventFinder
+from framepred.inference.watching.profile import FrameScore
 from framepred.inference.watching.recording import EventFolder, recorded
 from framepred.inference.watching.webhook import Webhook
 from framepred.media.reading import read_video
@@ -213,6 +215,26 @@ def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
     clips = {path.name for path in tmp_path.glob("event-*.mp4")}
     assert clips == {line["clip"] for line in lines} == {row["clip"] for row in rows}
     assert {path.stem for path in tmp_path.glob("event-*.png")} == {Path(clip).stem for clip in clips}
+
+
+def test_a_clip_lasts_from_two_seconds_before_its_event_to_two_seconds_after(tmp_path: Path) -> None:
+    watching = package.watch(freezing(200, 140), normal=10.0, false_alarms=30)
+    events = [item for item in recorded(watching, [EventFolder(tmp_path, 10.0)]) if isinstance(item, Event)]
+    frozen = next(item for item in events if item.kind == "freeze")
+    frames = len(read_video(tmp_path / f"event-{frozen.number:06d}.mp4"))
+    assert frames / 10 == pytest.approx(frozen.end - frozen.start + 4, abs=0.21)
+
+
+def test_an_event_of_a_slow_source_has_its_picture(tmp_path: Path) -> None:
+    folder, finder = EventFolder(tmp_path, 0.25), EventFinder(3.0)
+    for index, score in enumerate((0.0, 5.0, 0.0, 0.0)):
+        scored, time = FrameScore(score, score), 4.0 * index
+        done = finder.add(index, time, scored)
+        folder.write(WatchStep(index, time, np.zeros((1, 32, 48), np.uint8), scored, 3.0, finder.active, done))
+        if done is not None:
+            folder.add(done)
+    folder.close()
+    assert (tmp_path / "event-000001.png").exists()
 
 
 @pytest.fixture

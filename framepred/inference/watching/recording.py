@@ -179,7 +179,7 @@ class EventFolder:
         if self._clip is not None:
             self._clip.write(step.time, frame)
             self._clip.look(step)
-            if not step.active and self._clip.is_over(step.time):
+            if not step.active and step.event is None and self._clip.is_over(step.time):  # add needs the picture
                 self._close_clip()
         self._before.append((step.time, frame))
 
@@ -260,12 +260,14 @@ class _EventClip:
             self._writer.write(frame, time - self._start)
 
     def look(self, step: WatchStep) -> None:
-        """Draw the most unusual frame."""
-        if step.active:
+        """Note when the event was last above the threshold, and draw its most unusual frame."""
+        if not step.active:
+            return
+        if step.scored.current > step.threshold:
             self._last = step.time
-            if step.scored.current > self._highest:
-                self._highest = step.scored.current
-                self.picture = heat_picture(viewable(step.frame), _heat(step.scored))
+        if step.scored.current > self._highest:
+            self._highest = step.scored.current
+            self.picture = heat_picture(viewable(step.frame), _heat(step.scored))
 
     def is_over(self, time: float) -> bool:
         """Whether enough frames after the event are in the clip."""
