@@ -217,6 +217,45 @@ def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.glob("event-*.png")} == {Path(clip).stem for clip in clips}
 
 
+def test_the_numbers_of_events_go_on_in_a_folder_that_is_used_again(tmp_path: Path) -> None:
+    def watch_into_folder() -> None:
+        watching = package.watch(freezing(), normal=10.0, false_alarms=30)
+        list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+
+    watch_into_folder()
+    watch_into_folder()
+    for path in tmp_path.glob("event-*.*"):
+        path.unlink()
+    watch_into_folder()
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    numbers = [line["number"] for line in lines]
+    assert numbers == list(range(1, 1 + len(lines))) == [int(row["number"]) for row in rows]
+    assert len(numbers) >= 3
+    assert [line["clip"] for line in lines] == [f"event-{number:06d}.mp4" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("events.csv", "a,b\n1,2\n"), ("events.jsonl", '{"a": 1}\n'), ("events.jsonl", "text\n")]
+)
+def test_tables_of_others_are_not_added_to(framepred: Run, name: str, content: str) -> None:
+    np.save("film.npy", freezing())
+    Path("out").mkdir()
+    (Path("out") / name).write_text(content)
+    code, out, err = framepred("watch", "film.npy", "--normal", 10, "--false-alarms", 30, "--events", "out")
+    assert (code, out) == (2, "")
+    assert err == f"out/{name} is no table of events that watch wrote; name another folder, or move the file.\n"
+    assert (Path("out") / name).read_text() == content
+
+
+def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").touch()
+    watching = package.watch(freezing(), normal=10.0, false_alarms=30)
+    list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+    assert (tmp_path / "events.csv").read_text().startswith("number,start,peak,")
+
+
 def test_a_clip_lasts_from_two_seconds_before_its_event_to_two_seconds_after(tmp_path: Path) -> None:
     watching = package.watch(freezing(200, 140), normal=10.0, false_alarms=30)
     events = [item for item in recorded(watching, [EventFolder(tmp_path, 10.0)]) if isinstance(item, Event)]
