@@ -64,6 +64,10 @@ class Pretrained(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
+        weights = save_directory / MODEL
+        content = weights.read_bytes()
+        weights.unlink()  # safetensors made it readable by its owner alone
+        weights.write_bytes(content)
         (save_directory / CONFIG).write_text(json.dumps(describe(self), indent=2) + "\n")
 
     @classmethod

@@ -218,6 +218,8 @@ def test_a_folder_of_normal_footage_is_learned_file_by_file(
 
 def test_a_saved_profile_scores_alike(film: np.ndarray, profile: Profile, tmp_path: Path) -> None:
     profile.save(tmp_path / "street.safetensors")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "street.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
     loaded, fresh = Profile.load(tmp_path / "street.safetensors"), profile.fresh()
     for frame in tensors(film[NORMAL : NORMAL + 30]):
         assert loaded.score(frame).score == pytest.approx(fresh.score(frame).score)
