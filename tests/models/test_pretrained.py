@@ -55,6 +55,14 @@ def test_saved_weights_may_be_read_by_whom_other_files_may(folder: Path, tmp_pat
         assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_an_export_for_other_programs_is_told_from_weights_that_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "e.pt2").touch()
+    with pytest.raises(WeightsError, match=r"e\.pt2 is an export that torch\.export\.load runs.*give an \.onnx export"):
+        load(tmp_path / "e.pt2")
+    with pytest.raises(WeightsError, match="There are no weights"):
+        load(tmp_path / "nosuch.pt2")
+
+
 def test_saved_weights_predict_the_same(small_net: EncoderForecaster, folder: Path) -> None:
     clip = torch.rand(1, 4, 1, 8, 8)
     expected = small_net.eval()(clip, 3)
