@@ -196,7 +196,8 @@ def predict_file(
         on_note(note)
     observed = list(deque(film.frames, maxlen=context))
     if len(observed) < context:
-        raise ClipError(f"{source} has {len(observed)} frames but a context of {context} is asked for; lower context.")
+        frames_found = f"{len(observed)} frame{'s' * (len(observed) != 1)}"
+        raise ClipError(f"{source} has {frames_found} but a context of {context} is asked for; lower context.")
     if forecaster.info.channels == 1 and all(map(_is_gray, observed)):
         observed = list(map(_to_gray, observed))
     state = None
