@@ -116,6 +116,13 @@ def test_numbers_from_a_file(tmp_path: Path) -> None:
         read_missing(tmp_path / "empty.txt")
 
 
+@pytest.mark.parametrize("line", ["x", "7 8", "5-2", "3, -1"])
+def test_a_line_that_names_no_frames_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "missing.txt").write_text(f"# dropped\n7\n\n{line}  # wrong\n9\n")
+    with pytest.raises(ConfigError, match=r"missing\.txt, line 4: '?.+ names no frames; write numbers and ranges"):
+        read_missing(tmp_path / "missing.txt")
+
+
 def test_values_of_the_source_are_restored_in_files(tmp_path: Path) -> None:
     celsius = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8) - 20
     restoration = framepred.restore(celsius, missing=[5], method="linear", value_range="auto", cuts=False)
