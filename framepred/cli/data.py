@@ -17,6 +17,7 @@ from framepred.cli.options import (
 )
 from framepred.media.memory import check_memory
 from framepred.media.outputs import check_output, list_suffixes
+from framepred.media.written_size import describe_size
 
 BYTES_PER_PIXEL = 4  # of a clip while it is generated and written: the clip, its grid and copies of both
 MAX_DIGITS = 1_000  # in a clip: more overlap everywhere
@@ -70,4 +71,5 @@ def data(
     else:
         write_video(output, dataset.render(range(clips)))
     where = output.with_stem(f"{output.stem}-NNNN") if apart else output
-    print(f"{where}: {clips} clips of {length} frames {width}x{height}, {split} digits of {dataset.bank.source}")
+    size = describe_size(output, height, width, 1 if apart else clips)
+    print(f"{where}: {clips} clips of {length} frames {size}, {split} digits of {dataset.bank.source}")

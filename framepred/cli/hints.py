@@ -1,6 +1,7 @@
 """What the command line adds to a sentence: the option that a library's advice means, and what a usage error lacks."""
 
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from framepred.media.formats import spoken_name
@@ -58,7 +59,10 @@ def usage_sentence(error: Any) -> str:
     """
     found, options = error.format_message().rstrip("."), _all_options(error)
     unknown = getattr(error, "option_name", "")  # of an option that does not exist, or lacks its value
-    if unknown and not getattr(error, "possibilities", True):
+    dashed = _dashed_file(unknown)
+    if dashed:
+        found = f"{error.message.rstrip('.')}; write the file {dashed} as ./{dashed}"
+    elif unknown and not getattr(error, "possibilities", True):
         meant = sorted(option for option in options if option.startswith(f"-{unknown[:2]}"))
         found += f" (Possible options: {', '.join(meant)})" if meant else ""
     if found.startswith("Got unexpected extra argument") and "--output" in options:
@@ -68,6 +72,12 @@ def usage_sentence(error: Any) -> str:
     else:  # the parser does not say which command it is
         path = " ".join(["framepred", *(word for word in sys.argv[1:2] if not word.startswith("-"))])
     return f"{found}{'' if found.endswith('?') else '.'} See {path} --help."
+
+
+def _dashed_file(option: str) -> str:
+    """The argument of this call that was taken for an option and is the name of a file; empty if there is none."""
+    words = (word for word in sys.argv[2:] if option and word.startswith(option))
+    return next((word for word in words if Path(word).exists()), "")
 
 
 def mean_rate_sentence(source: str, fps: float) -> str:

@@ -153,7 +153,7 @@ def _predict_file(
     prediction = framepred.predict(source, weights=weights, **options)
     prediction.save(output, view.value)
     _print_findings(output, prediction)
-    print(f"{output}: {prediction.describe(view.value)}")
+    print(f"{output}: {prediction.describe(view.value, output)}")
 
 
 def _predict_folder(

@@ -20,7 +20,7 @@ from framepred.cli.options import (
 )
 from framepred.errors import ConfigError
 from framepred.inference.missing import check_factor, parse_missing, read_missing
-from framepred.media.formats import check_input, stated_path
+from framepred.media.formats import check_input, input_stem, stated_path
 from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def restore(
 ) -> None:
     """Rebuild the missing or corrupted frames of a video from both sides, or raise its frame rate."""
     source = check_input(source)
-    output = check_output(output or Path(f"{source.stem}-restored.mp4"), inputs=[source])
+    output = check_output(output or Path(f"{input_stem(source)}-restored.mp4"), inputs=[source])
     numbers = _numbers(missing, missing_file, upsample)
     if numbers is None and upsample == 1 and not find:
         raise ConfigError(

@@ -125,6 +125,10 @@ def watch(
     csv = csv and check_output(csv, inputs=inputs, suffixes=(".csv",))
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
+    if events is not None:
+        from framepred.inference.watching.recording import check_event_tables
+
+        check_event_tables(events)
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")
     if profile is not None and adapt is not None:

@@ -17,6 +17,7 @@ from framepred.data.digits import Split
 from framepred.data.video_folder import Section, VideoFolder
 from framepred.data.video_index import Source
 from framepred.errors import ConfigError, DataError
+from framepred.media.text import ENCODING
 
 LIST = ".txt"
 FRACTION = 0.1  # default share of the files for val, and for test
@@ -184,7 +185,7 @@ def _listed(choice: str, names: Sequence[str], root: Path) -> list[str]:
     if file is None:
         raise DataError(f"The list {choice} is neither in this folder nor in {root}; give the path of a file of names.")
     try:
-        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        text = file.read_text(encoding=ENCODING, errors="surrogateescape")
     except OSError as error:
         raise DataError(f"The list {file} cannot be read ({error.strerror}); check its permissions.") from error
     listed = {line.strip() for line in text.splitlines() if line.strip()}

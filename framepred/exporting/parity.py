@@ -1,11 +1,12 @@
 """Compare an exported network with the network itself."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 
 import torch
 from torch.nn import functional
 
-from framepred.clips import Clip, State
+from framepred.clips import Clip, Frame, State
 from framepred.forecaster import Forecaster
 
 OBSERVED, FED_BACK = 10, 20
@@ -49,6 +50,36 @@ def rollout_difference(net: Forecaster, exported: Forecaster, clip: Clip) -> flo
         difference = float((expected - found).abs().max())
         largest = max(largest, difference if difference == difference else float("inf"))
     return largest
+
+
+def rounding_difference(net: Forecaster, size: tuple[int, int]) -> float:
+    """Return by how much the predictions of a network in float32 differ from those of its copy in float64.
+
+    The clips are those of :func:`rollout_differences`. A network that decides, such as by the sign of a value, may
+    decide otherwise where rounding tips the value; no export can agree with it there. 0 for networks that do not run in
+    float64.
+    """
+    try:
+        return rollout_differences(net, _InFloat64(net), [size])[size]
+    except RuntimeError:  # a layer that knows float32 only
+        return 0.0
+
+
+class _InFloat64(Forecaster):
+    """A copy of a network that computes in float64."""
+
+    def __init__(self, net: Forecaster) -> None:
+        super().__init__()
+        self.net = deepcopy(net).double()
+
+    def observe(self, frame: Frame, state: State | None = None) -> State:
+        return self.net.observe(frame.double(), state)
+
+    def next_frame(self, state: State) -> Frame:
+        return self.net.next_frame(state)
+
+    def feedback(self, frame: Frame, state: State) -> State:
+        return self.net.feedback(frame, state)
 
 
 def moving_texture(batch: int, net: Forecaster, size: tuple[int, int]) -> Clip:

@@ -1,9 +1,10 @@
 """``framepred.evaluate``: one call that scores weights, any callable, or another program's saved predictions."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias
 
@@ -295,8 +296,9 @@ def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]
         MediaError: if a file cannot be written.
     """
     written: list[tuple[Path, str]] = []
-    for card in cards:
-        place = folder if len(cards) == 1 else folder / re.sub(r"[^\w.-]+", "-", card.name)
+    names = _folder_names([card.name for card in cards])
+    for card, name in zip(cards, names, strict=True):
+        place = folder if len(cards) == 1 else folder / name
         card.write(place / "card.json")
         card.report(place / "report.html", others=[other for other in cards if other is not card])
         written += [
@@ -304,6 +306,17 @@ def write_results(cards: Sequence[Card], folder: Path) -> list[tuple[Path, str]]
             (place / "report.html", "the same to look at: open it in a browser"),
         ]
     return written
+
+
+def _folder_names(names: Iterable[str]) -> list[str]:
+    """A folder name for each of the weights: none is hidden or looks like an option, and no two are the same."""
+    found: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "weights"
+        choices = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        taken = {former.casefold() for former in found}  # some file systems ignore case
+        found.append(next(choice for choice in choices if choice.casefold() not in taken))
+    return found
 
 
 def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:

@@ -86,7 +86,7 @@ def predict_folder(
                     break
             else:
                 on_clip(path, prediction)
-                share.outputs[number] = name, prediction.describe(view)
+                share.outputs[number] = name, prediction.describe(view, name)
         whole = _joined(from_all_processes(share))
         if whole.failed and not skip_broken:
             first = next(iter(whole.failed.values()))

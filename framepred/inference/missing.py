@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from framepred.errors import ConfigError, MediaError
+from framepred.media.text import ENCODING
 
 MAX_GAP = 64
 """Missing frames in a row, at most: frames far from both sides are unknown, and memory is bounded by this."""
@@ -27,9 +28,7 @@ def parse_missing(text: str, factor: int = 1) -> frozenset[int]:
         >>> sorted(parse_missing("7,8,12-15"))
         [7, 8, 12, 13, 14, 15]
     """
-    runs = sorted(_run(part.strip(), text) for part in text.split(","))
-    _check_runs(runs, factor)
-    return frozenset(number for first, last in runs for number in range(first, last + 1))
+    return _frames_of([_run(part.strip(), text) for part in text.split(",")], factor)
 
 
 def read_missing(path: str | Path, factor: int = 1) -> frozenset[int]:
@@ -37,20 +36,25 @@ def read_missing(path: str | Path, factor: int = 1) -> frozenset[int]:
 
     Raises:
         MediaError: if the file cannot be read.
-        ConfigError: if it holds something else, or more than ``MAX_GAP`` frames in a row would be missing.
+        ConfigError: if a line holds something else, or more than ``MAX_GAP`` frames in a row would be missing.
     """
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open(encoding=ENCODING) as file:
             text = file.read(MAX_FILE_BYTES + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise MediaError(f"{path} cannot be read as text ({error}); give a file of frame numbers.") from error
     if len(text) > MAX_FILE_BYTES:
         raise MediaError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; give a file of frame numbers.")
-    lines = (line.partition("#")[0] for line in text.splitlines())
-    parts = [part.strip() for line in lines for part in line.split(",") if part.strip()]
-    if not parts:
+    runs: list[tuple[int, int]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        parts = filter(None, map(str.strip, line.partition("#")[0].split(",")))
+        try:
+            runs += [_run(part, part) for part in parts]
+        except ConfigError as error:
+            raise ConfigError(f"{path}, line {number}: {error}") from error
+    if not runs:
         raise ConfigError(f"{path} names no frames; write numbers and ranges such as 7 or 12-15, one per line.")
-    return parse_missing(",".join(parts), factor)
+    return _frames_of(runs, factor)
 
 
 def check_missing(numbers: Iterable[int], factor: int = 1) -> frozenset[int]:
@@ -102,6 +106,11 @@ def _run(part: str, text: str) -> tuple[int, int]:
     if last < first:
         raise ConfigError(f"{part or text!r} names no frames; write numbers and ranges from 0 on, such as 7,8,12-15.")
     return first, last
+
+
+def _frames_of(runs: list[tuple[int, int]], factor: int) -> frozenset[int]:
+    _check_runs(sorted(runs), factor)
+    return frozenset(number for first, last in runs for number in range(first, last + 1))
 
 
 def _check_runs(runs: list[tuple[int, int]], factor: int) -> None:

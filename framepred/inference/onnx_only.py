@@ -20,6 +20,7 @@ from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
 from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
+from framepred.media.written_size import describe_frames
 from framepred.onnx_graphs import GraphName, open_onnx_graphs
 
 Frame: TypeAlias = Float[np.ndarray, "b c h w"]
@@ -195,7 +196,8 @@ def predict_file(
         on_note(note)
     observed = list(deque(film.frames, maxlen=context))
     if len(observed) < context:
-        raise ClipError(f"{source} has {len(observed)} frames but a context of {context} is asked for; lower context.")
+        frames_found = f"{len(observed)} frame{'s' * (len(observed) != 1)}"
+        raise ClipError(f"{source} has {frames_found} but a context of {context} is asked for; lower context.")
     if forecaster.info.channels == 1 and all(map(_is_gray, observed)):
         observed = list(map(_to_gray, observed))
     state = None
@@ -205,8 +207,7 @@ def predict_file(
     assert state is not None
     predicted = [_to_uint8(frame) for frame in forecaster.rollout(state, frames)]
     _write(output, predicted, film.fps)
-    height, width = predicted[0].shape[-2:]
-    return f"{frames} frames of {width}x{height} at {film.fps:.3g} a second"
+    return describe_frames(output, (frames, *predicted[0].shape), film.fps)
 
 
 @dataclass(frozen=True)

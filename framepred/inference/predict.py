@@ -215,10 +215,10 @@ class _Job:
         end = read_end(source, size, self.form)
         found = end.frames.shape[1]
         if found < size.last:
-            needed = f"a context of {self.context}" + (f" and {self.frames} held-out frames" if self.holdout else "")
+            held_out = f"and {self.frames} held-out frame{'s' * (self.frames != 1)} are" if self.holdout else "is"
             raise ClipError(
-                f"{source_name(source)} has {found} frame{'s' * (found != 1)} but {needed} are asked for; "
-                f"lower context{' or frames' if self.holdout else ''}."
+                f"{source_name(source)} has {found} frame{'s' * (found != 1)} but a context of {self.context} "
+                f"{held_out} asked for; lower context{' or frames' if self.holdout else ''}."
             )
         if self.adapt is not None and len(end.frames) > 1:
             raise ClipError(

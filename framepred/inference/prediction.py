@@ -15,6 +15,7 @@ from framepred.inference.sources import to_source_values
 from framepred.media.formats import ARRAYS
 from framepred.media.ranges import ValueRange
 from framepred.media.writing import write_video
+from framepred.media.written_size import describe_frames
 
 View: TypeAlias = Literal["predicted", "side-by-side", "error"]
 
@@ -94,11 +95,9 @@ class Prediction:
 
         write_panel(path, self.context, self.target, self.frames)
 
-    def describe(self, view: View = "predicted") -> str:
-        """Number, size and rate of the frames of a view, in words."""
-        frames = self.rendered(view)
-        height, width = frames.shape[-2:]
-        return f"{frames.shape[-4]} frames of {width}x{height} at {self.fps:.3g} a second"
+    def describe(self, view: View = "predicted", path: str | Path = "") -> str:
+        """Number, size and rate of the frames of a view in words, and the size in the file of that path, if another."""
+        return describe_frames(path, tuple(self.rendered(view).shape), self.fps)
 
     def rendered(self, view: View) -> Shaped[Tensor, "..."]:
         """The frames of a view, ``(t, c, h, w)`` or ``(n, t, c, h, w)``.

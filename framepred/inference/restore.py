@@ -29,6 +29,7 @@ from framepred.media.fetching import local_path
 from framepred.media.formats import VIDEOS, check_input
 from framepred.media.random_access import intact_times
 from framepred.media.ranges import StatedRange
+from framepred.media.sequences import note_of_inserted
 from framepred.models import load_restorer
 from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
@@ -122,7 +123,7 @@ def restore(
     opened = _open(source, form, find)
     filler = None if opened.value_range is None else opened.value_range.filler_in_unit
     fps, times = dropped.fps or opened.fps, None
-    notes = list(opened.notes)
+    notes = [note_of_inserted(note, len(dropped.numbers)) for note in opened.notes]
     if not opened.steady and dropped.fps is None:
         times = _frame_times(source, dropped.numbers, upsample)
         kept = "its mean, {:.3g}, is written" if times is None else "frames of .mp4 and .gif keep their times"

@@ -19,7 +19,9 @@ from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.formats import GIF
 from framepred.media.outputs import check_output
+from framepred.media.pictures import bytes_of_picture
 from framepred.media.pixels import DEFAULT_FPS
+from framepred.media.written_size import even_size
 
 _X264 = {
     "preset": "veryfast",  # half the time of the default, for an eighth more bytes at the same quality
@@ -81,7 +83,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: Shaped[Any, "c h w"], time: float | None = None) -> None:
-        """Append one frame, RGB or gray: a tensor of uint8, uint16 or floats in [0, 1], or an array of uint8.
+        """Append one frame, RGB or gray: a tensor or an array of uint8, uint16 or floats in [0, 1].
 
         Args:
             frame: the pixels.
@@ -89,13 +91,13 @@ class VideoWriter:
                 whether all have times.
 
         Raises:
-            ClipError: if the frame has another shape than the first, not 1 or 3 channels, or values that are not
-                finite.
+            ClipError: if the frame has another shape than the first, not 1 or 3 channels, a type without a known range,
+                or values that are not finite.
             MediaError: if it cannot be encoded.
         """
         shape = tuple(frame.shape)
         check_picture(shape, self.path)
-        pixels = frame if isinstance(frame, np.ndarray) else _to_array(frame)
+        pixels = bytes_of_picture(frame) if isinstance(frame, np.ndarray) else _to_array(frame)
         with _encoding(self.path):
             self._encoder = self._encoder or self._kind(self._draft, shape, self.fps, timed=time is not None)
             if shape != self._encoder.shape:
@@ -196,7 +198,7 @@ class _Mp4(_Encoder):
         container = av.open(path, "w", format="mp4", options=self.container_options)
         stream = container.add_stream("libx264", rate=_fraction(self.fps), options=self.codec_options)
         _, height, width = self.shape
-        stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
+        (stream.height, stream.width), stream.pix_fmt = even_size(height, width), "yuv420p"
         coding = stream.codec_context
         coding.time_base = self.time_base
         coding.colorspace = coding.color_primaries = coding.color_trc = _BT601
@@ -204,7 +206,8 @@ class _Mp4(_Encoder):
         return container, stream
 
     def _picture(self, frame: UInt8[np.ndarray, "c h w"]) -> av.VideoFrame:
-        rows, columns = self.shape[1] % 2, self.shape[2] % 2
+        _, height, width = self.shape
+        rows, columns = self.stream.height - height, self.stream.width - width
         even = np.pad(frame, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else frame
         pixels = np.ascontiguousarray(np.broadcast_to(even, (3, *even.shape[1:])).transpose(1, 2, 0))
         picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")

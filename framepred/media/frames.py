@@ -44,6 +44,30 @@ def as_frame(pixels: UInt8[np.ndarray, "h w c"]) -> UInt8[Tensor, "c h w"]:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
+def as_tensor(frames: Shaped[Tensor | np.ndarray, "..."]) -> Shaped[Tensor, "..."]:
+    """Frames in memory as a tensor of the same values; masked values of an array are NaN.
+
+    Raises:
+        ClipError: if they are neither a tensor nor an array of numbers.
+
+    Example:
+        >>> as_tensor(np.zeros((2, 1, 4, 4), np.uint8)).shape
+        torch.Size([2, 1, 4, 4])
+    """
+    if isinstance(frames, Tensor):
+        return frames
+    if not isinstance(frames, np.ndarray) or frames.dtype.kind not in "biuf":
+        found = f"an array of {frames.dtype}" if isinstance(frames, np.ndarray) else f"a {type(frames).__name__}"
+        raise ClipError(
+            f"Frames in memory are a PyTorch tensor or a NumPy array of numbers, not {found}; stack single frames by "
+            "numpy.stack."
+        )
+    if isinstance(frames, np.ma.MaskedArray):
+        frames = np.ma.filled(frames.astype(np.float64), np.nan) if frames.mask.any() else frames.data
+    wide = np.float64 if frames.dtype.kind == "f" and frames.itemsize > 8 else frames.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(frames, dtype=wide, order="C"))
+
+
 def to_8_bits(frames: Shaped[Tensor, "..."]) -> UInt8[Tensor, "..."]:
     """Frames as uint8 on the CPU, from uint8, uint16 or floats in [0, 1]; floats outside are clamped.
 

@@ -12,6 +12,7 @@ from framepred.media.formats import is_clip_file
 DATE = 10_000_000
 """Numbers as large as this in file names are dates, not counts."""
 
+_AS_IF_COMPLETE = "it is read as if nothing were missing."
 _NAMED = 5  # numbers in a sentence
 _DATED = re.compile(r"\d{8}|\d{4}[-_.]\d{2}[-_.]\d{2}")
 _SHORTEST_SERIES = 2  # files
@@ -89,8 +90,19 @@ def sequence_notes(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
     frames = ",".join(str(gap.index) for gap in gaps[:_NAMED])
     return (
         f"{folder} lacks {len(gaps)} of {len(files) + len(gaps)} numbered pictures: number {shown} (frame {frames} of "
-        "the complete series, counted from 0); it is read as if nothing were missing.",
+        f"the complete series, counted from 0); {_AS_IF_COMPLETE}",
     )
+
+
+def note_of_inserted(note: str, count: int) -> str:
+    """What a note on gaps says where frames are inserted there; other notes are returned as they are.
+
+    Args:
+        note: of a source.
+        count: how many frames are inserted and rebuilt.
+    """
+    frames = "1 frame is" if count == 1 else f"{count} frames are"
+    return note.replace(_AS_IF_COMPLETE, f"{frames} inserted there and rebuilt.") if count else note
 
 
 def clips_beside(folder: Path) -> tuple[str, ...]:

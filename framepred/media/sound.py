@@ -13,6 +13,8 @@ from av.packet import Packet
 
 from framepred.errors import ConfigError, MediaError
 from framepred.media.atomic import atomic_write
+from framepred.media.fetching import local_path
+from framepred.media.formats import GIF, IMAGES, is_array, spoken_name
 from framepred.media.video_file import VideoFile
 
 
@@ -21,11 +23,14 @@ def check_sound(source: Path, output: Path) -> None:
 
     Raises:
         ConfigError: if the output is no .mp4 file.
-        MediaError: if the source holds no video, no sound, or sound that an .mp4 file cannot hold.
+        MediaError: if the source is no video, has no sound, or sound that an .mp4 file cannot hold.
     """
     if output.suffix.lower() != ".mp4":
         raise ConfigError(f"Only an .mp4 file holds a sound track, not {output}; name such a file or leave sound out.")
-    with closing(VideoFile(source)) as film:
+    silent = _silent_kind(source)
+    if silent:
+        raise MediaError(f"{source} has no sound, because it is {silent} and no video file; leave sound out.")
+    with closing(VideoFile(local_path(source))) as film:
         track = _sound_track(film.container, source)
         try:
             supported = av.Codec(track.codec_context.name).name in _MP4_CODECS
@@ -33,9 +38,21 @@ def check_sound(source: Path, output: Path) -> None:
             supported = False
         if not supported:
             raise MediaError(
-                f"The sound track of {source} is {track.codec_context.name}, which an .mp4 file does not hold; convert "
-                f"it to one of {', '.join(_MP4_CODECS)}, or leave sound out."
+                f"The sound track of {spoken_name(source)} is {track.codec_context.name}, which an .mp4 file does not "
+                f"hold; convert it to one of {', '.join(_MP4_CODECS)}, or leave sound out."
             )
+
+
+def _silent_kind(source: Path) -> str:
+    """What a source is that never has sound, in words; empty for others."""
+    suffix = source.suffix.lower()
+    if is_array(source):
+        return "an array"
+    if source.is_dir():
+        return "a folder of pictures"
+    if suffix == GIF:
+        return "a GIF"
+    return "a file of pictures" if suffix in IMAGES else ""
 
 
 _MP4_CODECS = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac")
@@ -54,7 +71,7 @@ def add_sound(pictures: Path, source: Path, output: Path) -> None:
     Raises:
         MediaError: if a file cannot be read or written.
     """
-    with closing(VideoFile(source)) as film, av.open(str(pictures)) as video, atomic_write(output) as draft:
+    with closing(VideoFile(local_path(source))) as film, av.open(str(pictures)) as video, atomic_write(output) as draft:
         track = _sound_track(film.container, source)
         shown = video.streams.video[0]
         try:
@@ -67,12 +84,14 @@ def add_sound(pictures: Path, source: Path, output: Path) -> None:
                     packet.stream = targets[number]
                     container.mux(packet)
         except av.FFmpegError as error:
-            raise MediaError(f"The sound track of {source} cannot be copied to {output}: {error}.") from error
+            raise MediaError(
+                f"The sound track of {spoken_name(source)} cannot be copied to {output}: {error}."
+            ) from error
 
 
 def _sound_track(container: InputContainer, source: Path) -> AudioStream:
     if not container.streams.audio:
-        raise MediaError(f"{source} has no sound track; leave sound out.")
+        raise MediaError(f"{spoken_name(source)} has no sound track; leave sound out.")
     return container.streams.audio[0]
 
 

@@ -3,9 +3,12 @@
 import stat
 from pathlib import Path
 
+ENCODING = "utf-8-sig"
+"""UTF-8 with or without a byte order mark."""
+
 
 def read_small_text(path: Path, limit: int) -> str:
-    """Return the text of a UTF-8 file.
+    """Return the text of a UTF-8 file, without the byte order mark that Excel and Notepad write.
 
     Args:
         path: a regular file; devices and pipes, which may never end, are refused.
@@ -21,4 +24,4 @@ def read_small_text(path: Path, limit: int) -> str:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"it has more than {limit:,} bytes")
-    return content.decode("utf-8")
+    return content.decode(ENCODING)

@@ -1,6 +1,5 @@
 """Write clips to a file, whose suffix selects the format, or to a folder of PNG frames, if the path has no suffix."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -16,21 +15,19 @@ from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter, check_picture, checked_fps
 from framepred.media.formats import ARRAYS
-from framepred.media.frames import DEFAULT_FPS, to_8_bits
+from framepred.media.frames import DEFAULT_FPS, as_tensor, to_8_bits
 from framepred.media.images import encode_png
 from framepred.media.outputs import check_output, mark_frame
+from framepred.media.written_size import GAP, grid_cells, grid_size
 
 Convert: TypeAlias = Callable[[Tensor], Tensor]
-
-GAP = 2  # pixels between clips
 
 
 def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
     """Arrange clips in a near-square grid, row by row, with thin gray lines between them; unused cells are black."""
     count, time, channels, height, width = clips.shape
-    columns = min(count, max(1, math.ceil(math.sqrt(count * height / width))))
-    rows = math.ceil(count / columns)
-    size = (time, channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP)
+    rows, columns = grid_cells(count, height, width)
+    size = (time, channels, *grid_size(count, height, width))
     gray = 0.5 if clips.is_floating_point() else white_of(clips.dtype) // 2
     grid = torch.full(size, gray, dtype=clips.dtype)
     for cell in range(rows * columns):
@@ -45,7 +42,7 @@ OVERSHOOT = 0.5
 
 def write_video(
     path: str | Path,
-    frames: Shaped[Tensor, "..."],
+    frames: Shaped[Tensor | np.ndarray, "..."],
     fps: float | int = DEFAULT_FPS,
     *,
     times: Sequence[float] | None = None,
@@ -59,7 +56,8 @@ def write_video(
 
     Args:
         path: where to write; missing folders are created.
-        frames: uint8, uint16, or floats in [0, 1], which are clamped and rounded to 8 bits except in arrays.
+        frames: a tensor or an array: uint8, uint16, or floats in [0, 1], which are clamped and rounded to 8 bits except
+            in arrays.
         fps: frames per second, for ``.mp4`` and ``.gif``.
         times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; one per frame, or None
             to follow ``fps``.
@@ -67,8 +65,8 @@ def write_video(
 
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
-        ClipError: if the frames have not the shape of clips, a type without a known range, or fewer ``times`` than
-            frames, or if floats lie far outside [0, 1].
+        ClipError: if the frames are neither a tensor nor an array, have not the shape of clips, a type without a known
+            range, or fewer ``times`` than frames, or if floats lie far outside [0, 1].
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
 
     Example:
@@ -80,6 +78,7 @@ def write_video(
     """
     path = check_output(path)
     checked_fps(fps)
+    frames = as_tensor(frames)
     _check_clips(frames)
     if path.suffix.lower() in ARRAYS:
         _write_array(path, to_file(frames) if to_file else frames)
@@ -92,7 +91,7 @@ def write_video(
 
 def write_frames(
     path: str | Path,
-    frames: Iterable[Shaped[Tensor, "c h w"]],
+    frames: Iterable[Shaped[Tensor | np.ndarray, "c h w"]],
     fps: float | int = DEFAULT_FPS,
     *,
     times: Iterable[float] | None = None,
@@ -109,11 +108,12 @@ def write_frames(
         ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
     """
     path = check_output(path)
+    tensors = map(as_tensor, frames)
     if not path.suffix:
-        _write_folder(path, map(to_file, frames) if to_file else frames)
+        _write_folder(path, map(to_file, tensors) if to_file else tensors)
         return
     with VideoWriter(path, fps) as writer:
-        for frame, time in _timed(frames, times):
+        for frame, time in _timed(tensors, times):
             writer.write(frame, time)
 
 

@@ -34,7 +34,7 @@ from framepred.restorer import Restorer
 BUNDLED = Path(__file__).with_name("weights")
 RANGE = "value_range"
 """Entry of ``config.json`` that is no argument of the network."""
-CONFIG, MODEL, ONNX = "config.json", "model.safetensors", ".onnx"
+CONFIG, MODEL, ONNX, PT2 = "config.json", "model.safetensors", ".onnx", ".pt2"
 
 MAX_CONFIG_BYTES = 100_000
 """Largest ``config.json``; those of framepred have less than 1,000 bytes."""
@@ -64,6 +64,10 @@ class Pretrained(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
+        weights = save_directory / MODEL
+        content = weights.read_bytes()
+        weights.unlink()  # safetensors made it readable by its owner alone
+        weights.write_bytes(content)
         (save_directory / CONFIG).write_text(json.dumps(describe(self), indent=2) + "\n")
 
     @classmethod
@@ -182,6 +186,11 @@ def locate(name: str | Path) -> Path:
             return path
         if path.name == MODEL and path.is_file():
             return path.parent
+        if path.suffix.lower() == PT2 and path.is_file():
+            raise WeightsError(
+                f"{name} is an export that torch.export.load runs, in programs of your own; here, give an .onnx export "
+                "or the weights that it was made from."
+            )
         may_be_on_hub = _is_hub_name(str(name)) and not path.parent.is_dir()
     except (OSError, ValueError):  # a name that no file can have
         may_be_on_hub = False

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from framepred.clips import to_unit
 from framepred.errors import ClipError
+from framepred.media.frames import as_tensor
 from framepred.media.resizing import resized
 from framepred.visualization.colour_map import coloured
 from framepred.visualization.pictures import MAX_SIDE
@@ -61,13 +63,14 @@ def error_pages(
 
 
 def error_view(
-    target: Shaped[Tensor, "_t _c _h _w"], prediction: Shaped[Tensor, "_t _c _h _w"]
+    target: Shaped[Tensor | np.ndarray, "_t _c _h _w"], prediction: Shaped[Tensor | np.ndarray, "_t _c _h _w"]
 ) -> UInt8[Tensor, "t 3 h w"]:
     """Return the coloured error maps of a complete clip; see ``error_pages``.
 
     Raises:
         ClipError: if the shapes differ.
     """
+    target, prediction = as_tensor(target), as_tensor(prediction)
     if target.shape != prediction.shape:
         raise ClipError(
             "Target and prediction need one shape (t, c, h, w), not "

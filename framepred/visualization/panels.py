@@ -17,7 +17,7 @@ from torch import Tensor
 
 from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
-from framepred.media.frames import to_8_bits
+from framepred.media.frames import as_tensor, to_8_bits
 from framepred.media.images import encode_png
 from framepred.visualization.colour_map import COLOURMAP
 from framepred.visualization.error_map import absolute_error, colour_error
@@ -58,9 +58,9 @@ class Row(NamedTuple):
 
 
 def panel(
-    context: Shaped[Tensor, "... _n _c _h _w"],
-    target: Shaped[Tensor, "... _m _c _h _w"] | None,
-    prediction: Shaped[Tensor, "... _m _c _h _w"],
+    context: Shaped[Tensor | np.ndarray, "... _n _c _h _w"],
+    target: Shaped[Tensor | np.ndarray, "... _m _c _h _w"] | None,
+    prediction: Shaped[Tensor | np.ndarray, "... _m _c _h _w"],
     title: str | None = None,
 ) -> UInt8[Tensor, "H W 3"]:
     """A picture with rows of frames: context, truth, prediction and error, with their times.
@@ -78,6 +78,8 @@ def panel(
     Raises:
         ClipError: if the shapes do not fit or values are not finite.
     """
+    context, prediction = as_tensor(context), as_tensor(prediction)
+    target = None if target is None else as_tensor(target)
     _check(context, target, prediction)
     if prediction.ndim == 4:
         context, prediction = context[None], prediction[None]
@@ -89,9 +91,9 @@ def panel(
 
 def write_panel(
     path: str | Path,
-    context: Shaped[Tensor, "... _n _c _h _w"],
-    target: Shaped[Tensor, "... _m _c _h _w"] | None,
-    prediction: Shaped[Tensor, "... _m _c _h _w"],
+    context: Shaped[Tensor | np.ndarray, "... _n _c _h _w"],
+    target: Shaped[Tensor | np.ndarray, "... _m _c _h _w"] | None,
+    prediction: Shaped[Tensor | np.ndarray, "... _m _c _h _w"],
     title: str | None = None,
 ) -> None:
     """Write a ``panel`` to a png file.

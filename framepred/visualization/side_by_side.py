@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from framepred.errors import ClipError
+from framepred.media.frames import as_tensor
 from framepred.visualization.pictures import (
     BACKGROUND,
     EMPTY,
@@ -23,9 +24,9 @@ from framepred.visualization.pictures import (
 
 
 def side_by_side(
-    context: Shaped[Tensor, "_n _c _h _w"],
-    target: Shaped[Tensor, "_m _c _h _w"],
-    prediction: Shaped[Tensor, "_m _c _h _w"],
+    context: Shaped[Tensor | np.ndarray, "_n _c _h _w"],
+    target: Shaped[Tensor | np.ndarray, "_m _c _h _w"],
+    prediction: Shaped[Tensor | np.ndarray, "_m _c _h _w"],
 ) -> UInt8[Tensor, "t 3 H W"]:
     """A clip with the truth on the left and, on the right, first the context and then the prediction.
 
@@ -44,6 +45,7 @@ def side_by_side(
     Raises:
         ClipError: if the shapes do not fit or values are not finite.
     """
+    context, target, prediction = as_tensor(context), as_tensor(target), as_tensor(prediction)
     _check(tuple(context.shape), tuple(target.shape), tuple(prediction.shape))
     return torch.stack(list(side_by_side_pages(context, target, prediction)))
 

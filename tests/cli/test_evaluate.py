@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,8 @@ from torch import Tensor
 
 import framepred as package
 from framepred.errors import ClipError, ConfigError, DataError, FramepredError
-from framepred.evaluation import Card
+from framepred.evaluation import Card, WeightsRecord
+from framepred.inference.evaluate import write_results
 
 RNG = np.random.default_rng(0)
 CLIPS = RNG.integers(0, 256, (6, 5, 1, 16, 18), dtype=np.uint8)  # (n, t, c, h, w): 2 observed, 3 predicted
@@ -218,6 +220,18 @@ def test_several_weights_are_scored_in_one_pass_then_compared(framepred) -> None
     code, out, _ = framepred("compare", *cards, "--json")
     assert [card["name"] for card in json.loads(out)["cards"]] == ["baseline:last-frame", "baseline:blank"]
     assert framepred("compare", *cards, "--markdown")[1].splitlines()[2].startswith("|  | mse ↓ |")
+
+
+def test_every_card_has_a_visible_folder_of_its_own(tmp_path: Path) -> None:
+    names = ("../run/best.ckpt", "run/best.ckpt", "RUN-best.ckpt", "-dash.ckpt", ".hidden/a.ckpt", "..")
+    options = {"context": 2, "horizon": 3}
+    card = package.evaluate("baseline:blank", CLIPS, **options)
+    written = write_results([replace(card, weights=WeightsRecord(name)) for name in names], tmp_path)
+    folders = {path.parent for path, _ in written}
+    assert {folder.parent for folder in folders} == {tmp_path}
+    assert len({folder.name.casefold() for folder in folders}) == len(names)
+    assert all(folder.name[0] not in ".-" for folder in folders)
+    assert {Card.read(path).name for path in tmp_path.glob("[!.-]*/card.json")} == set(names)
 
 
 def test_cards_of_other_clips_or_protocols_are_refused(framepred) -> None:

@@ -64,6 +64,15 @@ def test_a_wrong_argument_gets_the_option_that_may_be_meant(
     assert f"{sentence} --help.\n" in error
 
 
+@pytest.mark.parametrize("command", ["predict", "stream", "watch", "restore"])
+@pytest.mark.parametrize(("name", "option"), [("-dash.npy", "-d"), ("--film.npy", "--film.npy")])
+def test_a_file_whose_name_looks_like_an_option_is_known(framepred: Run, command: str, name: str, option: str) -> None:
+    assert "./" not in framepred(command, name)[2]
+    np.save(f"./{name}", np.zeros((12, 8, 8), np.uint8))
+    expected = f"No such option: {option}; write the file {name} as ./{name}. See framepred {command} --help.\n"
+    assert framepred(command, name) == (2, "", expected)
+
+
 @pytest.mark.parametrize("command", ["predict", "stream", "watch", "restore", "evaluate", "export", "compare", "data"])
 def test_an_option_without_its_value_is_one_sentence(framepred: Run, command: str) -> None:
     parameters = typer.main.get_command(entry.app).commands[command].params  # type: ignore[attr-defined]

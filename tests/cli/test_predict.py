@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from framepred.media.opencv import cv2
-from framepred.media.reading import read_clips
+from framepred.media.reading import read_clips, read_video
 from framepred.media.writing import write_video
 from framepred.visualization.error_map import error_view
 
@@ -39,6 +39,27 @@ def test_size_colour_and_rate_stay(framepred: Run) -> None:
         assert (
             out == f"clip-predicted.mp4: 3 frames of {read.clips.shape[-1]}x{read.clips.shape[-2]} at 12.5 a second\n"
         )
+
+
+def test_the_size_in_the_file_is_said_where_it_is_another(framepred: Run) -> None:
+    Path("films").mkdir()
+    np.save("films/odd.npy", np.zeros((12, 33, 47), np.uint8))
+    np.save("four.npy", np.zeros((4, 12, 1, 33, 47), np.uint8))
+    quick = ("--weights", "baseline:last-frame", "--no-blend", "--frames", 3)
+    single, padded = "3 frames of 47x33 at 10 a second\n", "3 frames of 47x33, padded to 48x34, at 10 a second\n"
+    for source, output, said in (
+        ("films/odd.npy", "odd.mp4", padded),
+        ("films/odd.npy", "odd.gif", single),
+        ("films/odd.npy", "odd", single),
+        ("films/odd.npy", "odd.npy", single),
+        ("four.npy", "future.npy", single),
+        ("four.npy", "future.mp4", "3 frames of 47x33 in a grid of 96x68 at 10 a second\n"),
+    ):
+        assert framepred("predict", source, *quick, "--output", output) == (0, f"{output}: {said}", "")
+        if output.endswith(".mp4"):
+            height, width = read_video(output).shape[-2:]
+            assert f" {width}x{height}" in said
+    assert framepred("predict", "films", *quick, "--output", "out")[1] == f"out/odd-predicted.mp4: {padded}"
 
 
 def test_a_line_of_pixels_is_refused_in_one_sentence(framepred: Run) -> None:

@@ -1,6 +1,8 @@
+import io
 import json
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 import torch
 
 import framepred as package
+from framepred.media.fetching import fetched_file
 from framepred.media.reading import read_clips
+from framepred.media.writing import write_video
 from framepred.models import BidirectionalForecaster
 
 Run = Callable[..., tuple[int, str, str]]
@@ -43,6 +47,20 @@ def test_broken_frames_are_rebuilt(framepred: Run, fading: Path, tmp_path: Path)
 def test_methods_by_name(framepred: Run, fading: Path, tmp_path: Path, method: str, shade: list[int]) -> None:
     assert framepred("restore", fading, "--missing", "4,5,9", "--method", method, "--output", "whole.npy")[0] == 0
     assert np.load(tmp_path / "whole.npy")[[4, 5, 9], 0, 0, 0].tolist() == shade
+
+
+def test_the_output_is_named_after_the_source(framepred: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video("film.mp4", torch.zeros(8, 1, 16, 16), 10)
+    stream = io.BytesIO(Path("film.mp4").read_bytes())
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: False, buffer=stream))
+    options = ("--missing", 3, "--method", "linear")
+    for source, stem in (("-", "stdin"), ("film.mp4", "film"), (Path("film.mp4").absolute().as_uri(), "film")):
+        output = Path(f"{stem}-restored.mp4")
+        code, out, err = framepred("restore", source, *options)
+        assert code == 0, err
+        assert out.startswith(f"{output}: 8 frames")
+        output.unlink()
+    fetched_file.cache_clear()
 
 
 def test_the_network_rebuilds_what_its_weights_say(framepred: Run, fading: Path, weights: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from framepred.cli.main import main
+from framepred.media.reading import read_video
 
 Run = Callable[..., tuple[int, str, str]]
 TINY = ("--config", "video_folder_convlstm", "--data.init_args.root", "my videos",
@@ -127,3 +128,14 @@ def test_generated_clips_can_be_a_folder_of_files(run: Run) -> None:
     assert run("data", "moving-mnist", "--output", "all.npy", "--clips", 3, "--length", 5)[0] == 0
     for number, clip in enumerate(np.load("all.npy")):
         assert np.array_equal(np.load(f"made/clip-{number:04}.npy"), clip)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_size_of_generated_clips_in_the_file_is_said(run: Run, apart: bool) -> None:
+    clips = ("--clips", 3, "--length", 2, "--height", 33, "--width", 47, *["--apart"] * apart)
+    code, out, _ = run("data", "moving-mnist", "--output", "clip.mp4", *clips)
+    assert code == 0
+    height, width = read_video("clip-0000.mp4" if apart else "clip.mp4").shape[-2:]
+    expected = "47x33, padded to 48x34" if apart else "47x33 in a grid of 96x68"
+    assert f"3 clips of 2 frames {expected}, test digits of " in out
+    assert f"{width}x{height}" in expected

@@ -19,8 +19,10 @@ import framepred as package
 from browser import CHROMIUM, browser
 from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
+from framepred.inference.watch import WatchStep
 from framepred.inference.watching import webhook
-from framepred.inference.watching.events import Event
+from framepred.inference.watching.events import Event, EventFinder
+from framepred.inference.watching.profile import FrameScore
 from framepred.inference.watching.recording import EventFolder, recorded
 from framepred.inference.watching.webhook import Webhook
 from framepred.media.reading import read_video
@@ -76,6 +78,19 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
     assert result["auroc"] > 0.9
     assert result["recall"] == 1.0
     assert (end["event"], end["frames"]) == ("end", 160)
+
+
+@pytest.mark.parametrize("labels", ["start,end\n100,110\n", "frame,label\n350,1\n3,0\n"])
+def test_labels_beyond_the_film_are_said_to_be(framepred: Run, labels: str) -> None:
+    np.save("film.npy", freezing())
+    Path("labels.csv").write_text(labels)
+    watched = ["watch", "film.npy", "--normal", 10, "--labels", "labels.csv"]
+    code, out, err = framepred(*watched)
+    assert code == 0, err
+    assert "All labels of unusual frames lie outside of the frames that were watched; " in out
+    assert "None of the frames" not in out
+    results = map(json.loads, framepred(*watched, "--json")[1].splitlines())
+    assert next(item for item in results if item["event"] == "evaluation")["outside"] is True
 
 
 @pytest.mark.parametrize(
@@ -202,6 +217,65 @@ def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
     clips = {path.name for path in tmp_path.glob("event-*.mp4")}
     assert clips == {line["clip"] for line in lines} == {row["clip"] for row in rows}
     assert {path.stem for path in tmp_path.glob("event-*.png")} == {Path(clip).stem for clip in clips}
+
+
+def test_the_numbers_of_events_go_on_in_a_folder_that_is_used_again(tmp_path: Path) -> None:
+    def watch_into_folder() -> None:
+        watching = package.watch(freezing(), normal=10.0, false_alarms=30)
+        list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+
+    watch_into_folder()
+    watch_into_folder()
+    for path in tmp_path.glob("event-*.*"):
+        path.unlink()
+    watch_into_folder()
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    numbers = [line["number"] for line in lines]
+    assert numbers == list(range(1, 1 + len(lines))) == [int(row["number"]) for row in rows]
+    assert len(numbers) >= 3
+    assert [line["clip"] for line in lines] == [f"event-{number:06d}.mp4" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("events.csv", "a,b\n1,2\n"), ("events.jsonl", '{"a": 1}\n'), ("events.jsonl", "text\n")]
+)
+def test_tables_of_others_are_not_added_to(framepred: Run, name: str, content: str) -> None:
+    np.save("film.npy", freezing())
+    Path("out").mkdir()
+    (Path("out") / name).write_text(content)
+    code, out, err = framepred("watch", "film.npy", "--normal", 10, "--false-alarms", 30, "--events", "out")
+    assert (code, out) == (2, "")
+    assert err == f"out/{name} is no table of events that watch wrote; name another folder, or move the file.\n"
+    assert (Path("out") / name).read_text() == content
+
+
+def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").touch()
+    watching = package.watch(freezing(), normal=10.0, false_alarms=30)
+    list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+    assert (tmp_path / "events.csv").read_text().startswith("number,start,peak,")
+
+
+def test_a_clip_lasts_from_two_seconds_before_its_event_to_two_seconds_after(tmp_path: Path) -> None:
+    watching = package.watch(freezing(200, 140), normal=10.0, false_alarms=30)
+    events = [item for item in recorded(watching, [EventFolder(tmp_path, 10.0)]) if isinstance(item, Event)]
+    frozen = next(item for item in events if item.kind == "freeze")
+    frames = len(read_video(tmp_path / f"event-{frozen.number:06d}.mp4"))
+    assert frames / 10 == pytest.approx(frozen.end - frozen.start + 4, abs=0.21)
+
+
+def test_an_event_of_a_slow_source_has_its_picture(tmp_path: Path) -> None:
+    folder, finder = EventFolder(tmp_path, 0.25), EventFinder(3.0)
+    for index, score in enumerate((0.0, 5.0, 0.0, 0.0)):
+        scored, time = FrameScore(score, score), 4.0 * index
+        done = finder.add(index, time, scored)
+        folder.write(WatchStep(index, time, np.zeros((1, 32, 48), np.uint8), scored, 3.0, finder.active, done))
+        if done is not None:
+            folder.add(done)
+    folder.close()
+    assert (tmp_path / "event-000001.png").exists()
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 import framepred
+from framepred.baselines import LastFrame
+from framepred.clips import State
 from framepred.errors import ClipError, ConfigError, MediaError, WeightsError
 from framepred.exporting.export import TOLERANCE, Export, export
 from framepred.exporting.parity import rollout_difference
@@ -169,6 +171,29 @@ def test_a_deviating_export_writes_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ConfigError, match="differs from PyTorch"):
         export(FrameStack(hidden_channels=[2], kernel_size=1, frames=1), tmp_path / "model.pt2")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"model.pt2": b"older"}
+
+
+class Tipped(Forecaster):
+    """Predicts the last frame, darker where the numbers are coarse, as a network whose decision rounding tips."""
+
+    def observe(self, frame: torch.Tensor, state: State | None = None) -> State:
+        return (frame,)
+
+    def next_frame(self, state: State) -> torch.Tensor:
+        return state[0] * (0.9 if state[0].dtype == torch.float32 else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("net", "advice"),
+    [(Tipped(), "differs from float64 by 0.*choose another size"), (LastFrame(), "Run the weights in PyTorch")],
+)
+def test_a_network_that_rounding_tips_is_told_from_a_deviating_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, net: Forecaster, advice: str
+) -> None:
+    monkeypatch.setattr("framepred.exporting.export.rollout_differences", lambda *_: {(8, 8): 0.0077})
+    with pytest.raises(ConfigError, match=rf"by 0\.0077 at 8x8 pixels, and at most 0\.0001 is allowed.*{advice}"):
+        export(net, tmp_path / "model.pt2", size=(8, 8))
+    assert not list(tmp_path.iterdir())
 
 
 def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:

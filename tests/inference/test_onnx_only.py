@@ -70,7 +70,7 @@ def test_predictions_equal_those_of_pytorch(weights: Path, tmp_path: Path, suffi
     assert is_readable(source)
     said = predict_file(source, output, weights, context=6, frames=4, max_side=64)
     expected = framepred.predict(source, weights=weights, context=6, frames=4, blend=False, cuts=False)
-    assert said == expected.describe()
+    assert said == expected.describe(path=output)
     expected.save(tmp_path / f"expected{suffix}")
     found, wanted = (read_clips(tmp_path / f"{name}{suffix}").clips.int() for name in ("future", "expected"))
     assert found.shape == wanted.shape

@@ -169,8 +169,12 @@ def test_arguments_are_checked(arguments: dict[str, object], sentence: str) -> N
 
 
 def test_a_clip_that_is_too_short_is_refused(small_net: EncoderForecaster) -> None:
-    with pytest.raises(ClipError, match="has 14 frames but a context of 10 and 9 held-out frames"):
+    with pytest.raises(ClipError, match="has 14 frames but a context of 10 and 9 held-out frames are asked for"):
         framepred.predict(film(), weights=small_net, frames=9, holdout=True)
+    with pytest.raises(ClipError, match="has 14 frames but a context of 14 and 1 held-out frame are asked for"):
+        framepred.predict(film(), weights=small_net, context=14, frames=1, holdout=True)
+    with pytest.raises(ClipError, match="has 1 frame but a context of 10 is asked for; lower context"):
+        framepred.predict(film()[:1], weights=small_net)
 
 
 def test_several_clips_are_not_adapted_to(small_net: EncoderForecaster) -> None:

@@ -96,6 +96,19 @@ def test_gaps_in_the_numbers_of_pictures_are_filled(tmp_path: Path) -> None:
             (tmp_path / f"frame{number:03}.png").write_bytes(encode_png(frame))
     restoration = framepred.restore(tmp_path, find=True, method="linear")
     assert (restoration.count, restoration.rebuilt) == (12, (4, 5))
+    (note,) = restoration.notes
+    assert note.endswith("of the complete series, counted from 0); 2 frames are inserted there and rebuilt.")
+    (note,) = framepred.restore(tmp_path, missing=[2], method="linear").notes
+    assert note.endswith("it is read as if nothing were missing.")
+
+
+def test_a_gap_that_is_too_long_to_fill_is_read_as_if_nothing_were_missing(tmp_path: Path) -> None:
+    for number, frame in enumerate(moving(160)):
+        if number not in range(40, 105):
+            (tmp_path / f"frame{number:03}.png").write_bytes(encode_png(frame))
+    restoration = framepred.restore(tmp_path, find=True, method="linear", cuts=False)
+    assert restoration.count == 95
+    assert restoration.notes[0].endswith("it is read as if nothing were missing.")
 
 
 def test_numbers_from_a_file(tmp_path: Path) -> None:
@@ -104,6 +117,13 @@ def test_numbers_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(ConfigError, match="names no frames"):
         read_missing(tmp_path / "empty.txt")
+
+
+@pytest.mark.parametrize("line", ["x", "7 8", "5-2", "3, -1"])
+def test_a_line_that_names_no_frames_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "missing.txt").write_text(f"# dropped\n7\n\n{line}  # wrong\n9\n")
+    with pytest.raises(ConfigError, match=r"missing\.txt, line 4: '?.+ names no frames; write numbers and ranges"):
+        read_missing(tmp_path / "missing.txt")
 
 
 def test_values_of_the_source_are_restored_in_files(tmp_path: Path) -> None:

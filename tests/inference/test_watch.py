@@ -218,6 +218,8 @@ def test_a_folder_of_normal_footage_is_learned_file_by_file(
 
 def test_a_saved_profile_scores_alike(film: np.ndarray, profile: Profile, tmp_path: Path) -> None:
     profile.save(tmp_path / "street.safetensors")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "street.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
     loaded, fresh = Profile.load(tmp_path / "street.safetensors"), profile.fresh()
     for frame in tensors(film[NORMAL : NORMAL + 30]):
         assert loaded.score(frame).score == pytest.approx(fresh.score(frame).score)
@@ -381,7 +383,15 @@ def test_detection_is_measured() -> None:
     assert result.false_alarms == pytest.approx(3600 / 8)
 
 
-@pytest.mark.parametrize("text", ["start,end\n2.0,2.9\n", "frame,label\n20,1\n21,1\n3,0\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start,end\n2.0,2.9\n",
+        "frame,label\n20,1\n21,1\n3,0\n",
+        " start , end\n 2.0, 2.9 \n",
+        'frame, "label" ,note\n20, 1,\n21,1.0,x\n',
+    ],
+)
 def test_labels_are_intervals_or_frames(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.csv").write_text(text)
     found = read_labels(tmp_path / "labels.csv")(np.arange(40), np.arange(40) / FPS)
@@ -402,6 +412,13 @@ def test_labels_that_end_before_they_start_are_refused(tmp_path: Path) -> None:
         (tmp_path / "labels.csv").write_text(text)
         with pytest.raises(DataError, match=rf"line {line} ends before it starts"):
             read_labels(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("label", ["5", "-1", "0.5", "nan"])
+def test_labels_other_than_0_and_1_are_refused(tmp_path: Path, label: str) -> None:
+    (tmp_path / "labels.csv").write_text(f"frame,label\n1,0\n2, {label}\n")
+    with pytest.raises(DataError, match=rf"\(the label of line 3 is {label}\); write 1 for an unusual frame"):
+        read_labels(tmp_path / "labels.csv")
 
 
 def test_what_was_not_measured_is_left_out() -> None:

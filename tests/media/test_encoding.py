@@ -206,6 +206,26 @@ def test_only_some_files_are_written_frame_by_frame(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_frames_may_be_arrays(tmp_path: Path, dtype: type) -> None:
+    levels = np.random.default_rng(0).random((3, 16, 16))
+    white = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    frame = (levels * white).astype(dtype)
+    for name, same in (("array.mp4", frame), ("tensor.mp4", torch.from_numpy(frame))):
+        with VideoWriter(tmp_path / name) as writer:
+            writer.write(same)
+    assert (tmp_path / "array.mp4").read_bytes() == (tmp_path / "tensor.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [(np.full((1, 4, 4), np.inf), "not finite"), (np.zeros((1, 4, 4), np.int64), "have no known range")],
+)
+def test_arrays_are_checked(tmp_path: Path, frame: np.ndarray, sentence: str) -> None:
+    with pytest.raises(ClipError, match=sentence), VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write(frame)
+
+
 def test_a_growing_video_can_be_watched_after_a_kill(written_elsewhere: Path, gray: Tensor) -> None:
     found = read_clips(written_elsewhere / "growing.mp4")
     assert found.fps == pytest.approx(20)

@@ -1,5 +1,7 @@
 """Sound tracks that are kept."""
 
+import io
+import types
 from pathlib import Path
 
 import av
@@ -9,6 +11,7 @@ import torch
 
 import framepred
 from framepred.errors import ConfigError, MediaError
+from framepred.media.fetching import fetched_file
 from framepred.media.sound import check_sound
 
 RATE, FPS, FRAMES = 16_000, 10, 20
@@ -66,3 +69,20 @@ def test_sound_that_cannot_be_kept_is_refused_before_anything_is_written(film: P
     with pytest.raises(ConfigError, match="Only a video file has a sound track"):
         framepred.restore(array, missing=[1], method="linear").save(tmp_path / "out.mp4", sound=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "silent.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("clip.npy", "an array"), ("clip.gif", "a GIF"), ("clip", "a folder of pictures")]
+)
+def test_what_never_has_sound_is_told_from_a_damaged_video(tmp_path: Path, name: str, kind: str) -> None:
+    framepred.write_video(tmp_path / name, torch.zeros(4, 3, 16, 16, dtype=torch.uint8), 10)
+    with pytest.raises(MediaError, match=rf"{name} has no sound, because it is {kind} and no video file"):
+        framepred.restore(tmp_path / name, missing=[1], method="linear").save(tmp_path / "out.mp4", sound=True)
+
+
+def test_sound_of_standard_input_is_kept(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO(film.read_bytes())
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: False, buffer=stream))
+    framepred.restore("-", missing=[5], method="linear").save(tmp_path / "restored.mp4", sound=True)
+    fetched_file.cache_clear()
+    assert len(samples(tmp_path / "restored.mp4")) > 0

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framepred.media.writing import GAP, tile_clips
+from framepred.media.writing import tile_clips
+from framepred.media.written_size import GAP
 
 
 @given(st.integers(1, 11), st.sampled_from([1, 3]), st.integers(1, 20), st.integers(1, 20))

@@ -150,6 +150,47 @@ def test_several_clips_are_shown_as_a_grid(tmp_path: Path, name: str) -> None:
     assert torch.equal(read_video(tmp_path / name), tile_clips(clips))
 
 
+def contents(path: Path) -> list[bytes]:
+    return [file.read_bytes() for file in sorted(path.glob("*"))] if path.is_dir() else [path.read_bytes()]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.mp4", "a.gif", "folder"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+def test_arrays_are_written_as_tensors_are(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    frames = noise(3, 1, 6, 8, dtype=dtype)
+    array = frames.numpy()
+    write_video(tmp_path / "tensor" / name, frames)
+    reversed_twice = np.ascontiguousarray(array[::-1])[::-1]
+    other_order = array.astype(array.dtype.newbyteorder("S"))
+    for folder, same in (("plain", array), ("reversed", reversed_twice), ("order", other_order)):
+        write_video(tmp_path / folder / name, same)
+        assert contents(tmp_path / folder / name) == contents(tmp_path / "tensor" / name)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "folder"])
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.full((2, 1, 4, 4), 255.0), "in \\[0, 1\\], and these lie in \\[255, 255\\]"),
+        (np.full((2, 1, 4, 4), np.nan), "not finite"),
+        (np.zeros((2, 1, 4, 4), np.int64), "have no known range"),
+        (np.zeros((4, 4), np.uint8), "not \\(4, 4\\)"),
+        (np.full((2, 1, 4, 4), "x"), "not an array of <U1"),
+        ([[0.0]], "not a list"),
+    ],
+)
+def test_arrays_are_checked_as_tensors_are(tmp_path: Path, name: str, array: np.ndarray, sentence: str) -> None:
+    with pytest.raises(ClipError, match=sentence):
+        write_video(tmp_path / name, array)
+    assert not list(tmp_path.iterdir())
+
+
+def test_masked_values_are_nan_in_arrays(tmp_path: Path) -> None:
+    frames = np.ma.masked_array(np.zeros((1, 1, 1, 2), np.uint8), mask=[[[[False, True]]]])
+    write_video(tmp_path / "a.npy", frames)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), [[[[0, np.nan]]]], equal_nan=True)
+
+
 def test_floats_become_8_bits_in_pictures(tmp_path: Path) -> None:
     write_video(tmp_path / "a", torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5]).view(1, 1, 1, 5))
     assert read_video(tmp_path / "a").flatten().tolist() == [0, 0, 128, 255, 255]

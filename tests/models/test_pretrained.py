@@ -15,8 +15,15 @@ from framepred.baselines import HeldFrame, LinearInterpolation
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
 from framepred.errors import WeightsError
-from framepred.models import BidirectionalForecaster, EncoderForecaster, FrameStack, LayeredForecaster, load
-from framepred.models.pretrained import BUNDLED, Pretrained, bundled_names, load_restorer, load_weights
+from framepred.models import (
+    BidirectionalForecaster,
+    EncoderForecaster,
+    FrameStack,
+    LayeredForecaster,
+    TrackingForecaster,
+    load,
+)
+from framepred.models.pretrained import BUNDLED, MODEL, Pretrained, bundled_names, load_restorer, load_weights
 from framepred.restorer import MiddleGap, Restorer, cut_middle
 
 NETWORKS = [EncoderForecaster, FrameStack, LayeredForecaster, BidirectionalForecaster]
@@ -39,6 +46,21 @@ EXAMPLE: dict[str, object] = {
 def folder(small_net: EncoderForecaster, tmp_path: Path) -> Path:
     small_net.save_pretrained(tmp_path / "weights")
     return tmp_path / "weights"
+
+
+def test_saved_weights_may_be_read_by_whom_other_files_may(folder: Path, tmp_path: Path) -> None:
+    TrackingForecaster(coarse_channels=8, fine_channels=4, path_features=8).save_pretrained(tmp_path / "tracking")
+    (tmp_path / "plain").touch()
+    for path in (folder / MODEL, tmp_path / "tracking" / MODEL):
+        assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_an_export_for_other_programs_is_told_from_weights_that_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "e.pt2").touch()
+    with pytest.raises(WeightsError, match=r"e\.pt2 is an export that torch\.export\.load runs.*give an \.onnx export"):
+        load(tmp_path / "e.pt2")
+    with pytest.raises(WeightsError, match="There are no weights"):
+        load(tmp_path / "nosuch.pt2")
 
 
 def test_saved_weights_predict_the_same(small_net: EncoderForecaster, folder: Path) -> None:

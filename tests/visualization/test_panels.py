@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from framepred.errors import ClipError
 from framepred.media.images import read_image
 from framepred.visualization.colour_map import COLOURMAP
+from framepred.visualization.error_map import error_view
 from framepred.visualization.panels import panel, write_panel, write_restored_panel
+from framepred.visualization.side_by_side import side_by_side
 
 INFERNO = matplotlib.colormaps[COLOURMAP]
 
@@ -127,3 +129,12 @@ def test_a_restored_panel_hides_what_was_missing(tmp_path: Path) -> None:
     black = [int((picture == 0).all(dim=0).sum()) for picture in pictures]
     assert black[0] == 2 * black[1]  # the missing frame of the row of what was seen, and ours where it drew black
     assert black[1] == 128 * 128
+
+
+def test_arrays_are_shown_as_tensors_are() -> None:
+    frames = torch.rand(4, 1, 8, 8)
+    context, target, guess = frames[:2], frames[2:], frames[1:3]
+    arrays = [part.numpy() for part in (context, target, guess)]
+    assert torch.equal(panel(*arrays), panel(context, target, guess))
+    assert torch.equal(side_by_side(*arrays), side_by_side(context, target, guess))
+    assert torch.equal(error_view(*arrays[1:]), error_view(target, guess))

@@ -14,6 +14,7 @@ from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.errors import DataError
+from framepred.media.text import ENCODING
 
 TEXT = Path(__file__).with_name("next_word.txt")
 """The text of the package, written by ``datasets/next_word/write.py``."""
@@ -124,7 +125,7 @@ class _RandomStretches(_ConsecutiveStretches):
 
 def _sentences(file: Path) -> list[list[str]]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding=ENCODING).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The text {file} cannot be read ({error}); give a text file in UTF-8.") from error
     return [line.split() for line in lines if line.strip()]

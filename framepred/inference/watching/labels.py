@@ -3,8 +3,8 @@
 import csv
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -21,8 +21,30 @@ from framepred.media.text import read_small_text
 MAX_BYTES = 100_000_000
 """Size of a file of labels, at most: that of ten million frames."""
 
-Labels = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.bool_]]
-"""From numbers and times of frames to whether each is unusual."""
+
+@dataclass(frozen=True)
+class Labels:
+    """Which frames are unusual; called with numbers of frames and their times in seconds, it says so of each.
+
+    Attributes:
+        spans: start and end of each unusual event, in seconds.
+        frames: numbers of unusual frames.
+    """
+
+    spans: Sequence[tuple[float, float]] = ()
+    frames: Sequence[int] = ()
+
+    def __call__(self, numbers: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each frame is unusual."""
+        unusual = np.isin(numbers, self.frames)
+        for start, end in self.spans:
+            unusual |= (times >= start) & (times <= end)
+        return unusual
+
+    @property
+    def empty(self) -> bool:
+        """Whether no frame of any film is unusual."""
+        return not (self.spans or self.frames)
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,7 @@ class Detection:
         recall: share of labelled events in which an alarm was on.
         delay: median seconds from the beginning of a found event to the first alarm in it; NaN where none was found.
         false_alarms: events an hour that touch no labelled frame.
+        outside: whether unusual frames are labelled, and all of them lie outside of what was watched.
     """
 
     auroc: float
@@ -44,6 +67,7 @@ class Detection:
     recall: float
     delay: float
     false_alarms: float
+    outside: bool = False
 
     def to_text(self, as_json: bool = False) -> str:
         """One line for a person, or JSON."""
@@ -51,6 +75,8 @@ class Detection:
             known = {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
             return json.dumps({"event": "evaluation", **known})
         alarms = f"{self.false_alarms:.1f} false alarms an hour"
+        if self.outside:
+            return f"All labels of unusual frames lie outside of the frames that were watched; {alarms}."
         if not self.events:
             return f"None of the frames is labelled unusual; {alarms}."
         ranked = "" if math.isnan(self.auroc) else f"AUROC {self.auroc:.3f}, "
@@ -131,7 +157,9 @@ class Evaluation:
         numbers, times, scores, alarms = (np.array(column) for column in zip(*self._rows, strict=True))
         first = int(numbers[0])
         events = [(event.start_frame - first, event.end_frame - first) for event in self._events]
-        return measure(scores, alarms.astype(np.bool_), events, labels(numbers, times), self._fps)
+        unusual = labels(numbers, times)
+        found = measure(scores, alarms.astype(np.bool_), events, unusual, self._fps)
+        return replace(found, outside=not (labels.empty or unusual.any()))
 
 
 def read_labels(path: Path) -> Labels:
@@ -141,23 +169,40 @@ def read_labels(path: Path) -> Labels:
         path: with the columns ``start`` and ``end`` in seconds (an event a line), or ``frame`` and ``label`` (0 or 1; a
             frame a line; frames that are missing are normal).
 
+    Spaces around values and names of columns do not count.
+
     Raises:
-        DataError: if the columns are others, a value is no number, or an event ends before it starts.
+        DataError: if the columns are others, a value is no number, a label is neither 0 nor 1, or an event ends before
+            it starts.
     """
     try:
-        rows = list(csv.DictReader(StringIO(read_small_text(path, MAX_BYTES))))
-        columns = set(rows[0]) if rows else set()
-        if {"start", "end"} <= columns:
-            spans = [(float(row["start"]), float(row["end"])) for row in rows]
-            wrong = next((number for number, (start, end) in enumerate(spans, 2) if not start <= end), None)
-            if wrong is not None:
-                raise DataError(f"{path} cannot be read as labels (line {wrong} ends before it starts); correct it.")
-            return lambda _, times: np.any([(times >= start) & (times <= end) for start, end in spans], axis=0)
-        if {"frame", "label"} <= columns:
-            unusual = [int(row["frame"]) for row in rows if float(row["label"]) > 0]
-            return lambda numbers, _: np.isin(numbers, unusual)
+        table = csv.DictReader(StringIO(read_small_text(path, MAX_BYTES)), skipinitialspace=True)
+        table.fieldnames = [name.strip() for name in table.fieldnames or ()]
+        columns, rows = set(table.fieldnames), list(table)
+        if rows and {"start", "end"} <= columns:
+            return Labels(spans=_spans(path, rows))
+        if rows and {"frame", "label"} <= columns:
+            return Labels(frames=_unusual_frames(path, rows))
     except (OSError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as labels ({error}); give numbers only.") from error
     raise DataError(
         f"{path} has no known columns; the first line must be 'start,end' (seconds) or 'frame,label' (0 or 1)."
     )
+
+
+def _spans(path: Path, rows: Sequence[Mapping[str, str]]) -> list[tuple[float, float]]:
+    spans = [(float(row["start"]), float(row["end"])) for row in rows]
+    wrong = next((number for number, (start, end) in enumerate(spans, 2) if not start <= end), None)
+    if wrong is not None:
+        raise DataError(f"{path} cannot be read as labels (line {wrong} ends before it starts); correct it.")
+    return spans
+
+
+def _unusual_frames(path: Path, rows: Sequence[Mapping[str, str]]) -> list[int]:
+    wrong = next((number for number, row in enumerate(rows, 2) if float(row["label"]) not in (0, 1)), None)
+    if wrong is not None:
+        raise DataError(
+            f"{path} cannot be read as labels (the label of line {wrong} is {rows[wrong - 2]['label'].strip()}); "
+            "write 1 for an unusual frame and 0 for others."
+        )
+    return [int(row["frame"]) for row in rows if float(row["label"]) == 1]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.watching.features import MAX_SIDE, FeatureExtractor, Map, Observation, reduced, reduced_size
@@ -239,7 +239,8 @@ class Profile:
         }
         with atomic_write(path) as draft:
             contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-            save_file(contiguous, draft, metadata={"format": FORMAT, "profile": json.dumps(meta)})
+            # Only the owner could read what save_file writes.
+            draft.write_bytes(save(contiguous, metadata={"format": FORMAT, "profile": json.dumps(meta)}))
 
     @classmethod
     def load(cls, path: str | Path, forecast: StepForecast | None = None) -> "Profile":

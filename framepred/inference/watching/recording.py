@@ -1,6 +1,7 @@
 """What a watch leaves behind: a table of frames, a video, and for each event a clip, a picture and a line."""
 
 import json
+import re
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from framepred.errors import MediaError
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.profile import FrameScore
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
 from framepred.media.pictures import bytes_of_picture, shrunk_picture
+from framepred.media.text import ENCODING
 from framepred.visualization.heat_map import WatchPage, heat_picture
 
 AROUND_SECONDS = 2.0
@@ -31,6 +34,11 @@ KEEP_MB = 1024
 MEGABYTE = 1_000_000
 MOST_CLIP_SECONDS = 60.0
 """Seconds of an event that a clip holds, at most."""
+
+LINES, TABLE = "events.jsonl", "events.csv"
+_MOST_LINE_BYTES = 10_000
+_CLIP_NAME = re.compile(r"event-[0-9]+\.mp4")
+_EVENT_NUMBER = re.compile(r"event-([0-9]{1,18})\.")
 
 EVENT_COLUMNS = (
     "number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom", "clip", "picture",
@@ -136,13 +144,65 @@ class WatchVideo:
             self._writer.__exit__(None, None, None)
 
 
+def check_event_tables(folder: Path) -> None:
+    """Refuse a folder in which the tables of events would be added to other files of their names.
+
+    Raises:
+        MediaError: if events.csv has other columns, events.jsonl holds no events, or one cannot be read.
+    """
+    for name, is_ours in ((TABLE, _is_header), (LINES, _is_event)):
+        path = folder / name
+        with explain_os_errors(path):
+            if not _has_content(path):
+                continue
+            with path.open("rb") as file:
+                first = file.readline(_MOST_LINE_BYTES).decode(ENCODING, errors="replace").strip()
+        if not is_ours(first):
+            raise MediaError(f"{path} is no table of events that watch wrote; name another folder, or move the file.")
+
+
+def _is_header(line: str) -> bool:
+    return line == ",".join(EVENT_COLUMNS)
+
+
+def _is_event(line: str) -> bool:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"number", "start", "end", "clip"} <= set(found)
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _name(number: int) -> str:
+    """The name of the files of an event, without suffix."""
+    return f"event-{number:06d}"
+
+
+def _last_number(folder: Path) -> int:
+    """The largest number among the files and in the tables of a folder of events; 0 where there is none."""
+    names = [path.name for path in folder.glob("event-*.*")]
+    for table in (folder / LINES, folder / TABLE):
+        if table.exists():
+            with explain_os_errors(table):
+                names += _CLIP_NAME.findall(table.read_text(encoding="utf-8", errors="replace"))
+    numbers = (_EVENT_NUMBER.match(name) for name in names)
+    return max((int(found[1]) for found in numbers if found), default=0)
+
+
 class EventFolder:
     """A folder with a clip, a picture and a line for each event, of bounded size.
 
     Args:
-        folder: it is made where it is missing, and may hold events of earlier watches.
+        folder: it is made where it is missing, and may hold events of earlier watches, whose numbers go on.
         fps: frames per second.
         keep_mb: megabytes that it may take; the oldest events go first.
+
+    Raises:
+        MediaError: if its events.csv or events.jsonl hold something else, or it cannot be written.
     """
 
     def __init__(self, folder: Path, fps: float, keep_mb: float = KEEP_MB) -> None:
@@ -155,15 +215,19 @@ class EventFolder:
         self._clip: _EventClip | None = None
         self._number = 0
         self._was_active = False
+        check_event_tables(folder)
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        self._lines, self._table = folder / "events.jsonl", folder / "events.csv"
-        numbers = (path.stem.removeprefix("event-") for path in folder.glob("event-*.*"))
-        self._next = 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+        self._lines, self._table = folder / LINES, folder / TABLE
+        self._former = _last_number(folder)
+
+    def number_of(self, event: Event) -> int:
+        """The number of an event in the folder, which counts on from those of earlier watches."""
+        return self._former + event.number
 
     def name_of(self, event: Event) -> str:
         """The name of an event's files, without suffix."""
-        return f"event-{self._next + event.number - 1:06d}"
+        return _name(self.number_of(event))
 
     def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
@@ -171,7 +235,7 @@ class EventFolder:
         if step.active and not self._was_active:
             self._close_clip()
             self._number += 1
-            path = self.folder / f"event-{self._next + self._number - 1:06d}.mp4"
+            path = self.folder / f"{_name(self._former + self._number)}.mp4"
             self._clip = _EventClip(path, self._fps, tuple(frame.shape))
             for time, former in self._before:
                 self._clip.write(time, former)
@@ -179,7 +243,7 @@ class EventFolder:
         if self._clip is not None:
             self._clip.write(step.time, frame)
             self._clip.look(step)
-            if not step.active and self._clip.is_over(step.time):
+            if not step.active and step.event is None and self._clip.is_over(step.time):  # add needs the picture
                 self._close_clip()
         self._before.append((step.time, frame))
 
@@ -190,13 +254,14 @@ class EventFolder:
             with atomic_write(self.folder / f"{name}.png") as draft:
                 self._clip.picture.save(draft)
         clip, picture = f"{name}.mp4", f"{name}.png"
-        self._append(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
-        if not self._table.exists():
+        number = self.number_of(event)
+        self._append(self._lines, json.dumps(event.to_dict() | {"number": number, "clip": clip, "picture": picture}))
+        if not _has_content(self._table):
             self._append(self._table, ",".join(EVENT_COLUMNS))
         edges = ["", "", "", ""] if event.place is None else [f"{edge:.4f}" for edge in event.place]
         times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]
         scores = [f"{event.score:.4f}", f"{event.threshold:.4f}"]
-        self._append(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
+        self._append(self._table, ",".join([str(number), *times, *scores, event.kind, *edges, clip, picture]))
         self._bound(name)
 
     def close(self) -> None:
@@ -260,12 +325,14 @@ class _EventClip:
             self._writer.write(frame, time - self._start)
 
     def look(self, step: WatchStep) -> None:
-        """Draw the most unusual frame."""
-        if step.active:
+        """Note when the event was last above the threshold, and draw its most unusual frame."""
+        if not step.active:
+            return
+        if step.scored.current > step.threshold:
             self._last = step.time
-            if step.scored.current > self._highest:
-                self._highest = step.scored.current
-                self.picture = heat_picture(viewable(step.frame), _heat(step.scored))
+        if step.scored.current > self._highest:
+            self._highest = step.scored.current
+            self.picture = heat_picture(viewable(step.frame), _heat(step.scored))
 
     def is_over(self, time: float) -> bool:
         """Whether enough frames after the event are in the clip."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -200,7 +200,7 @@ class TrackingForecaster(PretrainedForecaster):
         """Save the weights in half precision, which halves the file size."""
         super()._save_pretrained(save_directory)
         halves = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(halves, save_directory / MODEL, metadata={"format": "pt"})
+        (save_directory / MODEL).write_bytes(save(halves, metadata={"format": "pt"}))
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
         """Return the hidden and cell states of both cells by name."""
