@@ -126,7 +126,7 @@ def watch(
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
     if events is not None:
-        from framepred.inference.watching.recording import check_event_tables
+        from framepred.inference.watching.event_tables import check_event_tables
 
         check_event_tables(events)
     if not 0 < false_alarms < float("inf"):

@@ -1,7 +1,6 @@
 """What a watch leaves behind: a table of frames, a video, and for each event a clip, a picture and a line."""
 
 import json
-import re
 from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -12,14 +11,21 @@ from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from framepred.errors import MediaError
 from framepred.inference.watch import Watch, WatchStep
+from framepred.inference.watching.event_tables import (
+    EVENT_COLUMNS,
+    LINES,
+    TABLE,
+    check_event_tables,
+    event_name,
+    has_content,
+    last_number,
+)
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.profile import FrameScore
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
 from framepred.media.pictures import bytes_of_picture, shrunk_picture
-from framepred.media.text import ENCODING
 from framepred.visualization.heat_map import WatchPage, heat_picture
 
 AROUND_SECONDS = 2.0
@@ -34,15 +40,6 @@ KEEP_MB = 1024
 MEGABYTE = 1_000_000
 MOST_CLIP_SECONDS = 60.0
 """Seconds of an event that a clip holds, at most."""
-
-LINES, TABLE = "events.jsonl", "events.csv"
-_MOST_LINE_BYTES = 10_000
-_CLIP_NAME = re.compile(r"event-[0-9]+\.mp4")
-_EVENT_NUMBER = re.compile(r"event-([0-9]{1,18})\.")
-
-EVENT_COLUMNS = (
-    "number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom", "clip", "picture",
-)  # fmt: skip
 
 
 @runtime_checkable
@@ -144,55 +141,6 @@ class WatchVideo:
             self._writer.__exit__(None, None, None)
 
 
-def check_event_tables(folder: Path) -> None:
-    """Refuse a folder in which the tables of events would be added to other files of their names.
-
-    Raises:
-        MediaError: if events.csv has other columns, events.jsonl holds no events, or one cannot be read.
-    """
-    for name, is_ours in ((TABLE, _is_header), (LINES, _is_event)):
-        path = folder / name
-        with explain_os_errors(path):
-            if not _has_content(path):
-                continue
-            with path.open("rb") as file:
-                first = file.readline(_MOST_LINE_BYTES).decode(ENCODING, errors="replace").strip()
-        if not is_ours(first):
-            raise MediaError(f"{path} is no table of events that watch wrote; name another folder, or move the file.")
-
-
-def _is_header(line: str) -> bool:
-    return line == ",".join(EVENT_COLUMNS)
-
-
-def _is_event(line: str) -> bool:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and {"number", "start", "end", "clip"} <= set(found)
-
-
-def _has_content(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
-
-
-def _name(number: int) -> str:
-    """The name of the files of an event, without suffix."""
-    return f"event-{number:06d}"
-
-
-def _last_number(folder: Path) -> int:
-    """The largest number among the files and in the tables of a folder of events; 0 where there is none."""
-    names = [path.name for path in folder.glob("event-*.*")]
-    for table in (folder / LINES, folder / TABLE):
-        if table.exists():
-            with explain_os_errors(table):
-                names += _CLIP_NAME.findall(table.read_text(encoding="utf-8", errors="replace"))
-    numbers = (_EVENT_NUMBER.match(name) for name in names)
-    return max((int(found[1]) for found in numbers if found), default=0)
-
-
 class EventFolder:
     """A folder with a clip, a picture and a line for each event, of bounded size.
 
@@ -219,7 +167,7 @@ class EventFolder:
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self._lines, self._table = folder / LINES, folder / TABLE
-        self._former = _last_number(folder)
+        self._former = last_number(folder)
 
     def number_of(self, event: Event) -> int:
         """The number of an event in the folder, which counts on from those of earlier watches."""
@@ -227,7 +175,7 @@ class EventFolder:
 
     def name_of(self, event: Event) -> str:
         """The name of an event's files, without suffix."""
-        return _name(self.number_of(event))
+        return event_name(self.number_of(event))
 
     def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
@@ -235,7 +183,7 @@ class EventFolder:
         if step.active and not self._was_active:
             self._close_clip()
             self._number += 1
-            path = self.folder / f"{_name(self._former + self._number)}.mp4"
+            path = self.folder / f"{event_name(self._former + self._number)}.mp4"
             self._clip = _EventClip(path, self._fps, tuple(frame.shape))
             for time, former in self._before:
                 self._clip.write(time, former)
@@ -256,7 +204,7 @@ class EventFolder:
         clip, picture = f"{name}.mp4", f"{name}.png"
         number = self.number_of(event)
         self._append(self._lines, json.dumps(event.to_dict() | {"number": number, "clip": clip, "picture": picture}))
-        if not _has_content(self._table):
+        if not has_content(self._table):
             self._append(self._table, ",".join(EVENT_COLUMNS))
         edges = ["", "", "", ""] if event.place is None else [f"{edge:.4f}" for edge in event.place]
         times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]

@@ -1,0 +1,68 @@
+"""Names, numbers and tables in a folder of events."""
+
+import json
+import re
+from pathlib import Path
+
+from framepred.errors import MediaError
+from framepred.media.atomic import explain_os_errors
+from framepred.media.text import ENCODING
+
+LINES, TABLE = "events.jsonl", "events.csv"
+_MOST_LINE_BYTES = 10_000
+_CLIP_NAME = re.compile(r"event-[0-9]+\.mp4")
+_EVENT_NUMBER = re.compile(r"event-([0-9]{1,18})\.")
+
+EVENT_COLUMNS = (
+    "number", "start", "peak", "end", "score", "threshold", "kind", "left", "top", "right", "bottom", "clip", "picture",
+)  # fmt: skip
+
+
+def check_event_tables(folder: Path) -> None:
+    """Refuse a folder in which the tables of events would be added to other files of their names.
+
+    Raises:
+        MediaError: if events.csv has other columns, events.jsonl holds no events, or one cannot be read.
+    """
+    for name, is_ours in ((TABLE, _is_header), (LINES, _is_event)):
+        path = folder / name
+        with explain_os_errors(path):
+            if not has_content(path):
+                continue
+            with path.open("rb") as file:
+                first = file.readline(_MOST_LINE_BYTES).decode(ENCODING, errors="replace").strip()
+        if not is_ours(first):
+            raise MediaError(f"{path} is no table of events that watch wrote; name another folder, or move the file.")
+
+
+def _is_header(line: str) -> bool:
+    return line == ",".join(EVENT_COLUMNS)
+
+
+def _is_event(line: str) -> bool:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"number", "start", "end", "clip"} <= set(found)
+
+
+def has_content(path: Path) -> bool:
+    """Whether a file exists and is not empty."""
+    return path.exists() and path.stat().st_size > 0
+
+
+def event_name(number: int) -> str:
+    """The name of the files of an event, without suffix."""
+    return f"event-{number:06d}"
+
+
+def last_number(folder: Path) -> int:
+    """The largest number among the files and in the tables of a folder of events; 0 where there is none."""
+    names = [path.name for path in folder.glob("event-*.*")]
+    for table in (folder / LINES, folder / TABLE):
+        if table.exists():
+            with explain_os_errors(table):
+                names += _CLIP_NAME.findall(table.read_text(encoding="utf-8", errors="replace"))
+    numbers = (_EVENT_NUMBER.match(name) for name in names)
+    return max((int(found[1]) for found in numbers if found), default=0)
