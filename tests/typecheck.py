@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import typer
 from beartype import BeartypeConf, beartype
 
 _CONFIGURATION = BeartypeConf(is_pep484_tower=True)
@@ -19,5 +20,7 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
     result = function.__annotations__.get("return", Any)
     if result is not Any:
         function.__annotations__ = {"return": result}
+    for name in [name for name, hint in function.__annotations__.items() if hint is typer.Context]:
+        del function.__annotations__[name]  # Typer passes its base class
     compiled = cache(lambda: beartype(conf=_CONFIGURATION)(function))
     return lambda *args, **kwargs: compiled()(*args, **kwargs)

@@ -177,14 +177,14 @@ def _end(piece: Piece) -> Piece:
     return _begin(piece[::-1])[::-1]
 
 
-@torch.inference_mode()
 def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterator[RawFrame]:
     window = [*before, *here, *after]
     device = device_of(net)
     missing = torch.tensor([frame.missing for frame in window], device=device)
     clips = to_unit(torch.stack([frame.frame for frame in window], dim=1).to(device))
     gaps = missing_pixels(clips)
-    restored = net.restore(clips if gaps is None else fill_from_nearest(clips), missing).cpu()
+    with torch.inference_mode():
+        restored = net.restore(clips if gaps is None else fill_from_nearest(clips), missing).cpu()
     for index, frame in enumerate(here, start=len(before)):
         if not frame.missing:
             yield frame.frame

@@ -167,6 +167,7 @@ def test_arrays_are_written_as_tensors_are(tmp_path: Path, name: str, dtype: tor
         assert contents(tmp_path / folder / name) == contents(tmp_path / "tensor" / name)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "folder"])
 @pytest.mark.parametrize(
     ("array", "sentence"),
