@@ -26,7 +26,8 @@ from framepred.inference.sources import OpenSource, Source, SourceForm, open_sou
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
 from framepred.media.fetching import local_path
-from framepred.media.formats import VIDEOS, check_input
+from framepred.media.formats import GIF, IMAGES, VIDEOS, check_input
+from framepred.media.pages import survey_pages
 from framepred.media.random_access import intact_times
 from framepred.media.ranges import StatedRange
 from framepred.media.sequences import note_of_inserted
@@ -142,16 +143,14 @@ def restore(
 
 
 def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[float] | None:
-    """Seconds of each restored frame of a video file after the first; None where the source does not state them.
+    """Seconds of each restored frame after the first; None where the source does not state them.
 
     Args:
         source: the source.
         dropped: the indices of frames that the source lacks, in the restored sequence before it is upsampled.
         factor: how many times the frame rate is raised.
     """
-    if not isinstance(source, (str, Path)) or Path(source).suffix.lower() not in VIDEOS:
-        return None
-    seconds = intact_times(local_path(source)).seconds
+    seconds = _source_times(source)
     if seconds is None:
         return None
     count = len(seconds) + len(dropped)
@@ -159,6 +158,15 @@ def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[f
     wanted = np.arange((count - 1) * factor + 1) / factor
     times: list[float] = np.interp(wanted, known, seconds).tolist()
     return times
+
+
+def _source_times(source: Source) -> Float[np.ndarray, " n"] | None:
+    """Seconds of each frame of a video file or an animation after the first; None for other sources."""
+    suffix = Path(source).suffix.lower() if isinstance(source, (str, Path)) else ""
+    if not isinstance(source, (str, Path)) or suffix not in (*VIDEOS, GIF, *IMAGES):
+        return None
+    path = local_path(source)
+    return intact_times(path).seconds if suffix in VIDEOS else survey_pages(path).seconds
 
 
 def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:

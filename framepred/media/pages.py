@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -39,6 +40,7 @@ class Pages:
         fps: mean number of frames per second.
         steady: whether all frames last equally long.
         notes: one sentence for each property of the file that a viewer should know.
+        seconds: when each frame is shown, after the first; None where the file does not say.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Pages:
     fps: float = DEFAULT_FPS
     steady: bool = True
     notes: tuple[str, ...] = ()
+    seconds: Float[np.ndarray, " n"] | None = None
 
     @property
     def is_tiff(self) -> bool:
@@ -140,7 +143,9 @@ def _survey_animation(path: Path) -> Pages:
             duration = float(image.info.get("duration", 0) or 0)
             durations.append(duration if duration > GIF_TICK_MS else _BROWSER_MS)
     steady = max(durations) - min(durations) <= GIF_TICK_MS
-    return Pages(path, [[number] for number in numbers], 1000 * len(durations) / sum(durations), steady)
+    fps = 1000 * len(durations) / sum(durations)
+    seconds = np.cumsum([0.0, *durations[:-1]]) / 1000
+    return Pages(path, [[number] for number in numbers], fps, steady, seconds=seconds)
 
 
 def _composed(image: Image.Image, path: Path) -> NDArray[np.uint8]:

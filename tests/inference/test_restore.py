@@ -195,11 +195,12 @@ def test_missing_pixels_are_left_out_of_scores_and_shown_as_the_filler(tmp_path:
     assert framepred.read_video(tmp_path / "pictures")[0, 0, 0, 0] == 0
 
 
+@pytest.mark.parametrize("source", ["a.mp4", "a.gif"])
 @pytest.mark.parametrize(("factor", "suffix"), [(1, ".mp4"), (2, ".mp4"), (1, ".gif")])
-def test_frames_keep_times_that_vary(factor: int, suffix: str, tmp_path: Path) -> None:
+def test_frames_keep_times_that_vary(source: str, factor: int, suffix: str, tmp_path: Path) -> None:
     film, times = moving(12), [number * 0.04 if number < 6 else 0.2 + (number - 5) * 0.12 for number in range(12)]
-    framepred.write_video(tmp_path / "a.mp4", film, fps=25, times=times)
-    restored = framepred.restore(tmp_path / "a.mp4", missing=[3], upsample=factor, method="linear")
+    framepred.write_video(tmp_path / source, film, fps=25, times=times)
+    restored = framepred.restore(tmp_path / source, missing=[3], upsample=factor, method="linear")
     restored.save(tmp_path / f"b{suffix}")
     assert "keep their times" in " ".join(restored.notes)
     wanted = np.interp(np.arange(11 * factor + 1) / factor, range(12), times)
