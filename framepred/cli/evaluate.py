@@ -43,7 +43,6 @@ CONFIGS = (".yaml", ".yml")
 SIDE = 64  # pixels: height and width of generated frames
 BYTES_PER_PIXEL = 64  # of a clip while it is scored: the clip and six predictions as floats, and what metrics take
 
-
 OF_FOLDERS = ("split", "skip_broken")
 OF_FILES = ("layout", "array", "value_range")
 OF_DIGITS = ("seed", "root", "download")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 WEIGHTS = "moving-mnist-restore"
+"""Bundled weights that restore, as in :func:`framepred.restore`."""
 
 
 class Method(StrEnum):
@@ -97,8 +98,8 @@ def restore(
             "--holdout scores the frames of --missing at their own rate; leave --upsample and --find out."
         )
 
-    methods = {method, beside}
-    if Method.BIDIRECTIONAL not in methods and not (Method.AUTO in methods and weights != WEIGHTS):
+    chosen_network = method is Method.AUTO and weights != WEIGHTS
+    if not chosen_network and Method.BIDIRECTIONAL not in (method, beside):
         refuse_given(call, ("weights", "max_side"), f"--method {method.value}")
 
     import framepred
