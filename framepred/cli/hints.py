@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from framepred.media.formats import spoken_name
-
 
 class Hint(NamedTuple):
     """Words of a sentence, and what they mean on the command line.
@@ -78,11 +76,6 @@ def _dashed_file(option: str) -> str:
     """The argument of this call that was taken for an option and is the name of a file; empty if there is none."""
     words = (word for word in sys.argv[2:] if option and word.startswith(option))
     return next((word for word in words if Path(word).exists()), "")
-
-
-def mean_rate_sentence(source: str, fps: float) -> str:
-    """What is said of a source whose frames do not last equally long, where times are computed from its frame rate."""
-    return f"The frame rate of {spoken_name(source)} varies; its mean, {fps:.3g}, gives the times."
 
 
 def _all_options(error: Any) -> set[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framepred.cli.hints import mean_rate_sentence
 from framepred.cli.options import (
     NATURAL,
     ArrayOption,
@@ -102,8 +101,6 @@ def stream(
             on_notice=console.print,
             stop=stop,
         )
-        if not playing.steady:
-            console.print(mean_rate_sentence(source, playing.fps))
         table = [CsvSink(csv)] if csv else []
         video = [VideoSink(output, playing.fps, frames)] if output else []
         log = StreamLog(source)

@@ -12,7 +12,6 @@ import typer
 from typer.core import TyperCommand
 from typing_extensions import override
 
-from framepred.cli.hints import mean_rate_sentence
 from framepred.cli.options import (
     ArrayOption,
     BatchOption,
@@ -183,8 +182,6 @@ def watch(
         except ClipError:
             stop.raise_if_set("Stopped before the normal footage was complete; nothing was written.")
             raise
-        if not watching.steady:
-            console.print(mean_rate_sentence(source, watching.fps))
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)

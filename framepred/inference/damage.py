@@ -15,7 +15,7 @@ from framepred.inference.missing import MAX_GAP
 from framepred.inference.repeats import COMPARED_SIDE, MOTION, NEIGHBOURS
 from framepred.inference.sources import Source, shrink_raw
 from framepred.media.formats import VIDEOS, check_input, frame_files, is_array
-from framepred.media.random_access import intact_times
+from framepred.media.frame_times import intact_times
 from framepred.media.sequences import missing_numbers
 
 REPEATED = 0.1  # times the usual change: a smaller change is a repeated frame plus coding noise

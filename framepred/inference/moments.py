@@ -17,14 +17,12 @@ class Moments(NamedTuple):
     Attributes:
         frames: the timestamped frames.
         fps: mean number of frames per second.
-        steady: whether all frames last equally long.
         notes: one sentence for each property of the source that a viewer should know.
         filler: what stands for missing pixels, which are NaN, in [0, 1]; None where NaN is not read.
     """
 
     frames: Iterator[Moment]
     fps: float
-    steady: bool
     notes: tuple[str, ...]
     filler: float | None
 
@@ -60,7 +58,7 @@ def open_moments(
         opened = open_source(source, form)
         frames = _array_moments(opened, source_name(source), stop or Event())
     filler = None if opened.value_range is None else opened.value_range.filler_in_unit
-    return Moments(frames, opened.fps, opened.steady, opened.notes, filler)
+    return Moments(frames, opened.fps, opened.notes, filler)
 
 
 def _array_moments(opened: OpenSource, name: str, stop: Event) -> Iterator[Moment]:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter
+from framepred.media.frame_times import even_times, varying_rate
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
+from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames, video_times
 from framepred.media.written_size import describe_frames
 from framepred.onnx_graphs import GraphName, open_onnx_graphs
 
@@ -113,11 +114,21 @@ class OnnxForecaster:
 
 
 class Film(NamedTuple):
-    """Frames of a file as they are decoded, their rate, and one sentence for each property to know of."""
+    """An open file.
+
+    Attributes:
+        frames: its frames as they are decoded.
+        fps: mean number of frames per second.
+        steady: whether all frames last equally long.
+        notes: one sentence for each property of the file that a viewer should know.
+        times: seconds of each frame after the first, to be read after the frame; None where they follow from ``fps``.
+    """
 
     frames: Iterator[Picture]
     fps: float
+    steady: bool = True
     notes: tuple[str, ...] = ()
+    times: Iterator[float] | None = None
 
 
 def is_readable(source: str | Path) -> bool:
@@ -148,9 +159,11 @@ def open_film(path: Path) -> Film:
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         return Film((np.array(frame if frame.ndim == 3 else frame[None]) for frame in array), DEFAULT_FPS)
-    header = read_header(path)
-    frames = frames_of_one_size(rgb_frames(VideoFile(path), header), path)
-    return Film((np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in frames), header.fps, header.notes)
+    header, video = read_header(path), VideoFile(path)
+    frames = (
+        np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in frames_of_one_size(rgb_frames(video, header), path)
+    )
+    return Film(frames, header.fps, header.steady, header.notes, video_times(video, header))
 
 
 def _is_gray(picture: Picture) -> bool:
@@ -194,6 +207,8 @@ def predict_file(
     forecaster, film = OnnxForecaster(weights), open_film(source)
     for note in film.notes:
         on_note(note)
+    if not film.steady:
+        on_note(varying_rate(str(source), film.fps, "is written"))
     observed = list(deque(film.frames, maxlen=context))
     if len(observed) < context:
         frames_found = f"{len(observed)} frame{'s' * (len(observed) != 1)}"
@@ -240,16 +255,17 @@ def stream_file(
     forecaster, film = OnnxForecaster(weights), open_film(source)
     for note in film.notes:
         on_note(note)
+    times = film.times or even_times(film.fps)
     state: State | None = None
     expected: Frame | None = None
-    for index, picture in enumerate(film.frames):
+    for index, (picture, seconds) in enumerate(zip(film.frames, times, strict=False)):
         _check_side(picture, source, max_side)
         frame = _to_unit(picture)
         mse = None if expected is None else float(np.square(expected - frame, dtype=np.float32).mean())
         state = forecaster.observe(frame, state)
         future = np.concatenate(list(forecaster.rollout(state, frames)))
         expected = future[:1]
-        yield Step(index, index / film.fps, mse, False, future)
+        yield Step(index, seconds, mse, False, future)
 
 
 def _check_side(frame: Picture, source: Path, max_side: int) -> None:

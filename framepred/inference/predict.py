@@ -33,6 +33,7 @@ from framepred.inference.prediction import Prediction, single_or_all
 from framepred.inference.reading_ahead import ReadAhead, end_size
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import Source, SourceEnd, SourceForm, read_end, shrink_clips, source_name
+from framepred.media.frame_times import varying_rate
 from framepred.media.memory import check_memory, release_memory
 from framepred.media.ranges import StatedRange
 from framepred.models.devices import move_network
@@ -305,7 +306,7 @@ def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int) -> Iter
     if max(height, width) > max_side:
         yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
     if not end.steady:
-        yield f"The frame rate of {source_name(source)} varies; its mean, {end.fps:.3g}, is written."
+        yield varying_rate(source_name(source), end.fps, "is written")
 
 
 def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:

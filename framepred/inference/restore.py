@@ -26,9 +26,8 @@ from framepred.inference.sources import OpenSource, Source, SourceForm, open_sou
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
 from framepred.media.fetching import local_path
-from framepred.media.formats import GIF, IMAGES, VIDEOS, check_input
-from framepred.media.pages import survey_pages
-from framepred.media.random_access import intact_times
+from framepred.media.formats import VIDEOS, check_input
+from framepred.media.frame_times import frame_times, varying_rate
 from framepred.media.ranges import StatedRange
 from framepred.media.sequences import note_of_inserted
 from framepred.models import load_restorer
@@ -127,8 +126,8 @@ def restore(
     notes = [note_of_inserted(note, len(dropped.numbers)) for note in opened.notes]
     if not opened.steady and dropped.fps is None:
         times = _frame_times(source, dropped.numbers, upsample)
-        kept = "its mean, {:.3g}, is written" if times is None else "frames of .mp4 and .gif keep their times"
-        notes.append(f"The frame rate of {source_name(source)} varies; {kept.format(fps)}.")
+        kept = f"The frame rate of {source_name(source)} varies; frames of .mp4 and .gif keep their times."
+        notes.append(varying_rate(source_name(source), fps, "is written") if times is None else kept)
 
     def run() -> Iterator[Restored]:
         clips = _clip_by_clip(_with_places(_open(source, form, find).frames, dropped.numbers))
@@ -150,7 +149,7 @@ def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[f
         dropped: the indices of frames that the source lacks, in the restored sequence before it is upsampled.
         factor: how many times the frame rate is raised.
     """
-    seconds = _source_times(source)
+    seconds = frame_times(local_path(source)) if isinstance(source, (str, Path)) else None
     if seconds is None:
         return None
     count = len(seconds) + len(dropped)
@@ -158,15 +157,6 @@ def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[f
     wanted = np.arange((count - 1) * factor + 1) / factor
     times: list[float] = np.interp(wanted, known, seconds).tolist()
     return times
-
-
-def _source_times(source: Source) -> Float[np.ndarray, " n"] | None:
-    """Seconds of each frame of a video file or an animation after the first; None for other sources."""
-    suffix = Path(source).suffix.lower() if isinstance(source, (str, Path)) else ""
-    if not isinstance(source, (str, Path)) or suffix not in (*VIDEOS, GIF, *IMAGES):
-        return None
-    path = local_path(source)
-    return intact_times(path).seconds if suffix in VIDEOS else survey_pages(path).seconds
 
 
 def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:

@@ -173,12 +173,10 @@ class Stream:
 
     Attributes:
         fps: mean number of frames per second.
-        steady: whether all frames last equally long.
     """
 
-    def __init__(self, forecaster: StreamForecaster, moments: Iterator[Moment], fps: float, steady: bool) -> None:
+    def __init__(self, forecaster: StreamForecaster, moments: Iterator[Moment], fps: float) -> None:
         self.fps = fps
-        self.steady = steady
         self._forecaster = forecaster
         self._moments = moments
 
@@ -243,7 +241,7 @@ def stream(
     form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net), keeps_nan=True)
     opened = open_moments(source, form, on_notice, stop)
     forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts, filler=opened.filler)
-    return Stream(forecaster, opened.frames, opened.fps, opened.steady)
+    return Stream(forecaster, opened.frames, opened.fps)
 
 
 def _error(expected: Frame, observed: Frame, *gaps: Bool[Tensor, "h w"] | None) -> float | None:

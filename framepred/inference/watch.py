@@ -67,7 +67,6 @@ class Watch:
 
     Attributes:
         fps: frames per second of the source.
-        steady: whether all frames last equally long.
         profile: what is usual.
         false_alarms: rate that the threshold allows, an hour; it may be set while the source plays.
     """
@@ -82,7 +81,6 @@ class Watch:
         on_notice: NoticeHandler = lambda _: None,
     ) -> None:
         self.fps = playing.fps
-        self.steady = playing.steady
         self.profile = profile
         self._moments = playing.moments
         self._first = first

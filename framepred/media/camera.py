@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from framepred.errors import MediaError
+from framepred.media.frame_times import stamped_times
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS
 
@@ -22,11 +23,13 @@ class LivePictures(NamedTuple):
         frames: uint8 RGB ``(3, h, w)``, until it ends.
         fps: frames per second that it states.
         endless: whether frames arrive in real time and are lost when nobody takes them.
+        times: seconds of each frame after the first, to be read after the frame; None for what is endless.
     """
 
     frames: Iterator[UInt8[np.ndarray, "3 h w"]]
     fps: float
     endless: bool
+    times: Iterator[float] | None
 
 
 def live_pictures(source: str) -> LivePictures:
@@ -46,7 +49,8 @@ def live_pictures(source: str) -> LivePictures:
         raise MediaError(f"{name} cannot be opened; {advice}.")
     fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
     endless = camera or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
-    return LivePictures(_grab(capture, source), fps, endless)
+    times = None if endless else stamped_times(lambda: capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, fps)
+    return LivePictures(_grab(capture, source), fps, endless, times)
 
 
 def _grab(capture: cv2.VideoCapture, source: str) -> Iterator[UInt8[np.ndarray, "3 h w"]]:

@@ -17,7 +17,7 @@ def live_frames(source: str) -> FrameStream:
         MediaError: if it cannot be opened; while reading, if its frames change size.
     """
     live = live_pictures(source)
-    return FrameStream(_tensors(live), live.fps, gray_within=GRAY_WITHIN, endless=live.endless)
+    return FrameStream(_tensors(live), live.fps, gray_within=GRAY_WITHIN, endless=live.endless, times=live.times)
 
 
 def _tensors(live: LivePictures) -> Iterator[Tensor]:

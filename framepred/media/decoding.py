@@ -13,7 +13,15 @@ from torch import Tensor
 from framepred.media.frames import FrameStream, as_frame
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import Header, Pixels, frames_of_one_size, last_rgb_frames, read_header, rgb_frames
+from framepred.media.video_header import (
+    Header,
+    Pixels,
+    frames_of_one_size,
+    last_rgb_frames,
+    read_header,
+    rgb_frames,
+    video_times,
+)
 
 
 def file_frames(path: Path, last: int | None = None) -> FrameStream:
@@ -27,8 +35,12 @@ def file_frames(path: Path, last: int | None = None) -> FrameStream:
         MediaError: if the file is no video; while reading, if it is damaged or its frames change size.
     """
     header = read_header(path)
-    pixels = rgb_frames(VideoFile(path), header) if last is None else last_rgb_frames(path, header, last)
-    return FrameStream(_frames(pixels, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
+    if last is not None:
+        pixels = last_rgb_frames(path, header, last)
+        return FrameStream(_frames(pixels, path), header.fps, header.steady, GRAY_WITHIN, notes=header.notes)
+    video = VideoFile(path)
+    frames, times = _frames(rgb_frames(video, header), path), video_times(video, header)
+    return FrameStream(frames, header.fps, header.steady, GRAY_WITHIN, notes=header.notes, times=times)
 
 
 def intact_frames(path: Path) -> FrameStream:
@@ -54,8 +66,9 @@ def stream_frames(name: str, stream: BufferedIOBase) -> FrameStream:
     """
     video = VideoFile(Path(name), stream)
     rate = video.stream.average_rate or video.stream.guessed_rate or DEFAULT_FPS
-    header = Header(float(rate))
-    return FrameStream(_frames(rgb_frames(video, header), Path(name)), header.fps, gray_within=GRAY_WITHIN)
+    header = Header(float(rate), steady=False)  # as far as is known
+    frames = _frames(rgb_frames(video, header), Path(name))
+    return FrameStream(frames, header.fps, gray_within=GRAY_WITHIN, times=video_times(video, header))
 
 
 def _frames(pixels: Iterator[Pixels], path: Path) -> Iterator[Tensor]:

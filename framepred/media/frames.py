@@ -28,6 +28,7 @@ class FrameStream:
         endless: whether frames arrive in real time, as from a camera, and are lost when nobody takes them.
         notes: one sentence for each property of the source that a viewer should know.
         value_range: the values that were scaled to [0, 1]; None where the type states the range.
+        times: seconds of each frame after the first, to be read after the frame; None where they follow from ``fps``.
     """
 
     frames: Iterator[Tensor]
@@ -37,6 +38,7 @@ class FrameStream:
     endless: bool = False
     notes: tuple[str, ...] = ()
     value_range: ValueRange | None = None
+    times: Iterator[float] | None = None
 
 
 def as_frame(pixels: UInt8[np.ndarray, "h w c"]) -> UInt8[Tensor, "c h w"]:

@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 
 from framepred.errors import MediaError
 from framepred.media.formats import is_live, is_pipe, is_standard_input, spoken_name
+from framepred.media.frame_times import even_times
 
 if TYPE_CHECKING:
     from framepred.media.frames import FrameStream
@@ -41,8 +42,8 @@ class Playable(Protocol):
         """Mean number of frames per second."""
 
     @property
-    def steady(self) -> bool:
-        """Whether all frames last equally long."""
+    def times(self) -> Iterator[float] | None:
+        """Seconds of each frame after the first, to be read after the frame; None where they follow from the rate."""
 
     @property
     def endless(self) -> bool:
@@ -148,7 +149,6 @@ class Player:
         self._stream: Playable = opened() if opened else play(source, layout, value_range, array_name)
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
-        self.steady = self._stream.steady
         self.notes = self._stream.notes
         self.value_range: ValueRange | None = getattr(self._stream, "value_range", None)  # pictures of cameras: none
 
@@ -158,16 +158,17 @@ class Player:
             return
         start = self._clock()
         while not self._ended.is_set():
-            for count, frame in enumerate(newest(self._stream.frames, self._ended)):
+            for number, frame in enumerate(newest(self._stream.frames, self._ended)):
                 self._delay = FIRST_DELAY
-                yield Moment(frame, self._clock() - start, fresh=count == 0)
+                yield Moment(frame, self._clock() - start, fresh=number == 0)
             self._reopen()
 
     def _to_its_end(self) -> Iterator[Moment]:
-        for count, frame in enumerate(self._stream.frames):
+        times = self._stream.times or even_times(self.fps)
+        for number, (frame, seconds) in enumerate(zip(self._stream.frames, times, strict=False)):
             if self._ended.is_set():
                 return
-            yield Moment(frame, count / self.fps, fresh=count == 0)
+            yield Moment(frame, seconds, fresh=number == 0)
 
     def _reopen(self) -> None:
         """Try again with growing delays until the source is back or ``ended`` is set."""

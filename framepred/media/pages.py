@@ -112,6 +112,7 @@ def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = 
         gray_within=None if pages.is_tiff else 0,  # animations decode to RGB: gray if all three are equal
         notes=pages.notes,
         value_range=chosen,
+        times=None if pages.steady or pages.seconds is None else map(float, pages.seconds[frames.start :]),
     )
 
 

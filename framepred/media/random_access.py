@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import av
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from framepred.errors import MediaError
@@ -268,38 +268,6 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
     shown = float(np.ptp(found[0])) * tick + 1 / header.fps if found.size else 0.0
     check_whole(path, max(shown, end) if found.size else 0.0, header)
     return found
-
-
-class IntactTimes(NamedTuple):
-    """The times of the frames that :func:`~framepred.media.decoding.intact_frames` gives.
-
-    Attributes:
-        stamps: time stamps, -1 where a frame has none.
-        tick: seconds of one unit of the stamps; 0 where it is not stated.
-        damage: the first damage; None where there is none.
-    """
-
-    stamps: Int64[np.ndarray, " n"]
-    tick: float
-    damage: MediaError | None
-
-    @property
-    def seconds(self) -> Float[np.ndarray, " n"] | None:
-        """Seconds of each frame after the first; None where the stamps do not increase, or have no unit."""
-        if not self.tick or (np.diff(self.stamps) <= 0).any():
-            return None
-        return np.asarray((self.stamps - self.stamps[0]) * self.tick)
-
-
-def intact_times(path: Path) -> IntactTimes:
-    """The times of the frames that :func:`~framepred.media.decoding.intact_frames` gives, and the first damage.
-
-    Raises:
-        MediaError: if the file is no video, or its end is damaged.
-    """
-    with closing(VideoFile(path, skips_damage=True)) as video:
-        stamps = [-1 if frame.pts is None else frame.pts for frame in video.frames()]
-        return IntactTimes(np.array(stamps, np.int64), float(video.stream.time_base or 0), video.damage)
 
 
 def _map(stamps: list[tuple[int, bool]]) -> VideoMap:

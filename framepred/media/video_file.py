@@ -90,6 +90,8 @@ class VideoFile:
         self.counted = self.container.format.name in _COUNTED_CONTAINERS
         """Whether the file is checked by its number of packets, not by its duration, which FFmpeg shortens."""
         self._indexed = len(self.stream.index_entries) if self.counted else None  # None after seeking, too
+        self.shown: av.VideoFrame | None = None
+        """The frame that was given last."""
         self.wanted: int | None = None
         """Time stamp before which frames that no other frame refers to need not be decoded; None decodes all."""
 
@@ -194,6 +196,7 @@ class VideoFile:
                         anchored = from_start = False
                         continue
                     count += 1
+                    self.shown = frame
                     yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._undecodable(count) from error

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from framepred.errors import MediaError
+from framepred.media.frame_times import stamped_times
 from framepred.media.pixels import DEFAULT_FPS
 from framepred.media.video_file import VideoFile, not_a_video
 
@@ -82,6 +83,13 @@ def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
         for last in video.frames():
             yield video.rgb(last)
         check_whole(video.path, 0 if last is None else video.end_seconds(last, header.fps), header)
+
+
+def video_times(video: VideoFile, header: Header) -> Iterator[float] | None:
+    """Seconds of each frame after the first, to be read after the frame; None where all frames last equally long."""
+    if header.steady:
+        return None
+    return stamped_times(lambda: None if video.shown is None else video.shown.time, header.fps)
 
 
 def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:

@@ -25,6 +25,7 @@ from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.profile import FrameScore
 from framepred.inference.watching.recording import EventFolder, recorded
 from framepred.inference.watching.webhook import Webhook
+from framepred.media.frame_times import frame_times
 from framepred.media.reading import read_video
 from framepred.media.writing import write_video
 
@@ -40,14 +41,23 @@ def freezing(count: int = 160, at: int = 120) -> np.ndarray:
     return film
 
 
-@pytest.mark.parametrize("uneven", [True, False])
-def test_a_mean_frame_rate_is_said(framepred: Run, uneven: bool) -> None:
-    film = torch.from_numpy(freezing())[:, None]
-    times = [number / 10 if number < 80 or not uneven else 8 + (number - 80) / 30 for number in range(len(film))]
-    write_video("film.mp4", film, 10, times=times)
-    code, _, err = framepred("watch", "film.mp4", "--normal", 8)
+@pytest.mark.parametrize("command", ["watch", "stream"])
+def test_frames_of_a_varying_rate_have_their_own_times(framepred: Run, command: str) -> None:
+    times = [number / 10 if number < 110 else 11 + (number - 110) / 5 for number in range(160)]
+    write_video("film.mp4", torch.from_numpy(freezing())[:, None], 10, times=times)
+    Path("labels.csv").write_text("start,end\n13,16.9\n")
+    options = {
+        "watch": ["--normal", 10, "--false-alarms", 30, "--labels", "labels.csv"],
+        "stream": ["--weights", "baseline:last-frame"],
+    }[command]
+    code, out, err = framepred(command, "film.mp4", *options, "--csv", "a.csv", "--output", "a.mp4")
     assert code == 0, err
-    assert ("The frame rate of film.mp4 varies; its mean, " in err) == uneven
+    with Path("a.csv").open() as table:
+        rows = [float(row["time"]) for row in csv.DictReader(table)]
+    assert rows == pytest.approx(times[-len(rows) :], abs=1e-3)
+    assert frame_times(Path("a.mp4")) == pytest.approx(np.subtract(rows, rows[0]), abs=2e-3)
+    if command == "watch":
+        assert "100% of 1 events found after 0.20 s" in out
 
 
 def test_events_tables_video_and_profile(framepred: Run) -> None:

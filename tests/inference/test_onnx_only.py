@@ -169,3 +169,16 @@ def test_an_export_forecasts_alike_with_and_without_pytorch(weights: Path) -> No
     one, other = onnx_forecast(weights), network_forecast(framepred.load(str(weights)))
     for picture in np.random.default_rng(0).random((25, 3, 17, 22), dtype=np.float32):
         np.testing.assert_allclose(one.advance(picture), other.advance(picture), atol=1e-5)
+
+
+def test_frames_of_a_varying_rate_have_their_own_times(weights: Path, tmp_path: Path) -> None:
+    clip = film(1)
+    times = [number / 10 if number < 9 else 0.9 + (number - 9) / 4 for number in range(len(clip))]
+    write_video(tmp_path / "a.mp4", clip, 10, times=times)
+    steps = stream_file(tmp_path / "a.mp4", weights, frames=2, max_side=64)
+    assert [step.time for step in steps] == pytest.approx(times, abs=1e-3)
+    notes: list[str] = []
+    predict_file(
+        tmp_path / "a.mp4", tmp_path / "b.mp4", weights, context=10, frames=2, max_side=64, on_note=notes.append
+    )
+    assert notes == [f"The frame rate of {tmp_path / 'a.mp4'} varies; its mean, 6.84, is written."]

@@ -14,8 +14,8 @@ from framepred.clips import Clip, Future
 from framepred.errors import ConfigError, WeightsError
 from framepred.inference.missing import read_missing
 from framepred.inference.restore import ScaledRestorer
+from framepred.media.frame_times import intact_times
 from framepred.media.images import encode_png
-from framepred.media.random_access import intact_times
 from framepred.models import BidirectionalForecaster
 from framepred.restorer import Missing
 from video_zoo import write_codec

@@ -22,7 +22,7 @@ def steps(count: int, horizon: int = 2, lost_before: int | None = None) -> Steps
         shape = (1, 8, 8) if lost_before is None or n < lost_before else (3, 10, 6)
         return Moment(torch.full(shape, n, dtype=torch.uint8), n / 4, fresh=n in (0, lost_before))
 
-    return iter(Stream(StreamForecaster(LastFrame(), horizon), map(moment, range(count)), 10, steady=True))
+    return iter(Stream(StreamForecaster(LastFrame(), horizon), map(moment, range(count)), 10))
 
 
 def test_a_csv_file_is_complete_after_each_step(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ def test_a_camera_slower_than_it_states_is_calibrated_at_its_true_rate(
 ) -> None:
     frames = tensors(film)
     moments = (Moment(frame, number / FPS, number == 0) for number, frame in enumerate(frames))
-    stated = PlayingSource(moments, 3 * FPS, steady=False)
+    stated = PlayingSource(moments, 3 * FPS)
     monkeypatch.setattr("framepred.inference.watch.play_source", lambda *_: stated)
     watching = framepred.watch("0", normal=NORMAL / FPS)
     assert watching.profile.fps == pytest.approx(FPS)
@@ -378,9 +378,12 @@ def test_detection_is_measured() -> None:
     labels = np.zeros(100, dtype=bool)
     labels[20:30] = labels[60:70] = True
     scores = labels.astype(float)
-    result = measure(scores, np.arange(100) == 23, [(23, 24), (80, 81)], labels, FPS)
+    result = measure(scores, np.arange(100) == 23, [(23, 24), (80, 81)], labels, np.arange(100) / FPS, FPS)
     assert (result.auroc, result.recall, result.delay) == (1.0, 0.5, pytest.approx(0.3))
     assert result.false_alarms == pytest.approx(3600 / 8)
+    uneven = np.where(np.arange(100) < 22, np.arange(100) / FPS, np.arange(100))
+    result = measure(scores, np.arange(100) == 23, [], labels, uneven, FPS)
+    assert result.delay == pytest.approx(23 - 20 / FPS)
 
 
 @pytest.mark.parametrize(
@@ -423,10 +426,10 @@ def test_labels_other_than_0_and_1_are_refused(tmp_path: Path, label: str) -> No
 
 def test_what_was_not_measured_is_left_out() -> None:
     scores, nothing, everything = np.linspace(0, 1, 8), np.zeros(8, dtype=bool), np.ones(8, dtype=bool)
-    none = measure(scores, nothing, [], nothing, FPS)
+    none = measure(scores, nothing, [], nothing, np.arange(8) / FPS, FPS)
     assert none.to_text() == "None of the frames is labelled unusual; 0.0 false alarms an hour."
     for labels in (everything, scores > 0.5):
-        assert "nan" not in measure(scores, nothing, [], labels, FPS).to_text()
+        assert "nan" not in measure(scores, nothing, [], labels, np.arange(8) / FPS, FPS).to_text()
 
 
 @pytest.mark.slow

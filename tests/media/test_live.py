@@ -1,7 +1,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from framepred.media.encoding import VideoWriter
 from framepred.media.frames import FrameStream
 from framepred.media.live import Player, newest
 from framepred.media.ranges import ValueRange
+from framepred.media.writing import write_video
 
 
 class Patience(Event):
@@ -47,6 +48,24 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> 
 
     monkeypatch.setattr(player, "play", connect)
     monkeypatch.setattr(player, "newest", lambda frames, ended: frames)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_frames_of_a_varying_rate_have_their_own_times(tmp_path: Path, gray: Tensor, suffix: str) -> None:
+    times = [number / 10 if number < 4 else 0.4 + (number - 4) / 5 for number in range(len(gray))]
+    write_video(tmp_path / f"a{suffix}", gray, 10, times=times)
+    played = Player(tmp_path / f"a{suffix}", print)
+    assert [moment.time for moment in played] == pytest.approx(times, abs=0.011)
+
+
+def test_frames_of_pipes_and_addresses_have_their_own_times(tmp_path: Path, gray: Tensor) -> None:
+    times = [number**2 / 10 for number in range(len(gray))]
+    write_video(tmp_path / "a.mp4", gray, 10, times=times)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    content = (tmp_path / "a.mp4").read_bytes()
+    Thread(target=(tmp_path / "pipe.mp4").write_bytes, args=(content,), daemon=True).start()
+    for source in (tmp_path / "pipe.mp4", (tmp_path / "a.mp4").as_uri()):
+        assert [moment.time for moment in Player(source, print)] == pytest.approx(times, abs=1e-3)
 
 
 def test_a_file_is_played_to_its_end_at_its_rate(tmp_path: Path, gray: Tensor) -> None:

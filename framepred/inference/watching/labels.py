@@ -103,6 +103,7 @@ def measure(
     alarms: NDArray[np.bool_],
     events: Sequence[tuple[int, int]],
     labels: NDArray[np.bool_],
+    times: NDArray[np.float64],
     fps: float,
 ) -> Detection:
     """Compare scores and alarms with labels.
@@ -112,12 +113,13 @@ def measure(
         alarms: whether the threshold was exceeded at each frame.
         events: first and last frame of each event that was reported.
         labels: whether each frame is unusual.
-        fps: frames per second.
+        times: seconds of the frames from the first.
+        fps: mean number of frames per second.
     """
     both = bool(labels.any() and not labels.all())
     truth = intervals(labels)
-    first = [np.flatnonzero(alarms[start:stop]) for start, stop in truth]
-    delays = [int(found[0]) / fps for found in first if len(found)]
+    alarmed = [start + np.flatnonzero(alarms[start:stop]) for start, stop in truth]
+    delays = [times[found[0]] - times[start] for (start, _), found in zip(truth, alarmed, strict=True) if len(found)]
     false = sum(not labels[start : stop + 1].any() for start, stop in events)
     return Detection(
         float(roc_auc_score(labels, scores)) if both else math.nan,
@@ -133,7 +135,7 @@ class Evaluation:
     """Keeps the scores of a watch, eight bytes a frame, to be compared with labels.
 
     Args:
-        fps: frames per second.
+        fps: mean number of frames per second.
     """
 
     def __init__(self, fps: float) -> None:
@@ -158,7 +160,7 @@ class Evaluation:
         first = int(numbers[0])
         events = [(event.start_frame - first, event.end_frame - first) for event in self._events]
         unusual = labels(numbers, times)
-        found = measure(scores, alarms.astype(np.bool_), events, unusual, self._fps)
+        found = measure(scores, alarms.astype(np.bool_), events, unusual, times, self._fps)
         return replace(found, outside=not (labels.empty or unusual.any()))
 
 

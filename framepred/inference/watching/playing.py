@@ -17,7 +17,7 @@ from framepred.media.formats import is_array, is_live
 from framepred.media.live import Moment, Player
 from framepred.media.pictures import Picture, as_picture
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames
+from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames, video_times
 
 if TYPE_CHECKING:
     from framepred.inference.sources import Source
@@ -31,13 +31,11 @@ class PlayingSource:
     Attributes:
         moments: its frames, arrays ``(c, h, w)``, with their times.
         fps: mean number of frames per second.
-        steady: whether all frames last equally long.
         notes: one sentence for each property of the source that a viewer should know.
     """
 
     moments: Iterator[Moment]
     fps: float
-    steady: bool
     notes: tuple[str, ...] = ()
 
 
@@ -47,9 +45,9 @@ class _Pictures:
 
     frames: Iterator[Picture]
     fps: float
-    steady: bool = True
     endless: bool = False
     notes: tuple[str, ...] = ()
+    times: Iterator[float] | None = None
 
 
 def play_source(
@@ -81,13 +79,13 @@ def play_source(
     if plain and isinstance(source, (str, Path)) and needs_no_torch(source):
         name = str(source)
         player = Player(name, on_notice, ended=stop, opened=lambda: _open_pictures(name))
-        return PlayingSource(_as_arrays(player), player.fps, player.steady, player.notes)
+        return PlayingSource(_as_arrays(player), player.fps, player.notes)
     from framepred.inference.moments import open_moments  # imports PyTorch
     from framepred.inference.sources import SourceForm
 
     form = SourceForm(layout, channels, value_range, array_name, keeps_nan=True)
     opened = open_moments(source, form, on_notice, stop)
-    return PlayingSource(_as_arrays(opened.frames, opened.filler), opened.fps, opened.steady, opened.notes)
+    return PlayingSource(_as_arrays(opened.frames, opened.filler), opened.fps, opened.notes)
 
 
 def needs_no_torch(source: str | Path) -> bool:
@@ -98,14 +96,15 @@ def needs_no_torch(source: str | Path) -> bool:
 def _open_pictures(source: str) -> _Pictures:
     if is_live(source):
         live = live_pictures(source)
-        return _Pictures(live.frames, live.fps, endless=live.endless)
+        return _Pictures(live.frames, live.fps, live.endless, times=live.times)
     path = Path(source)
     if is_array(path):
         film = open_film(path)
         return _Pictures(film.frames, film.fps)
     header = read_header(path)
-    frames = frames_of_one_size(rgb_frames(VideoFile(path), header), path)
-    return _Pictures((frame.transpose(2, 0, 1) for frame in frames), header.fps, header.steady, notes=header.notes)
+    video = VideoFile(path)
+    frames = (frame.transpose(2, 0, 1) for frame in frames_of_one_size(rgb_frames(video, header), path))
+    return _Pictures(frames, header.fps, notes=header.notes, times=video_times(video, header))
 
 
 def _as_arrays(moments: Iterable[Moment], filler: float | None = None) -> Iterator[Moment]:
