@@ -25,7 +25,11 @@ from framepred.inference.sources import shrink_raw
 from framepred.inference.stacking import SHRINKAGE, ErrorProducts
 
 WINDOWS = 4
-"""Validation windows, at most: four take about as long as predicting four small clips."""
+"""Validation windows with all lead times, at most; one less in a past of ``SPAN`` frames."""
+
+RECENT = (0.8, 0.3)
+"""Lead times of the windows that end with the past, as shares of all. The shorter a window, the nearer it lies to what
+is to be predicted; how things move changes within a few frames."""
 
 FIT_SIDE = 176
 """Longer side, in pixels, of the pictures that are compared, so that it takes about a second."""
@@ -177,10 +181,10 @@ def _windows(
     filler: float | None,
     side: int,
 ) -> Iterator[ClipBatch]:
-    """Windows of the last scene of each clip, the last one among them.
+    """Windows of the last scene of each clip, the last ones with fewer lead times.
 
-    Their frames are scaled to a longer side of ``side`` pixels at most. Small windows of one clip come as a batch,
-    larger ones one by one, which takes less memory.
+    Their frames are scaled to a longer side of ``side`` pixels at most. Small windows of one clip and length come as a
+    batch, larger ones one by one, which takes less memory.
     """
     for clip in clips:
         recent = clip[-SPAN:]
@@ -193,9 +197,15 @@ def _windows(
         length = min(context + ahead, len(scene))
         wanted = min(max(1, WINDOWS // len(clips)), len(scene) - length + 1)
         starts = _spread_indices(scene.stop - length, scene.start, wanted)
+        short = [lead_times for lead_times in (round(share * ahead) for share in RECENT) if 0 < lead_times < ahead]
+        if short and len(scene) == SPAN and len(starts) > 1:
+            starts = starts[:-1]  # the short ones lie there, and the others do not overlap
         parts = [recent[start : start + length] for start in starts]
         for clips_of_scene in [part[None] for part in parts] if side > FIT_SIDE else [torch.stack(parts)]:
             yield ClipBatch.cut(clips_of_scene, length - ahead, filler)
+        for lead_times in short:
+            first = max(scene.start, scene.stop - context - lead_times)
+            yield ClipBatch.cut(recent[None, first : scene.stop], scene.stop - first - lead_times, filler)
 
 
 def _measure_large(members: Sequence[Forecaster], in_gray: bool, window: ClipBatch) -> ErrorProducts:

@@ -82,7 +82,7 @@ class EncoderForecaster(PretrainedForecaster):
         self.encoder = cells()
         self.forecaster = None if share_weights else cells()
         self.readout = nn.Conv2d(sum(hidden_channels), patch, 1)
-        self._remember(cell=describe_cell(self.cells[0]))
+        self.arguments["cell"] = describe_cell(self.cells[0])
 
     @property
     def cells(self) -> list[RecurrentCell]:

@@ -10,16 +10,15 @@ import json
 import re
 from contextlib import AbstractContextManager
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import get_ident
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from huggingface_hub.utils._validators import validate_repo_id
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -36,44 +35,89 @@ RANGE = "value_range"
 """Entry of ``config.json`` that is no argument of the network."""
 CONFIG, MODEL, ONNX, PT2 = "config.json", "model.safetensors", ".onnx", ".pt2"
 
+_HUB_CARD = """---
+library_name: framepred
+license: apache-2.0
+tags:
+- video-prediction
+---
+
+Weights of framepred: `framepred predict clip.mp4 --weights {}`.
+"""
+
 MAX_CONFIG_BYTES = 100_000
 """Largest ``config.json``; those of framepred have less than 1,000 bytes."""
 
 
-class Pretrained(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name="framepred",
-    license="apache-2.0",
-    tags=["video-prediction"],
-):
-    """A network with ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``.
+_Net = TypeVar("_Net", bound="Pretrained")
+
+
+class Pretrained(nn.Module):
+    """A network that is saved and loaded as weights, in a folder or on the Hugging Face Hub.
 
     Subclasses live in ``framepred.models`` and take plain arguments, which JSON can hold.
 
     Attributes:
+        arguments: those of ``__init__`` that rebuild the network, by name.
+        saved_dtype: type in which floats are saved; None for the type that they have.
         value_range: the values of arrays and of pictures with more than 8 bits that the network was trained on as 0
             and 1; None if it was trained on bytes, or on values whose type states the range.
     """
 
+    arguments: dict[str, Any]
+    saved_dtype: ClassVar[torch.dtype | None] = None
     value_range: ValueRange | None = None
 
-    def _remember(self, **arguments: Any) -> None:
-        """Set the form in which ``config.json`` names arguments of ``__init__`` that JSON cannot hold."""
-        self._hub_mixin_config = _arguments(self) | arguments
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        super()._save_pretrained(save_directory)
-        weights = save_directory / MODEL
-        content = weights.read_bytes()
-        weights.unlink()  # safetensors made it readable by its owner alone
-        weights.write_bytes(content)
-        (save_directory / CONFIG).write_text(json.dumps(describe(self), indent=2) + "\n")
+    def __new__(cls: type[_Net], *args: Any, **kwargs: Any) -> _Net:
+        """Note the arguments."""
+        net: _Net = super().__new__(cls)
+        bound = signature(cls.__init__).bind_partial(net, *args, **kwargs)
+        bound.apply_defaults()
+        vars(net)["arguments"] = dict(list(bound.arguments.items())[1:])
+        return net
 
     @classmethod
-    def _from_pretrained(cls, *, strict: bool = True, **arguments: Any) -> "Pretrained":
-        net: Pretrained = super()._from_pretrained(strict=strict, **arguments)
+    def from_pretrained(cls: type[_Net], name: str | Path) -> _Net:
+        """Load such a network, on the CPU, in eval mode; names as in :func:`load`.
+
+        Raises:
+            WeightsError: as :func:`load` does, or if the weights are those of another class.
+        """
+        net = load_weights(name).net
+        if not isinstance(net, cls):
+            raise WeightsError(f"The weights {name} are of a {type(net).__name__}, not of a {cls.__name__}.")
         return net
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write weights and arguments into a folder, which is made where it is missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {
+            name: tensor.to(self.saved_dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
+        (folder / MODEL).write_bytes(save(kept, metadata={"format": "pt"}))
+        (folder / CONFIG).write_text(json.dumps(describe(self), indent=2) + "\n")
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Upload weights and arguments to the Hugging Face Hub.
+
+        Args:
+            repo_id: ``owner/name``; it is made where it is missing.
+            private: whether a new repository is private.
+            token: access token; None for that of ``hf auth login``.
+
+        Returns:
+            The address of the commit.
+        """
+        from huggingface_hub import HfApi  # takes .1 s, and only those who use the network need it
+
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            (Path(folder) / "README.md").write_text(_HUB_CARD.format(repo_id))
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder))
 
 
 class PretrainedForecaster(Pretrained, Forecaster):
@@ -99,17 +143,12 @@ def describe(net: nn.Module) -> dict[str, Any]:
     """Return the class name, the arguments that rebuild a network, and its range, as ``config.json`` holds them."""
     value_range = getattr(net, "value_range", None)
     known = {} if value_range is None else {RANGE: value_range.to_json()}
-    return {"class": type(net).__name__, **_arguments(net), **known}
+    return {"class": type(net).__name__, **getattr(net, "arguments", {}), **known}
 
 
 def set_value_range(net: Network, value_range: ValueRange | None) -> None:
     """Note in a network which values of files it was trained on as 0 and 1; its saved weights keep them."""
     vars(net)[RANGE] = value_range
-
-
-def _arguments(net: nn.Module) -> dict[str, Any]:
-    """Return the arguments of a network as recorded by the hub's mixin."""
-    return getattr(net, "_hub_mixin_config", None) or {}
 
 
 def bundled_names() -> list[str]:
@@ -206,6 +245,9 @@ def _is_hub_name(name: str) -> bool:
     """Whether a name is an ``owner/name`` that the Hugging Face Hub permits."""
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII):
         return False
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
     try:
         validate_repo_id(name)
     except HFValidationError:
@@ -214,6 +256,9 @@ def _is_hub_name(name: str) -> bool:
 
 
 def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     try:
         return Path(snapshot_download(name, allow_patterns=[CONFIG, MODEL]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:

@@ -45,13 +45,23 @@ def test_large_frames_are_predicted_about_as_well_as_by_the_better_baseline(offs
 
 
 def test_measured_windows_are_predicted_with_no_more_error_than_by_any_member() -> None:
-    """The last window before the prediction is one of those that measure the weights."""
-    frames = to_unit(film(shaking())[-20:])
+    """The only window is the last one, with one lead time; shorter ones there are none."""
+    for stop in range(20, FRAMES):
+        frames = to_unit(film(shaking())[stop - 11 : stop])
+        members = [OpticalFlow(carried=True), LastFrame()]
+        weights = fit_weights(members, [frames], 10, 1, cuts=False, max_side=256)
+        nets = [at_full_size(Blend(members, each), 256) for each in (weights, *torch.eye(2)[:, None])]
+        errors = [float((net.eval()(frames[None, :10], 1)[0] - frames[10:]).square().mean()) for net in nets]
+        assert errors[0] <= 1.01 * min(errors[1:])
+
+
+def test_the_newest_frames_decide_at_short_lead_times() -> None:
+    """What stood still begins to move four frames before the prediction, so that no longer window has seen it."""
+    frames = to_unit(film([0] * 24 + list(range(1, 5))))
     members = [OpticalFlow(carried=True), LastFrame()]
-    weights = fit_weights(members, [frames], 10, 10, cuts=False, max_side=256)
-    nets = [at_full_size(Blend(members, each), 256) for each in (weights, *torch.eye(2)[:, None])]
-    errors = [float((net.eval()(frames[None, :10], 10)[0] - frames[10:]).square().mean()) for net in nets]
-    assert errors[0] < 1.01 * min(errors[1:])
+    moving = fit_weights(members, [frames], 10, 10, cuts=False)[:, 1:, 0].mean(dim=1)
+    still = fit_weights(members, [frames[:-4]], 10, 10, cuts=False)[:, 1:, 0].mean(dim=1)
+    assert moving[0] > 0.5 > still.max()
 
 
 @pytest.mark.parametrize("max_side", [None, 256])

@@ -2,11 +2,14 @@ import json
 import pickle
 import resource
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import HfApi, RepoUrl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -77,10 +80,40 @@ def test_loaded_networks_are_ready_to_predict(folder: Path) -> None:
 def test_from_pretrained_is_strict(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "share_weights": False}))
-    with pytest.raises(RuntimeError, match="forecaster"):
-        EncoderForecaster.from_pretrained(folder)
-    with pytest.raises(WeightsError, match=r"more values than model\.safetensors"):
-        load(folder)
+    for read in (EncoderForecaster.from_pretrained, load):
+        with pytest.raises(WeightsError, match=r"more values than model\.safetensors"):
+            read(folder)
+
+
+def test_from_pretrained_refuses_weights_of_another_class(folder: Path) -> None:
+    with pytest.raises(WeightsError, match="are of a EncoderForecaster, not of a FrameStack"):
+        FrameStack.from_pretrained(folder)
+
+
+def test_weights_are_pushed_to_the_hub(small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub is a folder here."""
+    told: list[object] = []
+
+    def upload(_: HfApi, repo_id: str, folder_path: str) -> str:
+        told.append((repo_id, (Path(folder_path) / "README.md").read_text()[:3]))
+        told.append(load(folder_path)(torch.zeros(1, 2, 1, 8, 8), 1))
+        return "https://example.org/commit"
+
+    def create(_: HfApi, repo_id: str, private: bool, exist_ok: bool) -> RepoUrl:
+        told.append((repo_id, private, exist_ok))
+        return RepoUrl(f"https://huggingface.co/me/{repo_id}")
+
+    monkeypatch.setattr(HfApi, "create_repo", create)
+    monkeypatch.setattr(HfApi, "upload_folder", upload)
+    assert small_net.push_to_hub("net", private=True) == "https://example.org/commit"
+    created, uploaded, future = told
+    assert (created, uploaded) == (("net", True, True), ("me/net", "---"))
+    assert torch.equal(future, small_net.eval()(torch.zeros(1, 2, 1, 8, 8), 1))
+
+
+def test_networks_load_without_what_only_the_hub_needs() -> None:
+    program = "import sys, framepred; framepred.load('moving-mnist'); assert 'huggingface_hub' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("name", bundled_names())
@@ -118,16 +151,14 @@ IMPOSSIBLE = ["nosuch", "no/such/place", "../nosuch", "/nosuch", "a/..", "-x/y",
 
 @pytest.mark.parametrize("name", [*IMPOSSIBLE, "a/b\n", "\0/x", "a/" + "b" * 200, "é/x", "a" * 5000])
 def test_unknown_weights_never_ask_the_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framepred.models.pretrained.snapshot_download", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("asked"))
     with pytest.raises(WeightsError, match="There are no weights"):
         load(name)
 
 
 def test_only_owner_and_name_ask_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(
-        "framepred.models.pretrained.snapshot_download", lambda name, **_: asked.append(name) or str(folder)
-    )
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: asked.append(name) or str(folder))
     load("owner/name")
     assert asked == ["owner/name"]
 
@@ -136,7 +167,7 @@ def test_without_network_the_hub_gives_one_sentence(monkeypatch: pytest.MonkeyPa
     def fail(*_: object, **__: object) -> None:
         raise OSError("no route\nto host")
 
-    monkeypatch.setattr("framepred.models.pretrained.snapshot_download", fail)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     with pytest.raises(WeightsError, match=r"could not be fetched .*no route.*bundled ones: .*moving-mnist, "):
         load("owner/name")
 

@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,7 +13,7 @@ from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
 from framepred.models.patches import check_frame, fold, to_input, unfold
-from framepred.models.pretrained import MODEL, PretrainedForecaster
+from framepred.models.pretrained import PretrainedForecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.path_network import PathNetwork
 from framepred.models.tracking.refinement import estimate_layers, search_nearby
@@ -73,6 +71,7 @@ class TrackingForecaster(PretrainedForecaster):
             or ``revealed_share`` is outside [0, 1].
     """
 
+    saved_dtype = torch.float16
     signs: Tensor
 
     def __init__(
@@ -195,12 +194,6 @@ class TrackingForecaster(PretrainedForecaster):
         """Layers at the last observed frame, for prediction; if several follow one object, only one is kept."""
         shown = scene.revealed * shown_mask(scene)
         return torch.lerp(scene.written, shown, self.revealed_share)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Save the weights in half precision, which halves the file size."""
-        super()._save_pretrained(save_directory)
-        halves = {name: tensor.half().contiguous() for name, tensor in self.state_dict().items()}
-        (save_directory / MODEL).write_bytes(save(halves, metadata={"format": "pt"}))
 
     def named_memory(self, state: State) -> dict[str, Tensor]:
         """Return the hidden and cell states of both cells by name."""
