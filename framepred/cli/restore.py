@@ -127,7 +127,7 @@ def restore(
         restoration.save(output, beside.value if beside else None, sound=audio)
     for note in restoration.notes:
         typer.echo(note, err=True)
-    print(f"{output}: {restoration.describe()}")
+    print(f"{output}: {restoration.describe(output, beside.value if beside else None)}")
     if holdout:
         _print_scores(restoration)
 

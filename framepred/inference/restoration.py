@@ -20,6 +20,7 @@ from framepred.media.formats import ARRAYS
 from framepred.media.ranges import ValueRange
 from framepred.media.sound import add_sound, check_sound
 from framepred.media.writing import tile_clips, write_frames, write_video
+from framepred.media.written_size import describe_size
 
 AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
 Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]
@@ -78,6 +79,7 @@ class Restoration:
         self._frames: Tensor | None = None
         self._missing: list[int] = []
         self._count = 0
+        self._size = (1, 0, 0)  # clips, height, width
         self._scores: dict[str, RestorationScore] | None = None
         self._finished = False
 
@@ -128,9 +130,17 @@ class Restoration:
         said = f"{ends} rebuilt frames at an end of the video have observed frames on one side only; expect less there."
         return (*self._notes, *([said] if ends else []))
 
-    def describe(self) -> str:
-        """Number of frames and rate, in words."""
-        return f"{self.count} frames, {len(self.rebuilt)} of them rebuilt, at {self.fps:.3g} a second"
+    def describe(self, path: str | Path = "", beside: str | None = None) -> str:
+        """Number, size and rate of the frames, in words.
+
+        Args:
+            path: the file or folder that is written.
+            beside: as in :meth:`save`.
+        """
+        self._finish()
+        clips, height, width = self._size
+        size = describe_size(path, height, width, clips * (1 if beside is None else 2))
+        return f"{self.count} frames of {size}, {len(self.rebuilt)} of them rebuilt, at {self.fps:.3g} a second"
 
     def save(self, path: str | Path, beside: str | None = None, sound: bool = False) -> None:
         """Write a video, array or folder of pictures, by the suffix of the path.
@@ -186,6 +196,7 @@ class Restoration:
         count = 0
         size = (0, 0, 0)
         for count, (frame, versions) in enumerate(self._open(), start=1):
+            self._size = (len(versions[0]), *versions[0].shape[-2:])
             if frame.missing:
                 missing.append(count - 1)
                 if self._holdout:

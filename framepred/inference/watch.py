@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 
 from framepred.errors import ConfigError
 from framepred.inference.watching.events import Event, EventFinder
-from framepred.inference.watching.features import MAX_SIDE, MIN_SIDE
+from framepred.inference.watching.features import MAX_SIDE, MIN_SIDE, keeps_proportions
 from framepred.inference.watching.learning import LAST_FRAME, learn_from_beginning, learn_profile, open_forecasts
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import FrameScore, Profile
@@ -118,6 +118,8 @@ class Watch:
         """Yield every frame with its score; afterwards :meth:`finish` gives the event that was not over, if any."""
         for index, moment in zip(count(self._first), self._moments, strict=False):
             frame, missing = moment.frame, moment.missing
+            if index == self._first:
+                self._check_proportions(frame)
             if moment.fresh or self._is_cut(frame, missing):
                 self.profile.reset()
             self._report_lost(index, moment.time, missing)
@@ -129,6 +131,15 @@ class Watch:
     def finish(self) -> Event | None:
         """The event that had not ended with the source, once."""
         return self._finder.finish()
+
+    def _check_proportions(self, frame: Picture) -> None:
+        """Say that the profile was learned from frames of other proportions, most likely of another camera."""
+        (known_height, known_width), (height, width) = self.profile.size, frame.shape[-2:]
+        if not keeps_proportions(self.profile.size, height, width):
+            self._on_notice(
+                f"The profile was learned from frames of other proportions ({known_width / known_height:.2f} times as "
+                f"wide as high) than these of {width}x{height}; learn one from normal footage of this camera."
+            )
 
     def _is_cut(self, frame: Picture, missing: Shaped[np.ndarray, "c h w"] | None) -> bool:
         """Whether the source has cuts and one is here; a missing pixel keeps what was last measured there."""

@@ -37,7 +37,7 @@ def fading(tmp_path: Path) -> Path:
 def test_broken_frames_are_rebuilt(framepred: Run, fading: Path, tmp_path: Path) -> None:
     code, out, _ = framepred("restore", fading, "--missing", "4,5,9", "--method", "linear", "--output", "whole.npy")
     assert code == 0
-    assert "12 frames, 3 of them rebuilt" in out
+    assert "12 frames of 10x8, 3 of them rebuilt" in out
     assert np.load(tmp_path / "whole.npy")[:, 0, 0, 0].tolist() == [20 * time for time in range(12)]
 
 
@@ -89,7 +89,7 @@ def test_a_raised_rate(framepred: Run, fading: Path, tmp_path: Path) -> None:
         "restore", fading, "--missing", "4,5,9", "--upsample", 2, "--method", "linear", "--output", "slow.mp4"
     )
     assert code == 0
-    assert "23 frames, 14 of them rebuilt, at 20 a second" in out
+    assert "23 frames of 10x8, 14 of them rebuilt, at 20 a second" in out
     video = read_clips(tmp_path / "slow.mp4")
     assert video.fps == 20
     shades = video.clips[0].float().mean(dim=(1, 2, 3))
@@ -220,5 +220,19 @@ def test_numbers_from_a_file_and_found_frames(framepred: Run, tmp_path: Path) ->
     for option in (["--missing-file", "missing.txt"], ["--find"]):
         code, out, _ = framepred("restore", "broken.npy", *option, "--method", "linear", "--output", "whole.npy")
         assert code == 0
-        assert out.startswith("whole.npy: 20 frames, 2 of them rebuilt")
+        assert out.startswith("whole.npy: 20 frames of 32x16, 2 of them rebuilt")
         assert not np.array_equal(np.load("whole.npy")[6, 0], broken[6])
+
+
+def test_the_size_of_the_pictures_is_said(framepred: Run) -> None:
+    np.save("odd.npy", np.zeros((12, 9, 13), np.uint8))
+    cases: list[tuple[list[str], str]] = [
+        ([], "13x9, padded to 14x10"),
+        (["--beside", "linear"], "13x9 in a grid of 28x9, padded to 28x10"),
+    ]
+    for options, size in cases:
+        code, out, _ = framepred("restore", "odd.npy", "--missing", 4, "--output", "a.mp4", *options)
+        assert code == 0
+        assert out == f"a.mp4: 12 frames of {size}, 1 of them rebuilt, at 10 a second\n"
+        height, width = read_clips("a.mp4").clips.shape[-2:]
+        assert f"{width}x{height}" in size

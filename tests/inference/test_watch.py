@@ -309,6 +309,16 @@ def test_frames_are_watched_at_the_side_that_is_asked_for(side: int, size: tuple
     assert event.start_frame == pytest.approx(130, abs=1)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(("rows", "columns", "differs"), [(1, 1, False), (2, 2, False), (2, 3, True), (3, 2, True)])
+def test_a_profile_of_other_proportions_is_said(profile: Profile, rows: int, columns: int, differs: bool) -> None:
+    height, width = profile.size
+    film = np.random.default_rng(0).integers(0, 255, (12, rows * height, columns * width), dtype=np.uint8)
+    notices: list[str] = []
+    list(framepred.watch(film, profile=profile.fresh(), on_notice=notices.append))
+    assert any("other proportions" in notice for notice in notices) == differs
+
+
 @pytest.mark.parametrize("side", [0, 31, 4097])
 def test_a_side_outside_its_domain_is_refused(side: int, film: np.ndarray) -> None:
     with pytest.raises(ConfigError, match=r"max_side must be from 32 to 4096 pixels"):

@@ -200,10 +200,25 @@ def _shift(before: Map, gray: Map) -> float:
     return math.hypot(right, down)
 
 
+SAME_PROPORTIONS = 0.05
+"""Logarithm of the ratio of two proportions below which they count as equal: sizes are rounded to pixels."""
+
+
 def reduced_size(height: int, width: int, max_side: int = MAX_SIDE) -> tuple[int, int]:
     """Height and width of the reduced frame in pixels: at least ``MIN_SIDE``, else at most ``max_side``."""
     ratio = min(1.0, max_side / max(height, width))
     return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
+
+
+def keeps_proportions(size: tuple[int, int], height: int, width: int) -> bool:
+    """Whether frames that are reduced to a size keep their proportions, but for a twentieth.
+
+    Example:
+        >>> keeps_proportions((96, 128), 480, 640), keeps_proportions((96, 128), 720, 1280)
+        (True, False)
+    """
+    own_height, own_width = reduced_size(height, width, max(size))
+    return abs(math.log(size[0] / size[1] * own_width / own_height)) < SAME_PROPORTIONS
 
 
 def reduced(
