@@ -14,7 +14,7 @@ from framepred.clips import RawFrame, fill_missing, to_unit
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference.missing import one_sided
-from framepred.inference.sources import to_source_values
+from framepred.inference.sources import to_stored
 from framepred.inference.windows import MarkedFrame
 from framepred.media.formats import ARRAYS
 from framepred.media.ranges import ValueRange
@@ -67,10 +67,12 @@ class Restoration:
         value_range: ValueRange | None = None,
         file: Path | None = None,
         times: Sequence[float] | None = None,
+        originals: Callable[[], Iterator[tuple[int, AnyFrame]]] | None = None,
     ) -> None:
         self._open = open_frames
         self._file = file
         self._times = times
+        self._originals = originals
         self.methods = tuple(methods)
         self.fps = fps
         self._holdout = holdout
@@ -170,19 +172,39 @@ class Restoration:
 
     def _write(self, path: Path, beside: str | None) -> None:
         """Write clips frame by frame unless the file is an array, which alone keeps NaN where nothing is measured."""
-        frames, to_file = self._shown(beside), to_source_values(path, self.value_range)
+        store = to_stored(path, self.value_range)
+        frames = self._shown(beside) if store is None else self._values(beside)
         if path.suffix.lower() in ARRAYS:
             clips = torch.stack(list(frames), dim=1)
-            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=to_file)
+            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=store)
             return
-        filler = None if self.value_range is None else self.value_range.filler_in_unit
+        filler = None
+        if self.value_range is not None:
+            filler = self.value_range.filler if store else self.value_range.filler_in_unit
         shown = (tile_clips(fill_missing(frame, filler)[:, None])[0] for frame in frames)
-        write_frames(path, shown, self.fps, times=self._times, to_file=to_file)
+        write_frames(path, shown, self.fps, times=self._times, to_file=store)
 
     def _shown(self, beside: str | None) -> Iterator[RawFrame]:
         """The frames to write; those of another method on the left if it is named."""
         for _, versions in self._run():
-            yield versions[0] if beside is None else torch.cat([versions[self.methods.index(beside)], versions[0]])
+            yield self._chosen(versions, beside)
+
+    def _values(self, beside: str | None) -> Iterator[AnyFrame]:
+        """The frames to write as values of the source: observed ones exactly as they are, also beyond the range."""
+        assert self.value_range is not None
+        assert self._originals is not None
+        originals = self._originals()
+        place, original = next(originals)
+        for number, (frame, versions) in enumerate(self._run()):
+            values = self.value_range.values(self._chosen(versions, beside))
+            if number == place:
+                if not frame.missing:
+                    values = original.repeat(len(values) // len(original), 1, 1, 1)
+                place, original = next(originals, (-1, original))
+            yield values
+
+    def _chosen(self, versions: Sequence[AnyFrame], beside: str | None) -> AnyFrame:
+        return versions[0] if beside is None else torch.cat([versions[self.methods.index(beside)], versions[0]])
 
     def _finish(self) -> None:
         if not self._finished:

@@ -1,7 +1,8 @@
 """Rebuild the missing frames of a video from both sides, or raise its frame rate: one call for all sources."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, tee
+from dataclasses import replace
+from itertools import chain, count, tee
 from pathlib import Path
 from typing import TypeAlias
 
@@ -133,12 +134,18 @@ def restore(
         clips = _clip_by_clip(_with_places(_open(source, form, find).frames, dropped.numbers))
         marked = numbers | dropped.numbers
         versions = [_restore_clip(clip, nets, marked, find, upsample, cuts, filler) for clip in clips]
-        for count, parts in enumerate(zip(*versions, strict=True), start=1):
-            on_frame(count)
+        for number, parts in enumerate(zip(*versions, strict=True), start=1):
+            on_frame(number)
             yield _side_by_side(parts)
 
+    def originals() -> Iterator[tuple[int, RawFrame]]:
+        places = (index * upsample for index in count() if index not in dropped.numbers)
+        exact = replace(form, value_range=opened.value_range and replace(opened.value_range, scales=False))
+        return zip(places, _open(source, exact, find).frames, strict=False)
+
     file = Path(source).expanduser() if isinstance(source, (str, Path)) else None
-    return Restoration(run, names, fps * upsample, holdout, notes, opened.value_range, file, times)
+    known = None if opened.value_range is None else originals
+    return Restoration(run, names, fps * upsample, holdout, notes, opened.value_range, file, times, known)
 
 
 def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[float] | None:

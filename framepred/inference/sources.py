@@ -299,16 +299,23 @@ def _stack(frames: Iterable[Tensor], gray: bool) -> Shaped[Tensor, "t c h w"]:
 
 
 def to_source_values(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
-    """What turns frames in [0, 1] back into the values of the source for a file; None where nothing does.
+    """What turns frames in [0, 1] back into the values of the source for a file; None where nothing does."""
+    store = to_stored(path, value_range)
+    return None if store is None or value_range is None else lambda frames: store(value_range.values(frames))
+
+
+def to_stored(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
+    """What gives values of the source the type that a file holds; None where a file does not hold them.
 
     Arrays get the values themselves, as float32 where they are no whole numbers; png files get them as 16-bit integers,
-    if these can hold them.
+    if these can hold the range.
     """
     suffix = Path(path).suffix.lower()
     if value_range is None or (suffix and suffix not in ARRAYS):
         return None
     if suffix:
-        return value_range.from_unit
-    if value_range.low < 0 or value_range.high > WHITE[torch.uint16]:
+        return value_range.stored
+    white = WHITE[torch.uint16]
+    if value_range.low < 0 or value_range.high > white:
         return None
-    return lambda frames: value_range.from_unit(frames).round().int().to(torch.uint16)
+    return lambda values: values.round().clamp(0, white).int().to(torch.uint16)

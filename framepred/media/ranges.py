@@ -22,6 +22,7 @@ class ValueRange:
         whole: whether the values of the file are whole numbers, to which :meth:`from_unit` rounds.
         filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
         keeps_nan: whether NaN stays NaN in frames, as pixels that are missing; needs a filler.
+        scales: whether values are scaled on reading; otherwise :meth:`to_unit` leaves them as they are.
 
     Raises:
         ConfigError: if the two are not finite numbers in this order.
@@ -38,6 +39,7 @@ class ValueRange:
     whole: bool = False
     filler: float | None = None
     keeps_nan: bool = field(default=False, repr=False, compare=False)
+    scales: bool = field(default=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
@@ -48,13 +50,26 @@ class ValueRange:
 
     def to_unit(self, values: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Scale values to float32 in [0, 1]; those outside the range are clamped."""
+        if not self.scales:
+            return values.double()
         scaled = (values.double() - self.low) / (self.high - self.low)
         return scaled.clamp(0, 1).float()
 
     def from_unit(self, frames: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
         """Scale floats in [0, 1] back to the values of the file: float32, or the smallest integers that hold them."""
-        values = frames.double() * (self.high - self.low) + self.low
-        return values.round().long().to(self._integers()) if self.whole else values.float()
+        return self.stored(self.values(frames))
+
+    def values(self, frames: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Scale floats in [0, 1] back to the values of the file, in double precision."""
+        return frames.double() * (self.high - self.low) + self.low
+
+    def stored(self, values: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+        """Values in the type that a file gets: float32, or the smallest integers that hold them and the range."""
+        if not self.whole:
+            return values.float()
+        whole = values.round().long()
+        low, high = (int(edge) for edge in whole.aminmax()) if whole.numel() else (0, 0)
+        return whole.to(_integers(min(self.low, low), max(self.high, high)))
 
     @property
     def filler_in_unit(self) -> float | None:
@@ -64,10 +79,6 @@ class ValueRange:
     def with_missing(self) -> "ValueRange":
         """The same range, by which NaN stays NaN in frames if a filler is known."""
         return replace(self, keeps_nan=self.filler is not None)
-
-    def _integers(self) -> torch.dtype:
-        kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
-        return next((kind for kind in kinds if _holds(kind, self.low, self.high)), torch.int64)
 
     def to_json(self) -> dict[str, float]:
         """The range as numbers for a JSON file."""
@@ -85,6 +96,12 @@ class ValueRange:
             return cls(float(entry["low"]), float(entry["high"]), filler=None if filler is None else float(filler))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"A range of values has the entries low and high, not {entry}.") from error
+
+
+def _integers(low: float, high: float) -> torch.dtype:
+    """The smallest type of integers that holds both."""
+    kinds = (torch.uint8, torch.uint16, torch.int16, torch.int32)
+    return next((kind for kind in kinds if _holds(kind, low, high)), torch.int64)
 
 
 def _holds(kind: torch.dtype, low: float, high: float) -> bool:

@@ -261,3 +261,45 @@ def test_arguments_are_checked(fading: Tensor, arguments: dict[str, object], sen
 def test_weights_that_forecast_are_refused(fading: Tensor) -> None:
     with pytest.raises(WeightsError, match="cannot restore"):
         framepred.restore(fading, missing=[3], weights="moving-mnist-convlstm")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("output", ["out.npy", "out.npz", "pngs"])
+@pytest.mark.parametrize(
+    ("dtype", "stated"),
+    [(np.float32, "-32,60,nan=-32"), (np.float64, "-32,60,nan=-32"), (np.uint16, "0,4095"), (np.int32, "0,255")],
+)
+def test_observed_values_are_kept_also_beyond_the_range(
+    tmp_path: Path, dtype: type, stated: str, output: str, in_memory: bool
+) -> None:
+    random = np.random.default_rng(0)
+    clip = random.normal(100, 90, (9, 13, 17)).clip(0).astype(dtype)
+    clip[1, 2, 3] = 5000
+    if np.issubdtype(dtype, np.floating):
+        clip = clip - 50
+        clip[2, :4] = np.nan
+    np.save(tmp_path / "a.npy", clip)
+    restored = framepred.restore(
+        clip if in_memory else tmp_path / "a.npy", missing=[4], upsample=2, method="linear", value_range=stated
+    )
+    restored.save(tmp_path / output)
+    known = [index for index in range(9) if index != 4]
+    if output == "pngs":
+        pictures = sorted((tmp_path / output).iterdir())
+        found = np.stack([np.asarray(Image.open(picture)) for picture in pictures])[::2]
+        if np.issubdtype(dtype, np.integer):
+            assert np.array_equal(found[known], clip[known])
+        return
+    stored = np.load(tmp_path / output)
+    found = (stored if output == "out.npy" else stored["frames"])[::2, 0]
+    assert np.array_equal(found[known], clip[known].astype(found.dtype), equal_nan=True)
+    assert not np.array_equal(found[4], clip[4].astype(found.dtype), equal_nan=True)
+
+
+def test_observed_values_of_several_clips_are_kept_beside_another_method(tmp_path: Path) -> None:
+    clips = np.random.default_rng(0).normal(0, 40, (2, 7, 1, 8, 9)).astype(np.float32)
+    restored = framepred.restore(clips, missing=[3], method="linear", compare=["last-frame"], value_range="-32,60")
+    restored.save(tmp_path / "a.npy", beside="last-frame")
+    found = np.load(tmp_path / "a.npy")
+    known = [0, 1, 2, 4, 5, 6]
+    assert np.array_equal(found[:, known], np.concatenate([clips, clips])[:, known])
