@@ -73,6 +73,8 @@ def interpolate_gap(clip: Clip, near: Sides, missing: Missing) -> Float[Tensor, 
 def _interpolate(frames: UInt8[Tensor, "4 c h w"], factor: int) -> Float[Tensor, "n c h w"]:
     """The frames between the second and the third of four frames."""
     channels, height, width = frames.shape[1:]
+    if channels not in (1, 3):
+        return torch.cat([_interpolate(channel[:, None], factor) for channel in frames.unbind(dim=1)], dim=1)
     padded = pad_edges(frames.float(), max(0, SMALLEST - height), max(0, SMALLEST - width)).byte()
     found = dict(_raise_rate([frame.expand(3, -1, -1).permute(1, 2, 0).numpy() for frame in padded], factor))
     between = np.stack([found[1 + Fraction(step, factor)] for step in range(1, factor)])

@@ -94,6 +94,8 @@ def predict(
     if many:
         output = check_new_folder(output or Path(f"{source.resolve().name}-predicted"), inputs=[source])
     else:
+        if skip_broken:
+            raise ConfigError(f"--skip-broken is for folders of clips, and {source} is one clip; leave it out.")
         source = check_input(source)
         output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
 

@@ -21,6 +21,7 @@ from framepred.cli.options import (
     LayoutOption,
     RangeOption,
     given_options,
+    refuse_given,
 )
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
@@ -128,6 +129,8 @@ def watch(
         from framepred.inference.watching.event_tables import check_event_tables
 
         check_event_tables(events)
+    if events is None and serve is None:
+        refuse_given(call, ("keep",), "a watch without --events or --serve")
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"--false-alarms must be a positive number an hour, not {false_alarms:g}.")
     if profile is not None and adapt is not None:

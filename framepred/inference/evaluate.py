@@ -27,10 +27,10 @@ from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.acceleration import accelerate_predictor, reduced_precision
 from framepred.inference.devices import full_float32, pick_device
 from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
-from framepred.inference.networks import needs_of, open_forecaster
+from framepred.inference.networks import is_network, needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
-from framepred.inference.scaling import ScaledForecaster
+from framepred.inference.scaling import ScaledForecaster, scaling_notes
 from framepred.media.outputs import expand_user
 from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
@@ -219,7 +219,7 @@ def open_weights(weights: Weights, max_side: int = MAX_SIDE) -> NamedPredictor:
     net, record = open_forecaster(weights)
     inner = net.net if isinstance(net, AcceleratedForecaster) else net
     counted = None if record.name.startswith("baseline:") else inner
-    return NamedPredictor(ScaledForecaster(net, max_side), record, counted)
+    return NamedPredictor(ScaledForecaster(net, max_side) if is_network(inner) else net, record, counted)
 
 
 def open_saved(
@@ -261,19 +261,21 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
     has_context = not isinstance(data.batches, SavedBatches) or data.batches.context is not None
     showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
     with joined_processes(), full_float32(), showing as on_batch:
-        named = [_prepared(replace(one, record=_counted(one, data)), device, options) for one in named]
-        return evaluate_together(
-            {_title(one, number, named): one.predictor for number, one in enumerate(named, start=1)},
+        ready = [_prepared(replace(one, record=_counted(one, data)), device, options) for one in named]
+        cards = evaluate_together(
+            {_title(one, number, ready): one.predictor for number, one in enumerate(ready, start=1)},
             data.batches,
             protocol=options.protocol,
             data=data.record,
-            weights=[one.record for one in named],
+            weights=[one.record for one in ready],
             baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
             device=device,
             on_batch=on_batch,
             extra_measures=extra,
             distributed=not process_is_alone(),
         )
+    notes = [scaling_notes(one.predictor, card.data.size) for card, one in zip(cards, named, strict=True)]
+    return [replace(card, notes=(*card.notes, *more)) for card, more in zip(cards, notes, strict=True)]
 
 
 def _prepared(one: NamedPredictor, device: torch.device, options: ScoreOptions) -> NamedPredictor:

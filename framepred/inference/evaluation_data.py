@@ -27,6 +27,7 @@ from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
 from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
+from framepred.media.values import scaling_note
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 """The generated data sets, each with the digits it is made of."""
@@ -172,8 +173,8 @@ def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData
 def _first_clips(clips: ClipArray, record: DataRecord, choice: ClipChoice) -> EvaluationData:
     """The first clips of an array, as many as are wanted."""
     record = replace(record, value_range=_limits(clips.value_range))
-    kept = min(choice.clips, len(clips))
-    return _in_order(clips, kept, choice, choice.context, record, filler=_filler(clips.value_range))
+    kept, notes = min(choice.clips, len(clips)), _range_notes(clips.value_range, record)
+    return _in_order(clips, kept, choice, choice.context, record, notes, filler=_filler(clips.value_range))
 
 
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
@@ -220,7 +221,13 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
     notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
     record = DataRecord(root.resolve().name, split=choice.split, value_range=_limits(clips.value_range))
+    notes += _range_notes(clips.value_range, record)
     return _in_order(clips, len(clips), choice, choice.context, record, notes, _filler(clips.value_range))
+
+
+def _range_notes(value_range: ValueRange | None, record: DataRecord) -> list[str]:
+    """A sentence on the range in use."""
+    return [] if value_range is None else list(scaling_note(value_range, record.name))
 
 
 def _filler(value_range: ValueRange | None) -> float | None:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from operator import index
 from pathlib import Path
+from typing import SupportsIndex
 
 from framepred.errors import ConfigError, MediaError
 from framepred.media.text import ENCODING
@@ -57,17 +59,29 @@ def read_missing(path: str | Path, factor: int = 1) -> frozenset[int]:
     return _frames_of(runs, factor)
 
 
-def check_missing(numbers: Iterable[int], factor: int = 1) -> frozenset[int]:
+def check_missing(numbers: Iterable[SupportsIndex], factor: int = 1) -> frozenset[int]:
     """The frame numbers as a set.
 
     Raises:
         ConfigError: if one is negative or no integer, or more than ``MAX_GAP`` frames in a row would be missing.
     """
-    found = frozenset(numbers)
-    wrong = [number for number in found if not isinstance(number, int) or number < 0]
-    if wrong:
-        raise ConfigError(f"Missing frames are integers from 0 on, not {wrong[0]!r}.")
+    found = frozenset(map(_frame_number, numbers))
     _check_runs([(number, number) for number in sorted(found)], factor)
+    return found
+
+
+def _frame_number(number: SupportsIndex) -> int:
+    """A frame number of any type of integers, such as those of NumPy.
+
+    Raises:
+        ConfigError: if it is negative or no integer.
+    """
+    try:
+        found = index(number)
+    except TypeError:
+        found = -1
+    if found < 0:
+        raise ConfigError(f"Missing frames are integers from 0 on, not {number!r}.")
     return found
 
 
@@ -77,8 +91,10 @@ def check_factor(factor: int) -> None:
     Raises:
         ConfigError: if it is, or ``factor`` is less than 1.
     """
-    if not 1 <= factor <= MAX_GAP + 1:
-        raise ConfigError(f"upsample, the factor of the frame rate, must be 1 to {MAX_GAP + 1}, not {factor}.")
+    if not (isinstance(factor, int) and 1 <= factor <= MAX_GAP + 1):
+        raise ConfigError(
+            f"upsample, the factor of the frame rate, must be an integer from 1 to {MAX_GAP + 1}, not {factor}."
+        )
 
 
 def check_within(missing: frozenset[int], count: int) -> None:

@@ -1,7 +1,7 @@
 """Predict what follows a clip: one call for files, arrays and tensors."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypedDict
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from framepred.baselines import BASELINES, load_baseline
+from framepred.baselines import BASELINES, LastFrame, load_baseline
 from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_pixels, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
@@ -94,7 +94,8 @@ def predict(
     """Predict the frames that follow the last one of a clip.
 
     By default the network is blended with optical flow and the last frame, with weights that are measured on the
-    clip's own past; see :func:`~framepred.inference.blend_weights.fit_blend`. Baselines are not blended.
+    clip's own past, or on that of all clips of an array; see :func:`~framepred.inference.blend_weights.fit_blend`.
+    Baselines are not blended.
 
     Args:
         source: a video file, also one that is being decoded, a folder of frames, an array file, an array or a tensor;
@@ -145,6 +146,8 @@ def predict(
 
 def _check(frames: int, context: int, adapt: float | None, max_side: int, batch_size: int) -> None:
     for name, number in {"frames": frames, "context": context, "max_side": max_side, "batch_size": batch_size}.items():
+        if not isinstance(number, int):
+            raise ConfigError(f"{name} must be an integer, not {number!r}.")
         if number < 1:
             raise ConfigError(f"{name} must be at least 1, not {number}.")
     if adapt is not None and not 0 < adapt < float("inf"):
@@ -181,7 +184,7 @@ class _Job:
         observed = observe_clips(past, self.cuts, self._blends, end.filler)
         predicted, adapted = self._predict(past, context, observed, end.filler)
         notes = [
-            *_notes_on(end, source, self.max_side),
+            *_notes_on(end, source, None if isinstance(self.named.net, LastFrame) else self.max_side),
             *observed_notes(observed, self.context, name),
             *self._cut_note(fill_missing(end.recent, end.filler), known, name),
             *adapted,
@@ -300,10 +303,10 @@ class _Job:
             yield frame
 
 
-def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int) -> Iterator[str]:
+def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int | None) -> Iterator[str]:
     yield from end.notes
     height, width = end.frames.shape[-2:]
-    if max(height, width) > max_side:
+    if max_side is not None and max(height, width) > max_side:
         yield f"{width}x{height} frames are scaled to {max_side} pixels for the network (max_side)."
     if not end.steady:
         yield varying_rate(source_name(source), end.fps, "is written")
@@ -321,11 +324,14 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
     from framepred.evaluation import evaluate  # only scores need it
 
     context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (clips.context, clips.target, predicted))
-    futures = iter(guess)
-    return evaluate(
+    futures, (height, width) = iter(guess), clips.target.shape[-2:]
+    card = evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
         (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
         data=DataRecord(name),
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},
     )
+    if max(height, width) <= SCORE_SIDE:
+        return card
+    return replace(card, notes=(*card.notes, f"Frames of {width}x{height} are scored at {SCORE_SIDE} pixels."))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count, tee
 from pathlib import Path
-from typing import TypeAlias
+from typing import SupportsIndex, TypeAlias
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ AnyClip: TypeAlias = Float[Tensor, "_b _t _c _h _w"]
 def restore(
     source: Source,
     *,
-    missing: Iterable[int] | str | None = None,
+    missing: Iterable[SupportsIndex] | str | None = None,
     find: bool = False,
     upsample: int = 1,
     method: str = AUTO,
@@ -174,7 +174,7 @@ def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:
     return OpenSource((frame[None] for frame in stream.frames), stream.fps, stream.steady, stream.notes)
 
 
-def _checked(missing: Iterable[int] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:
+def _checked(missing: Iterable[SupportsIndex] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:
     check_factor(factor)
     if missing is None and factor == 1 and not find:
         raise ConfigError("Nothing is to be done: give the numbers of missing frames, find them, or raise upsample.")

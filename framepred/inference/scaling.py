@@ -50,6 +50,13 @@ class ScaledForecaster(Forecaster):
         return resize(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
 
 
+def scaling_notes(net: object, size: tuple[int, ...] | None) -> tuple[str, ...]:
+    """A sentence if a forecaster gets frames of a size ``(c, h, w)`` scaled down."""
+    if not isinstance(net, ScaledForecaster) or size is None or max(size[1:]) <= net.max_side:
+        return ()
+    return (f"The network gets frames of {size[2]}x{size[1]} scaled to {net.max_side} pixels (max_side).",)
+
+
 def shrink(frame: Frame, max_side: int) -> SmallFrame:
     """The frame with its longer side at most ``max_side`` pixels, in its aspect; a smaller frame passes unchanged."""
     height, width = frame.shape[-2:]

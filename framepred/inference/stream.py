@@ -240,6 +240,8 @@ def stream(
     net = move_network(net, pick_device(device))
     form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net), keeps_nan=True)
     opened = open_moments(source, form, on_notice, stop)
+    for note in opened.notes:
+        on_notice(note)
     forecaster = StreamForecaster(net, frames, max_side, blend=blend, cuts=cuts, filler=opened.filler)
     return Stream(forecaster, opened.frames, opened.fps)
 

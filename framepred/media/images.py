@@ -23,6 +23,9 @@ from framepred.media.sequences import clips_beside, sequence_notes
 from framepred.media.values import chosen_range, to_frames
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
+OPAQUE = 255
+"""Opacity of a pixel that shows nothing behind it."""
+
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _WHITE_16 = 65535
 
@@ -112,11 +115,22 @@ def folder_frames(folder: Path, last: int | None = None, value_range: RangeChoic
         ClipError: while reading, if values are not finite or have no known range.
     """
     files = frame_files(folder)
-    notes = (*sequence_notes(folder, files), *clips_beside(folder))
+    notes = (*sequence_notes(folder, files), *clips_beside(folder), *_transparency_notes(files[0]))
     files = files if last is None else files[-last:]
     chosen = chosen_range(value_range, lambda: map(read_pixels, files))
     frames = _each(files, 1 if all(map(_is_gray, files)) else 3, chosen)
     return FrameStream(frames, notes=notes, value_range=chosen)
+
+
+def _transparency_notes(file: Path) -> tuple[str, ...]:
+    """A sentence if a picture has pixels that are not opaque."""
+    with open_picture(file) as image:
+        if not image.has_transparency_data:
+            return ()
+        opacity = np.asarray(image.convert("RGBA"))[..., 3]
+    if int(opacity.min()) == OPAQUE:
+        return ()
+    return (f"{file.name} has pixels that are not opaque; such pixels are laid on black, and frames have no opacity.",)
 
 
 def _each(files: Sequence[Path], channels: int, value_range: ValueRange | None) -> Iterator[Tensor]:

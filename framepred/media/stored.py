@@ -234,14 +234,14 @@ def _packing(source: Any) -> _Packing | None:
     scaled = any(_numbers(source, name) for name in _SCALING)
     if dtype.kind not in "iuf" or (dtype == np.uint8 and not scaled):
         return None
-    valid = _numbers(source, "valid_range")
+    valid = _stored_numbers(source, "valid_range")
     low, high = valid if len(valid) == len(("low", "high")) else (-math.inf, math.inf)
     found = _Packing(
         scale=_one(source, "scale_factor", 1.0),
         offset=_one(source, "add_offset", 0.0),
-        fillers=tuple(number for name in _FILLERS for number in _numbers(source, name)),
-        lowest=_one(source, "valid_min", low),
-        highest=_one(source, "valid_max", high),
+        fillers=tuple(number for name in _FILLERS for number in _stored_numbers(source, name)),
+        lowest=next(iter(_stored_numbers(source, "valid_min")), low),
+        highest=next(iter(_stored_numbers(source, "valid_max")), high),
     )
     return None if found == _Packing() and not scaled else found
 
@@ -256,6 +256,16 @@ def _numbers(source: Any, name: str) -> list[float]:
     attributes = getattr(source, "attrs", {})
     values = np.asarray(attributes[name]) if name in attributes else np.empty(0)
     return values.astype(float).reshape(-1).tolist() if values.dtype.kind in "iuf" else []
+
+
+def _stored_numbers(source: Any, name: str) -> list[float]:
+    """The numbers in an attribute that are stored numbers: rounded as these are, and unsigned where these are."""
+    dtype, numbers = _stored_type(source), np.asarray(_numbers(source, name))
+    if dtype.kind == "u" and dtype != np.dtype(source.dtype):
+        numbers = numbers.astype(np.int64)
+    elif dtype.kind != "f":
+        return list(map(float, numbers))
+    return list(map(float, numbers.astype(dtype)))
 
 
 def _stored_type(source: Any) -> np.dtype[Any]:

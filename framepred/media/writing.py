@@ -1,5 +1,6 @@
 """Write clips to a file, whose suffix selects the format, or to a folder of PNG frames, if the path has no suffix."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -124,12 +125,15 @@ def _timed(
     if times is None:
         yield from zip(frames, repeat(None))
         return
-    remaining = iter(times)
+    remaining, before = iter(times), -math.inf
     for number, frame in enumerate(frames):
         time = next(remaining, None)
         if time is None:
             raise ClipError(f"There are times for {number} frames only; give one time per frame.")
+        if not before < time < math.inf:
+            raise ClipError(f"The times of frames increase, but that of frame {number} is {time:g}; correct times.")
         yield frame, time
+        before = time
 
 
 def _check_clips(frames: Tensor) -> None:

@@ -224,3 +224,10 @@ def test_two_processes_of_torchrun_predict_a_folder_as_one(tmp_path: Path) -> No
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert len(one) == 5
     assert one == two
+
+
+def test_leaving_out_broken_files_is_for_folders(framepred: Run) -> None:
+    np.save("clip.npy", np.zeros((12, 8, 8), np.uint8))
+    code, _, err = framepred("predict", "clip.npy", "--skip-broken")
+    assert code == 2
+    assert err == "--skip-broken is for folders of clips, and clip.npy is one clip; leave it out.\n"

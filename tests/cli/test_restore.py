@@ -164,7 +164,7 @@ def test_frames_with_one_side_are_reported(framepred: Run, fading: Path) -> None
         (["--missing", "seven"], "'seven' names no frames"),
         (["--missing", "1-90"], "Frames 1 to 90 are 90 missing in a row"),
         (["--missing", "1-9", "--upsample", "9"], "89 at 9 times the frame rate"),
-        (["--upsample", "66"], "must be 1 to 65, not 66"),
+        (["--upsample", "66"], "must be an integer from 1 to 65, not 66"),
         (["--upsample", "0"], "--upsample"),
         (["--missing", "1", "--method", "magic"], "magic"),
         (["--missing", "1", "--weights", "moving-mnist"], "moving-mnist forecast and cannot restore"),

@@ -362,3 +362,10 @@ def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
         assert wrong + [call for call in shown.found("Runtime.consoleAPICalled") if call["type"] == "error"] == []
         urls = {request["request"]["url"] for request in shown.found("Network.requestWillBeSent")}
         assert all(url.startswith((served.address, "data:")) for url in urls)
+
+
+def test_what_events_may_take_is_refused_without_events(framepred: Run) -> None:
+    np.save("film.npy", freezing())
+    code, _, err = framepred("watch", "film.npy", "--keep", 5)
+    assert code == 2
+    assert err == "--keep has no effect on a watch without --events or --serve; leave it out.\n"

@@ -248,7 +248,7 @@ def test_small_frames_pass_unchanged() -> None:
         ({}, "Nothing is to be done"),
         ({"missing": [-1]}, "integers from 0 on, not -1"),
         ({"missing": [1], "method": "magic"}, "There is no method 'magic'"),
-        ({"upsample": 66}, "must be 1 to 65, not 66"),
+        ({"upsample": 66}, "must be an integer from 1 to 65, not 66"),
         ({"upsample": 2, "holdout": True}, "leave upsample and find out"),
         ({"missing": range(2, 90)}, "65 missing in a row"),
     ],
@@ -303,3 +303,28 @@ def test_observed_values_of_several_clips_are_kept_beside_another_method(tmp_pat
     found = np.load(tmp_path / "a.npy")
     known = [0, 1, 2, 4, 5, 6]
     assert np.array_equal(found[:, known], np.concatenate([clips, clips])[:, known])
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+@pytest.mark.parametrize("method", ["motion", "minterpolate", "linear"])
+def test_any_number_of_channels_is_restored(channels: int, method: str) -> None:
+    clip = torch.arange(12.0).view(12, 1, 1, 1).expand(12, channels, 24, 32) / 20
+    restored = framepred.restore(clip, missing=[5, 6], method=method, layout="tchw")
+    assert restored.frames.shape == clip.shape
+    assert torch.allclose(restored.frames[5:7], clip[5:7], atol=0.03)
+
+
+def test_frame_numbers_of_numpy_are_taken() -> None:
+    clip = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8) / 20
+    for missing in (np.flatnonzero(np.arange(12) == 5), [np.int64(5)], [torch.tensor(5)]):
+        assert framepred.restore(clip, missing=missing, method="linear").rebuilt == (5,)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_frame_numbers_and_factors_are_integers() -> None:
+    clip = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8) / 20
+    for wrong in (np.float64(5), "5", -1):
+        with pytest.raises(ConfigError, match="Missing frames are integers from 0 on"):
+            framepred.restore(clip, missing=[wrong], method="linear")  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match=r"must be an integer from 1 to 65, not 1\.5"):
+        framepred.restore(clip, upsample=1.5, method="linear")  # type: ignore[arg-type]

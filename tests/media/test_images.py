@@ -132,3 +132,12 @@ def test_a_range_is_scaled_over_a_folder(tmp_path: Path) -> None:
     stream = folder_frames(tmp_path, value_range="auto")
     assert stream.value_range == ValueRange(220, 280)
     assert [float(frame.mean()) for frame in stream.frames] == pytest.approx([0, 0.5, 1])
+
+
+@pytest.mark.parametrize("opacity", [255, 100])
+def test_transparency_in_a_folder_is_said(tmp_path: Path, opacity: int) -> None:
+    for number in range(3):
+        Image.new("RGBA", (8, 6), (200, 100, 50, opacity)).save(tmp_path / f"{number}.png")
+    stream = folder_frames(tmp_path)
+    assert any("not opaque" in note for note in stream.notes) == (opacity < 255)
+    assert all(frame.shape == (3, 6, 8) for frame in stream.frames)

@@ -209,3 +209,28 @@ def test_an_array_in_a_group_is_named_by_its_end_or_its_path(tmp_path: Path, nam
             read_video(tmp_path / "a.h5", array_name=name)
     else:
         assert np.array_equal(read_video(tmp_path / "a.h5", array_name=name)[:, 0].numpy(), CLIP)
+
+
+@pytest.mark.parametrize("valid", [None, (0, -2)])
+def test_attributes_of_unsigned_values_are_unsigned(tmp_path: Path, valid: tuple[int, int] | None) -> None:
+    """Radar files store unsigned bytes as signed ones; then -1 stands for 255, which was not measured."""
+    stored = np.full((3, 4, 5), 100, np.uint8)
+    stored[:, 0], stored[:, 1] = 255, 254
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        data = file.create_dataset("dbz", data=stored.view(np.int8))
+        attributes = {"_Unsigned": "true", "_FillValue": np.int8(-1), "scale_factor": 0.5, "add_offset": -32.0}
+        data.attrs.update(attributes)
+        if valid is not None:
+            data.attrs["valid_range"] = np.array(valid, np.int8)
+    clips = read_clips(tmp_path / "a.nc", value_range=ValueRange(-32, 95.5, filler=-32)).clips
+    found = -32 + 127.5 * clips[0, 0, 0, :3, 0]
+    np.testing.assert_allclose(found, [-32, 95, 18], atol=1e-4)
+
+
+@pytest.mark.parametrize("filler", [-9999.9, 1e20])
+def test_a_fill_value_is_rounded_as_the_values_are(tmp_path: Path, filler: float) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        data = file.create_dataset("rain", data=np.array([[[0, filler]], [[50, 100]]], np.float32))
+        data.attrs["missing_value"] = np.float64(filler)
+    clips = read_clips(tmp_path / "a.nc", value_range=ValueRange(0, 100, filler=0)).clips
+    np.testing.assert_allclose(clips.flatten(), [0, 0, 0.5, 1])

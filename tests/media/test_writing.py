@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -243,3 +244,12 @@ def test_rate_and_suffix_are_checked(tmp_path: Path, gray: Tensor) -> None:
         write_video(tmp_path / "a.npy", gray, fps=0)
     with pytest.raises(MediaError, match=r"\.webm is not known; choose \.mp4"):
         write_video(tmp_path / "a.webm", gray)
+
+
+@pytest.mark.parametrize("wrong", [[0, 2, 1], [0, 0, 0], [0, math.nan, 2], [0, 1, math.inf]])
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_times_that_do_not_increase_are_refused(tmp_path: Path, name: str, wrong: list[float]) -> None:
+    frames = torch.zeros(3, 1, 16, 16, dtype=torch.uint8)
+    with pytest.raises(ClipError, match="The times of frames increase, but that of frame"):
+        write_video(tmp_path / name, frames, 10, times=wrong)
+    assert not (tmp_path / name).exists()
