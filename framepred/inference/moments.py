@@ -18,12 +18,14 @@ class Moments(NamedTuple):
         frames: the timestamped frames.
         fps: mean number of frames per second.
         notes: one sentence for each property of the source that a viewer should know.
+        limits: the values that became 0 and 1; None where the type states them.
         filler: what stands for missing pixels, which are NaN, in [0, 1]; None where NaN is not read.
     """
 
     frames: Iterator[Moment]
     fps: float
     notes: tuple[str, ...]
+    limits: tuple[float, float] | None
     filler: float | None
 
 
@@ -57,8 +59,10 @@ def open_moments(
     else:
         opened = open_source(source, form)
         frames = _array_moments(opened, source_name(source), stop or Event())
-    filler = None if opened.value_range is None else opened.value_range.filler_in_unit
-    return Moments(frames, opened.fps, opened.notes, filler)
+    known = opened.value_range
+    if known is None:
+        return Moments(frames, opened.fps, opened.notes, None, None)
+    return Moments(frames, opened.fps, opened.notes, (known.low, known.high), known.filler_in_unit)
 
 
 def _array_moments(opened: OpenSource, name: str, stop: Event) -> Iterator[Moment]:

@@ -235,8 +235,24 @@ def watch(
         known, playing, first = learn_from_beginning(playing, float(normal), name, forecasts, adapt, max_side)
     else:
         known = learn_profile(normal, layout, forecasts, adapt, value_range, array_name, max_side)
+    _check_limits(known, playing)
     on_notice(known.calibration.summary(false_alarms))
     return Watch(playing, first, known, false_alarms, cuts, on_notice)
+
+
+def _check_limits(profile: Profile, playing: PlayingSource) -> None:
+    """Refuse a profile of footage whose values were scaled in another way.
+
+    Raises:
+        ConfigError: if it is one.
+    """
+    if profile.limits is None or profile.limits == playing.limits:
+        return
+    played = "that of its type" if playing.limits is None else "{:g} to {:g}".format(*playing.limits)
+    raise ConfigError(
+        "The normal footage was read with the range of values {:g} to {:g}, ".format(*profile.limits)
+        + f"and this source with {played}; state the same range for both."
+    )
 
 
 def check_rate(false_alarms: float) -> None:

@@ -19,7 +19,7 @@ from framepred.media.formats import ARRAYS
 from framepred.media.frames import FrameStream, on_black
 from framepred.media.limits import check_bytes, check_pixels
 from framepred.media.ranges import RangeChoice, ValueRange
-from framepred.media.stored import AXES, StoredArray, arranged, open_stored
+from framepred.media.stored import AXES, StoredArray, arranged, named_axes, open_stored
 from framepred.media.values import chosen_range, to_frames
 
 __all__ = ["ARRAY_NAMES", "AXES", "CHANNELS", "array_frames", "open_array", "read_array", "to_frames"]
@@ -60,7 +60,7 @@ def open_array(
     """
     found = _load(path, name)
     shape = tuple(int(length) for length in found.shape)
-    order = _checked_layout(path, shape, layout) if layout else _found_layout(path, shape, channels)
+    order = _checked_layout(path, shape, layout) if layout else _named_layout(path, found, channels)
     array = arranged(found, order) if isinstance(found, np.ndarray) else StoredArray(found, order, path)
     if 0 in array.shape:
         raise ClipError(f"{path} holds no frames: its shape is {_shown(array.shape)} as (n, t, c, h, w).")
@@ -212,6 +212,19 @@ def _checked_layout(path: Path, shape: tuple[int, ...], layout: str) -> str:
             f"The layout {layout} names {len(layout)} axes but {path} has {len(shape)}, {_shown(shape)}; name each."
         )
     return layout
+
+
+def _named_layout(path: Path, found: Any, channels: tuple[int, ...]) -> str:
+    """The layout by the names of the axes, if all are known, else by the shape."""
+    axes = named_axes(found)
+    letters = "".join(letter for _, letter in axes)
+    if set("thw") <= set(letters) and "?" not in letters and len(set(letters)) == len(letters):
+        return letters
+    order = _found_layout(path, tuple(map(int, found.shape)), channels)
+    if "t" in letters and letters.index("t") != order.index("t"):
+        names = ", ".join(name for name, _ in axes)
+        raise ClipError(f"{path} names its axes {names}, so that their order is not certain; state the layout.")
+    return order
 
 
 def _found_layout(path: Path, shape: tuple[int, ...], channels: tuple[int, ...]) -> str:

@@ -23,6 +23,15 @@ _NETCDF3 = b"CDF"  # the first bytes of a file; NetCDF-4 is HDF5
 _SCALING = ("scale_factor", "add_offset")
 _FILLERS = ("_FillValue", "missing_value")
 
+_AXIS_NAMES = {
+    "n": ("clip", "sample", "member", "ensemble", "realization"),
+    "t": ("time", "t", "times", "valid_time"),
+    "c": ("channel", "channels", "band", "bands"),
+    "h": ("y", "lat", "latitude", "rlat", "row", "rows", "south_north", "height"),
+    "w": ("x", "lon", "longitude", "rlon", "column", "columns", "west_east", "width"),
+}
+"""Names of the axes, by CF conventions and custom."""
+
 Choose = Callable[[Path, dict[str, tuple[int, ...]]], str]
 """Picks one of several arrays by their names and shapes."""
 
@@ -96,12 +105,32 @@ def open_stored(path: Path, choose: Choose) -> Any:
     return _open_netcdf3(path, choose) if _is_netcdf3(path) else _open_hdf5(path, choose)
 
 
+def named_axes(source: Any) -> tuple[tuple[str, str], ...]:
+    """The name of each axis of a data set and the letter of ``AXES`` that it means; empty where its file names none.
+
+    The letter is ``?`` where the name is unknown. NetCDF names axes, and HDF5 and zarr may.
+    """
+    known = {name: letter for letter, names in _AXIS_NAMES.items() for name in names}
+    return tuple((name, known.get(name.lower(), "?")) for name in _dimensions(source))
+
+
+def _dimensions(source: Any) -> tuple[str, ...]:
+    if isinstance(source, _MemoryArray):
+        return source.dimensions
+    if hasattr(source, "dims"):
+        found = [axis.label or (axis[0].name.rsplit("/")[-1] if len(axis) else "") for axis in source.dims]
+    else:
+        found = list(getattr(getattr(source, "metadata", None), "dimension_names", None) or ())
+    return tuple(found) if all(isinstance(name, str) and name for name in found) else ()
+
+
 @dataclass(frozen=True)
 class _MemoryArray:
-    """An array in memory with the attributes that its file gives it."""
+    """An array in memory with the attributes that its file gives it, and the names of its axes."""
 
     values: NDArray[Any]
     attrs: dict[str, Any]
+    dimensions: tuple[str, ...]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -128,7 +157,7 @@ def _open_netcdf3(path: Path, choose: Choose) -> _MemoryArray:
     with reading(path, "a NetCDF file"), netcdf_file(path, "r", mmap=False, maskandscale=False) as file:
         found = {name: variable for name, variable in file.variables.items() if variable.shape}
         chosen = found[choose(path, {name: tuple(variable.shape) for name, variable in found.items()})]
-        return _MemoryArray(np.asarray(chosen[:]), dict(chosen._attributes))
+        return _MemoryArray(np.asarray(chosen[:]), dict(chosen._attributes), tuple(chosen.dimensions))
 
 
 def _open_hdf5(path: Path, choose: Choose) -> Any:

@@ -319,6 +319,18 @@ def test_a_profile_of_other_proportions_is_said(profile: Profile, rows: int, col
     assert any("other proportions" in notice for notice in notices) == differs
 
 
+def test_a_profile_of_another_range_of_values_is_refused(film: np.ndarray, tmp_path: Path) -> None:
+    values = film[..., 0].astype(np.float32) / 255 * 92 - 32
+    watching = framepred.watch(values, normal=NORMAL / FPS, value_range=(-32, 60))
+    watching.profile.save(tmp_path / "a.safetensors")
+    again = framepred.watch(values[:200], profile=tmp_path / "a.safetensors", value_range=(-32, 60))
+    assert again.profile.limits == again.profile.fresh().limits == (-32.0, 60.0)
+    for other, said in (((-32, 600), "-32 to 600"), (None, "that of its type")):
+        source = values if other else film[..., 0]
+        with pytest.raises(ConfigError, match=f"values -32 to 60, and this source with {said}; state the same range"):
+            framepred.watch(source, profile=tmp_path / "a.safetensors", value_range=other)
+
+
 @pytest.mark.parametrize("side", [0, 31, 4097])
 def test_a_side_outside_its_domain_is_refused(side: int, film: np.ndarray) -> None:
     with pytest.raises(ConfigError, match=r"max_side must be from 32 to 4096 pixels"):
@@ -432,6 +444,14 @@ def test_labels_other_than_0_and_1_are_refused(tmp_path: Path, label: str) -> No
     (tmp_path / "labels.csv").write_text(f"frame,label\n1,0\n2, {label}\n")
     with pytest.raises(DataError, match=rf"\(the label of line 3 is {label}\); write 1 for an unusual frame"):
         read_labels(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("header", ["start,end\n", "frame,label\n"])
+def test_labels_without_rows_say_that_nothing_is_unusual(tmp_path: Path, header: str) -> None:
+    (tmp_path / "labels.csv").write_text(header)
+    labels = read_labels(tmp_path / "labels.csv")
+    assert labels.empty
+    assert not labels(np.arange(5), np.arange(5.0)).any()
 
 
 def test_what_was_not_measured_is_left_out() -> None:

@@ -234,3 +234,42 @@ def test_a_fill_value_is_rounded_as_the_values_are(tmp_path: Path, filler: float
         data.attrs["missing_value"] = np.float64(filler)
     clips = read_clips(tmp_path / "a.nc", value_range=ValueRange(0, 100, filler=0)).clips
     np.testing.assert_allclose(clips.flatten(), [0, 0, 0.5, 1])
+
+
+def named(path: Path, clip: np.ndarray, names: tuple[str, ...]) -> None:
+    """A file whose axes have names: NetCDF-4 as netCDF4 writes it, NetCDF-3 or zarr."""
+    if path.suffix == ".zarr":
+        zarr.create_array(path, data=clip, dimension_names=names)
+    elif path.name == "3.nc":
+        with netcdf_file(path, "w") as file:
+            for name, length in zip(names, clip.shape, strict=True):
+                file.createDimension(name, length)
+            file.createVariable("v", clip.dtype, names)[:] = clip
+    else:
+        with h5py.File(path, "w") as file:
+            file["v"] = clip
+            for axis, (name, length) in enumerate(zip(names, clip.shape, strict=True)):
+                file[name] = np.arange(length)
+                file[name].make_scale(name)
+                file["v"].dims[axis].attach_scale(file[name])
+
+
+@pytest.mark.parametrize("name", ["4.nc", "3.nc", "a.zarr"])
+@pytest.mark.parametrize(
+    ("names", "order"), [(("time", "y", "x"), "thw"), (("lat", "lon", "time"), "hwt"), (("x", "Y", "T"), "wht")]
+)
+def test_axes_are_found_by_their_names(tmp_path: Path, name: str, names: tuple[str, ...], order: str) -> None:
+    clip = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6) / 200
+    named(tmp_path / name, clip.transpose(["thw".index(axis) for axis in order]), names)
+    assert np.array_equal(read_video(tmp_path / name)[:, 0].numpy(), clip)
+    stated = read_video(tmp_path / name, layout="thw")[:, 0].numpy()
+    assert stated.shape == clip.transpose(["thw".index(axis) for axis in order]).shape
+
+
+def test_an_axis_of_time_where_none_is_expected_is_not_guessed(tmp_path: Path) -> None:
+    named(tmp_path / "a.nc", np.zeros((4, 5, 6), np.float32), ("range", "azimuth", "time"))
+    with pytest.raises(ClipError, match="names its axes range, azimuth, time, so that their order is not certain"):
+        read_video(tmp_path / "a.nc")
+    assert len(read_video(tmp_path / "a.nc", layout="hwt")) == 6
+    named(tmp_path / "b.nc", np.zeros((4, 5, 6), np.float32), ("time", "azimuth", "range"))
+    assert len(read_video(tmp_path / "b.nc")) == 4

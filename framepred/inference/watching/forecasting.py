@@ -121,3 +121,8 @@ def network_forecast(net: "Forecaster", name: str | None = None) -> RollingForec
     return RollingForecast(
         observe, predict, name or type(net).__name__, channels_of(net) or 1, WINDOW if is_network(net) else None
     )
+
+
+def forecast_name(forecast: StepForecast | None) -> str:
+    """What forecasts each frame, in words; None stands for the last frame."""
+    return "the last frame" if forecast is None else forecast.name

@@ -181,9 +181,9 @@ def read_labels(path: Path) -> Labels:
         table = csv.DictReader(StringIO(read_small_text(path, MAX_BYTES)), skipinitialspace=True)
         table.fieldnames = [name.strip() for name in table.fieldnames or ()]
         columns, rows = set(table.fieldnames), list(table)
-        if rows and {"start", "end"} <= columns:
+        if {"start", "end"} <= columns:
             return Labels(spans=_spans(path, rows))
-        if rows and {"frame", "label"} <= columns:
+        if {"frame", "label"} <= columns:
             return Labels(frames=_unusual_frames(path, rows))
     except (OSError, TypeError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as labels ({error}); give numbers only.") from error

@@ -1,6 +1,6 @@
 """Learn the profile of a source from uneventful footage: its own beginning, a file, or a folder of video files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -98,7 +98,8 @@ def learn_profile(
     )
     playing = play(first)
     later = (play(part).moments for part in others)
-    return _learned(chain(playing.moments, chain.from_iterable(later)), playing.fps, forecasts, adapt, max_side)
+    moments = chain(playing.moments, chain.from_iterable(later))
+    return _learned(replace(playing, moments=moments), forecasts, adapt, max_side)
 
 
 def _parts(normal: "Source") -> "list[Source]":
@@ -129,7 +130,7 @@ def learn_from_beginning(
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"The normal footage must last a positive number of seconds, not {seconds:g}.")
     taken = _Taken(playing.moments, seconds)
-    profile = _learned(taken, playing.fps, forecasts, adapt, max_side)
+    profile = _learned(replace(playing, moments=iter(taken)), forecasts, adapt, max_side)
     if taken.next is None:
         raise ClipError(
             f"{name} ends within the {seconds:g} s that are taken as normal footage, so that nothing is left to watch; "
@@ -155,22 +156,23 @@ class _Taken:
             yield moment
 
 
-def _learned(
-    moments: Iterable[Moment], fps: float, forecasts: Forecasts, adapt: float | None, max_side: int
-) -> Profile:
-    steps = forecasts.steps
+def _learned(playing: PlayingSource, forecasts: Forecasts, adapt: float | None, max_side: int) -> Profile:
+    steps, moments = forecasts.steps, playing.moments
     if forecasts.net is not None and adapt is not None:
-        moments = [_reduced(moment, max_side) for moment in moments]  # read twice
-        steps = _adapted(forecasts.net, [moment.frame for moment in moments[-ADAPT_FRAMES:]], adapt)
-    builder = ProfileBuilder(fps, steps, max_side)
+        kept = [_reduced(moment, max_side) for moment in moments]  # read twice
+        steps = _adapted(forecasts.net, [moment.frame for moment in kept[-ADAPT_FRAMES:]], adapt)
+        moments = iter(kept)
+    builder = ProfileBuilder(playing.fps, steps, max_side)
     rate = _MeasuredRate()
     for moment in moments:
         if moment.fresh:
             builder.reset()
         builder.add(moment.frame, moment.missing)
         rate.add(moment)
-    builder.fps = rate.fps or fps
-    return builder.build()
+    builder.fps = rate.fps or playing.fps
+    profile = builder.build()
+    profile.limits = playing.limits
+    return profile
 
 
 def _reduced(moment: Moment, max_side: int) -> Moment:

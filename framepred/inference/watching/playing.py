@@ -32,11 +32,13 @@ class PlayingSource:
         moments: its frames, arrays ``(c, h, w)``, with their times.
         fps: mean number of frames per second.
         notes: one sentence for each property of the source that a viewer should know.
+        limits: the values that became 0 and 1; None where the type states them.
     """
 
     moments: Iterator[Moment]
     fps: float
     notes: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def play_source(
 
     form = SourceForm(layout, channels, value_range, array_name, keeps_nan=True)
     opened = open_moments(source, form, on_notice, stop)
-    return PlayingSource(_as_arrays(opened.frames, opened.filler), opened.fps, opened.notes)
+    return PlayingSource(_as_arrays(opened.frames, opened.filler), opened.fps, opened.notes, opened.limits)
 
 
 def needs_no_torch(source: str | Path) -> bool:

@@ -14,8 +14,8 @@ from safetensors.numpy import save
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.watching.features import MAX_SIDE, FeatureExtractor, Map, Observation, reduced, reduced_size
-from framepred.inference.watching.forecasting import StepForecast
-from framepred.inference.watching.profile_check import check_contents
+from framepred.inference.watching.forecasting import StepForecast, forecast_name
+from framepred.inference.watching.profile_check import check_contents, checked_limits
 from framepred.inference.watching.rareness import (
     Calibration,
     Tails,
@@ -126,6 +126,7 @@ class Profile:
         tails: of the features.
         calibration: scores of footage that was not learned.
         forecast: forecasts each frame; None for the last frame. It is not saved.
+        limits: the values of the footage that became 0 and 1; None where its type states them.
 
     Example:
         >>> noise = np.random.default_rng(0)
@@ -145,7 +146,9 @@ class Profile:
         tails: Tails,
         calibration: Calibration,
         forecast: StepForecast | None = None,
+        limits: tuple[float, float] | None = None,
     ) -> None:
+        self.limits = limits
         self.fps = fps
         self.size = size
         self.calibration = calibration
@@ -183,7 +186,7 @@ class Profile:
 
     def fresh(self) -> "Profile":
         """The same profile as it was learned, without what it followed since."""
-        return Profile(self.fps, self.size, self._usual, self._tails, self.calibration, self._forecast)
+        return Profile(self.fps, self.size, self._usual, self._tails, self.calibration, self._forecast, self.limits)
 
     def threshold(self, false_alarms: float) -> float:
         """The score above which an alarm is raised, for a rate of false alarms an hour."""
@@ -235,7 +238,8 @@ class Profile:
             "size": list(self.size),
             "count": self._usual.count,
             "features": list(FEATURES),
-            "forecast": _name(self._forecast),
+            "forecast": forecast_name(self._forecast),
+            "limits": self.limits,
         }
         with atomic_write(path) as draft:
             contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
@@ -261,22 +265,19 @@ class Profile:
             meta = json.loads(metadata["profile"])
             if meta["features"] != list(FEATURES):
                 raise MediaError(f"{path} was made with other features; make the profile again.")
-            if meta["forecast"] != _name(forecast):
+            if meta["forecast"] != forecast_name(forecast):
                 raise MediaError(
-                    f"{path} was made where {meta['forecast']} forecasts and cannot be used where {_name(forecast)} "
-                    "does; name the same weights, or make a profile for these."
+                    f"{path} was made where {meta['forecast']} forecasts and cannot be used where "
+                    f"{forecast_name(forecast)} does; name the same weights, or make a profile for these."
                 )
             check_contents(meta, tensors)
             usual = UsualCells(tensors["mean"], tensors["variance"], int(meta["count"]))
             tails = Tails(*(tensors[name] for name in ("lower", "upper", "lower_scale", "upper_scale")))
             height, width = meta["size"]
-            return cls(float(meta["fps"]), (height, width), usual, tails, Calibration(tensors["peaks"]), forecast)
+            limits, peaks = checked_limits(meta.get("limits")), Calibration(tensors["peaks"])
+            return cls(float(meta["fps"]), (height, width), usual, tails, peaks, forecast, limits)
         except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, ClipError) as error:
             raise MediaError(f"{path} is damaged or no profile; make it again from normal footage.") from error
-
-
-def _name(forecast: StepForecast | None) -> str:
-    return "the last frame" if forecast is None else forecast.name
 
 
 class ProfileBuilder:

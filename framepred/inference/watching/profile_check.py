@@ -17,6 +17,19 @@ MAX_PEAKS = 10_000_000
 """Peaks of a profile, at most: more than a year of normal footage."""
 
 
+def checked_limits(limits: Any) -> tuple[float, float] | None:
+    """The values that became 0 and 1, of a profile file; None where it states none.
+
+    Raises:
+        ValueError: if they are no two numbers.
+        TypeError: if they are something else.
+    """
+    if limits is None:
+        return None
+    low, high = limits
+    return float(low), float(high)
+
+
 def check_contents(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Check that the numbers of a profile fit each other.
 
