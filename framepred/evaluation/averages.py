@@ -179,7 +179,7 @@ class ClipAverage:
             DataError: if there was no clip.
         """
         if self.sums.clips == 0:
-            raise DataError("A metric without clips has no value; update it with at least one.")
+            raise DataError("There is no clip with measured pixels to score; give at least one.")
         means, overall, by_lead_time = self.sums.means()
         low, high = overall.tolist()
         if not self.per_frame:

@@ -20,7 +20,7 @@ from framepred.media.formats import check_input
 from framepred.media.outputs import check_new_folder
 
 PICTURE_CHANNELS = (1, 3)
-"""Channels that a video can have; the results of other arrays are arrays."""
+"""Channels that a video can have; the results of other arrays, and of values with a range of their own, are arrays."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def predict_folder(
         for number, (path, name) in share_of_process(list(enumerate(names))):
             try:
                 prediction = predict(check_input(path), weights=named, **options)
-                if view == "predicted" and prediction.frames.shape[-3] not in PICTURE_CHANNELS:
+                pictures = prediction.frames.shape[-3] in PICTURE_CHANNELS and prediction.value_range is None
+                if view == "predicted" and not pictures:
                     name = name.with_suffix(".npy")
                 prediction.save(draft / name, view)
             except (ClipError, MediaError) as error:

@@ -173,6 +173,20 @@ def test_a_folder_of_clips_gives_a_folder(framepred: Run) -> None:
     assert "name a new or empty folder" in err
 
 
+def test_measured_values_of_a_folder_stay_values(framepred: Run) -> None:
+    Path("radar").mkdir()
+    clip = np.random.default_rng(0).normal(10, 20, (14, 17, 21)).astype(np.float32)
+    clip[:, :3] = np.nan
+    np.save("radar/a.npy", clip)
+    options = ["--range=-32,65,nan=-32", "--frames", 2, "--weights", "baseline:last-frame", "--output", "out"]
+    code, out, err = framepred("predict", "radar", *options)
+    assert code == 0, err
+    assert out == "out/a-predicted.npy: 2 frames of 21x17 at 10 a second\n"
+    predicted = np.load("out/a-predicted.npy")[:, 0]
+    assert np.isnan(predicted[:, :3]).all()
+    np.testing.assert_allclose(predicted[0, 3:], clip[-1, 3:].clip(-32, 65), atol=1e-4)
+
+
 def test_a_bad_file_stops_all_or_is_left_out(framepred: Run) -> None:
     (folder_of_clips() / "text.mp4").write_text("no video")
     arguments = ["predict", "clips", "--frames", 2, "--weights", "baseline:last-frame"]
