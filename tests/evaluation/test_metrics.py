@@ -184,5 +184,5 @@ def test_arguments_have_domains(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 def test_no_clip_has_no_value() -> None:
-    with pytest.raises(DataError, match="without clips"):
+    with pytest.raises(DataError, match="no clip with measured pixels to score"):
         ClipMetric(frame_mse).compute()
