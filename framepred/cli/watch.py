@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,8 +56,7 @@ class WatchCommand(TyperCommand):
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, after each ``--serve`` without an address got the default one."""
-        following = [*args[1:], ""]
-        pairs = zip(args, following, strict=True)
+        pairs = pairwise([*args, ""])
         bare = [arg == "--serve" and not ADDRESS.fullmatch(after) for arg, after in pairs]
         complete = [f"{arg}={SERVE_DEFAULT}" if alone else arg for arg, alone in zip(args, bare, strict=True)]
         return super().parse_args(ctx, complete)

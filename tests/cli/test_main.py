@@ -382,3 +382,10 @@ def test_no_command_replaces_a_device_or_a_stream(framepred: Run, arguments: tup
     code, out, err = framepred(*arguments, "--output", output)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert {path.name for path in Path.cwd().iterdir()} == {"clip.mp4", "pipe.mp4"}
+
+
+@pytest.mark.parametrize("command", ["predict", "watch", "stream", "restore", "compare", "data"])
+def test_a_command_without_its_argument_says_which_is_missing(framepred: Run, command: str) -> None:
+    code, out, err = framepred(command)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1, err
