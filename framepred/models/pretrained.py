@@ -8,19 +8,16 @@ these files: nothing is unpickled beyond tensors and plain values, and only clas
 import hashlib
 import json
 import re
-from contextlib import AbstractContextManager
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import get_ident
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.forecaster import Forecaster
@@ -28,6 +25,7 @@ from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
 from framepred.models.checkpoints import read_checkpoint
 from framepred.models.exported import load_onnx
+from framepred.models.tensor_shapes import SizeLimit, difference, tensor_shapes
 from framepred.restorer import Restorer
 
 BUNDLED = Path(__file__).with_name("weights")
@@ -85,7 +83,7 @@ class Pretrained(nn.Module):
         """
         net = load_weights(name).net
         if not isinstance(net, cls):
-            raise WeightsError(f"The weights {name} are of a {type(net).__name__}, not of a {cls.__name__}.")
+            raise WeightsError(f"The weights {name} are those of {type(net).__name__}, not of {cls.__name__}.")
         return net
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -297,7 +295,7 @@ def _rebuild(config: object, tensors: dict[str, Tensor], path: Path) -> Network:
     kind, arguments = _described(config, path)
     value_range = arguments.pop(RANGE, None)
     try:
-        with _SizeLimit(tensors):
+        with SizeLimit(tensors):
             net = kind(**arguments)
         if value_range is not None:
             set_value_range(net, ValueRange.from_json(value_range))
@@ -308,18 +306,14 @@ def _rebuild(config: object, tensors: dict[str, Tensor], path: Path) -> Network:
             f"The {CONFIG} of {path} does not fit this version's {kind.__name__} ({_first_line(error)}); "
             "weights of framepred 0.1 are converted by scripts/convert_weights.py."
         ) from error
-    expected, found = _shapes(net.state_dict()), _shapes(tensors)
+    expected, found = tensor_shapes(net.state_dict()), tensor_shapes(tensors)
     if expected != found:
         raise WeightsError(
-            f"{path} does not fit the network that it names ({_difference(expected, found)}); export the weights "
+            f"{path} does not fit the network that it names ({difference(expected, found)}); export the weights "
             "again, or convert weights of framepred 0.1 by scripts/convert_weights.py."
         )
     net.load_state_dict(tensors, strict=True)
     return net
-
-
-def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _described(config: object, path: Path) -> tuple[type[Network], dict[str, Any]]:
@@ -333,44 +327,6 @@ def _described(config: object, path: Path) -> tuple[type[Network], dict[str, Any
             "build the network yourself and use load_state_dict."
         )
     return kind, arguments
-
-
-class _SizeLimit(AbstractContextManager[None]):
-    """Stops the construction of a network with more parameters or values than its file.
-
-    PyTorch registers a parameter before it is initialised, so its memory is reserved but not yet in use.
-    """
-
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        self.parameters = len(tensors)
-        self.values = sum(tensor.numel() for tensor in tensors.values())
-        self.thread = get_ident()
-
-    def __enter__(self) -> None:
-        self._handle = register_module_parameter_registration_hook(self._count)
-
-    def __exit__(self, *_: object) -> None:
-        self._handle.remove()
-
-    def _count(self, _module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is None or get_ident() != self.thread:
-            return
-        self.parameters -= 1
-        self.values -= parameter.numel()
-        if self.parameters < 0 or self.values < 0:
-            raise ConfigError(f"it describes a network with more values than {MODEL} holds.")
-
-
-def _difference(expected: dict[str, torch.Size], found: dict[str, torch.Size]) -> str:
-    """Describe the first tensor that is missing, unknown or of another shape."""
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            return f"the tensor {name} is missing"
-        if name not in expected:
-            return f"the tensor {name:.80} is not part of the network"
-        if expected[name] != found[name]:
-            return f"{name} has the shape {list(found[name])} instead of {list(expected[name])}"
-    return "no difference"
 
 
 def _sha256(path: Path) -> str:

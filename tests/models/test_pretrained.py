@@ -86,7 +86,7 @@ def test_from_pretrained_is_strict(folder: Path) -> None:
 
 
 def test_from_pretrained_refuses_weights_of_another_class(folder: Path) -> None:
-    with pytest.raises(WeightsError, match="are of a EncoderForecaster, not of a FrameStack"):
+    with pytest.raises(WeightsError, match=r"are those of EncoderForecaster, not of FrameStack\."):
         FrameStack.from_pretrained(folder)
 
 
