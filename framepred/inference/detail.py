@@ -18,6 +18,7 @@ from framepred.inference.blend import Blend, clamped_prediction, member_states
 from framepred.inference.networks import channels_of
 from framepred.inference.regions import spread
 from framepred.inference.scaling import ScaledForecaster, SmallFrame, resize, shrink
+from framepred.inference.sharpening import sharpen
 from framepred.media.opencv import cv2
 from framepred.warping import compose
 
@@ -114,9 +115,11 @@ class DetailForecaster(Forecaster):
             return self.net.next_frame(state[3:])
         paths = self._motion(state)[1]
         size = (frame.shape[-2], frame.shape[-1])
-        moved = move_sharply(frame, scale_displacement(self._path(state, paths), size), SOFTNESS / (int(state[4]) + 1))
+        lead_time = int(state[4]) + 1
+        moved = move_sharply(frame, scale_displacement(self._path(state, paths), size), SOFTNESS / lead_time)
         small = shrink(moved, self.max_side)
-        return moved + resize(self.net.mean_of(state[3:], self._picture(state, paths, small)) - small, size)
+        future = moved + resize(self.net.mean_of(state[3:], self._picture(state, paths, small)) - small, size)
+        return sharpen(future, frame) if lead_time > 1 else future
 
     def member_pictures(self, state: State) -> Float[Tensor, "m b c h_blend w_blend"]:
         """What each member contributes to the next frame, at the size of the blend, in [0, 1]."""

@@ -264,6 +264,7 @@ class TrackingForecaster(PretrainedForecaster):
         trusted = placed[:, None, first:] & (fits | ~present[:, None])
         revealed = estimate_layers(seen, present, trusted, searched, others, written).to(current.dtype)
         positions = torch.cat([positions[:, :, :first], searched], dim=2)
+        positions = torch.where(placed[:, None, :, None], positions, 0.0)
         trusted = functional.pad(trusted, (first, 0), value=False)
         distances = self._measure(revealed, frame)
         following = Scene(
