@@ -1,8 +1,6 @@
 """Clips in shards: exact, shuffled with few shards at a time, and resumed within an epoch after a kill."""
 
 import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +9,8 @@ from torch.utils.data import DataLoader
 
 from framepred.data import BlockShuffledClips, ClipShards, ClipShardsData, MovingMNIST, write_shards
 from framepred.errors import ConfigError, DataError
-from framepred.models import EncoderForecaster
 from framepred.models.checkpoints import read_checkpoint
-from framepred.training import ForecastTask, fit, make_trainer
+from killing import Training
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,36 +70,19 @@ def test_missing_or_short_shards_are_refused(shards: Path, tmp_path: Path) -> No
         write_shards(source(), shards)
 
 
-def train(folder: Path, shards: Path) -> None:
-    """Train in this process, from the last checkpoint where there is one."""
-    torch.manual_seed(0)
-    task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), STEPS, torch.nn.MSELoss())
-    address = str(shards)
-    data = ClipShardsData(address, address, context=3, horizon=3, batch_size=1, block=4, val_clips=2)  # 1.5 epochs
-    trainer = make_trainer(folder, STEPS, 5, accelerator="cpu", logger=False, enable_progress_bar=False)
-    fit(trainer, task, data, ckpt_path="last" if (folder / "checkpoints/last.ckpt").exists() else None)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_run_resumes_within_the_epoch(shards: Path, tmp_path: Path) -> None:
-    train(tmp_path / "whole", shards)
+    def data() -> ClipShardsData:
+        return ClipShardsData(str(shards), str(shards), context=3, horizon=3, batch_size=1, block=4, val_clips=2)
+
+    training = Training(data, STEPS, every=5)  # 1.5 epochs
+    training.complete(tmp_path / "whole")
     folder, kills = tmp_path / "killed", 0
-    while kills < 50:
-        child = os.fork()
-        if child == 0:
-            try:
-                train(folder, shards)
-            finally:
-                os._exit(0)
-        time.sleep(1.0 + 0.1 * kills)
-        if os.waitpid(child, os.WNOHANG)[0]:
-            break
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    while kills < 50 and training.kill(folder, events=10 + 3 * kills, delay=0.01):
         kills += 1
-    assert 0 < kills < 50
+    assert 3 <= kills < 50
     whole, killed = (
         read_checkpoint(run / "checkpoints/last.ckpt")["state_dict"] for run in (tmp_path / "whole", folder)
     )
