@@ -2,14 +2,15 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.ExifTags import Base
 from torch import Tensor
 
 from framepred.errors import MediaError
@@ -61,18 +62,18 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     Raises:
         MediaError: if the file is damaged or too large.
     """
-    with reading(path, kind_of(path)):
+    with reading(path, kind_of(path)), ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is lower
+            file = stack.enter_context(path.open("rb"))  # of a path, Pillow 13 scrambles gray TIFF files that lie
             try:
-                image = Image.open(path)
+                image = stack.enter_context(Image.open(file))
             except Image.DecompressionBombError as error:
                 raise MediaError(
                     f"{path} has too many pixels ({error}); scale it down or cut it into tiles."
                 ) from error
-        with image:
-            check_pixels(path, *image.size)
-            yield image
+        check_pixels(path, *image.size)
+        yield image
 
 
 def page_pixels(image: Image.Image, path: Path, page: int = 0) -> NDArray[Any]:
@@ -179,20 +180,38 @@ def _is_gray(path: Path) -> bool:
 
 
 def _pixels(image: Image.Image, path: Path, page: int) -> NDArray[Any]:
-    """Values ``(h, w)`` or ``(h, w, c)``."""
+    """Values ``(h, w)`` or ``(h, w, c)``, upright."""
     wide = ";16" in str(getattr(image, "tile", ""))
-    image.load()  # finds a truncated file, which OpenCV does not
+    image.load()  # finds a truncated file, which OpenCV does not; turns a TIFF upright
+    wide_colours = wide and image.mode in ("RGB", "RGBA", "LA")  # Pillow keeps only 8 of the 16 bits of colours
+    pixels = _wide_colours(path, page) if wide_colours else _plain_pixels(image)
+    return _turned(pixels, image.getexif().get(Base.Orientation, 1))
+
+
+def _plain_pixels(image: Image.Image) -> NDArray[Any]:
     if image.mode in _WIDE_MODES:
-        return np.asarray(image).astype(np.uint16)
-    if wide and image.mode in ("RGB", "RGBA", "LA"):  # Pillow keeps only 8 of the 16 bits of colours
-        return _wide_colours(path, page)
+        pixels = np.asarray(image).astype(np.uint16)
+        return _WHITE_16 - pixels if _is_white_zero(image) else pixels
     if image.mode == "F":
         return np.asarray(image)
     if image.mode == "I":
         return _narrowed(np.asarray(image))
-    upright = ImageOps.exif_transpose(image)
-    plain = upright if upright.mode in ("L", "LA", "RGB", "RGBA") else upright.convert(_plain_mode(upright))
-    return np.asarray(plain)
+    return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert(_plain_mode(image)))
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Whether 0 is white in a page of a TIFF; Pillow inverts such pages of 8 bits, but not of 16."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return bool(tags.get(Base.PhotometricInterpretation) == 0)
+
+
+def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels ``(h, w)`` or ``(h, w, c)`` as they are to be shown, by the orientation that Exif states."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return pixels[::rows, ::columns]
 
 
 def _narrowed(values: NDArray[np.int32]) -> NDArray[Any]:

@@ -1,10 +1,14 @@
+import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 from torch import Tensor
 
 from framepred.errors import ClipError, MediaError
@@ -75,6 +79,71 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     assert frame[:, 9:].max() < 15
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_every_orientation_is_turned_upright(tmp_path: Path, suffix: str, channels: int, dtype: torch.dtype) -> None:
+    frame = random_frame(channels, 6, 9, dtype=dtype)
+    stored = frame.numpy()
+    upright = [
+        stored,
+        stored[:, :, ::-1],
+        stored[:, ::-1, ::-1],
+        stored[:, ::-1],
+        stored.swapaxes(1, 2),
+        np.rot90(stored, -1, axes=(1, 2)),
+        stored[:, ::-1, ::-1].swapaxes(1, 2),
+        np.rot90(stored, 1, axes=(1, 2)),
+    ]
+    path = tmp_path / f"a{suffix}"
+    for orientation, expected in enumerate(upright, start=1):
+        path.write_bytes(oriented(frame, suffix, orientation))
+        assert np.array_equal(read_image(path).numpy(), expected), orientation
+
+
+def oriented(frame: Tensor, suffix: str, orientation: int) -> bytes:
+    """A PNG or uncompressed TIFF file whose Exif data state an orientation."""
+    if suffix == ".png":
+        plain, exif = encode_png(frame), Image.Exif()
+        exif[Base.Orientation] = orientation
+        content = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+        return plain[:33] + chunk + plain[33:]  # after the header
+    pixels = frame.permute(1, 2, 0).numpy()
+    return tiff(pixels, 1 if len(frame) == 1 else 2, orientation)
+
+
+def tiff(pixels: NDArray[Any], colours: int, orientation: int = 1) -> bytes:
+    """An uncompressed TIFF file of pixels ``(h, w, c)``, whose tag PhotometricInterpretation is ``colours``."""
+    height, width, channels = pixels.shape
+    bits, content = 8 * pixels.itemsize, pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    end = 8 + 2 + 12 * 9 + 4
+    depths = struct.pack(f"<{channels}H", *[bits] * channels)
+    long, short = 4, 3
+    tags = [
+        (256, long, 1, width),
+        (257, long, 1, height),
+        (258, short, channels, bits if channels == 1 else end),
+        (259, short, 1, 1),
+        (262, short, 1, colours),
+        (273, long, 1, end + len(depths)),
+        (274, short, 1, orientation),
+        (277, short, 1, channels),
+        (279, long, 1, len(content)),
+    ]
+    directory = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + depths + content
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path: Path, dtype: type) -> None:
+    white = np.iinfo(dtype).max
+    pixels = np.array([[[0], [1], [white]]], dtype)
+    for colours, expected in ((0, [white, white - 1, 0]), (1, [0, 1, white])):
+        (tmp_path / "a.tif").write_bytes(tiff(pixels, colours))
+        assert read_image(tmp_path / "a.tif").flatten().tolist() == expected
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 def test_damaged_pictures_are_named(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
@@ -108,10 +177,10 @@ def test_the_odd_one_out_is_named(tmp_path: Path, odd: Tensor, sentence: str) ->
 
 
 def test_a_picture_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Image, "open", refuse)  # to the superuser no file is closed
+    monkeypatch.setattr(Path, "open", refuse)  # to the superuser no file is closed
     with pytest.raises(MediaError, match=r"a\.png may not be read; check its permissions\.$"):
         read_image(tmp_path / "a.png")
 
