@@ -23,6 +23,19 @@ class FramepredError(Exception):
         return text
 
 
+def reason_of(error: BaseException) -> str:
+    r"""What went wrong, in one line for the middle of a sentence: without number and path of an error of the system.
+
+    >>> reason_of(FileNotFoundError(2, "No such file or directory", "clip.mp4"))
+    'No such file or directory'
+    >>> reason_of(ValueError("Two lines.\nThe second."))
+    'Two lines'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    return str(error).strip().split("\n")[0].rstrip(".:") or type(error).__name__
+
+
 class ConfigError(FramepredError):
     """An argument has a value that is not allowed."""
 

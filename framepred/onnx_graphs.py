@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from framepred.errors import WeightsError
+from framepred.errors import WeightsError, reason_of
 
 GraphName: TypeAlias = Literal["start", "observe", "feedback"]
 
@@ -134,7 +134,11 @@ class OnnxGraph:
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.info, found = ExportInfo.from_json(metadata[METADATA_KEY]), metadata[GRAPH_KEY]
         except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
-            reason = "the file is missing" if not path.is_file() else _first_line(error)
+            reason = reason_of(error)
+            if not path.is_file():
+                reason = "the file is missing"
+            elif isinstance(error, KeyError):
+                reason = "it has no metadata of framepred"
             raise WeightsError(
                 f"{path} is no file that framepred export wrote ({reason}); export the weights again."
             ) from error
@@ -152,9 +156,7 @@ class OnnxGraph:
             feed = {name: np.ascontiguousarray(value) for name, value in zip(self._inputs, inputs, strict=True)}
             return tuple(self._session.run(None, feed))
         except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
-            raise WeightsError(
-                f"{self.path} cannot be run ({_first_line(error)}); export the weights again."
-            ) from error
+            raise WeightsError(f"{self.path} cannot be run ({reason_of(error)}); export the weights again.") from error
 
 
 def open_onnx_graphs(path: str | Path, threads: int = 0) -> dict[GraphName, OnnxGraph]:
@@ -172,9 +174,3 @@ def open_onnx_graphs(path: str | Path, threads: int = 0) -> dict[GraphName, Onnx
             if graph.info.id != observe.info.id:
                 raise WeightsError(f"{graph.path} and {path} are of different exports; export the weights again.")
     return graphs
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return "it has no metadata of framepred"
-    return str(error).strip().split("\n")[0].rstrip(".")

@@ -65,6 +65,8 @@ def data(
         root=root,
         download=download,
     )
+    if dataset.bank.note:
+        typer.echo(f"{dataset.bank.note}.", err=True)
     if apart:
         for number in range(clips):
             write_video(output.with_stem(f"{output.stem}-{number:04}"), dataset[number])

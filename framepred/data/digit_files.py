@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from framepred.data.cache import cache_folder, write_array
-from framepred.errors import DataError
+from framepred.errors import DataError, reason_of
 
 MAGIC = 0x00000803  # unsigned bytes, three axes
 HEADER_BYTES = 16
@@ -36,7 +36,7 @@ def read_idx_images(path: Path) -> UInt8[np.ndarray, "n 28 28"]:
             size = count * SIDE * SIDE
             content = _read_at_most(file, size + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}); download it again.") from error
+        raise DataError(f"{path} cannot be read ({reason_of(error)}); download it again.") from error
     if len(content) != size:
         amount = "fewer" if len(content) < size else "more"
         raise DataError(f"{path} holds {amount} bytes than the {count} images of its header take; download it again.")

@@ -29,7 +29,7 @@ from jaxtyping import UInt8
 
 from framepred.data.cache import cache_folder
 from framepred.data.digit_files import embedded_digits, read_idx_images
-from framepred.errors import ConfigError, DataError
+from framepred.errors import ConfigError, DataError, reason_of
 
 Split: TypeAlias = Literal["train", "val", "test"]
 FilePart: TypeAlias = Literal["train", "test"]
@@ -200,9 +200,8 @@ def _download(name: str, part: FilePart) -> None:
     try:
         source(folder, train=part == "train", download=True)
     except (OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
         raise DataError(
-            f"{TITLES[name]} could not be downloaded into {folder} ({reason}); "
+            f"{TITLES[name]} could not be downloaded into {folder} ({reason_of(error)}); "
             "try again, or set root or $FRAMEPRED_DATA to a folder that holds it."
         ) from error
 

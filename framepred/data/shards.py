@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from framepred.data.clip_dataset import ClipDataset, ShuffledClips, check_counts
-from framepred.errors import ConfigError, DataError
+from framepred.errors import ConfigError, DataError, reason_of
 
 SHARD_BYTES = 1 << 26
 """Default size of a shard: 64 MiB, 800 clips of 20 gray frames of 64x64 pixels."""
@@ -80,7 +80,9 @@ class ClipShards(ClipDataset):
             self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
             self._count = len(self._shards)
         except (OSError, ValueError, RuntimeError) as error:
-            raise DataError(f"The shards of {address} cannot be opened ({error}); check the address.") from error
+            raise DataError(
+                f"The shards of {address} cannot be opened ({reason_of(error)}); check the address."
+            ) from error
 
     def __len__(self) -> int:
         return self._count
@@ -98,7 +100,7 @@ class ClipShards(ClipDataset):
             clip = self._shards[index]["clip"]
         except (OSError, ValueError, RuntimeError, KeyError, IndexError, TypeError) as error:
             raise DataError(
-                f"Clip {index} of {self.address} cannot be read ({error}); copy its shard again."
+                f"Clip {index} of {self.address} cannot be read ({reason_of(error)}); copy its shard again."
             ) from error
         if not isinstance(clip, np.ndarray) or clip.ndim != 4 or len(clip) < self.length:
             raise DataError(

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from framepred.data.digits import Split
 from framepred.data.video_folder import Section, VideoFolder
 from framepred.data.video_index import Source
-from framepred.errors import ConfigError, DataError
+from framepred.errors import ConfigError, DataError, reason_of
 from framepred.media.text import ENCODING
 
 LIST = ".txt"
@@ -187,7 +187,7 @@ def _listed(choice: str, names: Sequence[str], root: Path) -> list[str]:
     try:
         text = file.read_text(encoding=ENCODING, errors="surrogateescape")
     except OSError as error:
-        raise DataError(f"The list {file} cannot be read ({error.strerror}); check its permissions.") from error
+        raise DataError(f"The list {file} cannot be read ({reason_of(error)}); check its permissions.") from error
     listed = {line.strip() for line in text.splitlines() if line.strip()}
     missing = sorted(listed - set(names))
     if missing:

@@ -16,7 +16,7 @@ from torch import Tensor
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.frame_format import Fit, common_format
 from framepred.data.video_index import Source, VideoIndex
-from framepred.errors import DataError, MediaError
+from framepred.errors import DataError, MediaError, reason_of
 from framepred.media.random_access import FrameReader
 from framepred.media.ranges import StatedRange, as_choice
 
@@ -207,8 +207,7 @@ class VideoFolder(ClipDataset):
                 found.append(self.format.convert(frame))
         except OSError as error:
             raise MediaError(
-                f"{self.index.path(source)} cannot be read any more ({error.strerror or error}); "
-                "restore it, or leave it out."
+                f"{self.index.path(source)} cannot be read any more ({reason_of(error)}); restore it, or leave it out."
             ) from error
         if len(found) < self.length:
             raise MediaError(

@@ -20,7 +20,7 @@ from rich.progress import track
 
 from framepred.data.cache import cache_folder, write_array
 from framepred.data.video_files import check_sequence, find_sources
-from framepred.errors import ClipError, DataError, FramepredError, MediaError
+from framepred.errors import ClipError, DataError, FramepredError, MediaError, reason_of
 from framepred.media.arrays import CHANNELS
 from framepred.media.atomic import atomic_write
 from framepred.media.formats import IMAGES, INPUTS, VIDEOS, check_input, frame_files, is_array
@@ -172,7 +172,7 @@ class VideoIndex:
             except FramepredError as error:
                 return str(error)
             except OSError as error:
-                return f"{path} cannot be read ({error.strerror}); check it, or copy it again."
+                return f"{path} cannot be read ({reason_of(error)}); check it, or copy it again."
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             found = list(_with_progress_bar(pool.map(read, paths), len(paths)))

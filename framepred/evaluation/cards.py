@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from framepred.errors import DataError
+from framepred.errors import DataError, reason_of
 from framepred.evaluation.evidence import Evidence
 from framepred.evaluation.protocols import ProtocolVersion
 from framepred.media.outputs import expand_user
@@ -158,8 +158,7 @@ class Card:
         except (OSError, ValueError) as problem:  # a path with a zero byte is a ValueError, and so is text of bytes
             if isinstance(problem, UnicodeDecodeError):
                 raise DataError(f"{path} is not text, so it is not a results card; evaluate again.") from problem
-            reason = getattr(problem, "strerror", None) or problem
-            raise DataError(f"{path} cannot be read ({reason}); give the path of a card.json.") from problem
+            raise DataError(f"{path} cannot be read ({reason_of(problem)}); give the path of a card.json.") from problem
         return cls.from_json(text, source=str(path))
 
     def report(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, reason_of
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.recording import viewable
@@ -252,7 +252,7 @@ def _listen(address: str) -> tuple[socket.socket, str]:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise ConfigError(f"Cannot listen on {address} ({error.strerror}); choose another port or host.") from error
+        raise ConfigError(f"Cannot listen on {address} ({reason_of(error)}); choose another port or host.") from error
     return listener, host
 
 

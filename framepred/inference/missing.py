@@ -6,7 +6,7 @@ from operator import index
 from pathlib import Path
 from typing import SupportsIndex
 
-from framepred.errors import ConfigError, MediaError
+from framepred.errors import ConfigError, MediaError, reason_of
 from framepred.media.text import ENCODING
 
 MAX_GAP = 64
@@ -44,7 +44,9 @@ def read_missing(path: str | Path, factor: int = 1) -> frozenset[int]:
         with Path(path).open(encoding=ENCODING) as file:
             text = file.read(MAX_FILE_BYTES + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise MediaError(f"{path} cannot be read as text ({error}); give a file of frame numbers.") from error
+        raise MediaError(
+            f"{path} cannot be read as text ({reason_of(error)}); give a file of frame numbers."
+        ) from error
     if len(text) > MAX_FILE_BYTES:
         raise MediaError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; give a file of frame numbers.")
     runs: list[tuple[int, int]] = []

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
-from framepred.errors import MediaError
+from framepred.errors import MediaError, reason_of
 
 try:
     import fcntl
@@ -70,8 +70,9 @@ def explain_os_errors(path: str | Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise MediaError(f"{path} cannot be written ({reason}); free disk space or choose another path.") from error
+        raise MediaError(
+            f"{path} cannot be written ({reason_of(error)}); free disk space or choose another path."
+        ) from error
 
 
 def refuse_special_file(path: str | Path) -> None:
@@ -86,7 +87,7 @@ def refuse_special_file(path: str | Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:  # such as a loop of links
-        raise MediaError(f"{path} cannot be written ({error.strerror}); choose another path.") from error
+        raise MediaError(f"{path} cannot be written ({reason_of(error)}); choose another path.") from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise MediaError(f"{path} is a {_kind(mode)}, not a file; choose another name for the output.")
 

@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
-from framepred.errors import MediaError, name_original
+from framepred.errors import MediaError, name_original, reason_of
 from framepred.media.formats import (
     STANDARD_INPUT,
     check_input,
@@ -119,4 +119,4 @@ def _read(name: str, stream: BufferedIOBase) -> bytes:
     try:
         return stream.read(_CHUNK_BYTES)
     except OSError as error:
-        raise MediaError(f"{name} broke off ({error}); try again.") from error
+        raise MediaError(f"{name} broke off ({reason_of(error)}); try again.") from error

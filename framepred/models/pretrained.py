@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from framepred.errors import ConfigError, WeightsError
+from framepred.errors import ConfigError, WeightsError, reason_of
 from framepred.forecaster import Forecaster
 from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
@@ -261,17 +261,23 @@ def _download(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=[CONFIG, MODEL]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise WeightsError(
-            f"The weights {name!r} could not be fetched from the Hugging Face Hub ({_first_line(error)}); "
+            f"The weights {name!r} could not be fetched from the Hugging Face Hub ({reason_of(error)}); "
             f"check the name and the network, or use bundled ones: {', '.join(bundled_names())}."
         ) from error
 
 
 def _read_folder(folder: Path) -> tuple[object, dict[str, Tensor]]:
+    for name in (CONFIG, MODEL):
+        if not (folder / name).is_file():
+            raise WeightsError(
+                f"{folder} does not hold weights: {name} is missing; a folder of weights has {CONFIG} and {MODEL}, as "
+                "save_pretrained writes them."
+            )
     try:
         return json.loads(read_small_text(folder / CONFIG, MAX_CONFIG_BYTES)), load_file(folder / MODEL)
     except (OSError, ValueError, RecursionError, MemoryError, SafetensorError) as error:
         raise WeightsError(
-            f"{folder} does not hold readable weights ({_first_line(error)}); "
+            f"{folder} does not hold readable weights ({reason_of(error)}); "
             f"a folder of weights has {CONFIG} and {MODEL}, as save_pretrained writes them."
         ) from error
 
@@ -303,7 +309,7 @@ def _rebuild(config: object, tensors: dict[str, Tensor], path: Path) -> Network:
         raise WeightsError(f"The {CONFIG} of {path} cannot be used: {error}") from error
     except Exception as error:  # arguments of wrong types fail in as many ways as there are types
         raise WeightsError(
-            f"The {CONFIG} of {path} does not fit this version's {kind.__name__} ({_first_line(error)}); "
+            f"The {CONFIG} of {path} does not fit this version's {kind.__name__} ({reason_of(error)}); "
             "weights of framepred 0.1 are converted by scripts/convert_weights.py."
         ) from error
     expected, found = tensor_shapes(net.state_dict()), tensor_shapes(tensors)
@@ -332,7 +338,3 @@ def _described(config: object, path: Path) -> tuple[type[Network], dict[str, Any
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".:") or type(error).__name__

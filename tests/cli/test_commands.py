@@ -103,6 +103,43 @@ def test_wrong_input_gets_one_sentence(
     assert set(Path.cwd().iterdir()) == before
 
 
+OPTIONS_WITH_FILES = [
+    ("predict", "clip.npy", "--weights"),
+    ("export", "--output", "net.onnx", "--weights"),
+    ("restore", "clip.npy", "--missing-file"),
+    ("watch", "clip.npy", "--labels"),
+    ("watch", "clip.npy", "--profile"),
+    ("evaluate", "--truth", "clip.npy", "--predictions"),
+    ("evaluate", "--weights", "baseline:blank", "--data"),
+    ("evaluate", "--weights", "baseline:blank", "--config"),
+    ("train", "--config"),
+    ("diagnose", "--config"),
+    ("compare",),
+    ("data", "moving-mnist", "--output", "new.npz", "--root"),
+    ("stream",),
+    ("predict",),
+]
+
+
+@pytest.mark.usefixtures("clip")
+@pytest.mark.parametrize("place", ["nosuch", "folder", "text.txt"])
+@pytest.mark.parametrize("command", OPTIONS_WITH_FILES, ids=" ".join)
+def test_a_place_that_holds_something_else_gets_one_sentence_without_error_numbers(
+    command: tuple[str, ...], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("folder").mkdir()
+    Path("text.txt").write_text("hello")
+    code, out, err = run(capsys, *command, place)
+    if command[0] == "data" and place == "folder":  # embedded digits replace those that are missing there
+        assert (code, err.count("\n")) == (0, 1)
+        assert "in none of folder" in err
+        return
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "Errno" not in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("command", [("evaluate", "--weights", "baseline:blank"), ("demo",)])
 def test_results_never_go_where_a_file_lies(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("mine")

@@ -13,7 +13,7 @@ from framepred.clips import WHITE
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
-from framepred.errors import DataError
+from framepred.errors import DataError, reason_of
 from framepred.media.text import ENCODING
 
 TEXT = Path(__file__).with_name("next_word.txt")
@@ -127,5 +127,5 @@ def _sentences(file: Path) -> list[list[str]]:
     try:
         lines = file.read_text(encoding=ENCODING).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The text {file} cannot be read ({error}); give a text file in UTF-8.") from error
+        raise DataError(f"The text {file} cannot be read ({reason_of(error)}); give a text file in UTF-8.") from error
     return [line.split() for line in lines if line.strip()]

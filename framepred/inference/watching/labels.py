@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from framepred.errors import DataError
+from framepred.errors import DataError, reason_of
 from framepred.inference.watch import WatchStep
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.rareness import HOUR
@@ -186,7 +186,7 @@ def read_labels(path: Path) -> Labels:
         if {"frame", "label"} <= columns:
             return Labels(frames=_unusual_frames(path, rows))
     except (OSError, TypeError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as labels ({error}); give numbers only.") from error
+        raise DataError(f"{path} cannot be read as labels ({reason_of(error)}); give numbers only.") from error
     raise DataError(
         f"{path} has no known columns; the first line must be 'start,end' (seconds) or 'frame,label' (0 or 1)."
     )
