@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from framepred.errors import ConfigError
 
 MAX_BYTES = 1_000_000
@@ -29,9 +31,12 @@ def find_config(name: str | Path) -> Path:
     """Return the config file of a path or of the shipped name of a config or fragment.
 
     Raises:
-        ConfigError: if there is neither.
+        ConfigError: if there is neither, or the file holds no settings.
     """
-    return _find(name, "config", configs() | fragments())
+    path = _find(name, "config", configs() | fragments())
+    if not _holds_settings(path):
+        raise ConfigError(f"{name} holds no settings by name; give a YAML file of a config.")
+    return path
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -51,6 +56,14 @@ def _find(name: str | Path, kind: str, shipped: dict[str, Path]) -> Path:
     if str(name) not in shipped:
         raise ConfigError(f"There is no {kind} {name}: give a YAML file, or one of {', '.join(shipped)}.")
     return shipped[str(name)]
+
+
+def _holds_settings(path: Path) -> bool:
+    """Whether a file may be YAML of settings by name; False where it is YAML of anything else, such as a sentence."""
+    try:
+        return isinstance(yaml.safe_load(path.read_bytes()), dict)
+    except (yaml.YAMLError, RecursionError, ValueError):  # who reads the settings says where the file is wrong
+        return True
 
 
 def _yaml_files(subfolder: str) -> dict[str, Path]:

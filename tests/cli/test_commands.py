@@ -111,7 +111,6 @@ OPTIONS_WITH_FILES = [
     ("watch", "clip.npy", "--profile"),
     ("evaluate", "--truth", "clip.npy", "--predictions"),
     ("evaluate", "--weights", "baseline:blank", "--data"),
-    ("evaluate", "--weights", "baseline:blank", "--config"),
     ("train", "--config"),
     ("diagnose", "--config"),
     ("compare",),
@@ -152,9 +151,11 @@ def test_results_never_go_where_a_file_lies(command: tuple[str, ...], capsys: py
 
 
 def test_train_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("clip.txt").write_text("a sentence")
     for arguments, expected in [
         ((), "--config"),
         (("--config", "nosuch"), "There is no config nosuch"),
+        (("--config", "clip.txt"), "clip.txt holds no settings by name"),
         (("--config", "smoke", "--ckpt_path", "last"), "no checkpoint"),
         (("--config", "smoke", "--data.init_args.horizon", 0), "at least 1 frame each, not 4 and 0"),
         (("--config", "smoke", "--data.init_args.nosuch", 0), "Option 'nosuch' is not accepted"),
