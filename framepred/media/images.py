@@ -16,19 +16,20 @@ from torch import Tensor
 from framepred.errors import MediaError
 from framepred.media.failures import reading
 from framepred.media.formats import frame_files
-from framepred.media.frames import FrameStream, on_black
+from framepred.media.frames import FrameStream
 from framepred.media.limits import check_pixels
 from framepred.media.opencv import cv2
+from framepred.media.pixels import on_black, turned
 from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.sequences import clips_beside, sequence_notes
+from framepred.media.tiff import is_tiff, open_tiff
 from framepred.media.values import chosen_range, to_frames
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
 OPAQUE = 255
 """Opacity of a pixel that shows nothing behind it."""
 
-_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
-_WHITE_16 = 65535
+_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow gives 16 bits of some files as 32
 
 
 def read_image(path: Path, value_range: ValueRange | None = None) -> Shaped[Tensor, "c h w"]:
@@ -51,8 +52,11 @@ def read_pixels(path: Path) -> NDArray[Any]:
     Raises:
         MediaError: if the file is damaged or too large.
     """
+    if is_tiff(path):
+        with open_tiff(path) as pages:
+            return pages.pixels()
     with open_picture(path) as image:
-        return page_pixels(image, path)
+        return _pixels(image, path)
 
 
 @contextmanager
@@ -65,9 +69,8 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     with reading(path, kind_of(path)), ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is lower
-            file = stack.enter_context(path.open("rb"))  # of a path, Pillow 13 scrambles gray TIFF files that lie
             try:
-                image = stack.enter_context(Image.open(file))
+                image = stack.enter_context(Image.open(path))
             except Image.DecompressionBombError as error:
                 raise MediaError(
                     f"{path} has too many pixels ({error}); scale it down or cut it into tiles."
@@ -76,25 +79,9 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def page_pixels(image: Image.Image, path: Path, page: int = 0) -> NDArray[Any]:
-    """The values of the page at which an open picture file stands, ``(c, h, w)``.
-
-    Raises:
-        MediaError: if the page is too large, or cannot be decoded.
-    """
-    check_pixels(path, *image.size)
-    pixels = _pixels(image, path, page)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels.shape[-1] in (2, 4):
-        pixels = on_black(pixels, axis=-1)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
 def kind_of(path: Path) -> str:
     """What a picture file should be, for messages."""
-    integers = " of integers or 32-bit floats" if path.suffix.lower() in (".tif", ".tiff") else ""
-    return f"a {path.suffix} picture{integers}"
+    return f"a {path.suffix} picture"
 
 
 def encode_png(frame: Shaped[Tensor, "c h w"]) -> bytes:
@@ -119,26 +106,32 @@ def folder_frames(folder: Path, last: int | None = None, value_range: RangeChoic
     notes = (*sequence_notes(folder, files), *clips_beside(folder), *_transparency_notes(files[0]))
     files = files if last is None else files[-last:]
     chosen = chosen_range(value_range, lambda: map(read_pixels, files))
-    frames = _each(files, 1 if all(map(_is_gray, files)) else 3, chosen)
+    frames = _each(files, _common_channels(files), chosen)
     return FrameStream(frames, notes=notes, value_range=chosen)
 
 
 def _transparency_notes(file: Path) -> tuple[str, ...]:
     """A sentence if a picture has pixels that are not opaque."""
-    with open_picture(file) as image:
-        if not image.has_transparency_data:
-            return ()
-        opacity = np.asarray(image.convert("RGBA"))[..., 3]
-    if int(opacity.min()) == OPAQUE:
+    if is_tiff(file):
+        with open_tiff(file) as pages:
+            opaque = pages.is_opaque()
+    else:
+        opaque = _is_opaque(file)
+    if opaque:
         return ()
     return (f"{file.name} has pixels that are not opaque; such pixels are laid on black, and frames have no opacity.",)
+
+
+def _is_opaque(file: Path) -> bool:
+    with open_picture(file) as image:
+        return not image.has_transparency_data or int(np.asarray(image.convert("RGBA"))[..., 3].min()) == OPAQUE
 
 
 def _each(files: Sequence[Path], channels: int, value_range: ValueRange | None) -> Iterator[Tensor]:
     first = None
     for file in files:
         frame = read_image(file, value_range)
-        frame = frame.expand(channels, -1, -1)
+        frame = frame.expand(channels, -1, -1) if len(frame) == 1 else frame
         first = frame if first is None else first
         if (frame.shape, frame.dtype) != (first.shape, first.dtype):
             raise MediaError(
@@ -153,10 +146,10 @@ def _described(frame: Tensor) -> str:
 
 
 def survey_pictures(folder: Path) -> int:
-    """The channels that the pictures of a folder have in common, 1 or 3, by their headers alone.
+    """The number of channels that the pictures of a folder have in common, by their headers alone.
 
     Raises:
-        MediaError: if a file is damaged or differs in size from the first.
+        MediaError: if a file is damaged or differs in size or channels from the first.
     """
     files = frame_files(folder)
     sizes = [_size(file) for file in files]
@@ -166,62 +159,60 @@ def survey_pictures(folder: Path) -> int:
                 f"{file} is {size[0]}×{size[1]} but {files[0].name} is {sizes[0][0]}×{sizes[0][1]}; "
                 "make all frames of the folder alike."
             )
-    return 1 if all(map(_is_gray, files)) else 3
+    return _common_channels(files)
+
+
+def _common_channels(files: Sequence[Path]) -> int:
+    """The number of channels of all pictures; 3 for gray ones among RGB."""
+    counts = [_channels(file) for file in files]
+    common = 3 if set(counts) == {1, 3} else counts[0]
+    for file, count in zip(files, counts, strict=True):
+        if count not in (1 if common == 3 else common, common):
+            raise MediaError(
+                f"{file} has {count} channel{'s' * (count > 1)} but {files[0].name} has {counts[0]}; "
+                "make all frames of the folder alike."
+            )
+    return common
 
 
 def _size(path: Path) -> tuple[int, int]:
+    if is_tiff(path):
+        with open_tiff(path) as pages:
+            return pages.size()
     with open_picture(path) as image:
         return image.size
 
 
-def _is_gray(path: Path) -> bool:
+def _channels(path: Path) -> int:
+    if is_tiff(path):
+        with open_tiff(path) as pages:
+            return pages.channels()
     with open_picture(path) as image:
-        return image.mode in _GRAY_MODES
+        return 1 if image.mode in _GRAY_MODES else 3
 
 
-def _pixels(image: Image.Image, path: Path, page: int) -> NDArray[Any]:
-    """Values ``(h, w)`` or ``(h, w, c)``, upright."""
+def _pixels(image: Image.Image, path: Path) -> NDArray[Any]:
+    """Values ``(c, h, w)``, upright, without opacity."""
     wide = ";16" in str(getattr(image, "tile", ""))
-    image.load()  # finds a truncated file, which OpenCV does not; turns a TIFF upright
+    image.load()  # finds a truncated file, which OpenCV does not
     wide_colours = wide and image.mode in ("RGB", "RGBA", "LA")  # Pillow keeps only 8 of the 16 bits of colours
-    pixels = _wide_colours(path, page) if wide_colours else _plain_pixels(image)
-    return _turned(pixels, image.getexif().get(Base.Orientation, 1))
+    pixels = _wide_colours(path) if wide_colours else _plain_pixels(image)
+    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    if len(pixels) in (2, 4):
+        pixels = on_black(pixels, axis=0)
+    return np.ascontiguousarray(turned(pixels, image.getexif().get(Base.Orientation, 1)))
 
 
 def _plain_pixels(image: Image.Image) -> NDArray[Any]:
-    if image.mode in _WIDE_MODES:
-        pixels = np.asarray(image).astype(np.uint16)
-        return _WHITE_16 - pixels if _is_white_zero(image) else pixels
     if image.mode == "F":
         return np.asarray(image)
-    if image.mode == "I":
-        return _narrowed(np.asarray(image))
+    if image.mode in _WIDE_MODES:
+        return np.asarray(image).astype(np.uint16)
     return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert(_plain_mode(image)))
 
 
-def _is_white_zero(image: Image.Image) -> bool:
-    """Whether 0 is white in a page of a TIFF; Pillow inverts such pages of 8 bits, but not of 16."""
-    tags: Any = getattr(image, "tag_v2", {})
-    return bool(tags.get(Base.PhotometricInterpretation) == 0)
-
-
-def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Pixels ``(h, w)`` or ``(h, w, c)`` as they are to be shown, by the orientation that Exif states."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    rows = -1 if orientation in (3, 4, 7, 8) else 1
-    columns = -1 if orientation in (2, 3, 6, 7) else 1
-    return pixels[::rows, ::columns]
-
-
-def _narrowed(values: NDArray[np.int32]) -> NDArray[Any]:
-    """32-bit integers as uint16 where they fit: Pillow reads some 16-bit files that way."""
-    return values.astype(np.uint16) if values.min() >= 0 and values.max() <= _WHITE_16 else values
-
-
-def _wide_colours(path: Path, page: int) -> NDArray[Any]:
-    _, pages = cv2.imreadmulti(str(path), page, 1, flags=cv2.IMREAD_UNCHANGED)
-    pixels = np.asarray(pages[0]) if pages else None
+def _wide_colours(path: Path) -> NDArray[Any]:
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
         raise MediaError(f"{path} cannot be decoded by OpenCV; save it as 8 bit or as another type of picture.")
     order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[pixels.shape[-1]]

@@ -16,17 +16,16 @@ from framepred.errors import MediaError
 from framepred.media.failures import reading
 from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
 from framepred.media.headers import tiff_pages
-from framepred.media.images import kind_of, open_picture, page_pixels
+from framepred.media.images import kind_of, open_picture
 from framepred.media.limits import check_pixels
 from framepred.media.ranges import RangeChoice, ValueRange, refuse_range
+from framepred.media.tiff import is_tiff, open_tiff
 from framepred.media.values import chosen_range, to_frames
 
 GIF_TICK_MS = 10
 """Milliseconds that the durations of a GIF are counted in."""
 
 _BROWSER_MS = 100  # browsers show frames with a duration of 0 or 1 tick for 100 ms
-_TIFF = (".tif", ".tiff")
-_DESCRIPTION = 270  # the TIFF tag ImageDescription
 _IMAGEJ_ORDER = "XYCZT"
 
 
@@ -53,7 +52,7 @@ class Pages:
     @property
     def is_tiff(self) -> bool:
         """Whether the file is a TIFF, whose pages state their channels; animations are RGB."""
-        return self.path.suffix.lower() in _TIFF
+        return is_tiff(self.path)
 
 
 def survey_pages(path: Path) -> Pages:
@@ -63,7 +62,7 @@ def survey_pages(path: Path) -> Pages:
         MediaError: if the file is damaged, or a TIFF holds times and depths at once.
     """
     with reading(path, kind_of(path)):
-        return _survey_tiff(path) if path.suffix.lower() in _TIFF else _survey_animation(path)
+        return _survey_tiff(path) if is_tiff(path) else _survey_animation(path)
 
 
 def read_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
@@ -77,12 +76,15 @@ def read_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
         MediaError: if a frame is damaged.
     """
     path = pages.path
-    with open_picture(path) as image:
+    if not pages.is_tiff:
+        with open_picture(path) as image:
+            for number in frames:
+                image.seek(pages.groups[number][0])
+                yield _composed(image, path)
+        return
+    with open_tiff(path) as file:
         for number in frames:
-            channels = []
-            for page in pages.groups[number]:
-                image.seek(page)
-                channels.append(page_pixels(image, path, page) if pages.is_tiff else _composed(image, path))
+            channels = [file.pixels(page) for page in pages.groups[number]]
             yield np.concatenate(channels) if len(channels) > 1 else channels[0]
 
 
@@ -156,9 +158,8 @@ def _composed(image: Image.Image, path: Path) -> NDArray[np.uint8]:
 
 def _survey_tiff(path: Path) -> Pages:
     pages = tiff_pages(path)
-    with open_picture(path) as image:
-        tags: Any = getattr(image, "tag_v2", {})
-        description = str(tags.get(_DESCRIPTION, ""))
+    with open_tiff(path) as file:
+        description = file.description()
     order, sizes = _stated_axes(description)
     stated = sizes["C"] * sizes["Z"] * sizes["T"]
     if stated > 1 and len(pages) == 1 and description.startswith("ImageJ="):

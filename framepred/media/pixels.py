@@ -25,3 +25,17 @@ def on_black(pixels: NDArray[Any], axis: int) -> NDArray[Any]:
     white = np.iinfo(pixels.dtype).max
     product = colour.astype(np.uint32) * alpha + white // 2  # 65535² fits into 32 bits
     return np.asarray(product // white).astype(pixels.dtype)
+
+
+def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels ``(c, h, w)`` as they are to be shown.
+
+    Args:
+        pixels: as they are stored.
+        orientation: 1 to 8, as Exif and TIFF 6.0 count.
+    """
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(-2, -1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return pixels[..., ::rows, ::columns]

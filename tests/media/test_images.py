@@ -177,10 +177,10 @@ def test_the_odd_one_out_is_named(tmp_path: Path, odd: Tensor, sentence: str) ->
 
 
 def test_a_picture_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, mode: str) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)  # to the superuser no file is closed
+    monkeypatch.setattr(Image, "open", refuse)  # to the superuser no file is closed
     with pytest.raises(MediaError, match=r"a\.png may not be read; check its permissions\.$"):
         read_image(tmp_path / "a.png")
 
