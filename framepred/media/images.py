@@ -30,6 +30,7 @@ OPAQUE = 255
 """Opacity of a pixel that shows nothing behind it."""
 
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow gives 16 bits of some files as 32
+_WHITE_16 = 65535
 
 
 def read_image(path: Path, value_range: ValueRange | None = None) -> Shaped[Tensor, "c h w"]:
@@ -188,38 +189,51 @@ def _channels(path: Path) -> int:
         with open_tiff(path) as pages:
             return pages.channels()
     with open_picture(path) as image:
-        return 1 if image.mode in _GRAY_MODES else 3
+        return 1 if image.mode in _GRAY_MODES or _stored_form(image)[0] == "LA" else 3
 
 
 def _pixels(image: Image.Image, path: Path) -> NDArray[Any]:
-    """Values ``(c, h, w)``, upright, without opacity."""
-    wide = ";16" in str(getattr(image, "tile", ""))
+    """Values ``(c, h, w)``, upright, on black."""
+    form, white = _stored_form(image)
     image.load()  # finds a truncated file, which OpenCV does not
-    wide_colours = wide and image.mode in ("RGB", "RGBA", "LA")  # Pillow keeps only 8 of the 16 bits of colours
-    pixels = _wide_colours(path) if wide_colours else _plain_pixels(image)
+    wide = form in ("LA", "RGB", "RGBA") and white > np.iinfo(np.uint8).max
+    pixels = _wide_colours(path, form, white) if wide else _plain_pixels(image)
     pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if len(pixels) in (2, 4):
         pixels = on_black(pixels, axis=0)
     return np.ascontiguousarray(turned(pixels, image.getexif().get(Base.Orientation, 1)))
 
 
+def _stored_form(image: Image.Image) -> tuple[str, int]:
+    """The channels of a file and its value for white, which Pillow forgets where it keeps 8 of 16 bits of colours."""
+    tiles: Any = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else ""
+    if isinstance(arguments, tuple) and tiles[0].codec_name.startswith("ppm"):
+        return str(arguments[0]), int(arguments[1])
+    form, _, bits = str(arguments).partition(";")
+    return form, _WHITE_16 if bits.startswith("16") else np.iinfo(np.uint8).max
+
+
 def _plain_pixels(image: Image.Image) -> NDArray[Any]:
+    """Values ``(h, w)`` or ``(h, w, c)``, with opacity where there is any."""
     if image.mode == "F":
         return np.asarray(image)
     if image.mode in _WIDE_MODES:
-        return np.asarray(image).astype(np.uint16)
-    return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert(_plain_mode(image)))
+        pixels = np.asarray(image).astype(np.uint16)
+        hidden = image.info.get("transparency")
+        return pixels if hidden is None else np.where(pixels == hidden, 0, pixels).astype(np.uint16)
+    gray, clear = image.mode in ("1", "L", "LA"), image.has_transparency_data
+    return np.asarray(image.convert(("LA" if clear else "L") if gray else ("RGBA" if clear else "RGB")))
 
 
-def _wide_colours(path: Path) -> NDArray[Any]:
+def _wide_colours(path: Path, form: str, white: int) -> NDArray[Any]:
+    """Colours of 16 bits, of which ``white`` becomes the largest; gray and opacity where the form is ``LA``."""
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
         raise MediaError(f"{path} cannot be decoded by OpenCV; save it as 8 bit or as another type of picture.")
+    if white < _WHITE_16:
+        pixels = np.rint(pixels * (_WHITE_16 / white)).astype(np.uint16)
+    if form == "LA":
+        return np.asarray(pixels[..., [0, -1]])
     order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[pixels.shape[-1]]
     return np.asarray(cv2.cvtColor(pixels, order))
-
-
-def _plain_mode(image: Image.Image) -> str:
-    if image.mode == "1":
-        return "L"
-    return "RGBA" if image.has_transparency_data else "RGB"

@@ -12,7 +12,7 @@ from PIL.ExifTags import Base
 from torch import Tensor
 
 from framepred.errors import ClipError, MediaError
-from framepred.media.images import encode_png, folder_frames, read_image
+from framepred.media.images import encode_png, folder_frames, read_image, survey_pictures
 from framepred.media.ranges import ValueRange
 
 
@@ -77,6 +77,52 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     assert frame.shape == (3, 16, 8)
     assert frame[:, :7].min() > 240
     assert frame[:, 9:].max() < 15
+
+
+def png(pixels: NDArray[Any], kind: int, transparent: bytes = b"") -> bytes:
+    """A PNG file of pixels ``(h, w, c)``: gray (kind 0) or RGB (2), or these with opacity (4, 6)."""
+    height, width, _ = pixels.shape
+    bits, rows = 8 * pixels.itemsize, pixels.astype(pixels.dtype.newbyteorder(">"))
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0),
+        **({b"tRNS": transparent} if transparent else {}),
+        b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
+        b"IEND": b"",
+    }
+    chunks = (struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
+              for name, part in parts.items())  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_opacity_and_transparent_colours_of_png_are_laid_on_black(tmp_path: Path, dtype: str, channels: int) -> None:
+    white = int(np.iinfo(dtype).max)
+    pixels = np.random.default_rng(0).integers(1, white, (6, 9, channels + 1), dtype=dtype)
+    colours, opacity = pixels[..., :-1].astype(np.uint64), pixels[..., -1:].astype(np.uint64)
+    (tmp_path / "a.png").write_bytes(png(pixels, 4 if channels == 1 else 6))
+    expected = ((colours * opacity + white // 2) // white).astype(dtype).transpose(2, 0, 1)
+    assert np.array_equal(read_image(tmp_path / "a.png").numpy(), expected)
+    assert survey_pictures(tmp_path) == channels
+
+    key = pixels[0, 0, :-1]
+    (tmp_path / "a.png").write_bytes(png(pixels[..., :-1], 0 if channels == 1 else 2, key.astype(">u2").tobytes()))
+    expected = np.where((colours == key).all(axis=-1, keepdims=True), 0, colours).astype(dtype).transpose(2, 0, 1)
+    assert np.array_equal(read_image(tmp_path / "a.png").numpy(), expected)
+
+
+@pytest.mark.parametrize("white", [100, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize(("suffix", "magic", "channels"), [(".pgm", b"P5", 1), (".ppm", b"P6", 3)])
+def test_the_largest_value_of_netpbm_is_white(
+    tmp_path: Path, suffix: str, magic: bytes, channels: int, white: int
+) -> None:
+    values = np.random.default_rng(0).integers(0, white + 1, (6, 9, channels))
+    stored = values.astype(np.uint8 if white < 256 else ">u2").tobytes()
+    (tmp_path / f"a{suffix}").write_bytes(magic + f"\n9 6\n{white}\n".encode() + stored)
+    found = read_image(tmp_path / f"a{suffix}")
+    largest = 255 if white < 256 else 65535
+    assert found.dtype == (torch.uint8 if white < 256 else torch.uint16)
+    assert np.array_equal(found.numpy(), np.rint(values * largest / white).transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
