@@ -76,7 +76,20 @@ def range_notes(frames: Shaped[Tensor, "..."], value_range: ValueRange | None, n
         value_range: the values that became 0 and 1; None where the type states them.
         name: where they come from.
     """
-    return little_used(frames, name) if value_range is None else scaling_note(value_range, name)
+    if value_range is None:
+        return little_used(frames, name)
+    return (*scaling_note(value_range, name), *_beyond(frames, value_range, name))
+
+
+def _beyond(frames: Shaped[Tensor, "..."], value_range: ValueRange, name: object) -> tuple[str, ...]:
+    """A sentence if no value lies inside of the range, so that all frames are black, or white."""
+    if value_range.scales and bool((frames == 0).all()):
+        found, colour = f"{value_range.low:g} or below", "black"
+    elif value_range.scales and bool((frames == 1).all()):
+        found, colour = f"{value_range.high:g} or above", "white"
+    else:
+        return ()
+    return (f"All values of {name} are {found}, so its frames are {colour}; state another range if they differ.",)
 
 
 def scaling_note(value_range: ValueRange, name: object) -> tuple[str, ...]:

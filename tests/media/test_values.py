@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from framepred.clips import fill_missing, from_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.media.ranges import RangeChoice, ValueRange, as_choice, parse_range, with_missing
-from framepred.media.values import chosen_range, to_frames
+from framepred.media.values import chosen_range, range_notes, to_frames
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -115,3 +115,19 @@ def test_missing_values_are_filled_or_kept() -> None:
             read(values, choice)
     with pytest.raises(ClipError, match="not finite"):
         read(np.array([[[np.inf]]]), with_missing(ValueRange(0, 30, filler=15)))
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([-3.0, 5.0], "All values of clip are 5 or below, so its frames are black"),
+        ([9.0, 30.0], "All values of clip are 9 or above, so its frames are white"),
+        ([5.0, 6.0], None),
+        ([4.0, 10.0], None),
+    ],
+)
+def test_a_range_that_holds_none_of_the_values_is_said(values: list[float], sentence: str | None) -> None:
+    stated = ValueRange(5, 9)
+    notes = range_notes(read(np.array([[values]]), stated), stated, "clip")
+    assert notes[0] == "The values 5 to 9 of clip are scaled to [0, 1]; others are clamped."
+    assert [note.partition(";")[0] for note in notes[1:]] == ([] if sentence is None else [sentence])
