@@ -31,6 +31,7 @@ from framepred.media.formats import VIDEOS, check_input
 from framepred.media.frame_times import frame_times, varying_rate
 from framepred.media.ranges import StatedRange
 from framepred.media.sequences import note_of_inserted
+from framepred.media.video_header import keeps_rate
 from framepred.models import load_restorer
 from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
@@ -125,8 +126,9 @@ def restore(
     filler = None if opened.value_range is None else opened.value_range.filler_in_unit
     fps, times = dropped.fps or opened.fps, None
     notes = [note_of_inserted(note, len(dropped.numbers)) for note in opened.notes]
-    if not opened.steady and dropped.fps is None:
+    if dropped.fps is None and not (opened.steady and _keeps_rate(source)):
         times = _frame_times(source, dropped.numbers, upsample)
+        fps = fps if times is None else (len(times) - 1) / times[-1] / upsample
         kept = f"The frame rate of {source_name(source)} varies; frames of .mp4 and .gif keep their times."
         notes.append(varying_rate(source_name(source), fps, "is written") if times is None else kept)
 
@@ -146,6 +148,14 @@ def restore(
     file = Path(source).expanduser() if isinstance(source, (str, Path)) else None
     known = None if opened.value_range is None else originals
     return Restoration(run, names, fps * upsample, holdout, notes, opened.value_range, file, times, known)
+
+
+def _keeps_rate(source: Source) -> bool:
+    """Whether all frames last equally long, as far as the source states."""
+    if not isinstance(source, (str, Path)):
+        return True
+    path = local_path(source)
+    return path.suffix.lower() not in VIDEOS or keeps_rate(path)
 
 
 def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[float] | None:

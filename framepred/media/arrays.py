@@ -218,10 +218,13 @@ def _named_layout(path: Path, found: Any, channels: tuple[int, ...]) -> str:
     """The layout by the names of the axes, if all are known, else by the shape."""
     axes = named_axes(found)
     letters = "".join(letter for _, letter in axes)
+    lacking = set("thw") - set(letters)
+    if letters.count("?") == len(lacking) == 1:  # then the unknown name is the axis that lacks
+        letters = letters.replace("?", lacking.pop())
     if set("thw") <= set(letters) and "?" not in letters and len(set(letters)) == len(letters):
         return letters
     order = _found_layout(path, tuple(map(int, found.shape)), channels)
-    if "t" in letters and letters.index("t") != order.index("t"):
+    if any(letter in letters and letters.index(letter) != order.index(letter) for letter in "thw"):
         names = ", ".join(name for name, _ in axes)
         raise ClipError(f"{path} names its axes {names}, so that their order is not certain; state the layout.")
     return order

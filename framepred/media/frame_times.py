@@ -13,6 +13,9 @@ from framepred.errors import MediaError
 from framepred.media.formats import GIF, IMAGES, VIDEOS
 from framepred.media.video_file import VideoFile
 
+HALF = 0.5
+"""Frame lengths by which a time stamp may differ from a constant rate."""
+
 
 class IntactTimes(NamedTuple):
     """The times of the frames that :func:`~framepred.media.decoding.intact_frames` gives.
@@ -64,21 +67,25 @@ def frame_times(path: Path) -> Float[np.ndarray, " n"] | None:
     return survey_pages(path).seconds
 
 
-def stamped_times(stamp: Callable[[], float | None], fps: float) -> Iterator[float]:
+def stamped_times(stamp: Callable[[], float | None], fps: float, steady: bool = False) -> Iterator[float]:
     """Seconds of each frame after the first; read it after each frame.
 
     A frame without a time stamp, or whose stamp is not later than the time of the frame before, comes one frame length
-    after that.
+    after that. At a rate that seemed constant, stamps within half a frame of it are taken for rounded: a film may pause
+    later on.
 
     Args:
         stamp: gives the time stamp of the frame that was read last, in seconds; None where it has none.
         fps: mean number of frames per second.
+        steady: whether the first frames keep to it.
     """
     start, seconds = stamp(), 0.0
-    while True:
+    for number in count(1):
         yield seconds
         now = stamp()
         stamped = seconds if start is None or now is None else now - start
+        if steady and (start is None or now is None or abs(stamped - number / fps) < HALF / fps):
+            stamped = number / fps
         seconds = stamped if stamped > seconds else seconds + 1 / fps
 
 

@@ -214,6 +214,11 @@ def _stored_form(image: Image.Image) -> tuple[str, int]:
     return form, _WHITE_16 if bits.startswith("16") else np.iinfo(np.uint8).max
 
 
+def has_16_bits(image: Image.Image) -> bool:
+    """Whether the channels of a picture that is not yet loaded have more than 8 bits."""
+    return _stored_form(image)[1] > np.iinfo(np.uint8).max
+
+
 def _plain_pixels(image: Image.Image) -> NDArray[Any]:
     """Values ``(h, w)`` or ``(h, w, c)``, with opacity where there is any."""
     if image.mode == "F":

@@ -3,21 +3,23 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.failures import reading
-from framepred.media.frames import DEFAULT_FPS, FrameStream, on_black
+from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.headers import tiff_pages
-from framepred.media.images import kind_of, open_picture
+from framepred.media.images import has_16_bits, kind_of, open_picture
 from framepred.media.limits import check_pixels
+from framepred.media.pixels import more_bits, on_black
 from framepred.media.ranges import RangeChoice, ValueRange, refuse_range
 from framepred.media.tiff import is_tiff, open_tiff
 from framepred.media.values import chosen_range, to_frames
@@ -26,6 +28,8 @@ GIF_TICK_MS = 10
 """Milliseconds that the durations of a GIF are counted in."""
 
 _BROWSER_MS = 100  # browsers show frames with a duration of 0 or 1 tick for 100 ms
+_COMPOSED_BY_FFMPEG = {"GIF": "gif", "PNG": "apng"}  # and the name of the demuxer
+_OPTIONS = {"protocol_whitelist": "file"}
 _IMAGEJ_ORDER = "XYCZT"
 
 
@@ -40,6 +44,7 @@ class Pages:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the file that a viewer should know.
         seconds: when each frame is shown, after the first; None where the file does not say.
+        demuxer: FFmpeg's, which composes the frames of GIF and animated PNG, where Pillow breaks their rules.
     """
 
     path: Path
@@ -48,6 +53,7 @@ class Pages:
     steady: bool = True
     notes: tuple[str, ...] = ()
     seconds: Float[np.ndarray, " n"] | None = None
+    demuxer: str | None = None
 
     @property
     def is_tiff(self) -> bool:
@@ -77,10 +83,15 @@ def read_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
     """
     path = pages.path
     if not pages.is_tiff:
-        with open_picture(path) as image:
-            for number in frames:
-                image.seek(pages.groups[number][0])
-                yield _composed(image, path)
+        composed = _composed_by_ffmpeg(path, pages.demuxer) if pages.demuxer else _composed_by_pillow(pages)
+        found = 0
+        for found, pixels in enumerate(islice(composed, frames.stop), start=1):
+            if found - 1 in frames:
+                yield pixels
+        if found < frames.stop:
+            raise MediaError(
+                f"{path} is damaged: {found} of its {len(pages.groups)} frames can be decoded; copy it again."
+            )
         return
     with open_tiff(path) as file:
         for number in frames:
@@ -139,6 +150,7 @@ def _survey_animation(path: Path) -> Pages:
     with open_picture(path) as image:
         first = 1 if image.info.get("default_image") else 0  # page 0 is not part of the animation
         numbers = range(first, getattr(image, "n_frames", 1))
+        demuxer, wide = _COMPOSED_BY_FFMPEG.get(image.format or ""), has_16_bits(image)
         durations = []
         for number in numbers:
             image.seek(number)
@@ -148,12 +160,27 @@ def _survey_animation(path: Path) -> Pages:
     steady = max(durations) - min(durations) <= GIF_TICK_MS
     fps = 1000 * len(durations) / sum(durations)
     seconds = np.cumsum([0.0, *durations[:-1]]) / 1000
-    return Pages(path, [[number] for number in numbers], fps, steady, seconds=seconds)
+    notes = (more_bits(path, 16),) if wide else ()
+    return Pages(path, [[number] for number in numbers], fps, steady, notes, seconds, demuxer)
 
 
-def _composed(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    check_pixels(path, *image.size)
-    return np.ascontiguousarray(on_black(np.asarray(image.convert("RGBA")), axis=-1).transpose(2, 0, 1))
+def _composed_by_pillow(pages: Pages) -> Iterator[NDArray[np.uint8]]:
+    with open_picture(pages.path) as image:
+        for (number,) in pages.groups:
+            image.seek(number)
+            yield _on_black(np.asarray(image.convert("RGBA")))
+
+
+def _composed_by_ffmpeg(path: Path, demuxer: str) -> Iterator[NDArray[np.uint8]]:
+    with reading(path, kind_of(path)), av.open(str(path), format=demuxer, options=_OPTIONS) as container:
+        stream = container.streams.video[0]
+        check_pixels(path, stream.codec_context.width, stream.codec_context.height)
+        for frame in container.decode(stream):
+            yield _on_black(np.asarray(frame.to_ndarray(format="rgba"), np.uint8))
+
+
+def _on_black(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(on_black(pixels, axis=-1).transpose(2, 0, 1))
 
 
 def _survey_tiff(path: Path) -> Pages:

@@ -12,6 +12,14 @@ GRAY_WITHIN = 3
 """Levels by which the channels of a gray picture may differ: MJPEG and MPEG-4 round them apart, H.264 does not."""
 
 
+def more_bits(name: object, bits: int) -> str:
+    """The sentence on a film or animation whose channels have more than 8 bits."""
+    return (
+        f"{name} has {bits} bits per channel, of which frames keep the upper 8; for all of them, save its frames as "
+        "16-bit pictures or as an array."
+    )
+
+
 def on_black(pixels: NDArray[Any], axis: int) -> NDArray[Any]:
     """Blend pixels with black by their alpha, which is the last channel; the type stays, the alpha channel goes.
 

@@ -23,9 +23,12 @@ _NETCDF3 = b"CDF"  # the first bytes of a file; NetCDF-4 is HDF5
 _SCALING = ("scale_factor", "add_offset")
 _FILLERS = ("_FillValue", "missing_value")
 
+_XARRAY_NAMES = "_ARRAY_DIMENSIONS"
+"""Attribute in which xarray keeps the names of the axes in zarr 2."""
+
 _AXIS_NAMES = {
     "n": ("clip", "sample", "member", "ensemble", "realization"),
-    "t": ("time", "t", "times", "valid_time"),
+    "t": ("time", "t", "times", "valid_time", "datetime", "date", "day", "step", "frame", "frames"),
     "c": ("channel", "channels", "band", "bands"),
     "h": ("y", "lat", "latitude", "rlat", "row", "rows", "south_north", "height"),
     "w": ("x", "lon", "longitude", "rlon", "column", "columns", "west_east", "width"),
@@ -120,7 +123,8 @@ def _dimensions(source: Any) -> tuple[str, ...]:
     if hasattr(source, "dims"):
         found = [axis.label or (axis[0].name.rsplit("/")[-1] if len(axis) else "") for axis in source.dims]
     else:
-        found = list(getattr(getattr(source, "metadata", None), "dimension_names", None) or ())
+        stated = getattr(getattr(source, "metadata", None), "dimension_names", None)
+        found = list(stated or getattr(source, "attrs", {}).get(_XARRAY_NAMES) or ())
     return tuple(found) if all(isinstance(name, str) and name for name in found) else ()
 
 
@@ -268,11 +272,18 @@ def _packing(source: Any) -> _Packing | None:
     found = _Packing(
         scale=_one(source, "scale_factor", 1.0),
         offset=_one(source, "add_offset", 0.0),
-        fillers=tuple(number for name in _FILLERS for number in _stored_numbers(source, name)),
+        fillers=(*(number for name in _FILLERS for number in _stored_numbers(source, name)), *_xarray_filler(source)),
         lowest=next(iter(_stored_numbers(source, "valid_min")), low),
         highest=next(iter(_stored_numbers(source, "valid_max")), high),
     )
     return None if found == _Packing() and not scaled else found
+
+
+def _xarray_filler(source: Any) -> tuple[float, ...]:
+    """The fill value of an array of zarr 2 that xarray wrote: it keeps ``_FillValue`` there, and null where none is."""
+    filler = getattr(source, "fill_value", None) if _XARRAY_NAMES in getattr(source, "attrs", {}) else None
+    is_second = getattr(getattr(source, "metadata", None), "zarr_format", None) == 2
+    return (float(filler),) if is_second and filler is not None else ()
 
 
 def _one(source: Any, name: str, default: float) -> float:

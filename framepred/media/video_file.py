@@ -29,7 +29,7 @@ _OPEN_GOP_CODECS = ("h264", "hevc")  # where strict decoding fails after seeking
 _ERROR_DETECTION = "crccheck+bitstream+buffer+explode"  # without it, many decoders hide damage
 
 # AVI gives packets no presentation time; VP8 has packets that show nothing. Their packets cannot be counted as frames.
-_VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
+VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find, and shortens the duration
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
 _JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
@@ -111,7 +111,7 @@ class VideoFile:
     def vague(self) -> bool:
         """Whether packets cannot be taken for frames, so that frames are known only by decoding."""
         intra_only = bool(self.stream.codec.intra_only)
-        container = self.container.format.name in _VAGUE_CONTAINERS and not intra_only
+        container = self.container.format.name in VAGUE_CONTAINERS and not intra_only
         return container or self.stream.codec_context.name in _VAGUE_CODECS
 
     @property
@@ -251,12 +251,13 @@ class VideoFile:
         return (self.container.duration - absolute * (self.container.start_time or 0)) / av.time_base
 
     def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
-        """Where what was read ends, in seconds from the start of the video."""
-        stated = self.stream.start_time
-        start = self._first_start or 0.0 if stated is None else float(stated * (self.stream.time_base or 0))
+        """Where what was read ends, in seconds from the start of what states its duration."""
+        base, alone = self.stream.time_base or 0, self.stream.duration is not None
+        start = self._first_start or 0.0 if self.stream.start_time is None else float(self.stream.start_time * base)
+        if not alone and self.container.start_time is not None:
+            start = self.container.start_time / av.time_base  # as the duration of the file counts
         shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
-        # Where only the file states a duration, its other streams may be longer than the video.
-        return max(shown, 0.0 if self.stream.duration is not None else self._last_end) - start
+        return max(shown, 0.0 if alone else self._last_end) - start  # other streams may be longer than the video
 
     def start_of_last(self, count: int, fps: float) -> int | None:
         """The time stamp of the frame that ``count - 1`` others follow; None where it is known only by decoding."""

@@ -13,15 +13,16 @@ import numpy as np
 from jaxtyping import UInt8
 
 from framepred.errors import MediaError
-from framepred.media.frame_times import stamped_times
-from framepred.media.pixels import DEFAULT_FPS
-from framepred.media.video_file import VideoFile, not_a_video
+from framepred.media.frame_times import HALF, stamped_times
+from framepred.media.pixels import DEFAULT_FPS, more_bits
+from framepred.media.video_file import VAGUE_CONTAINERS, VideoFile, not_a_video
 
 _WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
 _PROBED_PACKETS = 1000
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
+_BYTE = 8  # bits of a channel
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
 
 
@@ -38,12 +39,14 @@ class Header:
         steady: whether all frames last equally long.
         seconds: stated duration; None where there is none, or where the number of packets is compared instead.
         notes: one sentence for each property of the file that a viewer should know.
+        timed: whether packets state when their frames are shown.
     """
 
     fps: float
     steady: bool = True
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+    timed: bool = True
 
 
 def read_header(path: Path, skips_damage: bool = False) -> Header:
@@ -69,7 +72,8 @@ def read_header(path: Path, skips_damage: bool = False) -> Header:
         if first is None:
             raise not_a_video(path)
         fps, steady = _rate(video.stream, times, video.exact)
-        return Header(fps, steady, None if video.counted else video.stated_seconds(), _notes(video, first))
+        timed = video.exact and video.container.format.name not in VAGUE_CONTAINERS and None not in times
+        return Header(fps, steady, None if video.counted else video.stated_seconds(), _notes(video, first), timed)
 
 
 def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
@@ -86,10 +90,22 @@ def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
 
 
 def video_times(video: VideoFile, header: Header) -> Iterator[float] | None:
-    """Seconds of each frame after the first, to be read after the frame; None where all frames last equally long."""
-    if header.steady:
+    """Seconds of each frame after the first, to be read after the frame; None where the file does not state them."""
+    if not header.timed:
         return None
-    return stamped_times(lambda: None if video.shown is None else video.shown.time, header.fps)
+    return stamped_times(lambda: None if video.shown is None else video.shown.time, header.fps, header.steady)
+
+
+def keeps_rate(path: Path) -> bool:
+    """Whether all frames of a video file last equally long, by the time stamps of all its packets.
+
+    Raises:
+        MediaError: if bytes of the container are damaged.
+    """
+    with closing(VideoFile(path)) as video:
+        stamps = [packet.pts for packet in video.packets() if packet.size]
+        tick = float(video.stream.time_base or 0)
+        return _rate(video.stream, [None if stamp is None else stamp * tick for stamp in stamps], video.exact)[1]
 
 
 def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
@@ -156,7 +172,8 @@ def _rate(stream: av.VideoStream, times: Sequence[float | None], exact: bool) ->
     if not exact or not gaps or len(known) < len(times):
         return stated, True
     mean = len(gaps) / (known[-1] - known[0])
-    steady = max(gaps) < _UNSTEADY * min(gaps)
+    drift = max(abs(time - known[0] - number / mean) for number, time in enumerate(known))
+    steady = max(gaps) < _UNSTEADY * min(gaps) and drift * mean < HALF
     return (stated if steady and abs(stated / mean - 1) < _SAME_RATE else mean), steady
 
 
@@ -172,6 +189,11 @@ def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
             f"{video.path} has pixels {float(shape):.3g} times as wide as high; frames are "
             f"{first.width}×{first.height} pixels, as they are stored."
         )
+    bits = max(component.bits for component in first.format.components)
+    if bits > _BYTE:
+        notes.append(more_bits(video.path, bits))
+    if video.stream.metadata.get("alpha_mode") == "1" and not any(part.is_alpha for part in first.format.components):
+        notes.append(f"{video.path} states transparency, which FFmpeg does not decode here; its colours are kept.")
     transfer = _HDR.get(int(first.color_trc or 0))
     if transfer:
         notes.append(f"{video.path} is HDR ({transfer}): its values are taken as they are, without tone mapping.")

@@ -17,6 +17,7 @@ from framepred.media.decoding import file_frames, read_header, stream_frames
 from framepred.media.encoding import VideoWriter
 from framepred.media.random_access import open_reader
 from framepred.media.reading import open_frames, read_clips
+from framepred.media.video_header import keeps_rate
 from slow_cases import quick_where
 from video_zoo import ZOO, Sample, set_display_matrix, stacked, write_codec
 
@@ -279,6 +280,69 @@ def test_an_unsteady_rate_is_stated_by_its_mean(tmp_path: Path, name: str) -> No
     header = read_header(write_codec(tmp_path / name, times=[0, 40, 80, 200, 240, 500]))
     assert not header.steady
     assert header.fps == pytest.approx(10, abs=0.01)
+
+
+PAUSE = [40 * number for number in range(1050)] + [52_000 + 40 * number for number in range(20)]
+SLOWER = [round(1000 / 30 * number) for number in range(150)] + [5_000 + round(1000 / 24 * n) for n in range(150)]
+
+
+@pytest.mark.parametrize("times", [PAUSE, SLOWER], ids=["a pause after many frames", "a slower rate"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_frames_of_a_rate_that_changes_keep_their_times(tmp_path: Path, name: str, times: list[int]) -> None:
+    path = write_codec(tmp_path / name, times=times, size=(16, 16), options={"preset": "ultrafast"})
+    stream = open_frames(path)
+    assert stream.times is not None
+    found = [seconds for _, seconds in zip(stream.frames, stream.times, strict=False)]
+    assert np.abs(np.array(found) - np.array(times) / 1000).max() < 0.5 / 24
+    assert not keeps_rate(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
+def test_rounded_time_stamps_are_a_steady_rate(tmp_path: Path, name: str) -> None:
+    times = None if name == "a.avi" else [round(number * 1001 / 30) for number in range(60)]
+    path = write_codec(tmp_path / name, times=times, frames=60, size=(16, 16))
+    assert keeps_rate(path)
+    stream = open_frames(path)
+    even = np.arange(60) / stream.fps
+    assert stream.steady
+    assert [seconds for _, seconds in zip(stream.frames, stream.times or even, strict=False)] == even.tolist()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.flv", "a.mp4", "a.mov", "a.ts"])
+def test_pictures_that_begin_after_the_sound_are_whole(tmp_path: Path, name: str) -> None:
+    webm = name == "a.webm"
+    with av.open(str(tmp_path / name), "w") as container:
+        pictures = container.add_stream("libvpx" if webm else "libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("libopus" if webm else "aac", rate=48_000, layout="mono")
+        packets = []
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 5 * number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = 25 + number, Fraction(1, 25)
+            packets += pictures.encode(frame)
+        for first in range(0, 3 * 48_000, 960):
+            silence = np.zeros((1, 960), np.float32)
+            frame = av.AudioFrame.from_ndarray(silence, "flt" if webm else "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, first, Fraction(1, 48_000)
+            packets += sound.encode(frame)
+        packets += [*pictures.encode(), *sound.encode()]
+        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
+            container.mux(packet)
+    assert len(list(open_frames(tmp_path / name).frames)) == 50
+    assert read_clips(tmp_path / name, last=5).clips.shape[1] == 5
+    with closing(open_reader(tmp_path / name)) as reader:
+        assert reader.frames == 50
+
+
+def test_more_than_8_bits_are_said(tmp_path: Path) -> None:
+    deep = write_codec(tmp_path / "a.mkv", "ffv1", "gray16le", frames=3)
+    assert "a.mkv has 16 bits per channel, of which frames keep the upper 8" in " ".join(open_frames(deep).notes)
+    assert open_frames(write_codec(tmp_path / "b.mkv", "ffv1", "gray", frames=3)).notes == ()
+
+
+def test_transparency_that_is_not_decoded_is_said(tmp_path: Path) -> None:
+    path = write_codec(tmp_path / "a.webm", "libvpx-vp9", "yuva420p", frames=3)
+    assert "a.webm states transparency, which FFmpeg does not decode here" in " ".join(open_frames(path).notes)
 
 
 def test_text_is_no_video(tmp_path: Path) -> None:

@@ -256,7 +256,16 @@ def named(path: Path, clip: np.ndarray, names: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("name", ["4.nc", "3.nc", "a.zarr"])
 @pytest.mark.parametrize(
-    ("names", "order"), [(("time", "y", "x"), "thw"), (("lat", "lon", "time"), "hwt"), (("x", "Y", "T"), "wht")]
+    ("names", "order"),
+    [
+        (("time", "y", "x"), "thw"),
+        (("lat", "lon", "time"), "hwt"),
+        (("x", "Y", "T"), "wht"),
+        (("row", "col", "frame"), "hwt"),
+        (("y", "x", "scan"), "hwt"),
+        (("scan", "lon", "lat"), "twh"),
+        (("time", "x", "azimuth"), "twh"),
+    ],
 )
 def test_axes_are_found_by_their_names(tmp_path: Path, name: str, names: tuple[str, ...], order: str) -> None:
     clip = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6) / 200
@@ -264,6 +273,25 @@ def test_axes_are_found_by_their_names(tmp_path: Path, name: str, names: tuple[s
     assert np.array_equal(read_video(tmp_path / name)[:, 0].numpy(), clip)
     stated = read_video(tmp_path / name, layout="thw")[:, 0].numpy()
     assert stated.shape == clip.transpose(["thw".index(axis) for axis in order]).shape
+
+
+def test_axes_and_fill_value_of_zarr_2_are_read_as_xarray_writes_them(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 200, (5, 6, 4)).astype(np.int16)
+    values[0, 0] = -999
+    names = {"_ARRAY_DIMENSIONS": ["lat", "lon", "time"], "scale_factor": 0.1, "add_offset": 0.0}
+    data = zarr.create_array(
+        tmp_path / "a.zarr", shape=values.shape, dtype="i2", fill_value=-999, zarr_format=2, attributes=names
+    )
+    data[:] = values
+    found = read_clips(tmp_path / "a.zarr", value_range=ValueRange(0, 20, filler=10)).clips[0, :, 0].numpy()
+    expected = np.where(values == -999, 10, values * 0.1).transpose(2, 0, 1) / 20
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_known_axes_in_another_order_than_expected_are_not_guessed(tmp_path: Path) -> None:
+    named(tmp_path / "a.nc", np.zeros((4, 3, 5, 6), np.float32), ("y", "one", "other", "x"))
+    with pytest.raises(ClipError, match="names its axes y, one, other, x, so that their order is not certain"):
+        read_video(tmp_path / "a.nc")
 
 
 def test_an_axis_of_time_where_none_is_expected_is_not_guessed(tmp_path: Path) -> None:
