@@ -208,7 +208,12 @@ def values_in_memory(source: NDArray[np.generic] | Tensor) -> NDArray[Any]:
         raise ClipError(
             f"Frames are a path, a NumPy array or a PyTorch tensor, not {found}; stack single frames by numpy.stack."
         )
-    return (source.float() if source.dtype == torch.bfloat16 else source).detach().cpu().numpy()
+    try:
+        return (source.float() if source.dtype == torch.bfloat16 else source).detach().cpu().numpy()
+    except (RuntimeError, TypeError) as error:  # NumPy has no such numbers, or the tensor is a lazy conjugate
+        raise ClipError(
+            f"Frames of the type {source.dtype} cannot be read; convert them to uint8, uint16 or float32."
+        ) from error
 
 
 def arranged_in_memory(source: NDArray[np.generic] | Tensor, form: SourceForm) -> NDArray[np.generic]:

@@ -27,7 +27,7 @@ from framepred.media.values import chosen_range, to_frames
 GIF_TICK_MS = 10
 """Milliseconds that the durations of a GIF are counted in."""
 
-_BROWSER_MS = 100  # browsers show frames with a duration of 0 or 1 tick for 100 ms
+_BROWSER_MS = 100  # browsers show frames of a GIF with a duration of 0 or 1 tick for 100 ms
 _COMPOSED_BY_FFMPEG = {"GIF": "gif", "PNG": "apng"}  # and the name of the demuxer
 _OPTIONS = {"protocol_whitelist": "file"}
 _IMAGEJ_ORDER = "XYCZT"
@@ -151,12 +151,13 @@ def _survey_animation(path: Path) -> Pages:
         first = 1 if image.info.get("default_image") else 0  # page 0 is not part of the animation
         numbers = range(first, getattr(image, "n_frames", 1))
         demuxer, wide = _COMPOSED_BY_FFMPEG.get(image.format or ""), has_16_bits(image)
+        shortest = GIF_TICK_MS if image.format == "GIF" else 0
         durations = []
         for number in numbers:
             image.seek(number)
             image.load()  # Pillow knows the duration of a WebP page only after loading it
             duration = float(image.info.get("duration", 0) or 0)
-            durations.append(duration if duration > GIF_TICK_MS else _BROWSER_MS)
+            durations.append(duration if duration > shortest else _BROWSER_MS)
     steady = max(durations) - min(durations) <= GIF_TICK_MS
     fps = 1000 * len(durations) / sum(durations)
     seconds = np.cumsum([0.0, *durations[:-1]]) / 1000

@@ -215,3 +215,13 @@ def test_tensors_of_every_type_of_unit_values_are_read(dtype: torch.dtype) -> No
     clip = (torch.arange(6 * 8 * 8).reshape(6, 8, 8) % 2).to(dtype).requires_grad_(dtype.is_floating_point)
     found = framepred.predict(clip, weights=LAST, frames=1, context=3, cuts=False)
     assert found.frames.float().unique().tolist() in ([0, 1], [0, 255])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [torch.rand(12, 1, 24, 24).to(torch.float8_e4m3fn), torch.rand(12, 1, 24, 24, dtype=torch.complex64).conj()],
+    ids=["float8", "lazy conjugate"],
+)
+def test_numbers_that_numpy_does_not_have_are_refused_in_one_sentence(frames: torch.Tensor) -> None:
+    with pytest.raises(ClipError, match=r"^Frames of the type torch\.\w+ cannot be read; convert them to uint8"):
+        framepred.predict(frames, weights=LAST, frames=1, context=3)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from framepred.media.pages import page_frames, read_pages, survey_pages
 
@@ -138,3 +139,10 @@ def test_16_bits_of_animated_png_are_scaled_and_this_is_said(tmp_path: Path) -> 
     assert "a.png has 16 bits per channel, of which frames keep the upper 8" in " ".join(stream.notes)
     found = [int(frame[0, 0, 0]) for frame in stream.frames]
     assert all(abs(level - value / 257) <= 1 for level, value in zip(found, values, strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_rates_above_100_are_kept(tmp_path: Path, suffix: str) -> None:
+    pictures = [Image.fromarray(np.full((6, 8, 3), 40 * number, np.uint8)) for number in range(5)]
+    pictures[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=pictures[1:], duration=8, lossless=True)
+    assert page_frames(tmp_path / f"a{suffix}").fps == 125
