@@ -11,6 +11,8 @@ from torch import Tensor
 
 from framepred.errors import ConfigError
 
+_BEYOND_INT64 = 2.0**63
+
 
 @dataclass(frozen=True)
 class ValueRange:
@@ -65,7 +67,7 @@ class ValueRange:
 
     def stored(self, values: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
         """Values in the type that a file gets: float32, or the smallest integers that hold them and the range."""
-        if not self.whole:
+        if not self.whole or bool((values.abs() >= _BEYOND_INT64).any()):
             return values.float()
         whole = values.round().long()
         low, high = (int(edge) for edge in whole.aminmax()) if whole.numel() else (0, 0)

@@ -131,3 +131,9 @@ def test_a_range_that_holds_none_of_the_values_is_said(values: list[float], sent
     notes = range_notes(read(np.array([[values]]), stated), stated, "clip")
     assert notes[0] == "The values 5 to 9 of clip are scaled to [0, 1]; others are clamped."
     assert [note.partition(";")[0] for note in notes[1:]] == ([] if sentence is None else [sentence])
+
+
+def test_integers_beyond_those_of_pytorch_become_floats() -> None:
+    values = torch.tensor([0.0, 2.0**63, 2.0**64], dtype=torch.float64)
+    assert ValueRange(0, 2.0**64, whole=True).stored(values).tolist() == [0, 2.0**63, 2.0**64]
+    assert ValueRange(0, 2.0**62, whole=True).stored(values[:1]).dtype == torch.int64
