@@ -5,6 +5,7 @@ Fixtures import what they need: pytest's main process reads this file too, and s
 
 import gc
 import gzip
+import os
 import pickle
 import shutil
 import signal
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from framepred.exporting.export import Export
     from framepred.models import EncoderForecaster
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as scripts/test.sh; forks of a process with threads would wait forever
 
 # A slow machine must not fail a test. For all 100 examples a test: scripts/test.sh --hypothesis-profile=thorough
 settings.register_profile("framepred", deadline=None, max_examples=25)

@@ -91,10 +91,12 @@ def _run(request: StopRequest) -> int:
     try:
         return _call(sys.argv[1:] or ["--help"])
     except FramepredError as error:
+        if request.number:  # the sentence of a file that a signal kept from being read would be false
+            raise
         return _report(with_options(str(error), typer.main.get_command(app)))
     except OSError as error:
         sentence = _explain(error)
-        if sentence is None:
+        if sentence is None or request.number:
             raise
         return _report(sentence)
     except UsageError as error:

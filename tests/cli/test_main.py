@@ -15,7 +15,7 @@ import pytest
 
 from framepred import __version__
 from framepred.cli import main as entry
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, WeightsError
 from framepred.media import atomic
 from framepred.media.atomic import atomic_write
 from slow_cases import crossed
@@ -92,7 +92,9 @@ def test_a_signal_does_not_interrupt_the_replacement_of_a_folder(
     assert [str(path) for path in Path().rglob("*")] == ["out", "out/new"]
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), RuntimeError("lost")])
+@pytest.mark.parametrize(
+    "error", [SystemExit(1), RuntimeError("lost"), WeightsError("The weights are damaged."), OSError(5, "lost", "a")]
+)
 def test_a_library_cannot_hide_a_signal(
     framepred: Run, replace_weights: Callable[..., None], error: BaseException
 ) -> None:
