@@ -13,7 +13,7 @@ from framepred.errors import MediaError
 from framepred.media.formats import GIF, IMAGES, VIDEOS
 from framepred.media.video_file import VideoFile
 
-HALF = 0.5
+STAMP_TOLERANCE = 0.5
 """Frame lengths by which a time stamp may differ from a constant rate."""
 
 
@@ -84,7 +84,7 @@ def stamped_times(stamp: Callable[[], float | None], fps: float, steady: bool = 
         yield seconds
         now = stamp()
         stamped = seconds if start is None or now is None else now - start
-        if steady and (start is None or now is None or abs(stamped - number / fps) < HALF / fps):
+        if steady and (start is None or now is None or abs(stamped - number / fps) < STAMP_TOLERANCE / fps):
             stamped = number / fps
         seconds = stamped if stamped > seconds else seconds + 1 / fps
 

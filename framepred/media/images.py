@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +67,18 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     Raises:
         MediaError: if the file is damaged or too large.
     """
-    with reading(path, kind_of(path)), ExitStack() as stack:
+    with reading(path, kind_of(path)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is lower
             try:
-                image = stack.enter_context(Image.open(path))
+                image = Image.open(path)
             except Image.DecompressionBombError as error:
                 raise MediaError(
                     f"{path} has too many pixels ({error}); scale it down or cut it into tiles."
                 ) from error
-        check_pixels(path, *image.size)
-        yield image
+        with image:
+            check_pixels(path, *image.size)
+            yield image
 
 
 def kind_of(path: Path) -> str:

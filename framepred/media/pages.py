@@ -44,7 +44,7 @@ class Pages:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the file that a viewer should know.
         seconds: when each frame is shown, after the first; None where the file does not say.
-        demuxer: FFmpeg's, which composes the frames of GIF and animated PNG, where Pillow breaks their rules.
+        demuxer: FFmpeg's demuxer of GIF or animated PNG, some of which Pillow composes wrongly; None for others.
     """
 
     path: Path
@@ -81,22 +81,25 @@ def read_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
     Raises:
         MediaError: if a frame is damaged.
     """
-    path = pages.path
-    if not pages.is_tiff:
-        composed = _composed_by_ffmpeg(path, pages.demuxer) if pages.demuxer else _composed_by_pillow(pages)
-        found = 0
-        for found, pixels in enumerate(islice(composed, frames.stop), start=1):
-            if found - 1 in frames:
-                yield pixels
-        if found < frames.stop:
-            raise MediaError(
-                f"{path} is damaged: {found} of its {len(pages.groups)} frames can be decoded; copy it again."
-            )
-        return
-    with open_tiff(path) as file:
+    return _tiff_pages(pages, frames) if pages.is_tiff else _animation_frames(pages, frames)
+
+
+def _tiff_pages(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
+    with open_tiff(pages.path) as file:
         for number in frames:
             channels = [file.pixels(page) for page in pages.groups[number]]
             yield np.concatenate(channels) if len(channels) > 1 else channels[0]
+
+
+def _animation_frames(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
+    """Some frames; each is composed from those before it, so all are decoded up to the last one."""
+    path, found = pages.path, 0
+    composed = _composed_by_ffmpeg(path, pages.demuxer) if pages.demuxer else _composed_by_pillow(pages)
+    for found, pixels in enumerate(islice(composed, frames.stop), start=1):
+        if found - 1 in frames:
+            yield pixels
+    if found < frames.stop:
+        raise MediaError(f"{path} is damaged: {found} of its {len(pages.groups)} frames can be decoded; copy it again.")
 
 
 def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = None) -> FrameStream:

@@ -16,7 +16,7 @@ from framepred.media.failures import reading
 from framepred.media.limits import check_pixels
 from framepred.media.pixels import on_black, turned
 
-TIFF = (".tif", ".tiff")
+_SUFFIXES = (".tif", ".tiff")
 
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # values of the tag ExtraSamples: opacity, by which colours are or are not multiplied
 _GRAY = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK)
@@ -27,7 +27,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells damage on s
 
 def is_tiff(path: Path) -> bool:
     """Whether the suffix is that of a TIFF."""
-    return path.suffix.lower() in TIFF
+    return path.suffix.lower() in _SUFFIXES
 
 
 class TiffPages:

@@ -252,12 +252,12 @@ class VideoFile:
 
     def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
         """Where what was read ends, in seconds from the start of what states its duration."""
-        base, alone = self.stream.time_base or 0, self.stream.duration is not None
+        base, has_duration = self.stream.time_base or 0, self.stream.duration is not None
         start = self._first_start or 0.0 if self.stream.start_time is None else float(self.stream.start_time * base)
-        if not alone and self.container.start_time is not None:
+        if not has_duration and self.container.start_time is not None:
             start = self.container.start_time / av.time_base  # as the duration of the file counts
         shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
-        return max(shown, 0.0 if alone else self._last_end) - start  # other streams may be longer than the video
+        return max(shown, 0.0 if has_duration else self._last_end) - start  # other streams may be longer
 
     def start_of_last(self, count: int, fps: float) -> int | None:
         """The time stamp of the frame that ``count - 1`` others follow; None where it is known only by decoding."""

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from framepred.errors import MediaError
-from framepred.media.frame_times import HALF, stamped_times
+from framepred.media.frame_times import STAMP_TOLERANCE, stamped_times
 from framepred.media.pixels import DEFAULT_FPS, more_bits
 from framepred.media.video_file import VAGUE_CONTAINERS, VideoFile, not_a_video
 
@@ -167,13 +167,13 @@ def frames_of_one_size(frames: Iterable[Pixels], path: Path) -> Iterator[Pixels]
 def _rate(stream: av.VideoStream, times: Sequence[float | None], exact: bool) -> tuple[float, bool]:
     """Mean rate and steadiness by time stamps in seconds; headers state rates that files do not keep."""
     stated = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-    known = sorted(time for time in times if time is not None)
-    gaps = [after - before for before, after in pairwise(known) if after > before]
-    if not exact or not gaps or len(known) < len(times):
+    known = sorted({time for time in times if time is not None})
+    gaps = [after - before for before, after in pairwise(known)]
+    if not exact or not gaps or None in times:
         return stated, True
     mean = len(gaps) / (known[-1] - known[0])
     drift = max(abs(time - known[0] - number / mean) for number, time in enumerate(known))
-    steady = max(gaps) < _UNSTEADY * min(gaps) and drift * mean < HALF
+    steady = max(gaps) < _UNSTEADY * min(gaps) and drift * mean < STAMP_TOLERANCE
     return (stated if steady and abs(stated / mean - 1) < _SAME_RATE else mean), steady
 
 
