@@ -26,6 +26,8 @@ _VIDEOS = {
     "png.mov": ("png", "rgb24"),
     "flv1.flv": ("flv", "yuv420p"),
     "wmv2.wmv": ("wmv2", "yuv420p"),
+    "gray16.mkv": ("ffv1", "gray16le"),
+    "gray16.mov": ("png", "gray16be"),
 }
 
 

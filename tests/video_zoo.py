@@ -13,9 +13,13 @@ os.environ.setdefault("SVT_LOG", "-1")  # SVT-AV1 writes to stderr
 import av
 import numpy as np
 import torch
+from jaxtyping import UInt16
 from torch import Tensor
 
 _FPS = 25
+
+THERMAL = 7000, 9000
+"""Raw values of a thermal camera: 14 bits, stored in 16."""
 
 
 def write_codec(
@@ -134,6 +138,33 @@ ZOO = [
     Sample("ffv1-gray.mkv", "ffv1", "gray", more=_LONG),
     Sample("raw.y4m", "wrapped_avframe", more=_LONG),
 ]
+
+
+def write_values(
+    path: Path, values: UInt16[np.ndarray, "t h w"], codec: str = "ffv1", pixels: str = "gray16le", keys: int = 12
+) -> Path:
+    """Write a film of these values, without loss."""
+    frames, height, width = values.shape
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=_FPS, options={"g": str(keys)})
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        for number in range(frames):
+            frame = av.VideoFrame(width, height, pixels)
+            plane = frame.planes[0]
+            rows = np.zeros((height, plane.line_size // 2), ">u2" if pixels.endswith("be") else "<u2")
+            rows[:, :width] = values[number]
+            plane.update(rows.tobytes().ljust(plane.buffer_size, b"\0"))
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def moving_spot(low: int, high: int, frames: int = 24) -> UInt16[np.ndarray, "t h w"]:
+    """A spot of the higher value that crosses a field of the lower one."""
+    y, x = np.mgrid[:33, :46]
+    spots = [np.exp(-((x - 8 - time) ** 2 + (y - 16) ** 2) / 60) for time in range(frames)]
+    return (low + (high - low) * np.stack(spots)).round().astype(np.uint16)
 
 
 def set_display_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:

@@ -24,7 +24,7 @@ def check_torch(command: str) -> None:
     if not has_torch():
         raise ConfigError(
             f"PyTorch is not installed; without it {command} takes an .onnx export as --weights, a video file or .npy "
-            "of uint8, --no-blend and --no-cuts, and no option that trains, scores, scales or draws."
+            "of bytes, --no-blend and --no-cuts, and no option that trains, scores, scales or draws."
         )
 
 

@@ -20,7 +20,7 @@ from framepred.media.frame_times import even_times, varying_rate
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames, video_times
+from framepred.media.video_header import frames_of_one_size, is_wide, read_header, upright_frames, video_times
 from framepred.media.written_size import describe_frames
 from framepred.onnx_graphs import GraphName, open_onnx_graphs
 
@@ -132,12 +132,12 @@ class Film(NamedTuple):
 
 
 def is_readable(source: str | Path) -> bool:
-    """Whether a source is a file that is read without PyTorch: a video, or ``.npy`` of uint8 and gray or RGB frames."""
+    """Whether a source is a file of bytes that is read without PyTorch: a video, or ``.npy`` of gray or RGB frames."""
     path = Path(source)
     if not path.is_file():
         return False
     if path.suffix.lower() != ".npy":
-        return path.suffix.lower() in VIDEOS
+        return path.suffix.lower() in VIDEOS and not is_wide(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):
@@ -160,9 +160,8 @@ def open_film(path: Path) -> Film:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         return Film((np.array(frame if frame.ndim == 3 else frame[None]) for frame in array), DEFAULT_FPS)
     header, video = read_header(path), VideoFile(path)
-    frames = (
-        np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in frames_of_one_size(rgb_frames(video, header), path)
-    )
+    pixels = frames_of_one_size(upright_frames(video, header), path)
+    frames = (np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in pixels)
     return Film(frames, header.fps, header.steady, header.notes, video_times(video, header))
 
 

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from framepred.media.formats import VIDEOS
 from framepred.media.pictures import Picture, shrunk_picture
-from framepred.media.video_header import Header, frames_of_one_size, last_rgb_frames, read_header
+from framepred.media.video_header import Header, frames_of_one_size, last_upright_frames, read_header
 
 PAST = 80
 """Frames before a prediction in which repeats are looked for and blend weights are measured: enough for three repeats
@@ -71,16 +71,18 @@ class DecodedEnd:
     small: list[UInt8[np.ndarray, "3 _h _w"]]
 
 
-def decode_end(path: Path, size: EndSize) -> DecodedEnd:
-    """Decode the last frames of a video file in one pass.
+def decode_end(path: Path, size: EndSize) -> DecodedEnd | None:
+    """Decode the last frames of a video file in one pass; None for a gray film with more than 8 bits.
 
     Raises:
         MediaError: if the file is no video, or is damaged.
     """
     header = read_header(path)
+    if header.white is not None:
+        return None
     full: deque[Picture] = deque(maxlen=size.last)
     small: deque[Picture] = deque(maxlen=size.recent)
-    for pixels in frames_of_one_size(last_rgb_frames(path, header, size.recent), path):
+    for pixels in frames_of_one_size(last_upright_frames(path, header, size.recent), path):
         full.append(pixels.transpose(2, 0, 1))
         small.append(shrunk_picture(full[-1], size.max_side))
     return DecodedEnd(header, list(full), list(small))
@@ -99,13 +101,13 @@ class ReadAhead:
     def __init__(self, path: Path, size: EndSize) -> None:
         self.path = path
         self.size = size
-        self._decoded: Future[DecodedEnd] | None = Future()
+        self._decoded: Future[DecodedEnd | None] | None = Future()
         Thread(target=self._decode, args=[self._decoded], daemon=True).start()
 
-    def take(self) -> DecodedEnd:
+    def take(self) -> DecodedEnd | None:
         """Wait for the frames and hand them over: their memory is free when the caller no longer needs them.
 
-        A second call decodes the file again.
+        A second call decodes the file again. A gray film with more than 8 bits gives None: it is to be read as values.
 
         Raises:
             MediaError: if the file is no video, or is damaged.
@@ -113,7 +115,7 @@ class ReadAhead:
         decoded, self._decoded = self._decoded, None
         return decoded.result() if decoded else decode_end(self.path, self.size)
 
-    def _decode(self, decoded: "Future[DecodedEnd]") -> None:
+    def _decode(self, decoded: "Future[DecodedEnd | None]") -> None:
         try:
             decoded.set_result(decode_end(self.path, self.size))
         except BaseException as error:  # raised where the result is asked for

@@ -23,7 +23,7 @@ from framepred.inference.missing import check_factor, check_missing, parse_missi
 from framepred.inference.networks import needs_of
 from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
-from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
+from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, open_stream, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
 from framepred.media.fetching import local_path
@@ -180,8 +180,7 @@ def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:
     """The source; where frames to rebuild are looked for, a video file without those that are damaged."""
     if not (find and isinstance(source, (str, Path)) and Path(source).suffix.lower() in VIDEOS):
         return open_source(source, form)
-    stream = intact_frames(check_input(source))
-    return OpenSource((frame[None] for frame in stream.frames), stream.fps, stream.steady, stream.notes)
+    return open_stream(intact_frames(check_input(source), form.range_of_files), source_name(source))
 
 
 def _checked(missing: Iterable[SupportsIndex] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:

@@ -133,7 +133,8 @@ def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> Sou
         ConfigError: if the layout does not fit.
     """
     if isinstance(source, ReadAhead):
-        return _decoded_end(source.take()) if source.size == size else read_end(source.path, size, form)
+        decoded = source.take() if source.size == size else None
+        return read_end(source.path, size, form) if decoded is None else _decoded_end(decoded)
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
         return _both_ends(clips, size, value_range=value_range)
@@ -174,8 +175,13 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
         )
         return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
     stream = open_frames(source, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files)
+    return open_stream(stream, source_name(source))
+
+
+def open_stream(stream: FrameStream, name: str) -> OpenSource:
+    """A stream as a source of one clip."""
     frames = (frame[None] for frame in stream.frames)
-    notes = () if stream.value_range is None else scaling_note(stream.value_range, source_name(source))
+    notes = () if stream.value_range is None else scaling_note(stream.value_range, name)
     return OpenSource(frames, stream.fps, stream.steady, (*stream.notes, *notes), stream.value_range)
 
 

@@ -98,13 +98,13 @@ def play(
     if is_standard_input(source) or is_live(str(source)) or is_pipe(source):
         name = spoken_name(source)
         refuse_form(name, layout, array_name)
-        refuse_range(value_range, name)
     if is_standard_input(source):
-        return stream_frames(spoken_name(source), cast(BufferedIOBase, sys.stdin.buffer))
+        return stream_frames(spoken_name(source), cast(BufferedIOBase, sys.stdin.buffer), value_range)
     if is_live(str(source)):
+        refuse_range(value_range, name)
         return live_frames(str(source))
     if is_pipe(source):
-        return stream_frames(str(source), Path(source).open("rb"))
+        return stream_frames(str(source), Path(source).open("rb"), value_range)
     return open_frames(source, layout=layout, array_name=array_name, value_range=value_range)
 
 

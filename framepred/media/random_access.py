@@ -18,10 +18,10 @@ from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.arrays import CHANNELS, open_array
-from framepred.media.decoding import file_frames
+from framepred.media.decoding import as_film_frame, file_frames, film_range, film_values
 from framepred.media.fetching import local_path
 from framepred.media.formats import GIF, IMAGES, frame_files, is_array
-from framepred.media.frames import FrameStream, as_frame
+from framepred.media.frames import FrameStream
 from framepred.media.images import read_image, read_pixels
 from framepred.media.pages import page_frames, read_pages, survey_pages
 from framepred.media.ranges import RangeChoice, ValueRange
@@ -74,7 +74,7 @@ def open_reader(
     array_name: str | None = None,
     value_range: RangeChoice = None,
 ) -> FrameReader:
-    """Open a source for random access; video files give RGB.
+    """Open a source for random access; video files give RGB, or one channel where they are gray of more than 8 bits.
 
     Args:
         source: see :func:`framepred.media.reading.read_clips`.
@@ -99,7 +99,10 @@ def open_reader(
     if path.suffix.lower() == GIF:
         return InOrderReader(lambda: page_frames(path), len(survey_pages(path).groups))
     found = map_video(path) if video_map is None else video_map
-    return VideoReader(path, found) if found[1].any() else InOrderReader(lambda: file_frames(path), found.shape[1])
+    if found[1].any():
+        return VideoReader(path, found, value_range)
+    film = file_frames(path, value_range=value_range)
+    return InOrderReader(lambda: file_frames(path, value_range=film.value_range), found.shape[1], film.value_range)
 
 
 class ArrayReader(FrameReader):
@@ -163,9 +166,10 @@ class PageReader(FrameReader):
 class InOrderReader(FrameReader):
     """A source that can only be read from its beginning: a GIF, or a video without usable time stamps."""
 
-    def __init__(self, begin: Callable[[], FrameStream], frames: int) -> None:
+    def __init__(self, begin: Callable[[], FrameStream], frames: int, value_range: ValueRange | None = None) -> None:
         self.begin = begin
         self.frames = frames
+        self.value_range = value_range
 
     def read(self, frames: range, clip: int = 0) -> Iterator[Tensor]:  # noqa: ARG002
         """The frames of these numbers, decoded from the first on."""
@@ -173,20 +177,26 @@ class InOrderReader(FrameReader):
 
 
 class VideoReader(FrameReader):
-    """Frames of a video file, uint8 RGB, upright; reading on from where the last call stopped needs no seeking."""
+    """Frames of a video file, upright: uint8 RGB, or the values of a gray film with more than 8 bits.
 
-    def __init__(self, path: Path, found: VideoMap) -> None:
+    Reading on from where the last call stopped needs no seeking.
+    """
+
+    def __init__(self, path: Path, found: VideoMap, value_range: RangeChoice = None) -> None:
         self.path = path
         self.frames = found.shape[1]
         self._times = found[0]
         self._keys = np.flatnonzero(found[1])
         self._video = VideoFile(path)
+        white = self._video.white
+        self.value_range = None if white is None else film_range(path, white, value_range, lambda: film_values(path))
         self._decoder: Iterator[av.VideoFrame] = self._video.frames()
         self._next = 0  # the frame that the decoder gives next, or _NOWHERE
 
     def read(self, frames: range, clip: int = 0) -> Iterator[Tensor]:  # noqa: ARG002
         """The frames of these numbers."""
-        return (as_frame(self._video.rgb(self._find(number))) for number in frames)
+        found = (self._find(number) for number in frames)
+        return (as_film_frame(self._video.pixels(frame), self.path, self.value_range) for frame in found)
 
     def close(self) -> None:
         """Release the decoder and the frames that it holds."""

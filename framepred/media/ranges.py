@@ -186,7 +186,8 @@ def refuse_range(stated: object, name: object) -> None:
     choice = as_choice(stated)
     if isinstance(choice, ValueRange):
         raise ConfigError(
-            f"The range {choice.low:g} to {choice.high:g} is for arrays and pictures but {name} is none; leave it out."
+            f"The range {choice.low:g} to {choice.high:g} is for arrays, pictures and gray films of more "
+            f"than 8 bits, and {name} is none; leave it out."
         )
 
 

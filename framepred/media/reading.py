@@ -18,7 +18,7 @@ from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.images import folder_frames
 from framepred.media.limits import check_bytes
 from framepred.media.pages import page_frames
-from framepred.media.ranges import RangeChoice, ValueRange, refuse_range
+from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.resizing import to_gray
 from framepred.media.values import range_notes
 
@@ -163,8 +163,7 @@ def _open(path: Path, form: ArrayForm, last: int | None, value_range: RangeChoic
         return folder_frames(path, last, value_range)
     if path.suffix.lower() in (GIF, *IMAGES):
         return page_frames(path, last, value_range)
-    refuse_range(value_range, path)
-    return file_frames(path, last)
+    return file_frames(path, last, value_range)
 
 
 def refuse_form(source: object, layout: str | None, array_name: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""An open video file: choose its stream, seek, decode with PyAV, convert to upright RGB."""
+"""An open video file: choose its stream, seek, decode with PyAV."""
 
 import weakref
 from collections.abc import Iterator
@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
-from jaxtyping import UInt8
-from numpy.typing import NDArray
 
 from framepred.errors import MediaError
 from framepred.media.ffmpeg_messages import CollectedMessages, Messages, reports_damage
 from framepred.media.limits import MAX_PIXELS, check_pixels
-from framepred.media.pixels import on_black
+from framepred.media.video_pixels import PixelReader, Pixels
 
 # Demuxers of single files. Playlists (HLS, DASH, concat scripts) are left out: they name other files and addresses.
 _FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpipe"
@@ -37,10 +33,6 @@ _END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 
 _SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # skip unreferenced frames on request, at any time
 _MARGIN_SECONDS = 2.0  # searched before the last frames wanted, beyond their expected duration
 _EARLIER_SECONDS = (0.0, 5.0, 60.0)  # how far before a frame decoding is tried, where seeking is inexact
-
-_EXACT_COLOURS = 0x2 | 0x2000 | 0x40000
-"""FFmpeg's ``SWS_BILINEAR``, ``SWS_FULL_CHR_H_INT`` and ``SWS_ACCURATE_RND``. Without the latter two, its conversion to
-RGB is faster and darkens pictures by one level of 255. PyAV before version 16 has no names for them."""
 
 
 class VideoFile:
@@ -82,7 +74,7 @@ class VideoFile:
         except BaseException:
             self.close()
             raise
-        self._reformatter = VideoReformatter()
+        self._reader = PixelReader(self.stream.codec_context.format)
         self._first_start: float | None = None
         self._last_end = 0.0
         self._interrupted = False  # whether packets are missing since the last one
@@ -229,17 +221,15 @@ class VideoFile:
             early = self.wanted is not None and packet.pts is not None and packet.pts < self.wanted
             self.stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
 
-    def rgb(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
-        """The pixels of a frame: RGB, upright, transparency laid on black."""
+    def pixels(self, frame: av.VideoFrame) -> Pixels:
+        """The pixels of a frame: upright, transparency laid on black."""
         check_pixels(self.path, frame.width, frame.height)
-        alpha = any(component.is_alpha for component in frame.format.components)
-        converted = self._reformatter.reformat(
-            frame, format="rgba" if alpha else "rgb24", interpolation=_EXACT_COLOURS, threads=1
-        )
-        pixels = np.asarray(converted.to_ndarray(), np.uint8)
-        if alpha:
-            pixels = on_black(pixels, axis=-1)
-        return np.ascontiguousarray(_upright(pixels, frame))
+        return self._reader.read(frame)
+
+    @property
+    def white(self) -> int | None:
+        """The highest value of a gray film with more than 8 bits, whose frames are values; None for bytes."""
+        return self._reader.white
 
     def stated_seconds(self) -> float | None:
         """Stated duration of the video, or of the whole file where the stream has none."""
@@ -336,15 +326,3 @@ def _is_still(container: InputContainer, stream: av.VideoStream) -> bool:
     count = sum(1 for packet in islice(container.demux(stream), 2) if packet.size)
     container.seek(0)
     return count < 2
-
-
-def _upright(pixels: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """Turn and mirror by the display matrix: x' = a·x + c·y and y' = b·x + d·y (ISO/IEC 14496-12, 8.3.2)."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return pixels
-    a, b, _, c, d, *_ = np.frombuffer(cast(Any, matrix), np.int32).tolist()
-    turned = abs(b) > abs(a)
-    horizontal, vertical = (c, b) if turned else (a, d)
-    upright = pixels.transpose(1, 0, 2) if turned else pixels
-    return upright[:: -1 if vertical < 0 else 1, :: -1 if horizontal < 0 else 1]

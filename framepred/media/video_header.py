@@ -6,28 +6,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TypeAlias
 
 import av
-import numpy as np
-from jaxtyping import UInt8
 
 from framepred.errors import MediaError
 from framepred.media.frame_times import STAMP_TOLERANCE, stamped_times
 from framepred.media.pixels import DEFAULT_FPS, more_bits
 from framepred.media.video_file import VAGUE_CONTAINERS, VideoFile, not_a_video
+from framepred.media.video_pixels import BYTE, Pixels, bits_of, has_alpha
 
 _WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
 _PROBED_PACKETS = 1000
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
-_BYTE = 8  # bits of a channel
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
-
-
-Pixels: TypeAlias = UInt8[np.ndarray, "h w 3"]
-"""An RGB frame."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,7 @@ class Header:
         seconds: stated duration; None where there is none, or where the number of packets is compared instead.
         notes: one sentence for each property of the file that a viewer should know.
         timed: whether packets state when their frames are shown.
+        white: the highest value of a gray film with more than 8 bits, whose frames are values; None for bytes.
     """
 
     fps: float
@@ -47,6 +41,7 @@ class Header:
     seconds: float | None = None
     notes: tuple[str, ...] = ()
     timed: bool = True
+    white: int | None = None
 
 
 def read_header(path: Path, skips_damage: bool = False) -> Header:
@@ -73,10 +68,11 @@ def read_header(path: Path, skips_damage: bool = False) -> Header:
             raise not_a_video(path)
         fps, steady = _rate(video.stream, times, video.exact)
         timed = video.exact and video.container.format.name not in VAGUE_CONTAINERS and None not in times
-        return Header(fps, steady, None if video.counted else video.stated_seconds(), _notes(video, first), timed)
+        seconds = None if video.counted else video.stated_seconds()
+        return Header(fps, steady, seconds, _notes(video, first), timed, video.white)
 
 
-def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
+def upright_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
     """Yield all frames of an open file, and close it at the end.
 
     Raises:
@@ -85,7 +81,7 @@ def rgb_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
     last = None
     with closing(video):
         for last in video.frames():
-            yield video.rgb(last)
+            yield video.pixels(last)
         check_whole(video.path, 0 if last is None else video.end_seconds(last, header.fps), header)
 
 
@@ -94,6 +90,15 @@ def video_times(video: VideoFile, header: Header) -> Iterator[float] | None:
     if not header.timed:
         return None
     return stamped_times(lambda: None if video.shown is None else video.shown.time, header.fps, header.steady)
+
+
+def is_wide(path: Path) -> bool:
+    """Whether a file is a gray film with more than 8 bits, whose frames are values; no for what is no film."""
+    try:
+        with closing(VideoFile(path)) as video:
+            return video.white is not None
+    except MediaError:
+        return False  # the usual reader explains what is wrong
 
 
 def keeps_rate(path: Path) -> bool:
@@ -108,7 +113,7 @@ def keeps_rate(path: Path) -> bool:
         return _rate(video.stream, [None if stamp is None else stamp * tick for stamp in stamps], video.exact)[1]
 
 
-def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
+def last_upright_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
     """Yield the last frames of a file, found by seeking near the end, or by decoding the whole file.
 
     Raises:
@@ -120,10 +125,10 @@ def last_rgb_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
         if frames is not None:
             frame = None
             for frame in frames:
-                yield video.rgb(frame)
+                yield video.pixels(frame)
             check_whole(path, video.end_seconds(frame, header.fps), header)
             return
-    yield from deque(rgb_frames(VideoFile(path), header), maxlen=count)
+    yield from deque(upright_frames(VideoFile(path), header), maxlen=count)
 
 
 def check_whole(path: Path, seconds: float, header: Header) -> None:
@@ -189,10 +194,9 @@ def _notes(video: VideoFile, first: av.VideoFrame) -> tuple[str, ...]:
             f"{video.path} has pixels {float(shape):.3g} times as wide as high; frames are "
             f"{first.width}×{first.height} pixels, as they are stored."
         )
-    bits = max(component.bits for component in first.format.components)
-    if bits > _BYTE:
-        notes.append(more_bits(video.path, bits))
-    if video.stream.metadata.get("alpha_mode") == "1" and not any(part.is_alpha for part in first.format.components):
+    if video.white is None and bits_of(first.format) > BYTE:
+        notes.append(more_bits(video.path, bits_of(first.format)))
+    if video.stream.metadata.get("alpha_mode") == "1" and not has_alpha(first.format):
         notes.append(f"{video.path} states transparency, which FFmpeg does not decode here; its colours are kept.")
     transfer = _HDR.get(int(first.color_trc or 0))
     if transfer:

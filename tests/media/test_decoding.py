@@ -335,7 +335,7 @@ def test_pictures_that_begin_after_the_sound_are_whole(tmp_path: Path, name: str
 
 
 def test_more_than_8_bits_are_said(tmp_path: Path) -> None:
-    deep = write_codec(tmp_path / "a.mkv", "ffv1", "gray16le", frames=3)
+    deep = write_codec(tmp_path / "a.mkv", "ffv1", "yuv444p16le", frames=3)
     assert "a.mkv has 16 bits per channel, of which frames keep the upper 8" in " ".join(open_frames(deep).notes)
     assert open_frames(write_codec(tmp_path / "b.mkv", "ffv1", "gray", frames=3)).notes == ()
 

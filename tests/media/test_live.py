@@ -1,3 +1,4 @@
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from framepred.media.frames import FrameStream
 from framepred.media.live import Player, newest
 from framepred.media.ranges import ValueRange
 from framepred.media.writing import write_video
+from video_zoo import write_codec
 
 
 class Patience(Event):
@@ -87,18 +89,27 @@ def test_what_is_not_there_at_first_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("source", ["0", "-", "pipe", "rtsp://localhost/camera", "http://localhost/film.mp4"])
-@pytest.mark.parametrize(
-    "stated",
-    [{"value_range": ValueRange(0, 5)}, {"layout": "thw"}, {"array_name": "a"}],
-    ids=["range", "layout", "name"],
-)
-def test_a_live_source_has_no_layout_name_or_range(
+@pytest.mark.parametrize("stated", [{"layout": "thw"}, {"array_name": "a"}], ids=["layout", "name"])
+def test_a_live_source_has_no_layout_or_name(
     source: str, stated: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     with pytest.raises(ConfigError, match=r"is for arrays.* is none; leave it out"):
         Player(source, print, **stated)
+
+
+@pytest.mark.parametrize("source", ["0", "rtsp://localhost/camera", "http://localhost/film.mp4"])
+def test_a_camera_has_no_range(source: str) -> None:
+    with pytest.raises(ConfigError, match=r"is for arrays.* is none; leave it out"):
+        Player(source, print, value_range=ValueRange(0, 5))
+
+
+def test_a_film_of_bytes_has_no_range_where_it_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with io.TextIOWrapper(write_codec(tmp_path / "a.mkv", frames=2).open("rb")) as film:
+        monkeypatch.setattr("sys.stdin", film)
+        with pytest.raises(ConfigError, match=r"standard input is none; leave it out"):
+            Player("-", print, value_range=ValueRange(0, 5))
 
 
 def test_a_lost_source_is_tried_again_with_a_growing_delay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_frames_of_bytes_have_no_layout_name_or_range(
     else:
         write_video(tmp_path / name, gray)
     for source in (tmp_path / name, str(tmp_path / name)):
-        with pytest.raises(ConfigError, match=rf"The {what} is for arrays .*{name} is none; leave it out"):
+        with pytest.raises(ConfigError, match=rf"The {what} is for arrays.*{name} is none; leave it out"):
             read_video(source, **stated)
     assert len(read_video(tmp_path / name, value_range="auto")) == len(gray)
 
@@ -115,7 +115,7 @@ def test_gray_is_luma_everywhere(tmp_path: Path) -> None:
     tinted = torch.tensor([121, 120, 118], dtype=torch.uint8).view(1, 3, 1, 1).expand(3, 3, 8, 8)
     stream = FrameStream(iter(tinted), gray_within=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("framepred.media.reading.file_frames", lambda path, last=None: stream)
+        patch.setattr("framepred.media.reading.file_frames", lambda *_: stream)
         (tmp_path / "a.mp4").write_bytes(b"x")
         clip = read_video(tmp_path / "a.mp4")
     assert torch.equal(clip, torch.stack([to_gray(frame) for frame in tinted]))

@@ -17,7 +17,7 @@ from framepred.media.formats import is_array, is_live
 from framepred.media.live import Moment, Player
 from framepred.media.pictures import Picture, as_picture
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import frames_of_one_size, read_header, rgb_frames, video_times
+from framepred.media.video_header import frames_of_one_size, read_header, upright_frames, video_times
 
 if TYPE_CHECKING:
     from framepred.inference.sources import Source
@@ -105,7 +105,7 @@ def _open_pictures(source: str) -> _Pictures:
         return _Pictures(film.frames, film.fps)
     header = read_header(path)
     video = VideoFile(path)
-    frames = (frame.transpose(2, 0, 1) for frame in frames_of_one_size(rgb_frames(video, header), path))
+    frames = (frame.transpose(2, 0, 1) for frame in frames_of_one_size(upright_frames(video, header), path))
     return _Pictures(frames, header.fps, notes=header.notes, times=video_times(video, header))
 
 
