@@ -9,7 +9,8 @@ from torchvision.models import AlexNet_Weights
 from framepred.clips import Clip, PerFrame
 from framepred.errors import ClipError, WeightsError
 from framepred.evaluation.formulas import Truth
-from framepred.evaluation.protocols import Measure
+from framepred.evaluation.protocols import Measure, ProtocolVersion, find_protocol
+from framepred.media.outputs import expand_user
 
 MIN_SIDE = 32  # pixels: AlexNet's three poolings leave nothing of smaller frames
 
@@ -25,14 +26,16 @@ class Lpips:
     Args:
         path: the weights of torchvision's AlexNet (``alexnet-owt-7be5be79.pth``); None looks in torch's cache. Nothing
             is downloaded. The linear layers on top come with torchmetrics.
+        scaled: whether frames are scaled to [-1, 1], which the network expects. PredRNN's code passes them as they are.
 
     Raises:
         WeightsError: if the weights are missing or are not AlexNet's.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, scaled: bool = True) -> None:
         from torchmetrics.functional.image.lpips import _NoTrainLpips
 
+        self.scaled = scaled
         loaded = _read_features(path or alexnet_path())
         self.net = _NoTrainLpips(net="alex", pnet_rand=True)  # random features, replaced below: downloads nothing
         features = self.net.net
@@ -59,17 +62,33 @@ class Lpips:
             )
         if target.isnan().any():
             raise ClipError("LPIPS needs every pixel of the true frames, and some are missing (NaN); leave LPIPS out.")
-        values: Tensor = self.net.to(pred.device)(_as_rgb(pred), _as_rgb(target), normalize=True)  # (b·t, 1, 1, 1)
+        values: Tensor = self.net.to(pred.device)(
+            _as_rgb(pred), _as_rgb(target), normalize=self.scaled
+        )  # (b·t, 1, 1, 1)
         return values.reshape(pred.shape[:2]).double()
 
 
-def lpips_measure(path: Path | None = None) -> Measure:
-    """The metric ``lpips``, to add to the measures of a protocol.
+def lpips_measures(protocol: str | ProtocolVersion, lpips: bool | str | Path = True) -> dict[str, Measure]:
+    """The metrics to add to those of a protocol: ``lpips``, and for ``predrnn`` also ``lpips_predrnn``.
+
+    The latter is what ``core/trainer.py`` of github.com/thuml/predrnn-pytorch computes, and the papers of its authors
+    report: frames in [0, 1] are given to a network that expects [-1, 1].
+
+    Args:
+        protocol: its name.
+        lpips: whether to measure it; a path names AlexNet's weights, True looks for them in torch's cache.
 
     Raises:
+        ConfigError: if there is no such protocol.
         WeightsError: if AlexNet's weights are missing.
     """
-    return Measure(Lpips(path), higher_is_better=False)
+    if lpips is False:
+        return {}
+    path = None if lpips is True else expand_user(lpips)
+    measures = {"lpips": Measure(Lpips(path), higher_is_better=False)}
+    if find_protocol(protocol).name == "predrnn":
+        measures["lpips_predrnn"] = Measure(Lpips(path, scaled=False), higher_is_better=False)
+    return measures
 
 
 def _as_rgb(clip: Clip) -> Tensor:

@@ -1,7 +1,7 @@
 """``framepred.evaluate``: one call that scores weights, any callable, or another program's saved predictions."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -16,12 +16,11 @@ from framepred.errors import ConfigError, DataError
 from framepred.evaluation import (
     Card,
     DataRecord,
-    Measure,
     SavedPredictions,
     WeightsRecord,
     evaluate_together,
 )
-from framepred.evaluation.lpips import lpips_measure
+from framepred.evaluation.lpips import lpips_measures
 from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.acceleration import accelerate_predictor, reduced_precision
@@ -31,7 +30,6 @@ from framepred.inference.networks import is_network, needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster, scaling_notes
-from framepred.media.outputs import expand_user
 from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
@@ -257,7 +255,6 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
     """Score predictors beside all baselines in one pass over the clips."""
     options = options or ScoreOptions()
     device = pick_device(options.device)
-    extra: Mapping[str, Measure] = {} if options.lpips is False else {"lpips": lpips_measure(_path(options.lpips))}
     has_context = not isinstance(data.batches, SavedBatches) or data.batches.context is not None
     showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
     with joined_processes(), full_float32(), showing as on_batch:
@@ -271,7 +268,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
             baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
             device=device,
             on_batch=on_batch,
-            extra_measures=extra,
+            extra_measures=lpips_measures(options.protocol, options.lpips),
             distributed=not process_is_alone(),
         )
     notes = [scaling_notes(one.predictor, card.data.size) for card, one in zip(cards, named, strict=True)]
@@ -336,10 +333,6 @@ def _title(one: NamedPredictor, number: int, named: Sequence[NamedPredictor]) ->
     if isinstance(one.predictor, SavedPredictions):
         return "The program that saved the predictions"
     return "The network" if len(named) == 1 else f"Forecaster {number} ({one.record.name})"
-
-
-def _path(lpips: bool | str | Path) -> Path | None:
-    return None if isinstance(lpips, bool) else expand_user(lpips)
 
 
 def _ignore(_clips: int) -> None:
