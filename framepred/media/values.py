@@ -30,13 +30,15 @@ def suggested_range(low: float, high: float, dtype: np.dtype[Any]) -> ValueRange
 
     Returns:
         None where the type states the range: uint8, booleans, and floats within [0, 1]. For integers from 0 on, the
-        bit depth of a camera that holds them; otherwise the values themselves.
+        bit depth of a camera that holds them, and 1 for masks of 0 and 1, but in 16 bits, where these are a camera's
+        darkest values; otherwise the values themselves.
     """
     floats_fit = dtype.kind == "f" and low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE
     if dtype.kind == "b" or dtype == np.uint8 or floats_fit:
         return None
     if dtype.kind in "ui" and low >= 0:
-        white = next((float(2**bits - 1) for bits in _BIT_DEPTHS if high < 2**bits), high)
+        depths = _BIT_DEPTHS if dtype.itemsize == 2 and dtype.kind == "u" else (1, *_BIT_DEPTHS)
+        white = next((float(2**bits - 1) for bits in depths if high < 2**bits), high)
         return ValueRange(0.0, white, whole=True)
     return ValueRange(low, high if high > low else low + 1, whole=dtype.kind in "ui")
 

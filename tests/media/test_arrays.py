@@ -197,6 +197,8 @@ def test_the_first_value_that_is_not_finite_is_located(tmp_path: Path) -> None:
         (np.array([-300, 500], np.int16), (-300, 500)),
         (np.array([220.0, 280.0]), (220, 280)),
         (np.array([0, 70000], np.int64), (0, 70000)),
+        (np.array([0, 1], np.int64), (0, 1)),
+        (np.array([0, 1], np.uint16), (0, 255)),
         (np.array([0.2, 0.7]), None),
         (np.array([0, 9], np.uint8), None),
     ],
