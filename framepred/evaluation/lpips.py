@@ -69,7 +69,7 @@ class Lpips:
 
 
 def lpips_measures(protocol: str | ProtocolVersion, lpips: bool | str | Path = True) -> dict[str, Measure]:
-    """The metrics to add to those of a protocol: ``lpips``, and for ``predrnn`` also ``lpips_predrnn``.
+    """The metrics to add to those of a protocol: ``lpips``, and for ``predrnn`` also ``lpips_raw``.
 
     The latter is what ``core/trainer.py`` of github.com/thuml/predrnn-pytorch computes, and the papers of its authors
     report: frames in [0, 1] are given to a network that expects [-1, 1].
@@ -87,7 +87,7 @@ def lpips_measures(protocol: str | ProtocolVersion, lpips: bool | str | Path = T
     path = None if lpips is True else expand_user(lpips)
     measures = {"lpips": Measure(Lpips(path), higher_is_better=False)}
     if find_protocol(protocol).name == "predrnn":
-        measures["lpips_predrnn"] = Measure(Lpips(path, scaled=False), higher_is_better=False)
+        measures["lpips_raw"] = Measure(Lpips(path, scaled=False), higher_is_better=False)
     return measures
 
 

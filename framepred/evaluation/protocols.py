@@ -77,6 +77,9 @@ class Protocol:
         return ProtocolVersion(self.name, self.version)
 
 
+OPTIONAL = ("lpips", "lpips_raw")
+"""Metrics that may be measured beside those of a protocol; a smaller value is better."""
+
 _PIXEL_METRICS: dict[str, Measure] = {
     "mse": Measure(frame_mse, higher_is_better=False, summed=True),
     "mae": Measure(frame_mae, higher_is_better=False, summed=True),

@@ -8,10 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from framepred.evaluation.cards import Card, DataRecord, Interval
-from framepred.evaluation.protocols import Measure, Measures, find_protocol
+from framepred.evaluation.protocols import OPTIONAL, Measure, Measures, find_protocol
 
 COMPACT: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
 """Style of a table that leaves room for names in 80 columns."""
+
+NARROW = 4
+"""Metrics that fit side by side into 80 columns; of more, each value and its interval take two lines."""
 
 LARGEST_SUMMED = 64 * 64
 """Values of a frame up to which sums over pixels are shown, those of Moving MNIST."""
@@ -84,7 +87,7 @@ def score_table(card: Card) -> Table:
     table = Table(title=Text(title(card)), caption=_caption(card, shown[0]), caption_justify="left", **COMPACT)
     table.add_column("", overflow="fold")
     for column in shown:
-        table.add_column(column.heading, justify="right", no_wrap=True)
+        table.add_column(column.heading, justify="right", no_wrap=len(shown) <= NARROW)
     for row in score_rows(card, shown):
         table.add_row(*map(Text, row))
     return table
@@ -121,7 +124,7 @@ def _caption(card: Card, column: Column) -> Text:
 
 
 def _column(name: str, measure: Measure | None, pixels: int) -> Column:
-    direction = ("↑" if measure.higher_is_better else "↓") if measure else ""
+    direction = ("↑" if measure.higher_is_better else "↓") if measure else "↓" * (name in OPTIONAL)
     if measure and measure.summed and pixels > 1:
         factor, power = (1000, "·10³") if name == "mse" else (1, "")
         decimals = 2 if name == "mse" else 4

@@ -68,7 +68,7 @@ def test_gray_frames_have_three_equal_channels_and_predictions_are_clipped(alexn
 
 def test_only_predrnn_has_the_metric_of_its_code(alexnet: Path) -> None:
     assert list(lpips_measures("openstl", alexnet)) == ["lpips"]
-    assert list(lpips_measures("predrnn", alexnet)) == ["lpips", "lpips_predrnn"]
+    assert list(lpips_measures("predrnn", alexnet)) == ["lpips", "lpips_raw"]
 
 
 def test_frames_and_files_that_do_not_fit_are_refused(alexnet: Path, tmp_path: Path) -> None:

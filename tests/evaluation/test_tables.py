@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from framepred.errors import ConfigError
-from framepred.evaluation import Card, ProtocolVersion
+from framepred.evaluation import Card, Interval, ProtocolVersion
 from framepred.evaluation.tables import score_table
 
 
@@ -41,6 +41,18 @@ def test_names_are_whole_in_a_narrow_terminal(example: Card) -> None:
     assert line(lines, "moving-mnist", "1190.51 ± 200.00")
     weights = replace(wide, weights=replace(wide.weights, name="runs/video_folder_convlstm/checkpoints/best.ckpt"))
     assert "…" not in "".join(rendered(weights, width=80))
+
+
+def test_every_figure_is_whole_beside_many_metrics(example: Card) -> None:
+    more = {"lpips": Interval(0.0169, 0.0160, 0.0178), "lpips_raw": Interval(0.0151, 0.0143, 0.0159)}
+    values = {name: interval.value for name, interval in more.items()}
+    baselines = {name: scores | values for name, scores in example.baselines.items()}
+    lines = rendered(replace(example, metrics={**example.metrics, **more}, baselines=baselines), width=80)
+    assert "…" not in "".join(lines)
+    assert line(lines, "lpips ↓")
+    assert line(lines, "lpips_raw")
+    assert line(lines, "31.25", "90.50", "22.12", "0.9287", "0.0169", "0.0151")
+    assert line(lines, "1.00", "0.0009", "0.0008")
 
 
 def test_notes_are_shown(example: Card) -> None:
