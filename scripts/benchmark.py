@@ -161,7 +161,7 @@ def error_budget(
 
 @app.command()
 def restore(
-    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist-restore",
+    weights: Annotated[str, typer.Option(help="Bundled name, folder or checkpoint.")] = "moving-mnist",
     clips: Annotated[int, typer.Option(help="Test clips.")] = 1000,
     root: Annotated[str | None, typer.Option(help="Folder of MNIST's IDX files.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for card.json and restored.png.")] = Path("restored"),

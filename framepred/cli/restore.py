@@ -13,7 +13,6 @@ from framepred.cli.options import (
     DeviceOption,
     LayoutOption,
     MaxSideOption,
-    NetworkOption,
     RangeOption,
     parsed_range,
     refuse_given,
@@ -25,10 +24,6 @@ from framepred.media.outputs import check_output, list_suffixes
 
 if TYPE_CHECKING:
     from framepred.inference.restoration import Restoration
-
-
-WEIGHTS = "moving-mnist-restore"
-"""Bundled weights that restore, as in :func:`framepred.restore`."""
 
 
 class Method(StrEnum):
@@ -64,9 +59,19 @@ def restore(
     ] = 1,
     method: Annotated[
         Method,
-        typer.Option("--method", help="auto takes motion for films, and the network, bidirectional, for small digits."),
+        typer.Option(
+            "--method",
+            help="auto takes motion for films, and the network, bidirectional, for small digits.",
+        ),
     ] = Method.AUTO,
-    weights: NetworkOption = WEIGHTS,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Of the network, which auto then takes: bundled name, folder, .ckpt, or owner/name on the Hugging "
+            "Face Hub. Weights that forecast do so from both sides. Default: moving-mnist.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help=f"{list_suffixes()}. Default: STEM-restored.mp4.")
     ] = None,
@@ -98,7 +103,7 @@ def restore(
             "--holdout scores the frames of --missing at their own rate; leave --upsample and --find out."
         )
 
-    chosen_network = method is Method.AUTO and weights != WEIGHTS
+    chosen_network = method is Method.AUTO and weights is not None
     if not chosen_network and Method.BIDIRECTIONAL not in (method, beside):
         refuse_given(call, ("weights", "max_side"), f"--method {method.value}")
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from framepred.baselines import RESTORERS, LinearInterpolation
 from framepred.clips import Clip, Frame, Future, RawFrame, missing_pixels
 from framepred.errors import ClipError, ConfigError
+from framepred.forecaster import Forecaster
 from framepred.inference import windows
 from framepred.inference.damage import Dropped, find_damaged, find_dropped
 from framepred.inference.devices import pick_device
@@ -32,7 +33,7 @@ from framepred.media.frame_times import frame_times, varying_rate
 from framepred.media.ranges import StatedRange
 from framepred.media.sequences import note_of_inserted
 from framepred.media.video_header import keeps_rate
-from framepred.models import load_restorer
+from framepred.models import ForecastRestorer, load_restorer
 from framepred.models.devices import move_network
 from framepred.restorer import Missing, Restorer
 
@@ -48,8 +49,8 @@ AUTO = "auto"
 
 METHODS = (AUTO, MOTION, BIDIRECTIONAL, *RESTORERS)
 
-WEIGHTS = "moving-mnist-restore"
-"""Bundled weights that restore."""
+WEIGHTS = "moving-mnist"
+"""Bundled weights with which the network restores: it forecasts a gap from both sides."""
 
 MAX_SIDE = 512
 """Longer side, in pixels, of the frames that a network gets."""
@@ -65,7 +66,7 @@ def restore(
     upsample: int = 1,
     method: str = AUTO,
     compare: Sequence[str] = (),
-    weights: str | Path | Restorer = WEIGHTS,
+    weights: str | Path | Restorer | Forecaster | None = None,
     holdout: bool = False,
     device: str | torch.device = "auto",
     layout: str | None = None,
@@ -87,11 +88,11 @@ def restore(
         find: also rebuild frames that repeat the one before, are frozen or damaged, and insert those that are missing
             in the numbers of pictures or in the time stamps of a video.
         upsample: factor of the frame rate: 2 puts a frame between each two.
-        method: ``auto``; ``motion`` for films; ``bidirectional`` for the network, which ``auto`` also takes where other
-            weights than the bundled ones are given; or ``linear``, ``motion-compensated``, ``minterpolate``,
-            ``last-frame``, ``hopfield``.
+        method: ``auto``; ``motion`` for films; ``bidirectional`` for the network; or ``linear``,
+            ``motion-compensated``, ``minterpolate``, ``last-frame``, ``hopfield``.
         compare: further methods to restore with, for scores and for showing them beside.
-        weights: of the network: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a restorer.
+        weights: of the network, which ``auto`` then takes: a bundled name, a path, ``owner/name`` of the Hugging Face
+            Hub, a restorer, or a forecaster, which forecasts a gap from both sides; None for ``WEIGHTS``.
         holdout: the missing frames are intact: hide, rebuild and score them.
         device: ``auto``, ``cpu``, ``cuda``, or a device.
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
@@ -115,7 +116,7 @@ def restore(
     """
     numbers = _checked(missing, find, upsample, holdout)
     dropped = find_dropped(source) if find else Dropped()
-    if method == AUTO and weights != WEIGHTS:
+    if method == AUTO and weights is not None:
         method = BIDIRECTIONAL
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
@@ -194,7 +195,7 @@ def _checked(missing: Iterable[SupportsIndex] | str | None, find: bool, factor: 
     return parse_missing(missing, factor) if isinstance(missing, str) else check_missing(missing, factor)
 
 
-def _restorer(method: str, weights: str | Path | Restorer, max_side: int) -> Restorer:
+def _restorer(method: str, weights: str | Path | Restorer | Forecaster | None, max_side: int) -> Restorer:
     """The network, or the baseline of that name."""
     if method not in METHODS:
         raise ConfigError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
@@ -204,7 +205,9 @@ def _restorer(method: str, weights: str | Path | Restorer, max_side: int) -> Res
         return MotionRestorer()
     if method == AUTO:
         return AutoRestorer(lambda: load_restorer(WEIGHTS))
-    return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights), max_side)
+    if isinstance(weights, Forecaster):
+        return ScaledRestorer(ForecastRestorer(weights), max_side)
+    return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights or WEIGHTS), max_side)
 
 
 def _with_places(frames: Iterator[RawFrame], dropped: frozenset[int]) -> Iterator[RawFrame]:

@@ -3,6 +3,7 @@
 from framepred.models.bidirectional import BidirectionalForecaster
 from framepred.models.cells import ConvElmanCell, ConvGRUCell, ConvJordanCell, ConvLSTMCell, RecurrentCell
 from framepred.models.encoder_forecaster import EncoderForecaster
+from framepred.models.forecast_restorer import ForecastRestorer
 from framepred.models.frame_stack import FrameStack
 from framepred.models.layered_forecaster import LayeredForecaster
 from framepred.models.pretrained import load, load_restorer
@@ -15,6 +16,7 @@ __all__ = [
     "ConvJordanCell",
     "ConvLSTMCell",
     "EncoderForecaster",
+    "ForecastRestorer",
     "FrameStack",
     "LayeredForecaster",
     "RecurrentCell",

@@ -25,6 +25,7 @@ from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
 from framepred.models.checkpoints import read_checkpoint
 from framepred.models.exported import load_onnx
+from framepred.models.forecast_restorer import ForecastRestorer
 from framepred.models.tensor_shapes import SizeLimit, difference, tensor_shapes
 from framepred.restorer import Restorer
 
@@ -190,13 +191,13 @@ def load(name: str | Path) -> Forecaster:
 def load_restorer(name: str | Path) -> Restorer:
     """Load a pretrained restorer, on the CPU, in eval mode; names as in :func:`load`.
 
+    Weights that forecast restore by :class:`~framepred.models.ForecastRestorer`, from both sides.
+
     Raises:
-        WeightsError: if there are no such weights, they are damaged or do not fit, or they are for forecasting.
+        WeightsError: if there are no such weights, or they are damaged or do not fit.
     """
     net = load_weights(name).net
-    if not isinstance(net, Restorer):
-        raise WeightsError(f"The weights {name} forecast and cannot restore missing frames; use moving-mnist-restore.")
-    return net
+    return net if isinstance(net, Restorer) else ForecastRestorer(net).eval()
 
 
 def load_weights(name: str | Path) -> Weights:

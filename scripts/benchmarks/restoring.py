@@ -53,7 +53,7 @@ def write_picture(weights: str, root: str | None, folder: Path) -> Path:
     gap = middle(LENGTH - MISSING, MISSING)
     missing = torch.zeros(LENGTH, dtype=torch.bool)
     missing[gap] = True
-    nets = {"linear": RESTORERS["linear"]().eval(), "bidirectional": load_restorer(weights)}
+    nets = {"linear": RESTORERS["linear"]().eval(), "network": load_restorer(weights)}
     around = slice(gap.start - AROUND, gap.stop + AROUND)
     restored = {name: net.restore(clips, missing)[:, around] for name, net in nets.items()}
     write_restored_panel(folder / "restored.png", clips[:, around], missing[around], restored, around.start)

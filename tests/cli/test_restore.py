@@ -167,7 +167,6 @@ def test_frames_with_one_side_are_reported(framepred: Run, fading: Path) -> None
         (["--upsample", "66"], "must be an integer from 1 to 65, not 66"),
         (["--upsample", "0"], "--upsample"),
         (["--missing", "1", "--method", "magic"], "magic"),
-        (["--missing", "1", "--weights", "moving-mnist"], "moving-mnist forecast and cannot restore"),
         (["--missing", "1", "--weights", "nosuch"], "There are no weights 'nosuch'"),
         (["--upsample", "2", "--holdout"], "leave --upsample and --find out"),
         (["--missing", "1", "--output", "whole.xyz"], ".xyz"),

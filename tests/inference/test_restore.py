@@ -11,7 +11,7 @@ from torch import Tensor
 import framepred
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Future
-from framepred.errors import ConfigError, WeightsError
+from framepred.errors import ConfigError
 from framepred.inference.missing import read_missing
 from framepred.inference.restore import ScaledRestorer
 from framepred.media.frame_times import intact_times
@@ -258,9 +258,11 @@ def test_arguments_are_checked(fading: Tensor, arguments: dict[str, object], sen
         framepred.restore(fading, **{"method": "linear"} | arguments)  # type: ignore[arg-type]
 
 
-def test_weights_that_forecast_are_refused(fading: Tensor) -> None:
-    with pytest.raises(WeightsError, match="cannot restore"):
-        framepred.restore(fading, missing=[3], weights="moving-mnist-convlstm")
+def test_weights_that_forecast_do_so_from_both_sides(fading: Tensor) -> None:
+    by_name = framepred.restore(fading, missing=[3], weights="moving-mnist-convlstm")
+    net = framepred.load("moving-mnist-convlstm")
+    assert by_name.methods == ("bidirectional",)
+    assert torch.equal(by_name.frames, framepred.restore(fading, missing=[3], weights=net).frames)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
