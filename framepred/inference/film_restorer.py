@@ -172,15 +172,16 @@ def _count_above(values: Float[Tensor, "b h w"], thresholds: Sequence[float]) ->
 
 
 class AutoRestorer(Restorer):
-    """Chooses between motion and a network for each gap, by which rebuilds hidden observed frames better.
+    """Chooses between a restorer of films and a network, by which rebuilds hidden observed frames better.
 
     Args:
+        films: the restorer of films.
         load: returns the network; it is called only for frames that it may be good at: small and gray.
     """
 
-    def __init__(self, load: Callable[[], Restorer]) -> None:
+    def __init__(self, films: Restorer, load: Callable[[], Restorer]) -> None:
         super().__init__()
-        self.motion = MotionRestorer()
+        self.films = films
         self._load = cache(load)
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
@@ -190,9 +191,9 @@ class AutoRestorer(Restorer):
     def _choose(self, clip: Clip, missing: Missing) -> Restorer:
         hidden = hideable(missing)
         if clip.shape[2] > 1 or max(clip.shape[-2:]) > NETWORK_SIDE or not hidden.any():
-            return self.motion
+            return self.films
         network = move_network(self._load(), clip.device).eval()
-        errors = {net: _error_on(net, clip, missing, hidden) for net in (self.motion, network)}
+        errors = {net: _error_on(net, clip, missing, hidden) for net in (self.films, network)}
         return min(errors, key=errors.__getitem__)
 
 

@@ -19,9 +19,10 @@ from framepred.inference import windows
 from framepred.inference.damage import Dropped, find_damaged, find_dropped
 from framepred.inference.devices import pick_device
 from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
+from framepred.inference.long_gaps import FilmRestorer
 from framepred.inference.measured import keep_last_measured
 from framepred.inference.missing import check_factor, check_missing, parse_missing
-from framepred.inference.networks import needs_of
+from framepred.inference.networks import NATURAL, needs_of
 from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, open_stream, source_name
@@ -45,7 +46,8 @@ MOTION = "motion"
 :class:`~framepred.inference.film_restorer.MotionRestorer`."""
 
 AUTO = "auto"
-"""The network where frames are small and gray and it rebuilds observed frames better, otherwise motion."""
+"""The network where frames are small and gray and it rebuilds observed frames better; otherwise motion, with forecasts
+from both sides in long gaps; see :class:`~framepred.inference.long_gaps.FilmRestorer`."""
 
 METHODS = (AUTO, MOTION, BIDIRECTIONAL, *RESTORERS)
 
@@ -204,7 +206,7 @@ def _restorer(method: str, weights: str | Path | Restorer | Forecaster | None, m
     if method == MOTION:
         return MotionRestorer()
     if method == AUTO:
-        return AutoRestorer(lambda: load_restorer(WEIGHTS))
+        return AutoRestorer(FilmRestorer(lambda: load_restorer(NATURAL)), lambda: load_restorer(WEIGHTS))
     if isinstance(weights, Forecaster):
         return ScaledRestorer(ForecastRestorer(weights), max_side)
     return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights or WEIGHTS), max_side)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 
-from framepred.clips import Clip, Frame, Future, State
+from framepred.clips import Clip, Future, State
 from framepred.forecaster import Forecaster
 from framepred.restorer import Missing, Restorer
 
@@ -18,15 +18,16 @@ LEAST_ERROR = 1e-3
 """Squared error of a pixel that is added to both sides' errors: where both are small, both count."""
 
 
-class _Filled(NamedTuple):
-    """A gap as it is forecast from one side.
+class ForecastGap(NamedTuple):
+    """A gap as it is forecast.
 
     Attributes:
-        frames: its frames in order of time.
-        error: mean squared error of a pixel in the first frames beyond the gap; None if there are none.
+        frames: its frames in order of time, not clamped, ``(b, m, c, h, w)``.
+        error: mean squared error of a pixel in the first frames beyond the gap, ``(b,)``, of both sides where both
+            forecast; None where it cannot be measured.
     """
 
-    frames: list[Frame]
+    frames: Future
     error: Float[torch.Tensor, " b"] | None
 
 
@@ -55,19 +56,23 @@ class ForecastRestorer(Restorer):
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, not clamped, ``(b, m, c, h, w)``; see :class:`Restorer`."""
+        return torch.cat([gap.frames for gap in self.gaps(clip, missing).values()], dim=1)
+
+    def gaps(self, clip: Clip, missing: Missing) -> dict[range, ForecastGap]:
+        """Each gap, forecast, by the indices of its frames; see :meth:`fill`."""
         marks = missing.tolist()
         forward = self._forecast(clip, marks)
         backward = self._forecast(clip.flip(1), marks[::-1])
-        found: list[Frame] = []
+        found = {}
         for gap in _gaps(marks):
             mirrored = backward.get(range(len(marks) - gap.stop, len(marks) - gap.start))
-            found += _mixed(forward.get(gap), mirrored and mirrored._replace(frames=mirrored.frames[::-1]))
-        return torch.stack(found, dim=1)
+            found[gap] = _mixed(forward.get(gap), mirrored and mirrored._replace(frames=mirrored.frames.flip(1)))
+        return found
 
-    def _forecast(self, clip: Clip, marks: Sequence[bool]) -> dict[range, _Filled]:
+    def _forecast(self, clip: Clip, marks: Sequence[bool]) -> dict[range, ForecastGap]:
         """Each gap as it is forecast from the frames before it; a gap at the start is left out."""
         state: State | None = None
-        filled: dict[range, _Filled] = {}
+        filled: dict[range, ForecastGap] = {}
         gaps = {gap.start: gap for gap in _gaps(marks)}
         for index, gone in enumerate(marks):
             if not gone:
@@ -77,7 +82,7 @@ class ForecastRestorer(Restorer):
                 for _ in gap:
                     frames.append(self.net.next_frame(state))
                     state = self.net.feedback(frames[-1], state)
-                filled[gap] = _Filled(frames, self._error_beyond(clip, marks, gap.stop, state))
+                filled[gap] = ForecastGap(torch.stack(frames, dim=1), self._error_beyond(clip, marks, gap.stop, state))
         return filled
 
     def _error_beyond(
@@ -99,18 +104,18 @@ def _gaps(marks: Sequence[bool]) -> list[range]:
     return [range(run[0], run[-1] + 1) for run in runs]
 
 
-def _mixed(before: _Filled | None, after: _Filled | None) -> list[Frame]:
-    """The frames of a gap from the forecasts of both sides, of which one may be absent."""
+def _mixed(before: ForecastGap | None, after: ForecastGap | None) -> ForecastGap:
+    """A gap from the forecasts of both sides, of which one may be absent."""
     if before is None or after is None:
         side = before or after
         assert side is not None
-        return side.frames
-    ratio = torch.ones(len(before.frames[0]), device=before.frames[0].device)  # how much better the forecast forward is
+        return side
+    count = before.frames.shape[1]
+    distance = torch.arange(1, count + 1, device=before.frames.device)
+    odds = ((count + 1 - distance) / distance)[None]  # that the forecast forward is right
+    error = None
     if before.error is not None and after.error is not None:
-        ratio = ((after.error + LEAST_ERROR) / (before.error + LEAST_ERROR)).to(ratio)
-    mixed = []
-    count = len(before.frames)
-    for distance, (forward, backward) in enumerate(zip(before.frames, after.frames, strict=True), start=1):
-        odds = ratio.square() * (count + 1 - distance) / distance
-        mixed.append(backward.lerp(forward, (odds / (1 + odds)).to(forward.dtype)[:, None, None, None]))
-    return mixed
+        ratio = (after.error + LEAST_ERROR) / (before.error + LEAST_ERROR)
+        odds, error = odds * ratio.square()[:, None], (before.error + after.error) / 2
+    share = (odds / (1 + odds)).to(before.frames.dtype)[..., None, None, None]
+    return ForecastGap(after.frames.lerp(before.frames, share), error)

@@ -1,5 +1,6 @@
 """Missing frames of films rebuilt by each method: gaps of several lengths, and every second frame."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +15,12 @@ from framepred.baselines import RESTORERS
 from framepred.baselines.minterpolate import is_available
 from framepred.clips import to_unit
 from framepred.evaluation.formulas import frame_psnr
-from framepred.inference.film_restorer import MotionRestorer
+from framepred.inference.long_gaps import FilmRestorer
+from framepred.inference.networks import NATURAL
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
 from framepred.media.reading import read_video
+from framepred.models import load_restorer
 from framepred.restorer import Restorer
 
 OBSERVED = 2 / 3
@@ -26,11 +29,11 @@ OBSERVED = 2 / 3
 MARGIN = 12
 """Observed frames on each side of a gap, at least."""
 
-METHODS: dict[str, type[Restorer]] = {
+METHODS: dict[str, Callable[[], Restorer]] = {
     "linear": RESTORERS["linear"],
     "motion-compensated": RESTORERS["motion-compensated"],
     **({"minterpolate": RESTORERS["minterpolate"]} if is_available() else {}),
-    "motion": MotionRestorer,
+    "auto": lambda: FilmRestorer(lambda: load_restorer(NATURAL)),
 }
 
 

@@ -100,8 +100,8 @@ class Perfect(Restorer):
 
 def test_a_network_is_chosen_for_small_gray_frames_where_it_rebuilds_observed_frames_better() -> None:
     clip, missing = torch.rand(1, 9, 1, 16, 16), mask(9, 4, 5)
-    assert torch.equal(AutoRestorer(lambda: Perfect(clip)).eval().restore(clip, missing), clip)
-    worse = AutoRestorer(lambda: Perfect(1 - clip)).eval().restore(clip, missing)
+    assert torch.equal(AutoRestorer(MotionRestorer(), lambda: Perfect(clip)).eval().restore(clip, missing), clip)
+    worse = AutoRestorer(MotionRestorer(), lambda: Perfect(1 - clip)).eval().restore(clip, missing)
     torch.testing.assert_close(worse, MotionRestorer().eval().restore(clip, missing))
 
 
@@ -110,4 +110,4 @@ def test_large_or_coloured_frames_never_load_the_network() -> None:
         raise AssertionError("The network is loaded.")
 
     for shape in [(1, 6, 3, 16, 16), (1, 6, 1, 24, 140)]:
-        AutoRestorer(refuse).eval().restore(torch.rand(shape), mask(6, 3))
+        AutoRestorer(MotionRestorer(), refuse).eval().restore(torch.rand(shape), mask(6, 3))

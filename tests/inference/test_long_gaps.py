@@ -1,0 +1,87 @@
+"""Long gaps of films: forecasts from both sides beside motion."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from framepred.baselines import LastFrame
+from framepred.clips import Clip
+from framepred.inference.film_restorer import MotionRestorer
+from framepred.inference.long_gaps import LARGEST, FilmRestorer
+from framepred.models import ForecastRestorer
+from framepred.models.forecast_restorer import ForecastGap
+from framepred.restorer import Missing
+
+
+class Told(ForecastRestorer):
+    """Forecasts the frames, and the error beyond the gap, that it was told."""
+
+    def __init__(self, clip: Clip, error: float) -> None:
+        super().__init__(LastFrame())
+        self.clip = clip
+        self.error = torch.full((len(clip),), error)
+
+    def gaps(self, clip: Clip, missing: Missing) -> dict[range, ForecastGap]:
+        """The frames of the clip, gray."""
+        assert clip.shape[2] == 1
+        told = self.clip.mean(dim=2, keepdim=True)
+        found = super().gaps(clip, missing)
+        return {gap: ForecastGap(told[:, gap.start : gap.stop], forecast.error) for gap, forecast in found.items()} | {
+            gap: ForecastGap(told[:, gap.start : gap.stop], self.error) for gap in found if found[gap].error is not None
+        }
+
+
+def mask(text: str) -> Tensor:
+    return torch.tensor([letter == "x" for letter in text])
+
+
+@pytest.fixture
+def flashing() -> Clip:
+    """A still texture, and a square whose brightness rises and falls within the gap, which no motion shows."""
+    torch.manual_seed(0)
+    clip = torch.rand(1, 1, 3, 32, 48).mul(0.4).repeat(1, 17, 1, 1, 1)
+    for time in range(17):
+        clip[:, time, :, 8:24, 8:24] = 0.3 + 0.6 * max(0.0, 1 - abs(time - 8) / 4) + 0.01 * time
+    return clip
+
+
+LONG = mask(".....xxxxxxx.....")
+
+
+def error_of(restored: Clip, clip: Clip) -> float:
+    return (restored - clip).square().mean().item()
+
+
+def test_good_forecasts_help_in_long_gaps_and_what_is_still_stays_exact(flashing: Clip) -> None:
+    net = FilmRestorer(lambda: Told(flashing, 0.0)).eval()
+    restored, moved = net.restore(flashing, LONG), MotionRestorer().eval().restore(flashing, LONG)
+    assert error_of(restored, flashing) < 1.2 * (1 - LARGEST[1]) ** 2 * error_of(moved, flashing)
+    assert torch.equal(restored[..., 40:], flashing[..., 40:])
+
+
+def test_bad_forecasts_have_no_share(flashing: Clip) -> None:
+    net = FilmRestorer(lambda: Told(1 - flashing, 5.0)).eval()
+    assert torch.equal(net.restore(flashing, LONG), MotionRestorer().eval().restore(flashing, LONG))
+
+
+@pytest.mark.parametrize("text", [".....xx..........", "xxxxx............", "............xxxxx", ".x.x.x.x.x.x.x.x."])
+def test_short_gaps_and_those_at_an_end_need_no_network(flashing: Clip, text: str) -> None:
+    def refuse() -> ForecastRestorer:
+        raise AssertionError("The network was loaded.")
+
+    restored = FilmRestorer(refuse).eval().restore(flashing, mask(text))
+    assert torch.equal(restored, MotionRestorer().eval().restore(flashing, mask(text)))
+
+
+def test_each_gap_of_a_batch_gets_its_own_frames(flashing: Clip) -> None:
+    missing = mask("...xxx...xx..xxx.")
+    clips = torch.cat([flashing, flashing.flip(1)])
+    restored = FilmRestorer(lambda: Told(clips, 0.0)).eval().restore(clips, missing)
+    for number, one in enumerate(clips.split(1)):
+        alone = FilmRestorer(lambda one=one: Told(one, 0.0)).eval().restore(one, missing)
+        torch.testing.assert_close(
+            restored[number : number + 1], alone, atol=1e-3, rtol=0
+        )  # motion weighs its candidates for the batch
+    moved = MotionRestorer().eval().restore(clips, missing)
+    assert torch.equal(restored[:, 9:11], moved[:, 9:11])
+    assert error_of(restored[:, 3:6], clips[:, 3:6]) < error_of(moved[:, 3:6], clips[:, 3:6])
