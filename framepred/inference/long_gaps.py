@@ -1,7 +1,8 @@
 """Restore long gaps of films: motion, and a network's forecasts from both sides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import groupby
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,6 +21,9 @@ SIDE = 176
 
 SHORTEST = 3
 """Frames of a gap from which on forecasts are mixed in: in shorter ones, moved frames are exact enough."""
+
+CONTEXT = 4
+"""Observed frames in a row that forecasts need on both sides of a gap; a raised frame rate leaves single ones."""
 
 TRUST = (0.2, 0.08)
 """Share of the forecasts if they had no error: a first part, and one for each frame of the gap."""
@@ -59,27 +63,30 @@ class FilmRestorer(Restorer):
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
         moved = self.motion.fill(clip, missing)
-        marks = missing.tolist()
-        places = {index: place for place, index in enumerate(index for index, gone in enumerate(marks) if gone)}
-        if not _has_long_gap(marks):
+        long_gaps = _long_gaps(missing.tolist())
+        if not long_gaps:
             return moved
         network = move_network(self._load(), clip.device).eval()
         assert isinstance(network, ForecastRestorer)
         small = _small_and_gray(clip)
-        for gap, forecast in network.gaps(small, missing).items():
-            if len(gap) < SHORTEST or gap.start == 0 or gap.stop == len(marks) or forecast.error is None:
-                continue
-            own = slice(places[gap.start], places[gap.start] + len(gap))
-            change = _change(forecast, _small_and_gray(moved[:, own]))
+        forecasts = network.gaps(small, missing)
+        for gap in long_gaps:
+            first = int(missing[: gap.start].sum())
+            own = slice(first, first + len(gap))
+            change = _change(forecasts[gap], _small_and_gray(moved[:, own]))
             change = change * _moving(small[:, gap.start - 1], small[:, gap.stop])[:, None]
             moved[:, own] += resize(change.flatten(0, 1), clip.shape[-2:]).view(*change.shape[:3], *clip.shape[-2:])
         return moved
 
 
-def _has_long_gap(marks: list[bool]) -> bool:
-    """Whether a run of missing frames has observed ones on both sides and is not short."""
-    text = "".join("x" if gone else "." for gone in marks).strip("x")
-    return "x" * SHORTEST in text
+def _long_gaps(marks: Sequence[bool]) -> list[range]:
+    """Runs of at least ``SHORTEST`` missing frames with ``CONTEXT`` observed ones in a row on both sides."""
+    runs = [[index for index, _ in run] for _, run in groupby(enumerate(marks), key=lambda mark: mark[1])]
+    return [
+        range(run[0], run[-1] + 1)
+        for before, run, after in zip(runs, runs[1:], runs[2:], strict=False)
+        if marks[run[0]] and len(run) >= SHORTEST and min(len(before), len(after)) >= CONTEXT
+    ]
 
 
 def _small_and_gray(clip: Clip) -> Float[Tensor, "b _t 1 _h _w"]:
@@ -89,7 +96,7 @@ def _small_and_gray(clip: Clip) -> Float[Tensor, "b _t 1 _h _w"]:
 
 def _change(forecast: ForecastGap, moved: Float[Tensor, "b m 1 h w"]) -> Float[Tensor, "b m 1 h w"]:
     """What is to be added to the moved frames."""
-    assert forecast.error is not None
+    assert forecast.error is not None  # frames on both sides were observed
     difference = forecast.frames.clamp(0, 1) - moved
     disagreement = difference.square().mean(dim=(1, 2, 3, 4)) + _NOTHING
     first, per_frame = TRUST

@@ -25,10 +25,8 @@ class Told(ForecastRestorer):
         """The frames of the clip, gray."""
         assert clip.shape[2] == 1
         told = self.clip.mean(dim=2, keepdim=True)
-        found = super().gaps(clip, missing)
-        return {gap: ForecastGap(told[:, gap.start : gap.stop], forecast.error) for gap, forecast in found.items()} | {
-            gap: ForecastGap(told[:, gap.start : gap.stop], self.error) for gap in found if found[gap].error is not None
-        }
+        gaps = super().gaps(clip, missing)
+        return {gap: ForecastGap(told[:, gap.start : gap.stop], self.error) for gap in gaps}
 
 
 def mask(text: str) -> Tensor:
@@ -64,8 +62,10 @@ def test_bad_forecasts_have_no_share(flashing: Clip) -> None:
     assert torch.equal(net.restore(flashing, LONG), MotionRestorer().eval().restore(flashing, LONG))
 
 
-@pytest.mark.parametrize("text", [".....xx..........", "xxxxx............", "............xxxxx", ".x.x.x.x.x.x.x.x."])
-def test_short_gaps_and_those_at_an_end_need_no_network(flashing: Clip, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", [".....xx..........", "xxxxx............", "............xxxxx", ".x.x.x.x.x.x.x.x.", ".xxx.xxx.xxx.xxx."]
+)
+def test_short_gaps_and_those_between_few_frames_need_no_network(flashing: Clip, text: str) -> None:
     def refuse() -> ForecastRestorer:
         raise AssertionError("The network was loaded.")
 
@@ -73,15 +73,12 @@ def test_short_gaps_and_those_at_an_end_need_no_network(flashing: Clip, text: st
     assert torch.equal(restored, MotionRestorer().eval().restore(flashing, mask(text)))
 
 
-def test_each_gap_of_a_batch_gets_its_own_frames(flashing: Clip) -> None:
-    missing = mask("...xxx...xx..xxx.")
+def test_each_gap_of_each_clip_gets_its_own_frames(flashing: Clip) -> None:
+    missing = mask("....xxx....xx....")
     clips = torch.cat([flashing, flashing.flip(1)])
     restored = FilmRestorer(lambda: Told(clips, 0.0)).eval().restore(clips, missing)
-    for number, one in enumerate(clips.split(1)):
-        alone = FilmRestorer(lambda one=one: Told(one, 0.0)).eval().restore(one, missing)
-        torch.testing.assert_close(
-            restored[number : number + 1], alone, atol=1e-3, rtol=0
-        )  # motion weighs its candidates for the batch
     moved = MotionRestorer().eval().restore(clips, missing)
-    assert torch.equal(restored[:, 9:11], moved[:, 9:11])
-    assert error_of(restored[:, 3:6], clips[:, 3:6]) < error_of(moved[:, 3:6], clips[:, 3:6])
+    assert torch.equal(restored[:, 11:13], moved[:, 11:13])
+    for number in range(2):
+        ours, theirs = (error_of(found[number, 4:7], clips[number, 4:7]) for found in (restored, moved))
+        assert ours < 0.5 * theirs
