@@ -198,19 +198,27 @@ class AutoRestorer(Restorer):
 
 
 def hideable(missing: Missing) -> Missing:
-    """Observed frames to hide for a comparison: a run as long as the longest gap, or shorter, beside observed frames.
+    """Observed frames to hide for a comparison: as many as the longest gap has, or fewer.
 
-    All False where no observed frame has observed neighbours on both sides.
+    Beside a gap at an end of the clip they are those next to it, so that they, too, have observed frames on one side
+    only; at least half of the frames there stay. Otherwise they lie in the middle of the longest run of observed
+    frames. All False where no frame can be hidden.
     """
     marks = missing.tolist()
-    longest = max((len(list(run)) for gone, run in groupby(marks) if gone), default=0)
-    for length in range(longest, 0, -1):
-        for start in range(1, len(marks) - length):
-            if not any(marks[start - 1 : start + length + 1]):
-                hidden = torch.zeros_like(missing)
-                hidden[start : start + length] = True
-                return hidden
-    return torch.zeros_like(missing)
+    runs = [list(run) for _, run in groupby(range(len(marks)), key=marks.__getitem__)]
+    gaps, observed = ([run for run in runs if marks[run[0]] is gone] for gone in (True, False))
+    longest = max(gaps, key=len, default=[])
+    hidden = torch.zeros_like(missing)
+    if longest and 0 in longest:
+        hidden[observed[0][: min(len(longest), len(observed[0]) // 2)]] = True
+    elif longest and len(marks) - 1 in longest:
+        hidden[observed[-1][::-1][: min(len(longest), len(observed[-1]) // 2)]] = True
+    else:
+        widest = max(observed, key=len)
+        length = max(0, min(len(longest), len(widest) - 2))
+        start = (len(widest) - length) // 2
+        hidden[widest[start : start + length]] = True
+    return hidden
 
 
 def _error_on(net: Restorer, clip: Clip, missing: Missing, hidden: Missing) -> float:

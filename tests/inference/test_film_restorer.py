@@ -7,7 +7,7 @@ from torch import Tensor
 import framepred
 from framepred.baselines import LinearInterpolation, MotionCompensated
 from framepred.clips import Clip, Future
-from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
+from framepred.inference.film_restorer import AutoRestorer, MotionRestorer, hideable
 from framepred.inference.restore_trials import Trial, trials
 from framepred.restorer import Missing, Restorer, Sides
 from framepred.warping import shift
@@ -103,6 +103,24 @@ def test_a_network_is_chosen_for_small_gray_frames_where_it_rebuilds_observed_fr
     assert torch.equal(AutoRestorer(MotionRestorer(), lambda: Perfect(clip)).eval().restore(clip, missing), clip)
     worse = AutoRestorer(MotionRestorer(), lambda: Perfect(1 - clip)).eval().restore(clip, missing)
     torch.testing.assert_close(worse, MotionRestorer().eval().restore(clip, missing))
+
+
+@pytest.mark.parametrize(
+    ("missing", "hidden"),
+    [
+        ("....xx.......", "........xx..."),  # in the middle of the longest run
+        ("...x.....x...", "......x......"),
+        ("......xxx", "...xxx..."),  # next to a gap at the end
+        ("....xxx", "..xx..."),  # half of the frames stay
+        ("xx......", "..xx...."),
+        ("x.xxx..", "......."),  # two frames show nothing between them
+        (".x.x.x.", "......."),
+        (".......", "......."),
+    ],
+)
+def test_frames_are_hidden_as_those_of_the_longest_gap_are_missing(missing: str, hidden: str) -> None:
+    marks = [torch.tensor([letter == "x" for letter in text]) for text in (missing, hidden)]
+    assert hideable(marks[0]).tolist() == marks[1].tolist()
 
 
 def test_large_or_coloured_frames_never_load_the_network() -> None:
