@@ -31,6 +31,7 @@ OPAQUE = 255
 
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow gives 16 bits of some files as 32
 _WHITE_16 = 65535
+_SPREAD = {"L;2": 85, "L;4": 17}  # gray of few bits: Pillow spreads it to 8, but not the value that is transparent
 
 
 def read_image(path: Path, value_range: ValueRange | None = None) -> Shaped[Tensor, "c h w"]:
@@ -78,6 +79,8 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
                 ) from error
         with image:
             check_pixels(path, *image.size)
+            if isinstance(image.info.get("transparency"), int):
+                image.info["transparency"] *= _SPREAD.get(_raw_mode(image), 1)
             yield image
 
 
@@ -205,11 +208,16 @@ def _pixels(image: Image.Image, path: Path) -> NDArray[Any]:
     return np.ascontiguousarray(turned(pixels, image.getexif().get(Base.Orientation, 1)))
 
 
+def _raw_mode(image: Image.Image) -> Any:
+    """How a file stores its pixels, such as ``L;2``, as long as Pillow has not loaded them."""
+    tiles: Any = getattr(image, "tile", None)
+    return tiles[0].args if tiles else ""
+
+
 def _stored_form(image: Image.Image) -> tuple[str, int]:
     """The channels of a file and its value for white, which Pillow forgets where it keeps 8 of 16 bits of colours."""
-    tiles: Any = getattr(image, "tile", None)
-    arguments = tiles[0].args if tiles else ""
-    if isinstance(arguments, tuple) and tiles[0].codec_name.startswith("ppm"):
+    arguments = _raw_mode(image)
+    if isinstance(arguments, tuple) and image.format == "PPM":
         return str(arguments[0]), int(arguments[1])
     form, _, bits = str(arguments).partition(";")
     return form, _WHITE_16 if bits.startswith("16") else np.iinfo(np.uint8).max

@@ -14,6 +14,7 @@ from torch import Tensor
 from framepred.errors import ClipError, MediaError
 from framepred.media.images import encode_png, folder_frames, read_image, survey_pictures
 from framepred.media.ranges import ValueRange
+from framepred.media.reading import open_frames
 
 
 def random_frame(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:
@@ -89,9 +90,12 @@ def png(pixels: NDArray[Any], kind: int, transparent: bytes = b"") -> bytes:
         b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
         b"IEND": b"",
     }
-    chunks = (struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
-              for name, part in parts.items())  # fmt: skip
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
+
+
+def chunk(name: bytes, part: bytes) -> bytes:
+    """A part of a PNG file."""
+    return struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -109,6 +113,22 @@ def test_opacity_and_transparent_colours_of_png_are_laid_on_black(tmp_path: Path
     (tmp_path / "a.png").write_bytes(png(pixels[..., :-1], 0 if channels == 1 else 2, key.astype(">u2").tobytes()))
     expected = np.where((colours == key).all(axis=-1, keepdims=True), 0, colours).astype(dtype).transpose(2, 0, 1)
     assert np.array_equal(read_image(tmp_path / "a.png").numpy(), expected)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_the_transparent_gray_of_few_bits_is_laid_on_black(tmp_path: Path, bits: int) -> None:
+    levels = np.arange(2**bits, dtype=np.uint8)
+    row = np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -bits:].ravel())
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", len(levels), 1, bits, 0, 0, 0, 0),
+        b"tRNS": struct.pack(">H", levels[-1]),
+        b"IDAT": zlib.compress(b"\0" + row.tobytes()),
+        b"IEND": b"",
+    }
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items()))
+    expected = (levels[:-1].astype(int) * 255 // levels[-1]).tolist()
+    assert read_image(tmp_path / "a.png").flatten().tolist() == [*expected, 0]
+    assert "not opaque" in " ".join(open_frames(tmp_path).notes)
 
 
 @pytest.mark.parametrize("white", [100, 255, 1023, 4095, 65535])
