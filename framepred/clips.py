@@ -95,7 +95,7 @@ def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     """
     if frames.is_floating_point():
         return frames
-    return frames.float() / white_of(frames.dtype)
+    return frames.float().div_(white_of(frames.dtype))
 
 
 def white_of(dtype: torch.dtype) -> int:

@@ -60,9 +60,9 @@ class Restorer(nn.Module, ABC):
         """
         _check(clip, missing)
         missing = missing.cpu()
-        restored = to_unit(clip).clone()
-        if not self.training:
-            check_range(restored[:, _indices(~missing)])
+        restored = clip.clone() if clip.is_floating_point() else to_unit(clip)
+        if not self.training and clip.is_floating_point():
+            check_range(clip[:, _indices(~missing)])
         if missing.any():
             filled = self.fill(restored, missing).to(restored.dtype)
             restored[:, _indices(missing)] = filled if self.training else filled.clamp(0, 1)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from framepred.clips import RawFrame, from_unit, missing_pixels, to_unit
+from framepred.clips import RawFrame, from_unit, missing_pixels
 from framepred.errors import ClipError
 from framepred.inference.devices import device_of
 from framepred.inference.measured import fill_from_nearest, keep_last_measured
@@ -181,7 +181,7 @@ def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterato
     window = [*before, *here, *after]
     device = device_of(net)
     missing = torch.tensor([frame.missing for frame in window], device=device)
-    clips = to_unit(torch.stack([frame.frame for frame in window], dim=1).to(device))
+    clips = torch.stack([frame.frame for frame in window], dim=1).to(device)
     gaps = missing_pixels(clips)
     with torch.inference_mode():
         restored = net.restore(clips if gaps is None else fill_from_nearest(clips), missing).cpu()
