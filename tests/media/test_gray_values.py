@@ -17,7 +17,7 @@ from framepred.media.decoding import file_frames, intact_frames, stream_frames
 from framepred.media.random_access import open_reader
 from framepred.media.ranges import DefaultRange, RangeChoice, ValueRange
 from framepred.media.reading import open_frames, read_clips
-from video_zoo import THERMAL, moving_spot, set_display_matrix, write_values
+from video_zoo import THERMAL, moving_spot, set_display_matrix, write_codec, write_values
 
 
 @pytest.fixture
@@ -107,6 +107,18 @@ def test_a_folder_of_films_has_one_range(thermal: Path, tmp_path: Path) -> None:
     stated = VideoIndex(tmp_path, value_range=ValueRange(*THERMAL))
     with closing(stated.open(stated.sources[0])) as reader:
         assert float(max(frame.max() for frame in reader.read(range(24)))) == 1
+
+
+@pytest.mark.parametrize("name", ["bytes.mkv", "bytes.mpg"])
+def test_a_range_leaves_films_of_bytes_beside_them_as_they_are(thermal: Path, tmp_path: Path, name: str) -> None:
+    codec = "mpeg2video" if name == "bytes.mpg" else "libx264"  # the former is read in order alone
+    film = write_codec(tmp_path / name, codec, frames=24, size=(33, 46) if codec == "mpeg2video" else (34, 46))
+    index = VideoIndex(tmp_path, value_range=ValueRange(*THERMAL))
+    assert index.problems == ()
+    assert {source.name: source.dtype for source in index.sources} == {name: "uint8", "thermal.mkv": "float32"}
+    source = next(source for source in index.sources if source.name == name)
+    with closing(index.open(source)) as reader:
+        assert torch.equal(torch.stack(list(reader.read(range(24)))), torch.stack(list(file_frames(film).frames)))
 
 
 def test_a_range_for_a_film_of_bytes_is_refused(tmp_path: Path) -> None:
