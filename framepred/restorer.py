@@ -1,7 +1,8 @@
 """The interface of restorers: rebuild the missing frames of a whole clip from the frames before and after them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -103,6 +104,20 @@ def middle(observed: int, missing: int) -> slice:
     """Return the indices of ``missing`` frames in the middle of a clip with ``observed`` other frames."""
     start = (observed + 1) // 2
     return slice(start, start + missing)
+
+
+def runs(marks: Sequence[bool]) -> list[range]:
+    """Runs of frames that are all missing or all observed, in order of time.
+
+    Args:
+        marks: for each frame, whether it is missing.
+
+    Example:
+        >>> runs([False, True, True])
+        [range(0, 1), range(1, 3)]
+    """
+    found = (list(run) for _, run in groupby(range(len(marks)), key=marks.__getitem__))
+    return [range(run[0], run[-1] + 1) for run in found]
 
 
 def sides(missing: Missing) -> list[Sides]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import groupby
 
 import torch
 from jaxtyping import Float, Int64
@@ -23,7 +22,7 @@ from framepred.inference.restore_candidates import (
 from framepred.inference.restore_trials import Trial, trials
 from framepred.inference.stacking import ErrorProducts
 from framepred.models.devices import move_network
-from framepred.restorer import Missing, Restorer, Sides, fill_gaps
+from framepred.restorer import Missing, Restorer, Sides, fill_gaps, runs
 from framepred.warping import local_mean
 
 AGREEMENT = (1 / 255, 4 / 255, 12 / 255)
@@ -205,9 +204,8 @@ def hideable(missing: Missing) -> Missing:
     frames. All False where no frame can be hidden.
     """
     marks = missing.tolist()
-    runs = [list(run) for _, run in groupby(range(len(marks)), key=marks.__getitem__)]
-    gaps, observed = ([run for run in runs if marks[run[0]] is gone] for gone in (True, False))
-    longest = max(gaps, key=len, default=[])
+    gaps, observed = ([run for run in runs(marks) if marks[run.start] is gone] for gone in (True, False))
+    longest = max(gaps, key=len, default=range(0))
     hidden = torch.zeros_like(missing)
     if longest and 0 in longest:
         hidden[observed[0][: min(len(longest), len(observed[0]) // 2)]] = True

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import groupby
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +12,7 @@ from framepred.inference.scaling import resize, shrink
 from framepred.models import ForecastRestorer
 from framepred.models.devices import move_network
 from framepred.models.forecast_restorer import ForecastGap
-from framepred.restorer import Missing, Restorer
+from framepred.restorer import Missing, Restorer, runs
 from framepred.warping import local_mean
 
 SIDE = 176
@@ -81,11 +80,11 @@ class FilmRestorer(Restorer):
 
 def _long_gaps(marks: Sequence[bool]) -> list[range]:
     """Runs of at least ``SHORTEST`` missing frames with ``CONTEXT`` observed ones in a row on both sides."""
-    runs = [[index for index, _ in run] for _, run in groupby(enumerate(marks), key=lambda mark: mark[1])]
+    found = runs(marks)
     return [
-        range(run[0], run[-1] + 1)
-        for before, run, after in zip(runs, runs[1:], runs[2:], strict=False)
-        if marks[run[0]] and len(run) >= SHORTEST and min(len(before), len(after)) >= CONTEXT
+        gap
+        for before, gap, after in zip(found, found[1:], found[2:], strict=False)
+        if marks[gap.start] and len(gap) >= SHORTEST and min(len(before), len(after)) >= CONTEXT
     ]
 
 

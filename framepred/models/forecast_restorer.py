@@ -1,7 +1,6 @@
 """Restore missing frames by forecasting them from both sides."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -9,7 +8,7 @@ from jaxtyping import Float
 
 from framepred.clips import Clip, Future, State
 from framepred.forecaster import Forecaster
-from framepred.restorer import Missing, Restorer
+from framepred.restorer import Missing, Restorer, runs
 
 BEYOND = 2
 """Observed frames beyond a gap on which a forecast is measured, at most."""
@@ -100,8 +99,7 @@ class ForecastRestorer(Restorer):
 
 def _gaps(marks: Sequence[bool]) -> list[range]:
     """The runs of missing frames."""
-    runs = [[index for index, _ in run] for gone, run in groupby(enumerate(marks), key=lambda mark: mark[1]) if gone]
-    return [range(run[0], run[-1] + 1) for run in runs]
+    return [run for run in runs(marks) if marks[run.start]]
 
 
 def _mixed(before: ForecastGap | None, after: ForecastGap | None) -> ForecastGap:
