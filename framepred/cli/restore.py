@@ -59,10 +59,7 @@ def restore(
     ] = 1,
     method: Annotated[
         Method,
-        typer.Option(
-            "--method",
-            help="auto takes motion for films, and the network, bidirectional, for small digits.",
-        ),
+        typer.Option("--method", help="auto takes motion for films, and the network, bidirectional, for small digits."),
     ] = Method.AUTO,
     weights: Annotated[
         str | None,

@@ -28,7 +28,7 @@ from framepred.media.images import survey_pictures
 from framepred.media.random_access import FrameReader, VideoMap, map_video, open_reader
 from framepred.media.ranges import DefaultRange, RangeChoice, ValueRange, refuse_range, with_missing
 from framepred.media.reading import refuse_form
-from framepred.media.video_header import is_wide
+from framepred.media.video_header import has_high_bit_depth
 
 _VERSION = 4  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
@@ -141,7 +141,7 @@ class VideoIndex:
         if paths and not any(map(is_array, paths)):
             refuse_form(self.root, self.layout, self.array_name)
         stated = isinstance(self.choice, ValueRange)
-        if stated and paths and all(_is_video(path) and not is_wide(path) for path in paths):
+        if stated and paths and all(_is_video(path) and not has_high_bit_depth(path) for path in paths):
             refuse_range(self.choice, self.root)
 
     def _used_range(self, sources: Sequence[Source]) -> ValueRange | None:
@@ -186,7 +186,7 @@ class VideoIndex:
         video_map = self._map(path, stamp) if _is_video(path) else None
         if path.is_dir() and not is_array(path):
             check_sequence(path)
-        has_type = video_map is None or is_wide(path)  # other films are bytes
+        has_type = video_map is None or has_high_bit_depth(path)  # other films are bytes
         dtype = self._stored_type(path) if self.choice == "auto" and has_type else _BYTES
         choice = self.choice if self.choice != "auto" or dtype != _BYTES else None
         with contextlib.closing(self._open(path, video_map, choice)) as reader:

@@ -62,9 +62,8 @@ class Lpips:
             )
         if target.isnan().any():
             raise ClipError("LPIPS needs every pixel of the true frames, and some are missing (NaN); leave LPIPS out.")
-        values: Tensor = self.net.to(pred.device)(
-            _as_rgb(pred), _as_rgb(target), normalize=self.scaled
-        )  # (b·t, 1, 1, 1)
+        net = self.net.to(pred.device)
+        values: Tensor = net(_as_rgb(pred), _as_rgb(target), normalize=self.scaled)  # (b·t, 1, 1, 1)
         return values.reshape(pred.shape[:2]).double()
 
 

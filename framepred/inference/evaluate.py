@@ -255,6 +255,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
     """Score predictors beside all baselines in one pass over the clips."""
     options = options or ScoreOptions()
     device = pick_device(options.device)
+    extra = lpips_measures(options.protocol, options.lpips)
     has_context = not isinstance(data.batches, SavedBatches) or data.batches.context is not None
     showing = nullcontext(_ignore) if options.progress is None else options.progress(data)
     with joined_processes(), full_float32(), showing as on_batch:
@@ -268,7 +269,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
             baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
             device=device,
             on_batch=on_batch,
-            extra_measures=lpips_measures(options.protocol, options.lpips),
+            extra_measures=extra,
             distributed=not process_is_alone(),
         )
     notes = [scaling_notes(one.predictor, card.data.size) for card, one in zip(cards, named, strict=True)]

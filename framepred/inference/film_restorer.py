@@ -1,225 +1,111 @@
-"""Restore films: move the frames on both sides of a gap, and mix them by how well that rebuilds observed frames."""
+"""Restore long gaps of films: motion, and a network's forecasts from both sides."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from framepred.clips import Clip, Frame, Future
-from framepred.inference.regions import spread
-from framepred.inference.restore_candidates import (
-    AFTER,
-    BEFORE,
-    CANDIDATES,
-    LINEAR,
-    MOVED_MEANS,
-    Gap,
-    usable_candidates,
-)
-from framepred.inference.restore_trials import Trial, trials
-from framepred.inference.stacking import ErrorProducts
+from framepred.clips import Clip, Future
+from framepred.inference.motion_restorer import MotionRestorer
+from framepred.inference.scaling import resize, shrink
+from framepred.models import ForecastRestorer
 from framepred.models.devices import move_network
-from framepred.restorer import Missing, Restorer, Sides, fill_gaps, runs
+from framepred.models.forecast_restorer import ForecastGap
+from framepred.restorer import Missing, Restorer, runs
 from framepred.warping import local_mean
 
-AGREEMENT = (1 / 255, 4 / 255, 12 / 255)
-"""Local root mean square differences of the two moved frames that divide regions: good, fair, poor, bad agreement."""
+SIDE = 176
+"""Longer side, in pixels, of the gray frames that the network gets."""
 
-CHANGE = (1 / 255, 6 / 255)
-"""The same of the two observed frames: still, slight change, much change."""
+SHORTEST = 3
+"""Frames of a gap from which on forecasts are mixed in: in shorter ones, moved frames are exact enough."""
 
-REGIONS = (len(AGREEMENT) + 1) * (len(CHANGE) + 1)
+CONTEXT = 4
+"""Observed frames in a row that forecasts need on both sides of a gap; a raised frame rate leaves single ones."""
+
+SHARE = (0.2, 0.08, 0.9)
+"""Share that forecasts without an error would have: a constant, an amount for each frame of the gap, and the bound."""
+
+LARGEST_SHARE = 0.7
+"""Bound of the share itself."""
+
+ERROR_WEIGHT = 0.06
+"""What the share loses for each multiple of the disagreement with motion that the error beyond the gap reaches."""
+
+STILL = 1 / 255
+"""Root mean square difference of the frames beside a gap, around a pixel, below which it keeps what motion gives."""
 
 WINDOW = 9
-"""Side, in pixels, of the window in which differences are averaged."""
+"""Side, in pixels, of the window in which that is measured."""
 
-SMOOTHING = 7
-"""Side, in pixels, of the window that makes the borders between regions smooth."""
-
-REGION_SIDE = 352
-"""Longer side, in pixels, at which regions are found and weights are measured."""
-
-PREFERENCE = 0.05
-"""Pull of the whole frame's weights towards ``MOVED_MEANS``: a gap may differ from the trials, and on films in general
-these are the best candidates."""
-
-SHRINKAGE = 0.3
-"""Pull of a region's weights towards those of the whole frame: few trials measure a region badly."""
-
-DEFAULT_LINEAR = (0.0, 0.1, 0.2, 0.4)
-"""Weight of linear interpolation by agreement where nothing can be measured: more the worse the two sides agree."""
-
-NETWORK_SIDE = 128
-"""Longer side, in pixels, up to which gray frames are offered to the network: it is trained on digits."""
-
-Shares = Float[Tensor, "b q _h _w"]
-Weights = Float[Tensor, "q m"]
+_NOTHING = 1e-12
 
 
-class MotionRestorer(Restorer):
-    """Moves the frames on both sides of a gap in several ways, and mixes the results by region.
+class FilmRestorer(Restorer):
+    """Moves both sides of a gap and, where it is long, mixes in what a network forecasts from both sides.
 
-    The candidates for a missing frame are those of :class:`~framepred.inference.restore_candidates.Gap`. Regions are
-    divided by how well the two moved sides agree and by how much the picture changes. The weights of the candidates in
-    each region are those with the least squared error on observed frames near the gap, which are hidden and rebuilt
-    from equally distant frames where there are enough of them. At the start and the end of a clip the nearest observed
-    frame is repeated.
-    """
-
-    def fill(self, clip: Clip, missing: Missing) -> Future:
-        """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
-        weights = _MeasuredWeights(clip, missing)
-
-        def open_gap(near: Sides) -> Callable[[int], Frame]:
-            gap = Gap(clip, missing, near)
-            return lambda index: _rebuild(gap, index, weights.at(index, near))
-
-        return fill_gaps(clip, missing, open_gap)
-
-
-class _MeasuredWeights:
-    """The weights of the candidates in each region that rebuild hidden frames of a clip best."""
-
-    def __init__(self, clip: Clip, missing: Missing) -> None:
-        self._clip = torch.stack([_small(frame) for frame in clip.unbind(dim=1)], dim=1)
-        self._missing = missing
-        self._gaps: dict[Sides, Gap] = {}  # several frames of a gap are measured on the same motion
-        self._known: dict[tuple[int, int], Weights] = {}
-
-    def at(self, index: int, near: Sides) -> Weights:
-        """The weights for a missing frame between two observed ones."""
-        steps = (index - near.before, near.after - index)
-        if steps not in self._known:
-            chosen = trials(self._missing.tolist(), *steps, near)
-            self._known[steps] = self._measure(chosen) if chosen else _default_weights()
-        return self._known[steps]
-
-    def _measure(self, chosen: Sequence[Trial]) -> Weights:
-        usable = usable_candidates()
-        products = ErrorProducts(1, len(usable), REGIONS)
-        for trial in chosen:
-            gap = self._hide(Sides(trial.before, trial.after))
-            candidates = torch.stack([gap.candidate(number, trial.hidden) for number in usable])
-            shares = spread(_find_regions(gap, trial.hidden), _size(self._clip))
-            for number, truth in enumerate(self._clip[:, trial.hidden]):
-                products.add(0, candidates[:, number], truth, shares[number])
-        preferred = [usable.index(number) for number in MOVED_MEANS]
-        weights = torch.zeros(REGIONS, CANDIDATES)
-        weights[:, usable] = products.best_weights(SHRINKAGE, preferred, PREFERENCE)[0]
-        return weights
-
-    def _hide(self, near: Sides) -> Gap:
-        """The gap that results where the frames between two observed ones are hidden."""
-        if near not in self._gaps:
-            hidden = self._missing.clone()
-            hidden[near.before + 1 : near.after] = True
-            self._gaps[near] = Gap(self._clip, hidden, near)
-        return self._gaps[near]
-
-
-def _default_weights() -> Weights:
-    """Weights where nothing can be measured: the moved means, and the less both sides agree the more linear."""
-    linear = torch.tensor(DEFAULT_LINEAR).repeat_interleave(len(CHANGE) + 1)
-    weights = torch.zeros(REGIONS, CANDIDATES)
-    weights[:, LINEAR] = linear
-    weights[:, MOVED_MEANS] = ((1 - linear) / len(MOVED_MEANS))[:, None]
-    return weights
-
-
-def _rebuild(gap: Gap, index: int, weights: Weights) -> Frame:
-    """The weighted mean of the candidates that have a weight; where linear interpolation alone has, exactly that."""
-    pixel_weights = torch.einsum("qm,bqhw->mbhw", weights.to(gap.before), _find_regions(gap, index))
-    linear = gap.candidate(LINEAR, index)
-    frame = linear
-    for number in (weights.amax(dim=0) > 0).nonzero().flatten().tolist():
-        if number != LINEAR:
-            weight = spread(pixel_weights[number][:, None], _size(linear))
-            frame = frame + weight * (gap.candidate(number, index) - linear)
-    return frame
-
-
-def _find_regions(gap: Gap, index: int) -> Shares:
-    """Share of each pixel in each region, at most ``REGION_SIDE`` pixels wide, adding up to 1."""
-    disagreement = _local_size(gap.candidate(BEFORE, index) - gap.candidate(AFTER, index))
-    change = _local_size(gap.before - gap.after)
-    number = _count_above(disagreement, AGREEMENT) * (len(CHANGE) + 1) + _count_above(change, CHANGE)
-    return local_mean(functional.one_hot(number, REGIONS).movedim(-1, 1).to(change.dtype), SMOOTHING)
-
-
-def _size(frame: Tensor) -> tuple[int, int]:
-    return frame.shape[-2], frame.shape[-1]
-
-
-def _small(frame: Frame) -> Float[Tensor, "b c _h _w"]:
-    ratio = min(1.0, REGION_SIDE / max(frame.shape[-2:]))
-    size = tuple(max(1, round(side * ratio)) for side in frame.shape[-2:])
-    return frame if ratio == 1 else functional.interpolate(frame, size, mode="area")
-
-
-def _local_size(difference: Frame) -> Float[Tensor, "b _h _w"]:
-    """Root mean square over channels and the window around each pixel, at most ``REGION_SIDE`` pixels wide."""
-    energy = _small(difference.square().mean(dim=1, keepdim=True))
-    return local_mean(energy[:, 0], WINDOW).clamp(min=0).sqrt()
-
-
-def _count_above(values: Float[Tensor, "b h w"], thresholds: Sequence[float]) -> Int64[Tensor, "b h w"]:
-    """How many of the thresholds each value exceeds."""
-    return torch.stack([values > threshold for threshold in thresholds]).sum(dim=0)
-
-
-class AutoRestorer(Restorer):
-    """Chooses between a restorer of films and a network, by which rebuilds hidden observed frames better.
+    The network gets small gray frames. What its forecasts differ by from the moved frames is scaled up and added in
+    part, so that these keep their detail. The part is the larger, the better the forecasts meet the frames beyond the
+    gap in comparison with their disagreement with the moved frames, which is the sum of both errors if these are
+    independent. The constants were chosen on fourteen films, ten of which the network never saw; see the lab
+    notebook, 135.
 
     Args:
-        films: the restorer of films.
-        load: returns the network; it is called only for frames that it may be good at: small and gray.
+        load: returns the forecasts' restorer; it is called only where there is a long gap.
     """
 
-    def __init__(self, films: Restorer, load: Callable[[], Restorer]) -> None:
+    def __init__(self, load: Callable[[], Restorer]) -> None:
         super().__init__()
-        self.films = films
+        self.motion = MotionRestorer()
         self._load = cache(load)
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
-        return self._choose(clip, missing).fill(clip, missing)
-
-    def _choose(self, clip: Clip, missing: Missing) -> Restorer:
-        hidden = hideable(missing)
-        if clip.shape[2] > 1 or max(clip.shape[-2:]) > NETWORK_SIDE or not hidden.any():
-            return self.films
+        moved = self.motion.fill(clip, missing)
+        long_gaps = _long_gaps(missing.tolist())
+        if not long_gaps:
+            return moved
         network = move_network(self._load(), clip.device).eval()
-        errors = {net: _error_on(net, clip, missing, hidden) for net in (self.films, network)}
-        return min(errors, key=errors.__getitem__)
+        assert isinstance(network, ForecastRestorer)
+        small = _small_and_gray(clip)
+        forecasts = network.gaps(small, missing)
+        for gap in long_gaps:
+            first = int(missing[: gap.start].sum())
+            own = slice(first, first + len(gap))
+            change = _change(forecasts[gap], _small_and_gray(moved[:, own]))
+            change = change * _moving(small[:, gap.start - 1], small[:, gap.stop])[:, None]
+            moved[:, own] += resize(change.flatten(0, 1), clip.shape[-2:]).view(*change.shape[:3], *clip.shape[-2:])
+        return moved
 
 
-def hideable(missing: Missing) -> Missing:
-    """Observed frames to hide for a comparison: as many as the longest gap has, or fewer.
-
-    Beside a gap at an end of the clip they are those next to it, so that they, too, have observed frames on one side
-    only; at least half of the frames there stay. Otherwise they lie in the middle of the longest run of observed
-    frames. All False where no frame can be hidden.
-    """
-    marks = missing.tolist()
-    gaps, observed = ([run for run in runs(marks) if marks[run.start] is gone] for gone in (True, False))
-    longest = max(gaps, key=len, default=range(0))
-    hidden = torch.zeros_like(missing)
-    if longest and 0 in longest:
-        hidden[observed[0][: min(len(longest), len(observed[0]) // 2)]] = True
-    elif longest and len(marks) - 1 in longest:
-        hidden[observed[-1][::-1][: min(len(longest), len(observed[-1]) // 2)]] = True
-    else:
-        widest = max(observed, key=len)
-        length = max(0, min(len(longest), len(widest) - 2))
-        start = (len(widest) - length) // 2
-        hidden[widest[start : start + length]] = True
-    return hidden
+def _long_gaps(marks: Sequence[bool]) -> list[range]:
+    """Runs of at least ``SHORTEST`` missing frames with ``CONTEXT`` observed ones in a row on both sides."""
+    found = runs(marks)
+    return [
+        gap
+        for before, gap, after in zip(found, found[1:], found[2:], strict=False)
+        if marks[gap.start] and len(gap) >= SHORTEST and min(len(before), len(after)) >= CONTEXT
+    ]
 
 
-def _error_on(net: Restorer, clip: Clip, missing: Missing, hidden: Missing) -> float:
-    """Mean squared error of a pixel of hidden frames."""
-    rebuilt = net.restore(clip.clamp(0, 1), missing | hidden)[:, hidden]
-    return float((rebuilt - clip[:, hidden]).square().mean())
+def _small_and_gray(clip: Clip) -> Float[Tensor, "b _t 1 _h _w"]:
+    frames = shrink(clip.flatten(0, 1).mean(dim=1, keepdim=True), SIDE)
+    return frames.view(*clip.shape[:2], *frames.shape[1:])
+
+
+def _change(forecast: ForecastGap, moved: Float[Tensor, "b m 1 h w"]) -> Float[Tensor, "b m 1 h w"]:
+    """What is to be added to the moved frames."""
+    assert forecast.error is not None  # frames on both sides were observed
+    difference = forecast.frames.clamp(0, 1) - moved
+    disagreement = difference.square().mean(dim=(1, 2, 3, 4)) + _NOTHING
+    constant, per_frame, bound = SHARE
+    without_error = min(bound, constant + per_frame * moved.shape[1])
+    share = (without_error - ERROR_WEIGHT * forecast.error / disagreement).clamp(0, LARGEST_SHARE)
+    return share[:, None, None, None, None] * difference
+
+
+def _moving(before: Float[Tensor, "b 1 h w"], after: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """1 where the picture changes across the gap, and 0 where it stands still, with smooth borders."""
+    change = local_mean((after - before).square(), WINDOW) > STILL**2
+    return local_mean(change.to(before.dtype), WINDOW)

@@ -20,7 +20,13 @@ from framepred.media.frame_times import even_times, varying_rate
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import frames_of_one_size, is_wide, read_header, upright_frames, video_times
+from framepred.media.video_header import (
+    frames_of_one_size,
+    has_high_bit_depth,
+    read_header,
+    upright_frames,
+    video_times,
+)
 from framepred.media.written_size import describe_frames
 from framepred.onnx_graphs import GraphName, open_onnx_graphs
 
@@ -137,7 +143,7 @@ def is_readable(source: str | Path) -> bool:
     if not path.is_file():
         return False
     if path.suffix.lower() != ".npy":
-        return path.suffix.lower() in VIDEOS and not is_wide(path)
+        return path.suffix.lower() in VIDEOS and not has_high_bit_depth(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):

@@ -18,10 +18,10 @@ from framepred.forecaster import Forecaster
 from framepred.inference import windows
 from framepred.inference.damage import Dropped, find_damaged, find_dropped
 from framepred.inference.devices import pick_device
-from framepred.inference.film_restorer import AutoRestorer, MotionRestorer
-from framepred.inference.long_gaps import FilmRestorer
+from framepred.inference.film_restorer import FilmRestorer
 from framepred.inference.measured import keep_last_measured
 from framepred.inference.missing import check_factor, check_missing, parse_missing
+from framepred.inference.motion_restorer import AutoRestorer, MotionRestorer
 from framepred.inference.networks import NATURAL, needs_of
 from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
@@ -43,11 +43,11 @@ BIDIRECTIONAL = "bidirectional"
 
 MOTION = "motion"
 """The method that moves the frames on both sides along the optical flow; see
-:class:`~framepred.inference.film_restorer.MotionRestorer`."""
+:class:`~framepred.inference.motion_restorer.MotionRestorer`."""
 
 AUTO = "auto"
 """The network where frames are small and gray and it rebuilds observed frames better; otherwise motion, with forecasts
-from both sides in long gaps; see :class:`~framepred.inference.long_gaps.FilmRestorer`."""
+from both sides in long gaps; see :class:`~framepred.inference.film_restorer.FilmRestorer`."""
 
 METHODS = (AUTO, MOTION, BIDIRECTIONAL, *RESTORERS)
 

@@ -28,7 +28,7 @@ from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.sequences import sequence_notes
 from framepred.media.values import chosen_range, to_frames
 from framepred.media.video_file import VideoFile, not_a_video
-from framepred.media.video_header import check_whole, is_wide, read_header
+from framepred.media.video_header import check_whole, has_high_bit_depth, read_header
 
 VideoMap: TypeAlias = Int64[np.ndarray, "2 n"]
 """Time stamps of a video's frames, in order; below them 1 for key frames, where decoding can begin."""
@@ -101,7 +101,7 @@ def open_reader(
     found = map_video(path) if video_map is None else video_map
     if found[1].any():
         return VideoReader(path, found, value_range)
-    film = file_frames(path, value_range=value_range if is_wide(path) else None)
+    film = file_frames(path, value_range=value_range if has_high_bit_depth(path) else None)
     return InOrderReader(lambda: file_frames(path, value_range=film.value_range), found.shape[1], film.value_range)
 
 

@@ -92,7 +92,7 @@ def video_times(video: VideoFile, header: Header) -> Iterator[float] | None:
     return stamped_times(lambda: None if video.shown is None else video.shown.time, header.fps, header.steady)
 
 
-def is_wide(path: Path) -> bool:
+def has_high_bit_depth(path: Path) -> bool:
     """Whether a file is a gray film with more than 8 bits, whose frames are values; no for what is no film."""
     try:
         with closing(VideoFile(path)) as video:

@@ -15,7 +15,8 @@ from framepred.baselines import RESTORERS
 from framepred.baselines.minterpolate import is_available
 from framepred.clips import to_unit
 from framepred.evaluation.formulas import frame_psnr
-from framepred.inference.long_gaps import FilmRestorer
+from framepred.inference.film_restorer import FilmRestorer
+from framepred.inference.motion_restorer import MotionRestorer
 from framepred.inference.networks import NATURAL
 from framepred.inference.scenes import find_scenes
 from framepred.inference.sources import shrink_raw
@@ -33,6 +34,7 @@ METHODS: dict[str, Callable[[], Restorer]] = {
     "linear": RESTORERS["linear"],
     "motion-compensated": RESTORERS["motion-compensated"],
     **({"minterpolate": RESTORERS["minterpolate"]} if is_available() else {}),
+    "motion": MotionRestorer,
     "auto": lambda: FilmRestorer(lambda: load_restorer(NATURAL)),
 }
 

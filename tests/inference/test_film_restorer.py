@@ -1,131 +1,98 @@
-"""Frames of films rebuilt from both sides."""
+"""Long gaps of films: forecasts from both sides beside motion."""
 
 import pytest
 import torch
 from torch import Tensor
 
-import framepred
-from framepred.baselines import LinearInterpolation, MotionCompensated
-from framepred.clips import Clip, Future
-from framepred.inference.film_restorer import AutoRestorer, MotionRestorer, hideable
-from framepred.inference.restore_trials import Trial, trials
-from framepred.restorer import Missing, Restorer, Sides
-from framepred.warping import shift
+from framepred.baselines import LastFrame
+from framepred.clips import Clip
+from framepred.inference.film_restorer import ERROR_WEIGHT, LARGEST_SHARE, SHARE, FilmRestorer
+from framepred.inference.motion_restorer import MotionRestorer
+from framepred.models import ForecastRestorer
+from framepred.models.forecast_restorer import ForecastGap
+from framepred.restorer import Missing
 
 
-def drifting(count: int) -> Clip:
-    """A texture that drifts by two pixels per frame."""
-    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 48, 64 + 2 * count), 5, stride=1, padding=2)
-    return torch.stack([picture[..., 2 * time : 64 + 2 * time] for time in range(count)], dim=1)
+class Told(ForecastRestorer):
+    """Forecasts the frames, and the error beyond the gap, that it was told."""
+
+    def __init__(self, clip: Clip, error: float) -> None:
+        super().__init__(LastFrame())
+        self.clip = clip
+        self.error = torch.full((len(clip),), error)
+
+    def gaps(self, clip: Clip, missing: Missing) -> dict[range, ForecastGap]:
+        """The frames of the clip, gray."""
+        assert clip.shape[2] == 1
+        told = self.clip.mean(dim=2, keepdim=True)
+        gaps = super().gaps(clip, missing)
+        return {gap: ForecastGap(told[:, gap.start : gap.stop], self.error) for gap in gaps}
 
 
-def mask(count: int, *missing: int) -> Tensor:
-    return torch.tensor([index in missing for index in range(count)])
+def mask(text: str) -> Tensor:
+    return torch.tensor([letter == "x" for letter in text])
 
 
-@pytest.mark.parametrize("gap", [(10,), (10, 11, 12)])
-def test_what_moves_steadily_is_rebuilt_better_than_by_interpolation(gap: tuple[int, ...]) -> None:
-    clip, missing = drifting(22), mask(22, *gap)
-    motion, linear = (
-        (net.eval().restore(clip, missing)[:, missing, ..., 8:-8] - clip[:, missing, ..., 8:-8]).square().mean()
-        for net in (MotionRestorer(), LinearInterpolation())
-    )
-    assert float(motion) < 0.6 * float(linear)
+@pytest.fixture
+def flashing() -> Clip:
+    """A still texture, and a square whose brightness rises and falls within the gap, which no motion shows."""
+    torch.manual_seed(0)
+    clip = torch.rand(1, 1, 3, 32, 48).mul(0.4).repeat(1, 17, 1, 1, 1)
+    for time in range(17):
+        clip[:, time, :, 8:24, 8:24] = 0.3 + 0.6 * max(0.0, 1 - abs(time - 8) / 4) + 0.01 * time
+    return clip
 
 
-def test_what_accelerates_is_rebuilt_along_curves() -> None:
-    """The position grows with the square of time, so halfway between two frames lies off their middle."""
-    noise = torch.rand(1, 1, 64, 160, generator=torch.Generator().manual_seed(0))
-    picture = torch.nn.functional.avg_pool2d(noise, 15, stride=1, padding=7)
-    gap = range(9, 14)
-    views = [shift(picture, torch.tensor([[0.1 * time**2, 0.0]]))[..., 60:] for time in range(23)]
-    clip, missing = torch.stack(views, dim=1), mask(23, *gap)
-    curved, straight = (
-        (net.eval().restore(clip, missing) - clip)[:, missing, ..., 24:-24].square().mean()
-        for net in (MotionRestorer(), MotionCompensated())
-    )
-    assert curved < straight / 2
+LONG = mask(".....xxxxxxx.....")
 
 
-def test_what_stands_still_stays_exact() -> None:
-    still = (255 * torch.rand(1, 3, 40, 48)).to(torch.uint8).expand(9, -1, -1, -1)
-    assert torch.equal(framepred.restore(still, missing=[4], method="motion").frames, still)
+def error_of(restored: Clip, clip: Clip) -> float:
+    return (restored - clip).square().mean().item()
 
 
-def test_with_one_side_the_nearest_frame_is_repeated() -> None:
-    clip = drifting(6)
-    restored = MotionRestorer().eval().restore(clip, mask(6, 0, 5))
-    assert torch.equal(restored[:, 0], clip[:, 1])
-    assert torch.equal(restored[:, 5], clip[:, 4])
+def test_good_forecasts_help_in_long_gaps_and_what_is_still_stays_exact(flashing: Clip) -> None:
+    net = FilmRestorer(lambda: Told(flashing, 0.0)).eval()
+    restored, moved = net.restore(flashing, LONG), MotionRestorer().eval().restore(flashing, LONG)
+    assert error_of(restored, flashing) < 1.2 * (1 - LARGEST_SHARE) ** 2 * error_of(moved, flashing)
+    assert torch.equal(restored[..., 40:], flashing[..., 40:])
 
 
-def test_what_flow_does_not_explain_is_interpolated() -> None:
-    noise = torch.rand(1, 20, 1, 40, 48)
-    missing = mask(20, 10)
-    motion, linear = (
-        (net.eval().restore(noise, missing)[:, missing] - noise[:, missing]).square().mean()
-        for net in (MotionRestorer(), LinearInterpolation())
-    )
-    assert float(motion) < 1.02 * float(linear)
+@pytest.mark.parametrize("error", [0.0, 0.02, 0.05, 0.1])
+def test_the_share_falls_with_the_error_beyond_the_gap(error: float) -> None:
+    clip = torch.rand(1, 11, 1, 16, 16).mul(0.3) + torch.linspace(0, 0.5, 11).view(1, 11, 1, 1, 1)
+    missing = mask("....xxx....")
+    told = clip.clone()
+    told[:, 4:7] = 0.9
+    moved = MotionRestorer().eval().restore(clip, missing)[:, 4:7]
+    constant, per_frame, _ = SHARE
+    disagreement = (0.9 - moved).square().mean().item()
+    share = min(max(constant + 3 * per_frame - ERROR_WEIGHT * error / disagreement, 0), LARGEST_SHARE)
+    restored = FilmRestorer(lambda: Told(told, error)).eval().restore(clip, missing)[:, 4:7]
+    torch.testing.assert_close(restored, moved + share * (0.9 - moved), atol=1e-5, rtol=0)
 
 
-def test_trials_hide_observed_frames_only() -> None:
-    missing = [index in (8, 9, 10) for index in range(20)]
-    for trial in trials(missing, 2, 2, Sides(7, 11)):
-        assert not any(missing[index] for index in trial)
-        assert (trial.hidden - trial.before, trial.after - trial.hidden) == (2, 2)
-    assert trials([False, True, False], 1, 1, Sides(0, 2)) == []
-    assert trials([False, True] * 2 + [False], 1, 1, Sides(0, 2)) == [Trial(0, 2, 4)]
-    assert trials([False, False, False, True, False], 1, 1, Sides(2, 4)) == [Trial(0, 1, 2)]
-
-
-def test_a_gap_is_never_blended_across_a_cut() -> None:
-    first, second = (drifting(10)[0] / 4 for _ in range(2))
-    clip = (255 * torch.cat([first, second + 0.7]).clamp(0, 1)).to(torch.uint8)
-    restored = framepred.restore(clip, missing=[9, 10], method="motion").frames
-    torch.testing.assert_close(restored[9], clip[8])
-    torch.testing.assert_close(restored[10], clip[11])
-
-
-class Perfect(Restorer):
-    """Knows the true clip."""
-
-    def __init__(self, truth: Clip) -> None:
-        super().__init__()
-        self.truth = truth
-
-    def fill(self, clip: Clip, missing: Missing) -> Future:
-        return self.truth[:, missing]
-
-
-def test_a_network_is_chosen_for_small_gray_frames_where_it_rebuilds_observed_frames_better() -> None:
-    clip, missing = torch.rand(1, 9, 1, 16, 16), mask(9, 4, 5)
-    assert torch.equal(AutoRestorer(MotionRestorer(), lambda: Perfect(clip)).eval().restore(clip, missing), clip)
-    worse = AutoRestorer(MotionRestorer(), lambda: Perfect(1 - clip)).eval().restore(clip, missing)
-    torch.testing.assert_close(worse, MotionRestorer().eval().restore(clip, missing))
+def test_bad_forecasts_have_no_share(flashing: Clip) -> None:
+    net = FilmRestorer(lambda: Told(1 - flashing, 5.0)).eval()
+    assert torch.equal(net.restore(flashing, LONG), MotionRestorer().eval().restore(flashing, LONG))
 
 
 @pytest.mark.parametrize(
-    ("missing", "hidden"),
-    [
-        ("....xx.......", "........xx..."),  # in the middle of the longest run
-        ("...x.....x...", "......x......"),
-        ("......xxx", "...xxx..."),  # next to a gap at the end
-        ("....xxx", "..xx..."),  # half of the frames stay
-        ("xx......", "..xx...."),
-        ("x.xxx..", "......."),  # two frames show nothing between them
-        (".x.x.x.", "......."),
-        (".......", "......."),
-    ],
+    "text", [".....xx..........", "xxxxx............", "............xxxxx", ".x.x.x.x.x.x.x.x.", ".xxx.xxx.xxx.xxx."]
 )
-def test_frames_are_hidden_as_those_of_the_longest_gap_are_missing(missing: str, hidden: str) -> None:
-    marks = [torch.tensor([letter == "x" for letter in text]) for text in (missing, hidden)]
-    assert hideable(marks[0]).tolist() == marks[1].tolist()
+def test_short_gaps_and_those_between_few_frames_need_no_network(flashing: Clip, text: str) -> None:
+    def refuse() -> ForecastRestorer:
+        raise AssertionError("The network was loaded.")
+
+    restored = FilmRestorer(refuse).eval().restore(flashing, mask(text))
+    assert torch.equal(restored, MotionRestorer().eval().restore(flashing, mask(text)))
 
 
-def test_large_or_coloured_frames_never_load_the_network() -> None:
-    def refuse() -> Restorer:
-        raise AssertionError("The network is loaded.")
-
-    for shape in [(1, 6, 3, 16, 16), (1, 6, 1, 24, 140)]:
-        AutoRestorer(MotionRestorer(), refuse).eval().restore(torch.rand(shape), mask(6, 3))
+def test_each_gap_of_each_clip_gets_its_own_frames(flashing: Clip) -> None:
+    missing = mask("....xxx....xx....")
+    clips = torch.cat([flashing, flashing.flip(1)])
+    restored = FilmRestorer(lambda: Told(clips, 0.0)).eval().restore(clips, missing)
+    moved = MotionRestorer().eval().restore(clips, missing)
+    assert torch.equal(restored[:, 11:13], moved[:, 11:13])
+    for number in range(2):
+        ours, theirs = (error_of(found[number, 4:7], clips[number, 4:7]) for found in (restored, moved))
+        assert ours < 0.5 * theirs
