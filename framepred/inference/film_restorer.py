@@ -28,10 +28,10 @@ SHARE = (0.2, 0.08, 0.9)
 """Share that forecasts without an error would have: a constant, an amount for each frame of the gap, and the bound."""
 
 LARGEST_SHARE = 0.7
-"""Bound of the share itself."""
+"""Upper bound of the share."""
 
 ERROR_WEIGHT = 0.06
-"""What the share loses for each multiple of the disagreement with motion that the error beyond the gap reaches."""
+"""Decrease of the share per unit of e / d; see :class:`FilmRestorer`."""
 
 STILL = 1 / 255
 """Root mean square difference of the frames beside a gap, around a pixel, below which it keeps what motion gives."""
@@ -39,17 +39,17 @@ STILL = 1 / 255
 WINDOW = 9
 """Side, in pixels, of the window in which that is measured."""
 
-_NOTHING = 1e-12
+_EPSILON = 1e-12
 
 
 class FilmRestorer(Restorer):
     """Moves both sides of a gap and, where it is long, mixes in what a network forecasts from both sides.
 
-    The network gets small gray frames. What its forecasts differ by from the moved frames is scaled up and added in
-    part, so that these keep their detail. The part is the larger, the better the forecasts meet the frames beyond the
-    gap in comparison with their disagreement with the moved frames, which is the sum of both errors if these are
-    independent. The constants were chosen on fourteen films, ten of which the network never saw; see the lab
-    notebook, 135.
+    The network gets small gray frames. A share of the difference between its forecasts and the moved frames is scaled
+    up and added to the latter, which keep their detail. The share is ``a - ERROR_WEIGHT * e / d``, where e is the mean
+    squared error of the forecasts beyond the gap, d the mean squared difference from the moved frames, and a grows with
+    the length of the gap; see ``SHARE``. The constants were chosen on fourteen films, ten of which the network never
+    saw; see the lab notebook, 135.
 
     Args:
         load: returns the forecasts' restorer; it is called only where there is a long gap.
@@ -98,7 +98,7 @@ def _change(forecast: ForecastGap, moved: Float[Tensor, "b m 1 h w"]) -> Float[T
     """What is to be added to the moved frames."""
     assert forecast.error is not None  # frames on both sides were observed
     difference = forecast.frames.clamp(0, 1) - moved
-    disagreement = difference.square().mean(dim=(1, 2, 3, 4)) + _NOTHING
+    disagreement = difference.square().mean(dim=(1, 2, 3, 4)) + _EPSILON
     constant, per_frame, bound = SHARE
     without_error = min(bound, constant + per_frame * moved.shape[1])
     share = (without_error - ERROR_WEIGHT * forecast.error / disagreement).clamp(0, LARGEST_SHARE)
