@@ -1,4 +1,4 @@
-"""Restore long gaps of films: motion, and a network's forecasts from both sides."""
+"""Restore films: motion, a network's forecasts from both sides of long gaps, and predictions at both ends."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -7,7 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from framepred.clips import Clip, Future
+from framepred.forecaster import Forecaster
 from framepred.inference.motion_restorer import MotionRestorer
+from framepred.inference.predict import predict
 from framepred.inference.scaling import resize, shrink
 from framepred.models import ForecastRestorer
 from framepred.models.devices import move_network
@@ -39,20 +41,26 @@ STILL = 1 / 255
 WINDOW = 9
 """Side, in pixels, of the window in which that is measured."""
 
+END_CONTEXT = 10
+"""Frames from which a gap at an end is predicted, at most."""
+
 _EPSILON = 1e-12
 
 
 class FilmRestorer(Restorer):
-    """Moves both sides of a gap and, where it is long, mixes in what a network forecasts from both sides.
+    """Moves both sides of a gap and mixes in forecasts where it is long; predicts gaps at the ends of a clip.
 
-    The network gets small gray frames. A share of the difference between its forecasts and the moved frames is scaled
-    up and added to the latter, which keep their detail. The share is ``a - ERROR_WEIGHT * e / d``, where e is the mean
-    squared error of the forecasts beyond the gap, d the mean squared difference from the moved frames, and a grows with
-    the length of the gap; see ``SHARE``. The constants were chosen on fourteen films, ten of which the network never
-    saw; see the lab notebook, 135.
+    In long gaps the network gets small gray frames. A share of the difference between its forecasts and the moved
+    frames is scaled up and added to the latter, which keep their detail. The share is ``a - ERROR_WEIGHT * e / d``,
+    where e is the mean squared error of the forecasts beyond the gap, d the mean squared difference from the moved
+    frames, and a grows with the length of the gap; see ``SHARE``. The constants were chosen on fourteen films, ten of
+    which the network never saw; see the lab notebook, 135.
+
+    A gap at the end of a clip is predicted from the frames before it by :func:`~framepred.inference.predict.predict`,
+    a gap at the start backward from those after it. A single observed frame is repeated.
 
     Args:
-        load: returns the forecasts' restorer; it is called only where there is a long gap.
+        load: returns the forecasts' restorer; it is called only where there is a long gap, or one at an end.
     """
 
     def __init__(self, load: Callable[[], Restorer]) -> None:
@@ -62,21 +70,33 @@ class FilmRestorer(Restorer):
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, ``(b, m, c, h, w)``; see :class:`~framepred.restorer.Restorer`."""
-        moved = self.motion.fill(clip, missing)
-        long_gaps = _long_gaps(missing.tolist())
-        if not long_gaps:
-            return moved
+        filled = self.motion.fill(clip, missing)
+        marks = missing.tolist()
+        inner = range(marks.index(False), len(marks) - marks[::-1].index(False))
+        long_gaps, has_ends = _long_gaps(marks), 1 < len(inner) < len(marks)
+        if not long_gaps and not has_ends:
+            return filled
         network = move_network(self._load(), clip.device).eval()
         assert isinstance(network, ForecastRestorer)
-        small = _small_and_gray(clip)
-        forecasts = network.gaps(small, missing)
-        for gap in long_gaps:
-            first = int(missing[: gap.start].sum())
-            own = slice(first, first + len(gap))
-            change = _change(forecasts[gap], _small_and_gray(moved[:, own]))
-            change = change * _moving(small[:, gap.start - 1], small[:, gap.stop])[:, None]
-            moved[:, own] += resize(change.flatten(0, 1), clip.shape[-2:]).view(*change.shape[:3], *clip.shape[-2:])
-        return moved
+        if long_gaps:
+            _mix_forecasts(network, clip, missing, filled, long_gaps)
+        if has_ends:
+            _predict_ends(network.net, clip, missing, inner, filled)
+        return filled
+
+
+def _mix_forecasts(
+    network: ForecastRestorer, clip: Clip, missing: Missing, moved: Future, long_gaps: Sequence[range]
+) -> None:
+    """Add what forecasts from both sides change in the moved frames, in place."""
+    small = _small_and_gray(clip)
+    forecasts = network.gaps(small, missing)
+    for gap in long_gaps:
+        first = int(missing[: gap.start].sum())
+        own = slice(first, first + len(gap))
+        change = _change(forecasts[gap], _small_and_gray(moved[:, own]))
+        change = change * _moving(small[:, gap.start - 1], small[:, gap.stop])[:, None]
+        moved[:, own] += resize(change.flatten(0, 1), clip.shape[-2:]).view(*change.shape[:3], *clip.shape[-2:])
 
 
 def _long_gaps(marks: Sequence[bool]) -> list[range]:
@@ -87,6 +107,26 @@ def _long_gaps(marks: Sequence[bool]) -> list[range]:
         for before, gap, after in zip(found, found[1:], found[2:], strict=False)
         if marks[gap.start] and len(gap) >= SHORTEST and min(len(before), len(after)) >= CONTEXT
     ]
+
+
+def _predict_ends(net: Forecaster, clip: Clip, missing: Missing, inner: range, filled: Future) -> None:
+    """Predict the frames before and after the inner ones, in place; those before backward, in the reversed clip."""
+    before, after = inner.start, clip.shape[1] - inner.stop
+    known, gaps = clip[:, before : inner.stop], missing[before : inner.stop]
+    if gaps.any():
+        known = known.clone()
+        known[:, gaps.to(clip.device)] = filled[:, before : filled.shape[1] - after].clamp(0, 1)
+    if before:
+        filled[:, :before] = _predicted(net, known.flip(1), before).flip(1)
+    if after:
+        filled[:, -after:] = _predicted(net, known, after)
+
+
+def _predicted(net: Forecaster, past: Clip, count: int) -> Future:
+    """The frames that follow, ``(b, count, c, h, w)``, each clip predicted as a whole scene."""
+    context = min(END_CONTEXT, past.shape[1])
+    frames = predict(past, frames=count, weights=net, context=context, cuts=False, device=past.device).frames
+    return frames.view(len(past), count, *past.shape[2:]).to(past)
 
 
 def _small_and_gray(clip: Clip) -> Float[Tensor, "b _t 1 _h _w"]:

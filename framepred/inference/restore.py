@@ -47,7 +47,8 @@ MOTION = "motion"
 
 AUTO = "auto"
 """The network where frames are small and gray and it rebuilds observed frames better; otherwise motion, with forecasts
-from both sides in long gaps; see :class:`~framepred.inference.film_restorer.FilmRestorer`."""
+from both sides in long gaps and predictions at the ends; see
+:class:`~framepred.inference.film_restorer.FilmRestorer`."""
 
 METHODS = (AUTO, MOTION, BIDIRECTIONAL, *RESTORERS)
 

@@ -1,4 +1,4 @@
-"""Missing frames of films rebuilt by each method: gaps of several lengths, and every second frame."""
+"""Missing frames of films rebuilt by each method: gaps of several lengths, some at the end, and every second frame."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +56,12 @@ def gap(length: int) -> Pattern:
     return Pattern(f"gap of {length}", (False,) * MARGIN + (True,) * length + (False,) * MARGIN)
 
 
-PATTERNS = (gap(1), gap(3), gap(7), Pattern("every second", (False, True) * MARGIN + (False,)))
+def end(length: int) -> Pattern:
+    """A gap at the end, which has observed frames on one side only."""
+    return Pattern(f"last {length}", (False,) * MARGIN + (True,) * length)
+
+
+PATTERNS = (gap(1), gap(3), gap(7), end(3), end(7), Pattern("every second", (False, True) * MARGIN + (False,)))
 
 
 def print_restored_films(folder: Path, side: int, gaps: int, first_part: bool = False) -> None:

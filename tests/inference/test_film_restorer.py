@@ -3,14 +3,15 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from framepred.baselines import LastFrame
 from framepred.clips import Clip
 from framepred.inference.film_restorer import ERROR_WEIGHT, LARGEST_SHARE, SHARE, FilmRestorer
 from framepred.inference.motion_restorer import MotionRestorer
-from framepred.models import ForecastRestorer
+from framepred.models import ForecastRestorer, load_restorer
 from framepred.models.forecast_restorer import ForecastGap
-from framepred.restorer import Missing
+from framepred.restorer import Missing, Restorer
 
 
 class Told(ForecastRestorer):
@@ -76,10 +77,8 @@ def test_bad_forecasts_have_no_share(flashing: Clip) -> None:
     assert torch.equal(net.restore(flashing, LONG), MotionRestorer().eval().restore(flashing, LONG))
 
 
-@pytest.mark.parametrize(
-    "text", [".....xx..........", "xxxxx............", "............xxxxx", ".x.x.x.x.x.x.x.x.", ".xxx.xxx.xxx.xxx."]
-)
-def test_short_gaps_and_those_between_few_frames_need_no_network(flashing: Clip, text: str) -> None:
+@pytest.mark.parametrize("text", [".....xx..........", ".x.x.x.x.x.x.x.x.", ".xxx.xxx.xxx.xxx.", "xxxxxxxx.xxxxxxxx"])
+def test_short_gaps_gaps_between_few_frames_and_a_single_frame_need_no_network(flashing: Clip, text: str) -> None:
     def refuse() -> ForecastRestorer:
         raise AssertionError("The network was loaded.")
 
@@ -96,3 +95,36 @@ def test_each_gap_of_each_clip_gets_its_own_frames(flashing: Clip) -> None:
     for number in range(2):
         ours, theirs = (error_of(found[number, 4:7], clips[number, 4:7]) for found in (restored, moved))
         assert ours < 0.5 * theirs
+
+
+@pytest.fixture
+def drifting() -> Clip:
+    """Two clips of a smooth colour picture that moves right by two pixels a frame, one of them backward."""
+    torch.manual_seed(0)
+    scene = functional.interpolate(torch.rand(1, 3, 6, 14), (48, 112), mode="bicubic").clamp(0, 1)
+    clip = torch.stack([scene[..., 40 - 2 * time : 104 - 2 * time] for time in range(16)], dim=1)
+    return torch.cat([clip, clip.flip(1)])
+
+
+def natural() -> Restorer:
+    return load_restorer("natural-small")
+
+
+@pytest.mark.parametrize("text", ["xxx.............", ".............xxx", "xx............xx", "xx...x........xx"])
+def test_gaps_at_both_ends_are_predicted(drifting: Clip, text: str) -> None:
+    missing = mask(text)
+    hidden = drifting.masked_fill(missing.view(1, -1, 1, 1, 1), 0.0)  # what they hold is not looked at
+    restored = FilmRestorer(natural).eval().restore(hidden, missing)
+    assert torch.equal(restored[:, ~missing], drifting[:, ~missing])
+    repeated = MotionRestorer().eval().restore(hidden, missing)
+    for clip, ours, theirs in zip(drifting, restored, repeated, strict=True):
+        for index in missing.nonzero().flatten().tolist():
+            if index in (5,):
+                assert torch.equal(ours[index], theirs[index])
+            else:
+                assert error_of(ours[index], clip[index]) < 0.2 * error_of(theirs[index], clip[index])
+
+
+def test_what_stands_still_at_an_end_is_repeated_exactly() -> None:
+    clip = torch.rand(1, 1, 3, 40, 40).repeat(1, 12, 1, 1, 1)
+    assert torch.equal(FilmRestorer(natural).eval().restore(clip, mask("x.........xx")), clip)
