@@ -222,7 +222,7 @@ def restore_videos(
         bool, typer.Option("--first-part", help="Use the first two thirds instead, to choose settings.")
     ] = False,
 ) -> None:
-    """Films: gaps of 1, 3 and 7 frames, 3 and 7 last ones, and every second, rebuilt by each method, in the last third."""
+    """Films: gaps of 1, 3 and 7 frames, 3 and 7 last ones, every second: rebuilt by each method, last third."""
     from benchmarks.restoring_films import print_restored_films
 
     _use_one_core()
