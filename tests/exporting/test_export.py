@@ -15,7 +15,7 @@ from framepred.baselines import LastFrame
 from framepred.clips import State
 from framepred.errors import ClipError, ConfigError, MediaError, WeightsError
 from framepred.exporting.export import TOLERANCE, Export, export
-from framepred.exporting.parity import rollout_difference
+from framepred.exporting.parity import moving_texture, rollout_difference, rounding_difference
 from framepred.forecaster import Forecaster
 from framepred.inference.networks import open_forecaster
 from framepred.models import EncoderForecaster, FrameStack
@@ -185,7 +185,7 @@ class Tipped(Forecaster):
 
 @pytest.mark.parametrize(
     ("net", "advice"),
-    [(Tipped(), "differs from float64 by 0.*choose another size"), (LastFrame(), "Run the weights in PyTorch")],
+    [(Tipped(), "rounding tips decisions.*choose another size"), (LastFrame(), "Run the weights in PyTorch")],
 )
 def test_a_network_that_rounding_tips_is_told_from_a_deviating_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, net: Forecaster, advice: str
@@ -194,6 +194,40 @@ def test_a_network_that_rounding_tips_is_told_from_a_deviating_export(
     with pytest.raises(ConfigError, match=rf"by 0\.0077 at 8x8 pixels, and at most 0\.0001 is allowed.*{advice}"):
         export(net, tmp_path / "model.pt2", size=(8, 8))
     assert not list(tmp_path.iterdir())
+
+
+class Steep(Forecaster):
+    """Predicts the last frame, darker where the brightness of a clip exceeds a bound, which rounding tips."""
+
+    def __init__(self, bound: float) -> None:
+        super().__init__()
+        self.bound = bound
+
+    def observe(self, frame: torch.Tensor, state: State | None = None) -> State:
+        first = frame if state is None else state[1]
+        return frame, first
+
+    def feedback(self, frame: torch.Tensor, state: State) -> State:
+        return frame, state[1]
+
+    def next_frame(self, state: State) -> torch.Tensor:
+        excess = (state[1].amax(dim=(1, 2, 3), keepdim=True) - self.bound) * 1e8
+        return state[0] * (1 - 0.1 * excess.sigmoid())
+
+
+def test_decisions_that_rounding_tips_are_found_by_clip() -> None:
+    bound = float(moving_texture(1, LastFrame(), (8, 8))[:, 0].max())
+    net = Steep(bound).eval()
+    assert rounding_difference(net, (8, 8)) > 100 * TOLERANCE
+    assert rounding_difference(net, (8, 8), clip=1) < TOLERANCE / 10
+
+
+def test_an_export_is_compared_on_clips_on_which_rounding_tips_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [0.0077, 0.0077, 0.00001]
+    monkeypatch.setattr("framepred.exporting.export.rollout_differences", lambda *given: {given[2][0]: found[given[3]]})
+    assert set(export(Tipped(), tmp_path / "model.pt2", size=(8, 8)).differences.values()) == {0.00001}
 
 
 def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:
