@@ -125,7 +125,9 @@ def _predict_ends(net: Forecaster, clip: Clip, missing: Missing, inner: range, f
 def _predicted(net: Forecaster, past: Clip, count: int) -> Future:
     """The frames that follow, ``(b, count, c, h, w)``, each clip predicted as a whole scene."""
     context = min(END_CONTEXT, past.shape[1])
-    frames = predict(past, frames=count, weights=net, context=context, cuts=False, device=past.device).frames
+    frames = predict(
+        past, frames=count, weights=net, context=context, cuts=False, device=past.device, layout="ntchw"
+    ).frames
     return frames.view(len(past), count, *past.shape[2:]).to(past)
 
 
