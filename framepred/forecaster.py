@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from framepred.clips import Frame, Future, RawClip, RawFrame, State, check_range
-from framepred.errors import ClipError, ConfigError
+from framepred.errors import ClipError, ConfigError, WeightsError
 
 Predictor: TypeAlias = Callable[[RawClip, int], Future]
 """Any callable ``(context, horizon) -> frames``: context ``(b, t, c, h, w)``, frames ``(b, horizon, c, h, w)``."""
@@ -111,9 +111,13 @@ class Forecaster(nn.Module, ABC):
         return clip if self.training else clip.clamp(0, 1)
 
     def rollout(self, state: State) -> Iterator[Frame]:
-        """Predict frames ``(b, c, h, w)`` without end, not clamped to [0, 1]; each is computed when requested."""
+        """Predict frames ``(b, c, h, w)`` without end, not clamped to [0, 1]; each is computed when requested.
+
+        Raises:
+            ClipError: if ``next_frame`` changes the shape of frames.
+        """
         while True:
-            frame = self.next_frame(state)
+            frame = check_shape(self.next_frame(state), state[0])
             yield frame
             state = self.feedback(frame, state)
 
@@ -136,3 +140,35 @@ class Forecaster(nn.Module, ABC):
         if not self.training:
             check_range(context)
         return self.forecast(self.observe_clip(context), horizon)
+
+
+def check_shape(predicted: Tensor, last: Tensor) -> Tensor:
+    """Return a predicted frame; refuse one that has not the shape of the last frame.
+
+    Args:
+        predicted: what ``next_frame`` returned.
+        last: the most recent frame ``(b, c, h, w)``, the first tensor of a state.
+
+    Raises:
+        ClipError: if the shapes differ.
+    """
+    if predicted.shape != last.shape:
+        raise ClipError(
+            f"The forecaster predicted a frame of the shape {tuple(predicted.shape)} after frames of the shape "
+            f"{tuple(last.shape)}; correct its next_frame."
+        )
+    return predicted
+
+
+def check_finite(predicted: Tensor) -> Tensor:
+    """Return predicted frames; refuse those that hold NaN or infinite pixels, which files would show as black.
+
+    Raises:
+        WeightsError: if there are any.
+    """
+    if not bool(predicted.isfinite().all()):
+        raise WeightsError(
+            "The network predicted NaN or infinite pixels; its weights are damaged or their training diverged: use an "
+            "earlier checkpoint."
+        )
+    return predicted

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from framepred.clips import Clip, ClipBatch, Frame, Future, RawClip, check_range, to_unit
 from framepred.errors import ClipError
+from framepred.forecaster import check_finite
 
 Missing: TypeAlias = Bool[Tensor, " t"]
 
@@ -58,6 +59,7 @@ class Restorer(nn.Module, ABC):
         Raises:
             ClipError: if no frame is observed, or ``missing`` does not have one value per frame; in eval mode also if
                 observed floats exceed [0, 1].
+            WeightsError: in eval mode, if a rebuilt pixel is NaN or infinite.
         """
         _check(clip, missing)
         missing = missing.cpu()
@@ -66,7 +68,7 @@ class Restorer(nn.Module, ABC):
             check_range(clip[:, _indices(~missing)])
         if missing.any():
             filled = self.fill(restored, missing).to(restored.dtype)
-            restored[:, _indices(missing)] = filled if self.training else filled.clamp(0, 1)
+            restored[:, _indices(missing)] = filled if self.training else check_finite(filled).clamp(0, 1)
         return restored
 
 

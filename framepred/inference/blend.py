@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from framepred.baselines import LastFrame, OpticalFlow
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_shape
 from framepred.inference.regions import REGIONS, find_regions, spread
 from framepred.inference.stacking import SMALLEST
 
@@ -78,7 +78,9 @@ class Blend(Forecaster):
             flows: whether the optical flows advance too; else they stay, where others take their place.
         """
         states = [
-            member.feedback(member.next_frame(own), own) if flows or not isinstance(member, OpticalFlow) else own
+            member.feedback(check_shape(member.next_frame(own), own[0]), own)
+            if flows or not isinstance(member, OpticalFlow)
+            else own
             for member, own in self.pair_states(member_states(state))
         ]
         return _join(state[0], int(state[1]) + 1, state[2], states)
@@ -146,7 +148,7 @@ class Blend(Forecaster):
 
 def clamped_prediction(member: Forecaster, state: State) -> Frame:
     """The next frame of a member, in [0, 1]."""
-    return member.next_frame(state).clamp(0, 1)
+    return check_shape(member.next_frame(state), state[0]).clamp(0, 1)
 
 
 def mix(frames: Float[Tensor, "m b c h w"], weights: Float[Tensor, "m b 1 _h _w"]) -> Frame:

@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from framepred.baselines import OpticalFlow
-from framepred.clips import ClipBatch, fill_missing, missing_pixels, to_unit
+from framepred.clips import ClipBatch, missing_pixels, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
 from framepred.inference.error_prior import weigh_members
+from framepred.inference.measured import keep_measured
 from framepred.inference.networks import channels_of
 from framepred.inference.reading_ahead import PAST_SIDE
 from framepred.inference.regions import REGIONS, spread
@@ -190,7 +191,7 @@ def _windows(
         recent = clip[-SPAN:]
         if max(recent.shape[-2:]) > side:
             recent = torch.stack([shrink_raw(frame, side) for frame in recent])
-        scene = find_scenes(fill_missing(recent, filler))[-1] if cuts else range(len(recent))
+        scene = find_scenes(keep_measured(recent, filler))[-1] if cuts else range(len(recent))
         if len(scene) < MIN_FRAMES:
             continue
         ahead = min(horizon, max(1, len(scene) * horizon // (context + horizon)))

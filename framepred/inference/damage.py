@@ -20,6 +20,7 @@ from framepred.media.sequences import missing_numbers
 
 REPEATED = 0.1  # times the usual change: a smaller change is a repeated frame plus coding noise
 DAMAGED = 3.0  # times the change between a frame's neighbours: a damaged frame differs more from both
+DAMAGED_RUN = 2.0  # the same for equal frames in a row: more motion lies between their neighbours
 MIN_DAMAGE = 0.05  # of the value range: smaller changes do not count as damage
 JITTER = 0.2  # of a frame's duration: tolerance of time stamps
 REGULAR_SHARE = 0.75  # minimum share of frame intervals that equal the median, in a video with gaps
@@ -31,7 +32,8 @@ def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
 
     A frame is a repeat (inserted by a player, or frozen) if it hardly differs from the previous frame while there is
     motion before and after it. It is damaged if it differs strongly from both neighbours while these are similar to
-    each other. Frames of a static scene are not repeats. Reads up to ``MAX_GAP`` + ``NEIGHBOURS`` frames ahead.
+    each other; equal frames in a row, such as a dropout to black, count as one. Frames of a static scene, also of a
+    short one between two others, are not repeats. Reads up to ``MAX_GAP`` + ``NEIGHBOURS`` frames ahead.
 
     Args:
         frames: the frames in order: uint8, uint16, or floats in [0, 1].
@@ -53,7 +55,7 @@ def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
             changes[last] = _difference(small[last - 1], small[last])
         if last >= lookahead:
             yield _is_damaged(last - lookahead, small, changes)
-        small.pop(last - lookahead - 2, None)
+        small.pop(last - lookahead - 2 - MAX_GAP, None)
         changes.pop(last - 2 * lookahead, None)
     for number in range(max(0, total - lookahead), total):
         yield _is_damaged(number, small, changes)
@@ -126,11 +128,29 @@ def _difference(before: Tensor, after: Tensor) -> float:
 def _is_damaged(number: int, small: dict[int, Tensor], changes: dict[int, float]) -> bool:
     if number not in changes:
         return False
-    return _is_repeat(number, changes) or _is_outlier(number, small, changes)
+    first = next(earlier for earlier in count(number, -1) if not _is_repeat(earlier, changes))
+    after = next(later for later in count(number + 1) if not _is_repeat(later, changes))
+    if first not in changes or after not in changes or not _is_other_picture(first, after, changes):
+        return first < number
+    ratio = DAMAGED if after == first + 1 else DAMAGED_RUN
+    smaller = min(changes[first], changes[after])
+    return first - 1 in small and smaller > ratio * _difference(small[first - 1], small[after])
+
+
+def _is_other_picture(first: int, after: int, changes: dict[int, float]) -> bool:
+    """Whether equal frames, or a single one, differ from both neighbours by more than motion."""
+    smaller = min(changes[first], changes[after])
+    if after == first + 1:
+        return smaller > MIN_DAMAGE
+    motion = [*_nearest_motion(reversed(range(min(changes), first)), changes)]
+    motion += _nearest_motion(range(after + 1, max(changes) + 1), changes)
+    return smaller > max(MIN_DAMAGE, DAMAGED * median(motion or [0.0]))
 
 
 def _is_repeat(number: int, changes: dict[int, float]) -> bool:
     """Whether the frame shows no motion, but frames before and after it do."""
+    if number not in changes:
+        return False
     before = _nearest_motion(reversed(range(min(changes), number)), changes)
     after = _nearest_motion(range(number + 1, max(changes) + 1), changes)
     if not (before and after):
@@ -142,10 +162,3 @@ def _nearest_motion(numbers: Iterable[int], changes: dict[int, float]) -> list[f
     """Return the first ``NEIGHBOURS`` changes that are large enough to be motion."""
     found = (changes[number] for number in numbers if changes[number] >= MOTION)
     return [change for change, _ in zip(found, range(NEIGHBOURS), strict=False)]
-
-
-def _is_outlier(number: int, small: dict[int, Tensor], changes: dict[int, float]) -> bool:
-    if number + 1 not in changes:
-        return False
-    smaller = min(changes[number], changes[number + 1])
-    return smaller > MIN_DAMAGE and smaller > DAMAGED * _difference(small[number - 1], small[number + 1])

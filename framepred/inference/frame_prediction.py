@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from framepred.clips import RawClip, RawFrame, State, from_unit
-from framepred.forecaster import Forecaster
+from framepred.clips import Frame, RawClip, RawFrame, State, from_unit
+from framepred.forecaster import Forecaster, check_finite
 from framepred.inference.blend import Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
@@ -40,13 +40,14 @@ def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[
         horizon: number of frames to predict.
 
     Raises:
-        ClipError: if there is no observed frame.
+        ClipError: if there is no observed frame, or the forecaster changes the shape of frames.
+        WeightsError: if it predicts NaN or infinite pixels.
     """
     net.eval()
     device = device_of(net)
     with torch.inference_mode():
         for prediction in islice(net.rollout(net.observe_clip(context.to(device))), horizon):
-            yield from_unit(prediction, context.dtype).cpu()
+            yield _finished(prediction, context)
 
 
 class BlendedPrediction:
@@ -87,14 +88,19 @@ class BlendedPrediction:
             compute = self._pool.map if pixels <= PARALLEL_PIXELS else map
             while horizon > 0:
                 ahead = list(islice(states, min(horizon, LOOKAHEAD)))
-                yield from compute(partial(self._frame, context.dtype), ahead)
+                yield from compute(partial(self._frame, context), ahead)
                 horizon -= len(ahead)
 
     @torch.inference_mode()
-    def _frame(self, dtype: torch.dtype, state: State) -> RawFrame:
+    def _frame(self, context: RawClip, state: State) -> RawFrame:
         weights = self._weights.result().expand(-1, REGIONS, -1)
         net = DetailForecaster(Blend(self._members, weights), self._max_side).eval()
-        return from_unit(net.next_frame(state), dtype).cpu()
+        return _finished(net.next_frame(state), context)
+
+
+def _finished(prediction: Frame, context: RawClip) -> RawFrame:
+    """A predicted frame, checked, on the CPU, in the type of the context."""
+    return from_unit(check_finite(prediction), context.dtype).cpu()
 
 
 def _states(net: DetailForecaster, state: State) -> Iterator[State]:

@@ -29,6 +29,12 @@ def keep_last_measured(
         yield (last := fill_missing(frame, filler))
 
 
+def keep_measured(clip: Shaped[Tensor, "t c h w"], filler: float | None) -> Shaped[Tensor, "t c h w"]:
+    """A clip by :func:`keep_last_measured`; the clip itself where no pixel is missing."""
+    missing = None if filler is None else missing_pixels(clip)
+    return clip if missing is None else torch.stack(list(keep_last_measured(clip, filler)))
+
+
 def fill_from_nearest(frames: Float[Tensor, "*frames h w"]) -> Float[Tensor, "*frames h w"]:
     """The frames with the value of the nearest measured pixel where one is missing (NaN); 0 where none is measured."""
     planes = [_filled(plane) for plane in frames.flatten(0, -3).cpu().numpy()]

@@ -67,6 +67,8 @@ def check_missing(numbers: Iterable[SupportsIndex], factor: int = 1) -> frozense
     Raises:
         ConfigError: if one is negative or no integer, or more than ``MAX_GAP`` frames in a row would be missing.
     """
+    if not isinstance(numbers, Iterable):
+        raise ConfigError(f"Missing frames are several numbers or a text, not {numbers!r}; give a list of them.")
     found = frozenset(map(_frame_number, numbers))
     _check_runs([(number, number) for number in sorted(found)], factor)
     return found
@@ -76,8 +78,12 @@ def _frame_number(number: SupportsIndex) -> int:
     """A frame number of any type of integers, such as those of NumPy.
 
     Raises:
-        ConfigError: if it is negative or no integer.
+        ConfigError: if it is negative, no integer, or a boolean: a mask would be taken for the frames 0 and 1.
     """
+    if isinstance(number, bool) or str(getattr(number, "dtype", "")).endswith("bool"):
+        raise ConfigError(
+            "Missing frames are numbers, not a mask; give those where it is true, such as numpy.flatnonzero(mask)."
+        )
     try:
         found = index(number)
     except TypeError:
@@ -87,16 +93,21 @@ def _frame_number(number: SupportsIndex) -> int:
     return found
 
 
-def check_factor(factor: int) -> None:
-    """Refuse a frame rate that is raised so far that more than ``MAX_GAP`` frames lie between two.
+def check_factor(factor: SupportsIndex) -> int:
+    """Return the factor of a frame rate; refuse one by which more than ``MAX_GAP`` frames lie between two.
 
     Raises:
-        ConfigError: if it is, or ``factor`` is less than 1.
+        ConfigError: if it is one, less than 1, or no integer.
     """
-    if not (isinstance(factor, int) and 1 <= factor <= MAX_GAP + 1):
+    try:
+        found = index(factor)
+    except TypeError:
+        found = 0
+    if not 1 <= found <= MAX_GAP + 1:
         raise ConfigError(
             f"upsample, the factor of the frame rate, must be an integer from 1 to {MAX_GAP + 1}, not {factor}."
         )
+    return found
 
 
 def check_within(missing: frozenset[int], count: int) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Shaped
 from torch import Tensor
 
-from framepred.clips import fill_missing
+from framepred.inference.measured import keep_measured
 from framepred.inference.repeats import Cadence, find_cadence
 from framepred.inference.scenes import find_scenes
 
@@ -46,10 +46,10 @@ def observe_clips(
         repeats: whether to look for repeated frames; else all are distinct.
         filler: what stands for missing pixels, which are NaN; None where there are none.
     """
-    starts = [find_scenes(fill_missing(clip, filler))[-1].start if cuts else 0 for clip in past]
+    starts = [find_scenes(keep_measured(clip, filler))[-1].start if cuts else 0 for clip in past]
     scenes = [clip[start:] for clip, start in zip(past, starts, strict=True)]
     return [
-        Observed(scene, find_cadence(fill_missing(scene, filler)) if repeats else _all_distinct(scene))
+        Observed(scene, find_cadence(keep_measured(scene, filler)) if repeats else _all_distinct(scene))
         for scene in scenes
     ]
 
@@ -58,7 +58,7 @@ def distinct_frames(
     past: Shaped[Tensor, "t c h w"], cuts: bool, filler: float | None = None
 ) -> Shaped[Tensor, "_t c h w"]:
     """The frames of all scenes of a clip without repeats; ``filler`` stands for missing pixels, which are NaN."""
-    filled = fill_missing(past, filler)
+    filled = keep_measured(past, filler)
     scenes = find_scenes(filled) if cuts else [range(len(past))]
     return past[
         [index for scene in scenes for index in compress(scene, find_cadence(filled[scene.start : scene.stop]).kept)]

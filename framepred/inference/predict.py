@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, LastFrame, load_baseline
-from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_pixels, to_unit
+from framepred.clips import ClipBatch, RawClip, RawFrame, missing_pixels, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster
@@ -19,6 +19,8 @@ from framepred.inference.blend_weights import fit_weights
 from framepred.inference.detail import at_full_size
 from framepred.inference.devices import pick_device
 from framepred.inference.frame_prediction import BlendedPrediction, FrameMaker, predict_frames
+from framepred.inference.integers import as_integer
+from framepred.inference.measured import keep_measured
 from framepred.inference.networks import (
     NATURAL,
     NamedForecaster,
@@ -132,7 +134,10 @@ def predict(
         >>> prediction.frames.shape, int(prediction.frames.max())
         (torch.Size([3, 1, 8, 8]), 7)
     """
-    _check(frames, context, adapt, max_side, batch_size)
+    frames, context = as_integer("frames", frames), as_integer("context", context)
+    max_side, batch_size = as_integer("max_side", max_side), as_integer("batch_size", batch_size)
+    if adapt is not None and not 0 < adapt < float("inf"):
+        raise ConfigError(f"adapt must be a positive number of seconds, not {adapt:g}.")
     release_memory()  # of what was read or predicted before
     named = open_forecaster(weights)
     job = _Job(
@@ -142,16 +147,6 @@ def predict(
         max_side, cuts, batch_size, on_progress,
     )  # fmt: skip
     return job.run(source)
-
-
-def _check(frames: int, context: int, adapt: float | None, max_side: int, batch_size: int) -> None:
-    for name, number in {"frames": frames, "context": context, "max_side": max_side, "batch_size": batch_size}.items():
-        if not isinstance(number, int):
-            raise ConfigError(f"{name} must be an integer, not {number!r}.")
-        if number < 1:
-            raise ConfigError(f"{name} must be at least 1, not {number}.")
-    if adapt is not None and not 0 < adapt < float("inf"):
-        raise ConfigError(f"adapt must be a positive number of seconds, not {adapt:g}.")
 
 
 @dataclass(frozen=True)
@@ -177,6 +172,15 @@ class _Job:
 
     def run(self, source: Source | ReadAhead) -> Prediction:
         end = self._read(source)
+        lost = 0 if self.holdout else _lost_at_end(end.frames)
+        if not lost:
+            return self._predict_end(end, source)
+        measured = replace(end, frames=end.frames[:, :-lost], recent=end.recent[:, :-lost])
+        prediction = replace(self, frames=self.frames + lost)._predict_end(measured, source)
+        note = f"{source_name(source)} ends with {lost} frames without a measured pixel, which are predicted across."
+        return replace(prediction, frames=prediction.frames[..., lost:, :, :, :], notes=(*prediction.notes, note))
+
+    def _predict_end(self, end: SourceEnd, source: Source | ReadAhead) -> Prediction:
         self._check_memory(end.frames)
         known, name = end.recent.shape[1] - self.hidden, source_name(source)
         past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden, end.filler)
@@ -186,7 +190,7 @@ class _Job:
         notes = [
             *_notes_on(end, source, None if isinstance(self.named.net, LastFrame) else self.max_side),
             *observed_notes(observed, self.context, name),
-            *self._cut_note(fill_missing(end.recent, end.filler), known, name),
+            *self._cut_note([keep_measured(clip, end.filler) for clip in end.recent], known, name),
             *adapted,
         ]
         self.on_progress("predicting", 1.0)
@@ -231,7 +235,7 @@ class _Job:
             )
         return end
 
-    def _cut_note(self, recent: Tensor, known: int, name: str) -> list[str]:
+    def _cut_note(self, recent: Sequence[Tensor], known: int, name: str) -> list[str]:
         """A sentence on a scene cut among the frames held out."""
         if not (self.cuts and self.holdout and any(s.start >= known for clip in recent for s in find_scenes(clip))):
             return []
@@ -301,6 +305,15 @@ class _Job:
         for number, frame in enumerate(frames):
             self.on_progress("predicting", (done + number / self.frames) / clips)
             yield frame
+
+
+def _lost_at_end(clips: RawClip) -> int:
+    """How many last frames have no measured pixel in any clip; 0 if none has any."""
+    missing = missing_pixels(clips)
+    if missing is None:
+        return 0
+    measured = (~missing).flatten(2).any(dim=2).any(dim=0).nonzero().flatten().tolist()
+    return clips.shape[1] - 1 - measured[-1] if measured else 0
 
 
 def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int | None) -> Iterator[str]:

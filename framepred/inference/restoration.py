@@ -1,21 +1,21 @@
 """The result of restoring: a video that is computed when it is used, its scores, and the files written of it."""
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from framepred.clips import RawFrame, fill_missing, to_unit
-from framepred.errors import ConfigError
+from framepred.errors import ClipError, ConfigError
 from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference.missing import one_sided
 from framepred.inference.sources import to_stored
-from framepred.inference.windows import MarkedFrame
 from framepred.media.formats import ARRAYS
 from framepred.media.ranges import ValueRange
 from framepred.media.sound import add_sound, check_sound
@@ -23,8 +23,20 @@ from framepred.media.writing import tile_clips, write_frames, write_video
 from framepred.media.written_size import describe_size
 
 AnyFrame: TypeAlias = Shaped[Tensor, "_n _c _h _w"]
-Restored: TypeAlias = tuple[MarkedFrame, list[AnyFrame]]
-"""A frame, and its version by each method."""
+
+
+class Restored(NamedTuple):
+    """A frame of all clips.
+
+    Attributes:
+        frame: as it was read, ``(n, c, h, w)``; where it is rebuilt only shape and type matter, unless it is held out.
+        rebuilt: for each clip, whether it is rebuilt.
+        versions: by each method.
+    """
+
+    frame: AnyFrame
+    rebuilt: tuple[bool, ...]
+    versions: list[AnyFrame]
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ class Restoration:
             MediaError: if the source cannot be read.
         """
         if self._frames is None:
-            clips = torch.stack([versions[0] for _, versions in self._run()], dim=1)
+            clips = torch.stack([restored.versions[0] for restored in self._run()], dim=1)
             self._frames = clips[0] if len(clips) == 1 else clips
         return self._frames
 
@@ -186,8 +198,8 @@ class Restoration:
 
     def _shown(self, beside: str | None) -> Iterator[RawFrame]:
         """The frames to write; those of another method on the left if it is named."""
-        for _, versions in self._run():
-            yield self._chosen(versions, beside)
+        for restored in self._run():
+            yield self._chosen(restored.versions, beside)
 
     def _values(self, beside: str | None) -> Iterator[AnyFrame]:
         """The frames to write as values of the source: observed ones exactly as they are, also beyond the range."""
@@ -195,11 +207,12 @@ class Restoration:
         assert self._originals is not None
         originals = self._originals()
         place, original = next(originals)
-        for number, (frame, versions) in enumerate(self._run()):
-            values = self.value_range.values(self._chosen(versions, beside))
+        for number, restored in enumerate(self._run()):
+            values = self.value_range.values(self._chosen(restored.versions, beside))
             if number == place:
-                if not frame.missing:
-                    values = original.repeat(len(values) // len(original), 1, 1, 1)
+                copies = len(values) // len(original)
+                observed = ~torch.tensor(restored.rebuilt).repeat(copies)
+                values[observed] = original.repeat(copies, 1, 1, 1)[observed]
                 place, original = next(originals, (-1, original))
             yield values
 
@@ -214,30 +227,37 @@ class Restoration:
     def _run(self) -> Iterator[Restored]:
         """The restored frames, counted and scored as they pass."""
         missing: list[int] = []
-        errors: list[list[tuple[float, float]]] = [[] for _ in self.methods]
+        errors: list[list[Tensor]] = [[] for _ in self.methods]
         count = 0
         size = (0, 0, 0)
-        for count, (frame, versions) in enumerate(self._open(), start=1):
-            self._size = (len(versions[0]), *versions[0].shape[-2:])
-            if frame.missing:
+        for count, restored in enumerate(self._open(), start=1):
+            channels, height, width = restored.versions[0].shape[1:]
+            self._size = (len(restored.frame), height, width)
+            if any(restored.rebuilt):
                 missing.append(count - 1)
                 if self._holdout:
-                    channels, height, width = frame.frame.shape[1:]
                     size = channels, height, width
-                    for found, version in zip(errors, versions, strict=True):
-                        found.append(_errors(version, frame.frame))
-            yield frame, versions
+                    for found, version in zip(errors, restored.versions, strict=True):
+                        found.append(_errors(version, restored.frame))
+            yield restored
         self._missing, self._count, self._finished = missing, count, True
         if self._holdout:
             self._scores = {name: _mean(found, size) for name, found in zip(self.methods, errors, strict=True) if found}
 
 
-def _errors(frame: RawFrame, truth: RawFrame) -> tuple[float, float]:
-    """Squared error and PSNR of one frame, averaged over its clips."""
+def _errors(frame: RawFrame, truth: RawFrame) -> Float[Tensor, "2 n"]:
+    """Squared error and PSNR of one frame of each clip, where it is measured; NaN where no pixel is."""
     guess, known = to_unit(frame)[:, None], to_unit(truth)[:, None]
-    return float(frame_mse(guess, known).mean()), float(frame_psnr(guess, known).mean())
+    return torch.stack([frame_mse(guess, known)[:, 0], frame_psnr(guess, known)[:, 0]])
 
 
-def _mean(errors: Sequence[tuple[float, float]], size: tuple[int, int, int]) -> RestorationScore:
-    mse, psnr = (sum(values) / len(errors) for values in zip(*errors, strict=True))
+def _mean(errors: Sequence[Float[Tensor, "2 n"]], size: tuple[int, int, int]) -> RestorationScore:
+    """Means over the frames of each clip, then over clips; a frame without a measured pixel has no part.
+
+    Raises:
+        ClipError: if no pixel of any was measured.
+    """
+    mse, psnr = torch.stack(list(errors)).nanmean(dim=0).nanmean(dim=1).tolist()
+    if math.isnan(mse):
+        raise ClipError("No pixel of the held-out frames was measured, so there is no score; hold out other frames.")
     return RestorationScore(mse, psnr, len(errors), size)

@@ -19,6 +19,7 @@ from framepred.inference import windows
 from framepred.inference.damage import Dropped, find_damaged, find_dropped
 from framepred.inference.devices import pick_device
 from framepred.inference.film_restorer import FilmRestorer
+from framepred.inference.integers import as_integer
 from framepred.inference.measured import keep_last_measured
 from framepred.inference.missing import check_factor, check_missing, parse_missing
 from framepred.inference.motion_restorer import AutoRestorer, MotionRestorer
@@ -117,6 +118,7 @@ def restore(
         >>> restoration.rebuilt, round(float(restoration.frames[2]), 3)
         ((2,), 0.2)
     """
+    upsample, max_side = check_factor(upsample), as_integer("max_side", max_side)
     numbers = _checked(missing, find, upsample, holdout)
     dropped = find_dropped(source) if find else Dropped()
     if method == AUTO and weights is not None:
@@ -125,7 +127,8 @@ def restore(
     place = pick_device(device)
     nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
     channels, learned = needs_of(nets)
-    form = SourceForm(layout, channels, value_range, array_name, learned, keeps_nan=True)
+    ignored = frozenset() if holdout else numbers
+    form = SourceForm(layout, channels, value_range, array_name, learned, keeps_nan=True, ignored=ignored)
     opened = _open(source, form, find)
     filler = None if opened.value_range is None else opened.value_range.filler_in_unit
     fps, times = dropped.fps or opened.fps, None
@@ -188,7 +191,6 @@ def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:
 
 
 def _checked(missing: Iterable[SupportsIndex] | str | None, find: bool, factor: int, holdout: bool) -> frozenset[int]:
-    check_factor(factor)
     if missing is None and factor == 1 and not find:
         raise ConfigError("Nothing is to be done: give the numbers of missing frames, find them, or raise upsample.")
     if holdout and (missing is None or factor > 1 or find):
@@ -247,7 +249,7 @@ def _restore_clip(
     factor: int,
     cuts: bool,
     filler: float | None,
-) -> Iterator[Restored]:
+) -> Iterator[tuple[MarkedFrame, list[RawFrame]]]:
     marked = mark(frames, numbers)
     if find:
         marked = _mark_damaged(marked, filler)
@@ -256,13 +258,14 @@ def _restore_clip(
     return restore_by_each(nets, number_scenes(marked, filler) if cuts else marked)
 
 
-def _side_by_side(parts: Sequence[Restored]) -> Restored:
+def _side_by_side(parts: Sequence[tuple[MarkedFrame, list[RawFrame]]]) -> Restored:
     """The same frame of all clips as one batch."""
-    marks = [frame for frame, _ in parts]
-    joined = marks[0]._replace(
-        frame=torch.cat([frame.frame for frame in marks]), missing=any(frame.missing for frame in marks)
+    marks, versions = zip(*parts, strict=True)
+    return Restored(
+        torch.cat([mark.frame for mark in marks]),
+        tuple(mark.missing for mark in marks),
+        [torch.cat(list(frames)) for frames in zip(*versions, strict=True)],
     )
-    return joined, [torch.cat(list(versions)) for versions in zip(*(found for _, found in parts), strict=True)]
 
 
 def _mark_damaged(frames: Iterable[MarkedFrame], filler: float | None) -> Iterator[MarkedFrame]:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_shape
 
 SmallFrame: TypeAlias = Float[Tensor, "b c h_small w_small"]
 
@@ -47,7 +47,7 @@ class ScaledForecaster(Forecaster):
 
     def next_frame(self, state: State) -> Frame:
         """The next frame in full size, not clamped."""
-        return resize(self.net.next_frame(state[1:]), tuple(state[0].shape[-2:]))
+        return resize(check_shape(self.net.next_frame(state[1:]), state[1]), tuple(state[0].shape[-2:]))
 
 
 def scaling_notes(net: object, size: tuple[int, ...] | None) -> tuple[str, ...]:

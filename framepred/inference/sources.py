@@ -15,7 +15,7 @@ from torch import Tensor
 from framepred.clips import WHITE, RawFrame
 from framepred.errors import ClipError, ConfigError
 from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
-from framepred.media.arrays import AXES, CHANNELS, to_frames
+from framepred.media.arrays import AXES, CHANNELS, replace_frames, to_frames
 from framepred.media.formats import ARRAYS, is_array, spoken_name
 from framepred.media.frames import DEFAULT_FPS, FrameStream
 from framepred.media.pixels import GRAY_WITHIN
@@ -42,6 +42,7 @@ class SourceForm:
         array_name: which array of a file that holds several; None where only one can be meant.
         learned_range: the values that the network was trained on as 0 and 1; None if it was trained on bytes.
         keeps_nan: whether missing pixels, for which the range states a filler, are NaN in the frames.
+        ignored: numbers of frames whose values in arrays may be anything.
     """
 
     layout: str | None = None
@@ -50,6 +51,7 @@ class SourceForm:
     array_name: str | None = None
     learned_range: ValueRange | None = None
     keeps_nan: bool = False
+    ignored: frozenset[int] = frozenset()
 
     @property
     def range_of_files(self) -> RangeChoice:
@@ -172,6 +174,7 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
             array_name=form.array_name,
             channels=form.accepted_channels,
             value_range=form.range_of_files,
+            ignored=form.ignored,
         )
         return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
     stream = open_frames(source, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files)
@@ -194,7 +197,7 @@ def clips_in_memory(
         ClipError: if the shape is no clip's, the type has no known range, or floats are not finite or outside [0, 1].
         ConfigError: if the layout does not fit.
     """
-    clips = arranged_in_memory(source, form)
+    clips = replace_frames(arranged_in_memory(source, form), form.ignored)
     value_range = chosen_range(form.range_of_arrays, lambda: [clips])
     return to_frames(clips, "The array", value_range), value_range
 
@@ -318,8 +321,8 @@ def to_source_values(path: str | Path, value_range: ValueRange | None) -> Callab
 def to_stored(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
     """What gives values of the source the type that a file holds; None where a file does not hold them.
 
-    Arrays get the values themselves, as float32 where they are no whole numbers; png files get them as 16-bit integers,
-    if these can hold the range.
+    Arrays get the values themselves, as float32 where they are no whole numbers. Png files get them as 16-bit integers,
+    if these can hold the range and are no coarser than its 256 levels of 8 bits.
     """
     suffix = Path(path).suffix.lower()
     if value_range is None or (suffix and suffix not in ARRAYS):
@@ -327,6 +330,7 @@ def to_stored(path: str | Path, value_range: ValueRange | None) -> Callable[[Ten
     if suffix:
         return value_range.stored
     white = WHITE[torch.uint16]
-    if value_range.low < 0 or value_range.high > white:
+    fine = value_range.whole or value_range.high - value_range.low >= WHITE[torch.uint8]
+    if value_range.low < 0 or value_range.high > white or not fine:
         return None
     return lambda values: values.round().clamp(0, white).int().to(torch.uint16)

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from framepred.clips import Frame, fill_missing, missing_pixels, to_unit
-from framepred.errors import ConfigError
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_finite
 from framepred.inference.acceleration import accelerate
 from framepred.inference.blend import default_members
 from framepred.inference.devices import device_of, pick_device
+from framepred.inference.integers import as_integer
 from framepred.inference.moments import open_moments
 from framepred.inference.networks import NATURAL, Weights, channels_of, is_network, open_forecaster, range_of
 from framepred.inference.online_blend import OnlineBlend
@@ -88,10 +88,7 @@ class StreamForecaster:
         cuts: bool = True,
         filler: float | None = None,
     ) -> None:
-        if min(horizon, max_side) < 1:
-            raise ConfigError(
-                f"The horizon and the longest side must be at least 1, not {horizon} frames and {max_side} pixels."
-            )
+        horizon, max_side = as_integer("horizon", horizon), as_integer("max_side", max_side)
         blended = blend and is_network(net)
         members = default_members(net.eval()) if blended else [net.eval()]
         self._device = device_of(net)
@@ -121,6 +118,7 @@ class StreamForecaster:
 
         Raises:
             ClipError: if the weights do not take its channels or it is too small for them.
+            WeightsError: if they predict NaN or infinite pixels.
         """
         missing = None if self._filler is None else missing_pixels(frame)
         frame = fill_missing(frame, None if missing is None else self._filler)
@@ -134,7 +132,7 @@ class StreamForecaster:
         mse = None if self._expected is None else _error(self._expected, observed, gaps, self._gaps_before)
         if not lost:  # else the forecast goes on from itself
             self._gaps_before = gaps
-        future = self._forecast(observed, shown, gaps)
+        future = check_finite(self._forecast(observed, shown, gaps))
         self._expected = future[:1]
         self._index += 1
         return StreamStep(self._index - 1, time, frame, future, mse, cut, missing)
@@ -236,6 +234,7 @@ def stream(
         >>> [step.mse for step in stream(still, frames=2, weights="baseline:last-frame")][:3]
         [None, 0.0, 0.0]
     """
+    frames = as_integer("frames", frames)
     net = accelerate(open_forecaster(weights).net, compiled=compiled, precision=precision)
     net = move_network(net, pick_device(device))
     form = SourceForm(layout, channels_of(net), value_range, array_name, range_of(net), keeps_nan=True)

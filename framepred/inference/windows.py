@@ -108,7 +108,8 @@ def _distances(frames: Iterable[MarkedFrame]) -> Iterator[int]:
 def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[RawFrame]:
     """The frames in order, on the CPU, of their type: observed ones unchanged, missing ones rebuilt.
 
-    Each scene is restored by itself. Pixels that are not measured are NaN; in a rebuilt frame those are that are not
+    Each scene is restored by itself. Beside a gap at its end, which has one side only, the restorer gets more frames of
+    that side. Pixels that are not measured are NaN; in a rebuilt frame those are that are not
     measured in the nearest observed frames on both sides.
 
     Args:
@@ -122,7 +123,9 @@ def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[Raw
     for _, scene in groupby(frames, key=lambda frame: frame.scene):
         for before, here, after in _with_neighbours(_pieces(scene)):
             if any(frame.missing for frame in here):
-                yield from _rebuild(net, _end(before), here, _begin(after))
+                past = before if here[-1].missing and not after else _end(before)
+                future = after if here[0].missing and not before else _begin(after)
+                yield from _rebuild(net, past, here, future)
             else:
                 yield from (frame.frame for frame in here)
 

@@ -22,7 +22,7 @@ from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.stored import AXES, StoredArray, arranged, named_axes, open_stored
 from framepred.media.values import chosen_range, to_frames
 
-__all__ = ["ARRAY_NAMES", "AXES", "CHANNELS", "array_frames", "open_array", "read_array", "to_frames"]
+__all__ = ["ARRAY_NAMES", "AXES", "CHANNELS", "array_frames", "open_array", "read_array", "replace_frames", "to_frames"]
 
 CHANNELS = (1, 3, 4)
 """Numbers of channels by which the layout of an array is found where nothing else is known."""
@@ -77,6 +77,7 @@ def read_array(
     name: str | None = None,
     value_range: RangeChoice = None,
     transparency: bool = False,
+    ignored: frozenset[int] = frozenset(),
 ) -> tuple[Shaped[Tensor, "n t c h w"], ValueRange | None]:
     """All clips of an array file, or only the last frames of each, and the values that became 0 and 1.
 
@@ -88,6 +89,7 @@ def read_array(
         name: see :func:`open_array`.
         value_range: the values that become 0 and 1; see :class:`ValueRange`.
         transparency: whether the last of four channels is the opacity of RGB, which is laid on black.
+        ignored: numbers of frames whose values may be anything; see :func:`replace_frames`. Needs all frames.
 
     Raises:
         MediaError: if the file cannot be read, or takes too much memory.
@@ -97,9 +99,19 @@ def read_array(
     first = 0 if last is None else max(0, array.shape[1] - last)
     kept = (array.shape[0], array.shape[1] - first, *array.shape[2:])
     check_bytes(path, math.prod(kept) * max(array.dtype.itemsize, 4 if value_range else 1))
-    values = array[:, first:]
+    values = replace_frames(array[:, first:], ignored)
     chosen = chosen_range(value_range, lambda: [values])
     return _opaque(to_frames(values, path, chosen), transparency), chosen
+
+
+def replace_frames(clips: Shaped[np.ndarray, "n t c h w"], ignored: frozenset[int]) -> Shaped[np.ndarray, "n t c h w"]:
+    """The clips with the values of another frame in those that are to be ignored, if there is one."""
+    lost = np.isin(np.arange(clips.shape[1]), list(ignored))
+    if not lost.any() or lost.all():
+        return clips
+    replaced = np.array(clips)
+    replaced[:, lost] = clips[:, [int(lost.argmin())]]
+    return replaced
 
 
 def array_frames(

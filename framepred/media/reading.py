@@ -89,6 +89,7 @@ def read_clips(
     channels: tuple[int, ...] = CHANNELS,
     transparency: bool = False,
     value_range: RangeChoice = None,
+    ignored: frozenset[int] = frozenset(),
 ) -> Video:
     """All clips of a source with their rate, whole or only the end of each.
 
@@ -105,6 +106,8 @@ def read_clips(
         transparency: whether the last of four channels of an array is the opacity of RGB, which is laid on black.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
             that the values read suggest; None for those that the type states.
+        ignored: numbers of frames of an array whose values may be anything; see
+            :func:`~framepred.media.arrays.replace_frames`.
 
     Raises:
         MediaError: if it cannot be read, or takes more than 2 GiB.
@@ -117,7 +120,14 @@ def read_clips(
     local = local_path(path)
     if is_array(local):
         clips, chosen = read_array(
-            local, last, layout, channels=channels, name=array_name, value_range=value_range, transparency=transparency
+            local,
+            last,
+            layout,
+            channels=channels,
+            name=array_name,
+            value_range=value_range,
+            transparency=transparency,
+            ignored=ignored,
         )
         return Video(clips, DEFAULT_FPS, notes=range_notes(clips, chosen, path), value_range=chosen)
     stream = _open(local, form, last, value_range)

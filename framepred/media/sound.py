@@ -10,6 +10,7 @@ import av
 from av.audio import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 from framepred.errors import ConfigError, MediaError
 from framepred.media.atomic import atomic_write
@@ -23,7 +24,8 @@ def check_sound(source: Path, output: Path) -> None:
 
     Raises:
         ConfigError: if the output is no .mp4 file.
-        MediaError: if the source is no video, has no sound, or sound that an .mp4 file cannot hold.
+        MediaError: if the source is no video, has no sound while its pictures are shown, or sound that an .mp4 file
+            cannot hold.
     """
     if output.suffix.lower() != ".mp4":
         raise ConfigError(f"Only an .mp4 file holds a sound track, not {output}; name such a file or leave sound out.")
@@ -32,6 +34,8 @@ def check_sound(source: Path, output: Path) -> None:
         raise MediaError(f"{source} has no sound, because it is {silent} and no video file; leave sound out.")
     with closing(VideoFile(local_path(source))) as film:
         track = _sound_track(film.container, source)
+        if _begins_after(track, film.stream):
+            raise MediaError(f"The sound of {spoken_name(source)} begins after its last picture; leave sound out.")
         try:
             supported = av.Codec(track.codec_context.name).name in _MP4_CODECS
         except ValueError:
@@ -41,6 +45,14 @@ def check_sound(source: Path, output: Path) -> None:
                 f"The sound track of {spoken_name(source)} is {track.codec_context.name}, which an .mp4 file does not "
                 f"hold; convert it to one of {', '.join(_MP4_CODECS)}, or leave sound out."
             )
+
+
+def _begins_after(track: AudioStream, pictures: VideoStream) -> bool:
+    """Whether the sound begins after the end of the pictures, as far as the file states both."""
+    if track.start_time is None or pictures.duration is None or not (track.time_base and pictures.time_base):
+        return False
+    end = ((pictures.start_time or 0) + pictures.duration) * pictures.time_base
+    return track.start_time * track.time_base >= end
 
 
 def _silent_kind(source: Path) -> str:

@@ -143,7 +143,7 @@ def to_frames(
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255
     if value_range is not None:
-        wide = array.astype(np.float64 if array.dtype.kind in "ui" else array.dtype)
+        wide = array if array.dtype.kind == "f" and array.itemsize <= 8 else array.astype(np.float64)
         frames = value_range.to_unit(torch.from_numpy(np.array(wide, order="C")))
         kept = missing if value_range.keeps_nan else None
         return frames if kept is None else frames.masked_fill(torch.from_numpy(kept), torch.nan)

@@ -60,8 +60,8 @@ def write_video(
         frames: a tensor or an array: uint8, uint16, or floats in [0, 1], which are clamped and rounded to 8 bits except
             in arrays.
         fps: frames per second, for ``.mp4`` and ``.gif``.
-        times: when each frame is shown, in seconds after the first, for ``.mp4`` and ``.gif``; one per frame, or None
-            to follow ``fps``.
+        times: when each frame is shown, in seconds, for ``.mp4`` and ``.gif``; one per frame, or None to follow
+            ``fps``. A file begins with the first of them.
         to_file: converts frames to the values of arrays and png files, such as the inverse of a scaling on reading.
 
     Raises:
@@ -125,14 +125,15 @@ def _timed(
     if times is None:
         yield from zip(frames, repeat(None))
         return
-    remaining, before = iter(times), -math.inf
+    remaining, start, before = iter(times), math.nan, -math.inf
     for number, frame in enumerate(frames):
         time = next(remaining, None)
         if time is None:
             raise ClipError(f"There are times for {number} frames only; give one time per frame.")
         if not before < time < math.inf:
             raise ClipError(f"The times of frames increase, but that of frame {number} is {time:g}; correct times.")
-        yield frame, time
+        start = start if number else time
+        yield frame, time - start
         before = time
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 
 from framepred.clips import Clip, Future, State
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_shape
 from framepred.restorer import Missing, Restorer, runs
 
 BEYOND = 2
@@ -79,7 +79,7 @@ class ForecastRestorer(Restorer):
             elif index in gaps and state is not None:
                 gap, frames = gaps[index], []
                 for _ in gap:
-                    frames.append(self.net.next_frame(state))
+                    frames.append(check_shape(self.net.next_frame(state), state[0]))
                     state = self.net.feedback(frames[-1], state)
                 filled[gap] = ForecastGap(torch.stack(frames, dim=1), self._error_beyond(clip, marks, gap.stop, state))
         return filled

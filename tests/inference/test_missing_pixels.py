@@ -206,3 +206,22 @@ def test_held_out_frames_are_scored_where_they_are_measured(folder: Path) -> Non
     known = prediction.target[..., :COVERED].square().mean().item()
     assert prediction.score.metrics["mse"].value / SIDE**2 == pytest.approx(known, rel=1e-5)
     assert np.isnan(prediction.values.numpy()).mean() == pytest.approx(1 - COVERED / SIDE)
+
+
+def test_a_forecast_goes_across_last_frames_without_a_measured_pixel(tmp_path: Path) -> None:
+    """A lost radar scan is neither a scene cut nor an empty sky."""
+    scene = nn.functional.interpolate(noise(1, 1, 6, 20), (SIDE, 4 * SIDE), mode="bicubic")[0].clamp(0, 1)
+    clip = torch.stack([scene[..., 60 - time : 60 - time + SIDE] for time in range(33)]).numpy() * 2000 - 1000
+    lost = clip[:30].copy()
+    lost[[15, 28, 29]] = np.nan
+    prediction = framepred.predict(lost, frames=3, value_range="-1000,1000,nan=-1000")
+    assert prediction.frames.shape == (3, 1, SIDE, SIDE)
+    assert any("ends with 2 frames without a measured pixel" in note for note in prediction.notes)
+    assert not any("scene cut" in note for note in prediction.notes)
+    longer = framepred.predict(clip[:28], frames=5, value_range="-1000,1000,nan=-1000").frames[2:]
+    truth = (torch.from_numpy(clip[30:]).float() + 1000) / 2000
+    assert (prediction.frames - truth).square().mean() < 1.5 * (longer - truth).square().mean() + 1e-4
+    prediction.save(tmp_path / "a.npy")
+    assert np.isfinite(np.load(tmp_path / "a.npy")).all()
+    everything = framepred.predict(np.full_like(clip[:12], np.nan), frames=2, value_range="-1000,1000,nan=-1000")
+    assert everything.frames.shape == (2, 1, SIDE, SIDE)

@@ -191,3 +191,21 @@ def test_predicting_imports_neither_torchmetrics_nor_lightning() -> None:
     )
     found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_integers_of_numpy_are_taken() -> None:
+    clip = torch.rand(12, 1, 8, 8)
+    found = framepred.predict(clip, frames=np.int64(3), context=np.uint8(4), weights="baseline:last-frame")
+    assert found.frames.shape == (3, 1, 8, 8)
+    steps = list(framepred.stream(clip, frames=np.int32(2), weights="baseline:last-frame"))
+    assert steps[-1].future.shape[0] == 2
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("wrong", [1.5, "3", None, np.float32(2)])
+def test_numbers_of_frames_are_integers(wrong: object) -> None:
+    clip = torch.rand(12, 1, 8, 8)
+    with pytest.raises(ConfigError, match="frames must be an integer, not"):
+        framepred.predict(clip, frames=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="frames must be an integer, not"):
+        framepred.stream(clip, frames=wrong)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from torch import Tensor
 import framepred
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Future
-from framepred.errors import ConfigError
+from framepred.errors import ClipError, ConfigError
 from framepred.inference.missing import read_missing
 from framepred.inference.restore import ScaledRestorer
 from framepred.media.frame_times import intact_times
@@ -251,6 +251,10 @@ def test_small_frames_pass_unchanged() -> None:
         ({"upsample": 66}, "must be an integer from 1 to 65, not 66"),
         ({"upsample": 2, "holdout": True}, "leave upsample and find out"),
         ({"missing": range(2, 90)}, "65 missing in a row"),
+        ({"missing": 3}, "several numbers or a text, not 3"),
+        ({"missing": [number == 3 for number in range(12)]}, "numbers, not a mask"),
+        ({"missing": np.arange(12) == 3}, "numbers, not a mask"),
+        ({"missing": torch.arange(12) == 3}, "numbers, not a mask"),
     ],
 )
 def test_arguments_are_checked(fading: Tensor, arguments: dict[str, object], sentence: str) -> None:
@@ -298,6 +302,84 @@ def test_observed_values_are_kept_also_beyond_the_range(
     assert not np.array_equal(found[4], clip[4].astype(found.dtype), equal_nan=True)
 
 
+def test_values_of_a_frame_that_is_rebuilt_in_another_clip_are_kept(tmp_path: Path) -> None:
+    clips = np.stack([moving().numpy()[:, 0], moving().numpy()[::-1, 0]]).astype(np.float64) / 3
+    clips[0, 10] = clips[0, 9]
+    clips[1] *= 2  # up to 147
+    restored = framepred.restore(clips, find=True, method="linear", value_range=(0, 100), layout="nthw")
+    restored.save(tmp_path / "a.npy")
+    found = np.load(tmp_path / "a.npy")[:, :, 0]
+    assert restored.rebuilt == (10,)
+    assert np.array_equal(found[1], clips[1].astype(np.float32))
+    assert not np.array_equal(found[0, 10], clips[0, 10].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("values", "stated", "levels"),
+    [
+        (np.linspace(0, 1, 240), "0,1", 200),  # whole numbers would leave two
+        (np.linspace(250.0, 320.0, 240), "250,320", 200),
+        (np.arange(0.0, 4096, 17), "0,4095", 241),  # whole numbers are exact
+        (np.linspace(0, 255.9, 240), "0,256,nan=0", 200),
+    ],
+)
+def test_floats_keep_their_levels_in_pictures(tmp_path: Path, values: np.ndarray, stated: str, levels: int) -> None:
+    clip = np.tile(values, (4, 3, 1))
+    framepred.restore(clip, missing=[2], method="linear", value_range=stated).save(tmp_path / "pngs")
+    picture = np.asarray(Image.open(sorted((tmp_path / "pngs").iterdir())[0]))
+    assert len(np.unique(picture)) >= levels
+
+
+@pytest.mark.parametrize("content", [np.nan, np.inf, 999.0])
+@pytest.mark.parametrize("stated", [None, "0,1", "auto"])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_what_missing_frames_hold_is_not_looked_at(
+    tmp_path: Path, content: float, stated: str | None, in_memory: bool
+) -> None:
+    clip = (moving().numpy() / 255).astype(np.float32)
+    expected = framepred.restore(clip, missing=[0, 7, 8], method="linear", value_range=stated).frames
+    clip[[0, 7, 8]] = content
+    np.save(tmp_path / "a.npy", clip)
+    source = clip if in_memory else tmp_path / "a.npy"
+    found = framepred.restore(source, missing=[0, 7, 8], method="linear", value_range=stated).frames
+    assert torch.equal(found, expected)
+
+
+def test_scores_leave_out_what_is_not_measured() -> None:
+    clips = torch.stack([moving(12), moving(12).flip(3)]).float() / 255
+    whole = framepred.restore(clips, missing=[3, 4, 5], method="linear", holdout=True).score
+    clips[0, 4] = torch.nan
+    clips[:, 5, :, :4] = torch.nan
+    lost = framepred.restore(clips, missing=[3, 4, 5], method="linear", holdout=True, value_range="0,1,nan=0").score
+    assert whole is not None
+    assert lost is not None
+    assert lost.mse == pytest.approx(whole.mse, rel=0.3)
+    assert lost.psnr == pytest.approx(whole.psnr, rel=0.1)
+    clips[:, 3:6] = torch.nan
+    with pytest.raises(ClipError, match="No pixel of the held-out frames was measured"):
+        framepred.restore(clips, missing=[3, 4, 5], method="linear", holdout=True, value_range="0,1,nan=0").save(
+            "a.npy"
+        )
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+@pytest.mark.parametrize("level", [0, 255])
+def test_dropouts_of_several_frames_are_rebuilt_whole(length: int, level: int) -> None:
+    clip = moving().repeat(1, 3, 1, 1)
+    broken = clip.clone()
+    broken[12 : 12 + length] = level
+    restoration = framepred.restore(broken, find=True, method="linear")
+    assert restoration.rebuilt == tuple(range(12, 12 + length))
+    assert (restoration.frames.float().mean(dim=(1, 2, 3)) - clip.float().mean(dim=(1, 2, 3))).abs().max() < 2
+
+
+def test_a_still_shot_between_others_is_no_dropout() -> None:
+    clip = moving(60)
+    clip[30:] = 255 - clip[30:]
+    clip[30:40] = 150  # a title, after which another scene begins
+    assert framepred.restore(clip, find=True, method="linear").rebuilt == ()
+
+
 def test_observed_values_of_several_clips_are_kept_beside_another_method(tmp_path: Path) -> None:
     clips = np.random.default_rng(0).normal(0, 40, (2, 7, 1, 8, 9)).astype(np.float32)
     restored = framepred.restore(clips, missing=[3], method="linear", compare=["last-frame"], value_range="-32,60")
@@ -320,6 +402,7 @@ def test_frame_numbers_of_numpy_are_taken() -> None:
     clip = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8) / 20
     for missing in (np.flatnonzero(np.arange(12) == 5), [np.int64(5)], [torch.tensor(5)]):
         assert framepred.restore(clip, missing=missing, method="linear").rebuilt == (5,)
+    assert framepred.restore(clip, upsample=np.int64(2), method="linear").count == 23
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

@@ -78,9 +78,9 @@ def test_all_types_of_frames_mean_the_same(dtype: torch.dtype) -> None:
 
 
 def test_arguments_are_checked(small_net: EncoderForecaster) -> None:
-    with pytest.raises(ConfigError, match="at least 1, not 0 frames"):
+    with pytest.raises(ConfigError, match="horizon must be at least 1, not 0"):
         StreamForecaster(small_net, 0)
-    with pytest.raises(ConfigError, match="and 0 pixels"):
+    with pytest.raises(ConfigError, match="max_side must be at least 1, not 0"):
         StreamForecaster(small_net, max_side=0)
     net = EncoderForecaster(channels=3, hidden_channels=[2], kernel_size=3)
     with pytest.raises(ClipError, match="2 channels"):

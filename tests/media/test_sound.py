@@ -86,3 +86,19 @@ def test_sound_of_standard_input_is_kept(film: Path, tmp_path: Path, monkeypatch
     framepred.restore("-", missing=[5], method="linear").save(tmp_path / "restored.mp4", sound=True)
     fetched_file.cache_clear()
     assert len(samples(tmp_path / "restored.mp4")) > 0
+
+
+def test_sound_after_the_last_picture_is_refused_before_anything_is_restored(film: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.mp4"
+    with av.open(str(film)) as source, av.open(str(late), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == "audio":
+                packet.pts, packet.dts = packet.pts + 3 * RATE, packet.dts + 3 * RATE
+            packet.stream = streams[packet.stream.index]
+            target.mux(packet)
+    with pytest.raises(MediaError, match="begins after its last picture"):
+        check_sound(late, tmp_path / "out.mp4")
+    check_sound(film, tmp_path / "out.mp4")

@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -244,6 +245,15 @@ def test_rate_and_suffix_are_checked(tmp_path: Path, gray: Tensor) -> None:
         write_video(tmp_path / "a.npy", gray, fps=0)
     with pytest.raises(MediaError, match=r"\.webm is not known; choose \.mp4"):
         write_video(tmp_path / "a.webm", gray)
+
+
+@pytest.mark.parametrize("start", [-5.0, 0.0, 1.7e9])
+def test_a_file_begins_with_the_first_time(tmp_path: Path, start: float) -> None:
+    frames = torch.randint(0, 256, (5, 1, 32, 32), dtype=torch.uint8)
+    steps = [0.0, 0.25, 0.5, 1.5, 1.75]
+    write_video(tmp_path / "a.mp4", frames, times=[start + step for step in steps])
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert [float(frame.time or 0) for frame in container.decode(video=0)] == pytest.approx(steps, abs=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [[0, 2, 1], [0, 0, 0], [0, math.nan, 2], [0, 1, math.inf]])

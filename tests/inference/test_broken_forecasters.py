@@ -1,0 +1,78 @@
+"""Forecasters that predict NaN, or frames of another shape, are refused by every call; nothing is written as black."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import framepred
+from framepred.baselines import LastFrame
+from framepred.clips import Frame, State
+from framepred.errors import ClipError, FramepredError, WeightsError
+from framepred.forecaster import Forecaster
+from framepred.models import EncoderForecaster
+
+Call = Callable[[Tensor, Forecaster], object]
+
+CALLS: dict[str, Call] = {
+    "predict": lambda clip, net: framepred.predict(clip, frames=2, weights=net, blend=False),
+    "predict, scaled": lambda clip, net: framepred.predict(clip, frames=2, weights=net, blend=False, max_side=16),
+    "stream": lambda clip, net: list(framepred.stream(clip, frames=2, weights=net, blend=False)),
+    "restore": lambda clip, net: framepred.restore(clip, missing=[4, 5], weights=net).frames,
+    "restore, at the end": lambda clip, net: framepred.restore(clip, missing=[10, 11], weights=net).frames,
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+@pytest.fixture
+def clip() -> Tensor:
+    return torch.randint(0, 256, (12, 3, 24, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+class Cropping(LastFrame):
+    """Predicts the last frame without its last row."""
+
+    def next_frame(self, state: State) -> Frame:
+        return super().next_frame(state)[..., :-1, :]
+
+
+class Graying(LastFrame):
+    """Predicts one channel."""
+
+    def next_frame(self, state: State) -> Frame:
+        return super().next_frame(state)[:, :1]
+
+
+@every_call
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_predict_nan_are_refused(call: Call, clip: Tensor, value: float) -> None:
+    net = EncoderForecaster(hidden_channels=[2], kernel_size=3).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(value)
+    with pytest.raises(WeightsError, match="predicted NaN or infinite pixels"):
+        call(clip, net)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@every_call
+@pytest.mark.parametrize("net", [Cropping(), Graying()], ids=["rows", "channels"])
+def test_predictions_of_another_shape_are_refused(call: Call, clip: Tensor, net: Forecaster) -> None:
+    with pytest.raises(ClipError, match=r"predicted a frame of the shape \(1, .* after frames of the shape \(1, 3, "):
+        call(clip, net)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("max_side", [16, 256])
+def test_a_blend_refuses_members_of_another_shape(clip: Tensor, max_side: int) -> None:
+    class Network(Cropping):
+        channels = 3
+
+    clip = clip.repeat(2, 1, 1, 1)
+    net = Network()
+    net.weight = torch.nn.Parameter(torch.zeros(1))  # so that it is blended, as networks are
+    with pytest.raises(FramepredError, match="predicted a frame of the shape"):
+        framepred.predict(clip, frames=2, weights=net, max_side=max_side)
+    with pytest.raises(FramepredError, match="predicted a frame of the shape"):
+        list(framepred.stream(clip, frames=2, weights=net, max_side=max_side))
