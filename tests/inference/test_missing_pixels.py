@@ -213,7 +213,7 @@ def test_a_forecast_goes_across_last_frames_without_a_measured_pixel(tmp_path: P
     scene = nn.functional.interpolate(noise(1, 1, 6, 20), (SIDE, 4 * SIDE), mode="bicubic")[0].clamp(0, 1)
     clip = torch.stack([scene[..., 60 - time : 60 - time + SIDE] for time in range(33)]).numpy() * 2000 - 1000
     lost = clip[:30].copy()
-    lost[[15, 28, 29]] = np.nan
+    lost[[15, 24, 28, 29]] = np.nan
     prediction = framepred.predict(lost, frames=3, value_range="-1000,1000,nan=-1000")
     assert prediction.frames.shape == (3, 1, SIDE, SIDE)
     assert any("ends with 2 frames without a measured pixel" in note for note in prediction.notes)
