@@ -35,6 +35,15 @@ def keep_measured(clip: Shaped[Tensor, "t c h w"], filler: float | None) -> Shap
     return clip if missing is None else torch.stack(list(keep_last_measured(clip, filler)))
 
 
+def lost_at_end(clips: Shaped[Tensor, "n t c h w"]) -> int:
+    """How many last frames have no measured pixel in any clip; 0 if no frame has any."""
+    missing = missing_pixels(clips)
+    if missing is None:
+        return 0
+    measured = (~missing).flatten(2).any(dim=2).any(dim=0).nonzero().flatten().tolist()
+    return clips.shape[1] - 1 - measured[-1] if measured else 0
+
+
 def fill_from_nearest(frames: Float[Tensor, "*frames h w"]) -> Float[Tensor, "*frames h w"]:
     """The frames with the value of the nearest measured pixel where one is missing (NaN); 0 where none is measured."""
     planes = [_filled(plane) for plane in frames.flatten(0, -3).cpu().numpy()]

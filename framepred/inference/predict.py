@@ -20,7 +20,7 @@ from framepred.inference.detail import at_full_size
 from framepred.inference.devices import pick_device
 from framepred.inference.frame_prediction import BlendedPrediction, FrameMaker, predict_frames
 from framepred.inference.integers import as_integer
-from framepred.inference.measured import keep_measured
+from framepred.inference.measured import keep_measured, lost_at_end
 from framepred.inference.networks import (
     NATURAL,
     NamedForecaster,
@@ -172,11 +172,12 @@ class _Job:
 
     def run(self, source: Source | ReadAhead) -> Prediction:
         end = self._read(source)
-        lost = 0 if self.holdout else _lost_at_end(end.frames)
+        lost = 0 if self.holdout else lost_at_end(end.frames)
         if not lost:
             return self._predict_end(end, source)
         measured = replace(end, frames=end.frames[:, :-lost], recent=end.recent[:, :-lost])
-        prediction = replace(self, frames=self.frames + lost)._predict_end(measured, source)
+        longer = replace(self, frames=self.frames + lost, context=measured.frames.shape[1])
+        prediction = longer._predict_end(measured, source)
         note = f"{source_name(source)} ends with {lost} frames without a measured pixel, which are predicted across."
         return replace(prediction, frames=prediction.frames[..., lost:, :, :, :], notes=(*prediction.notes, note))
 
@@ -305,15 +306,6 @@ class _Job:
         for number, frame in enumerate(frames):
             self.on_progress("predicting", (done + number / self.frames) / clips)
             yield frame
-
-
-def _lost_at_end(clips: RawClip) -> int:
-    """How many last frames have no measured pixel in any clip; 0 if none has any."""
-    missing = missing_pixels(clips)
-    if missing is None:
-        return 0
-    measured = (~missing).flatten(2).any(dim=2).any(dim=0).nonzero().flatten().tolist()
-    return clips.shape[1] - 1 - measured[-1] if measured else 0
 
 
 def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int | None) -> Iterator[str]:
