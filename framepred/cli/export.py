@@ -24,7 +24,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", help="model.onnx, or model.pt2 for torch.export.")],
     weights: NetworkOption = EXPORTED,
     size: Annotated[
-        str, typer.Option("--size", metavar="HxW", help="Frames of networks that warp or track; others take any size.")
+        str, typer.Option("--size", metavar="HxW", help="Size of the frames; networks of patches take any.")
     ] = "64x64",
 ) -> None:
     """Write one step of a network (frame + state to frame + state), checked against PyTorch over 30 steps."""

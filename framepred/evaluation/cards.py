@@ -68,7 +68,7 @@ class Card:
         protocol: name and version of the protocol that defines the metrics.
         data: what was predicted.
         metrics: the forecaster's metrics by name.
-        lead_times: each metric by lead time, first predicted frame first.
+        lead_times: each metric by lead time, first predicted frame first; without metrics of one value per clip.
         weights: what predicted; None for weights without a record.
         baselines: each baseline's metrics by name, on the same clips.
         skill: see :func:`framepred.evaluation.skill_scores`.

@@ -63,6 +63,9 @@ class Protocol:
         measures: the metrics by name.
         description: how the metrics are computed, in a sentence.
         source: paper or program that the formulas follow.
+
+    Raises:
+        ConfigError: if there is no metric ``mse``, by which checkpoints are chosen and collapsed predictions found.
     """
 
     name: str
@@ -70,6 +73,10 @@ class Protocol:
     measures: Measures
     description: str
     source: str
+
+    def __post_init__(self) -> None:
+        if "mse" not in self.measures:
+            raise ConfigError(f"The protocol {self.name} has no metric mse, which training and reports need; add it.")
 
     @property
     def id(self) -> ProtocolVersion:

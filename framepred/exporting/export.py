@@ -14,18 +14,19 @@ import torch
 from torch.export import ExportedProgram
 
 from framepred.clips import State
-from framepred.errors import ConfigError, WeightsError
+from framepred.errors import ConfigError, WeightsError, reason_of
 from framepred.exporting.graphs import frame_multiple, has_dynamic_size, trace
 from framepred.exporting.parity import rollout_differences, rounding_difference
 from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
 from framepred.media.ranges import ValueRange
+from framepred.models.accelerated import AcceleratedForecaster
 from framepred.models.exported import ExportedForecaster, Graph, load_onnx
-from framepred.models.pretrained import bundled_cards, load_weights
+from framepred.models.pretrained import ONNX, PT2, bundled_cards, load_weights
 from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportInfo, GraphName, graph_path
 
-SUFFIXES = (".onnx", ".pt2")
+SUFFIXES = (ONNX, PT2)
 TOLERANCE = 1e-4
 """Largest allowed difference of a pixel in [0, 1] from PyTorch: a twentieth of half an 8-bit level, 1/510."""
 
@@ -65,18 +66,20 @@ def export(weights: str | Path | Forecaster, path: str | Path, *, size: tuple[in
         weights: a bundled name, a path, ``owner/name`` of the Hugging Face Hub, or a forecaster.
         path: ends in ``.onnx`` or ``.pt2``.
         size: height and width of the frames, for networks whose graphs hold the size; rounded up to a multiple of what
-            the network divides frames into: 8 for ``LayeredForecaster``, 1 for ``TrackingForecaster``.
+            the network pads frames to: 8 for ``LayeredForecaster``, else 1.
 
     Raises:
         WeightsError: if the weights cannot be used or restore missing frames.
-        ConfigError: if the network cannot be traced, differs from its export by more than 1e-4, or the size is not
-            positive.
+        ConfigError: if the network cannot be traced or converted, is accelerated, differs from its export by more than
+            1e-4, or the size is not positive; for ONNX also if its weights are not float32.
         MediaError: if the files cannot be written.
     """
     path = Path(os.path.realpath(check_output(path, inputs=_files_of(weights), suffixes=SUFFIXES)))
     if min(size) < 1:
         raise ConfigError(f"Frames have at least one pixel in height and width, not {size[0]}x{size[1]}.")
     net, info = _open(weights, size)
+    if path.suffix.lower() == ONNX:
+        _check_float32(net)
     programs = trace(net, info.size or size)
     info = replace(info, has_feedback="feedback" in programs)
     with atomic_write(path) as draft:
@@ -108,6 +111,8 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
         net = loaded
     if isinstance(net, ExportedForecaster):
         raise WeightsError(f"{weights} is an export already; name the weights that it was made from.")
+    if isinstance(net, AcceleratedForecaster):
+        raise ConfigError("An accelerated forecaster cannot be exported; give the weights that it was made from.")
     card = bundled_cards().get(name)
     multiple = frame_multiple(net)
     info = ExportInfo(
@@ -125,6 +130,16 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
         trained_range=_trained_range(net),
     )
     return net.cpu().eval(), info
+
+
+def _check_float32(net: Forecaster) -> None:
+    """Refuse a network in another precision, for which ONNX Runtime has no convolutions on the CPU."""
+    for parameter in net.parameters():
+        if parameter.dtype != torch.float32:
+            raise ConfigError(
+                f"{type(net).__name__} computes in {str(parameter.dtype).removeprefix('torch.')}, and ONNX exports in "
+                f"float32; convert it by net.float(), or export it to {PT2}."
+            )
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -179,22 +194,35 @@ def _write_onnx(programs: Programs, info: ExportInfo, draft: Path) -> ExportedFo
         import onnxscript  # noqa: F401  the converter needs it
     except ImportError as error:
         raise ConfigError(f"ONNX files need {error.name}, which is not installed; {INSTALL_HINT}.") from error
-    for name, program in programs.items():
-        states = range(len(program.graph_signature.user_outputs) - 1)
-        inputs = [] if name == "start" else [f"state_{index}" for index in states]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the exporter, on deprecations in PyTorch and onnxscript
-            converted = torch.onnx.export(
-                program,
-                dynamo=True,
-                verbose=False,
-                input_names=["frame", *inputs],
-                output_names=["next_frame", *(f"new_state_{index}" for index in states)],
-            )
-        assert converted is not None
-        converted.model.metadata_props.update({METADATA_KEY: info.to_json(), GRAPH_KEY: name})
-        converted.save(graph_path(draft, name))
-    return load_onnx(draft)
+    try:
+        for name, program in programs.items():
+            _convert(name, program, info, draft)
+        return load_onnx(draft)
+    except OSError:  # such as a full disk
+        raise
+    except Exception as error:  # the converter and ONNX Runtime raise a class of their own for each kind of problem
+        raise ConfigError(
+            f"{info.network} cannot be exported to ONNX ({reason_of(error.__cause__ or error):.160}); export it to "
+            f"{PT2}, or run it in PyTorch."
+        ) from error
+
+
+def _convert(name: GraphName, program: ExportedProgram, info: ExportInfo, draft: Path) -> None:
+    """Convert one graph to an ONNX file beside the draft."""
+    states = range(len(program.graph_signature.user_outputs) - 1)
+    inputs = [] if name == "start" else [f"state_{index}" for index in states]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, on deprecations in PyTorch and onnxscript
+        converted = torch.onnx.export(
+            program,
+            dynamo=True,
+            verbose=False,
+            input_names=["frame", *inputs],
+            output_names=["next_frame", *(f"new_state_{index}" for index in states)],
+        )
+    assert converted is not None
+    converted.model.metadata_props.update({METADATA_KEY: info.to_json(), GRAPH_KEY: name})
+    converted.save(graph_path(draft, name))
 
 
 def _write_pt2(programs: Programs, info: ExportInfo, draft: Path) -> ExportedForecaster:
@@ -212,4 +240,4 @@ def _unpack_inputs(module: Callable[..., State]) -> Graph:
     return lambda inputs: module(*inputs)
 
 
-_WRITERS = {".onnx": _write_onnx, ".pt2": _write_pt2}
+_WRITERS = {ONNX: _write_onnx, PT2: _write_pt2}

@@ -10,14 +10,8 @@ from torch.export import Dim, ExportedProgram
 from framepred.clips import State
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
-from framepred.models.tracking.forecaster import TrackingForecaster
+from framepred.models.layered_forecaster import COARSE, LayeredForecaster
 from framepred.onnx_graphs import GraphName
-
-FIXED_SIZE_MULTIPLE = 8
-"""Networks without a stride pad frames inside to multiples of this many pixels."""
-
-EXACT_SIZE_NETWORKS = (TrackingForecaster,)
-"""Networks that read the distances to the frame edges; frames that are padded beforehand have other edges."""
 
 EXAMPLE_ROWS, EXAMPLE_COLUMNS = 5, 7
 """Positions of the example's feature map: different primes, so that each axis is recognised by its length."""
@@ -53,15 +47,19 @@ class StepGraph(nn.Module):
 
 
 def frame_multiple(net: Forecaster) -> int:
-    """Return the number of pixels to whose multiples frames are padded before they enter the graphs."""
-    if isinstance(net, EXACT_SIZE_NETWORKS):
-        return 1
+    """Return the number of pixels to whose multiples frames are padded before they enter the graphs.
+
+    Networks that pad frames inside predict the same for frames that are padded beforehand: those of patches, and the
+    layered forecaster. Others see the frame edges, so their graphs take frames of exactly one size.
+    """
+    if isinstance(net, LayeredForecaster):
+        return COARSE
     stride = getattr(net, "stride", None)
-    return stride if isinstance(stride, int) else FIXED_SIZE_MULTIPLE
+    return stride if isinstance(stride, int) else 1
 
 
 def has_dynamic_size(net: Forecaster) -> bool:
-    """Whether the graphs take frames of any size: those of networks of patches do, those that warp or track do not."""
+    """Whether the graphs take frames of any size: those of networks of patches, which have a ``stride``, do."""
     return isinstance(getattr(net, "stride", None), int)
 
 

@@ -15,6 +15,9 @@ VIDEOS = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
     ".ogv", ".vob", ".mxf", ".dv", ".y4m",
 )  # fmt: skip
+DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpipe"
+"""FFmpeg's readers of these files. Playlists (HLS, DASH, concat scripts) are left out: they name other files."""
+
 GIF = ".gif"
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm", ".apng")
 PAGED_IMAGES = (".png", ".apng", ".tif", ".tiff", ".webp", ".avif")

@@ -13,12 +13,11 @@ from av.stream import Disposition
 
 from framepred.errors import MediaError
 from framepred.media.ffmpeg_messages import CollectedMessages, Messages, reports_damage
+from framepred.media.formats import DEMUXERS
 from framepred.media.limits import MAX_PIXELS, check_pixels
 from framepred.media.video_pixels import PixelReader, Pixels
 
-# Demuxers of single files. Playlists (HLS, DASH, concat scripts) are left out: they name other files and addresses.
-_FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpipe"
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+_OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "none"}
 _BUFFER_BYTES = 1 << 18  # fewer calls from FFmpeg into Python than with PyAV's 32 KiB
 
 _OPEN_GOP_CODECS = ("h264", "hevc")  # where strict decoding fails after seeking, at frames that are left out anyway

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -11,12 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from framepred.errors import ConfigError
+from framepred.models.class_names import PACKAGE, check_exported, exported_class
 
 Map: TypeAlias = Float[Tensor, "b c h w"]
 Memory: TypeAlias = Float[Tensor, "b d h w"]
 CellState: TypeAlias = tuple[Memory, ...]
-
-PACKAGE = "framepred.models"
 
 
 class RecurrentCell(nn.Module, ABC):
@@ -64,8 +62,13 @@ CellFactory: TypeAlias = Callable[[int, int, int, bool], RecurrentCell]
 
 
 def describe_cell(cell: RecurrentCell) -> dict[str, Any]:
-    """Describe a cell's class and options in the form that configs and ``config.json`` use."""
+    """Describe a cell's class and options in the form that configs and ``config.json`` use.
+
+    Raises:
+        ConfigError: if the class is one of ``framepred.models`` that is not exported.
+    """
     kind = type(cell)
+    check_exported(kind)
     module = PACKAGE if kind.__module__.startswith(f"{PACKAGE}.") else kind.__module__
     return {"class_path": f"{module}.{kind.__qualname__}", "init_args": dict(cell.options)}
 
@@ -80,8 +83,8 @@ def described_cell(description: Mapping[str, Any]) -> CellFactory:
     """
     path = str(description.get("class_path"))
     package, _, name = path.rpartition(".")
-    kind = getattr(import_module(PACKAGE), name, None) if package == PACKAGE else None
-    if not (isinstance(kind, type) and issubclass(kind, RecurrentCell)):
+    kind = exported_class(name) if package == PACKAGE else None
+    if kind is None or not issubclass(kind, RecurrentCell):
         raise ConfigError(
             f"{path!r} is no cell of {PACKAGE}; build the network yourself with your cell and use load_state_dict."
         )

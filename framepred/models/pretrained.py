@@ -8,7 +8,6 @@ these files: nothing is unpickled beyond tensors and plain values, and only clas
 import hashlib
 import json
 import re
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
 from framepred.models.checkpoints import read_checkpoint
+from framepred.models.class_names import check_exported, exported_class
 from framepred.models.exported import load_onnx
 from framepred.models.forecast_restorer import ForecastRestorer
 from framepred.models.tensor_shapes import SizeLimit, difference, tensor_shapes
@@ -54,7 +54,7 @@ _Net = TypeVar("_Net", bound="Pretrained")
 class Pretrained(nn.Module):
     """A network that is saved and loaded as weights, in a folder or on the Hugging Face Hub.
 
-    Subclasses live in ``framepred.models`` and take plain arguments, which JSON can hold.
+    Subclasses are exported by ``framepred.models`` and take plain arguments, which JSON can hold.
 
     Attributes:
         arguments: those of ``__init__`` that rebuild the network, by name.
@@ -68,7 +68,12 @@ class Pretrained(nn.Module):
     value_range: ValueRange | None = None
 
     def __new__(cls: type[_Net], *args: Any, **kwargs: Any) -> _Net:
-        """Note the arguments."""
+        """Note the arguments.
+
+        Raises:
+            ConfigError: if the class is one of ``framepred.models`` that is not exported.
+        """
+        check_exported(cls)
         net: _Net = super().__new__(cls)
         bound = signature(cls.__init__).bind_partial(net, *args, **kwargs)
         bound.apply_defaults()
@@ -327,8 +332,8 @@ def _described(config: object, path: Path) -> tuple[type[Network], dict[str, Any
     """Return the class and the arguments of a config, checked before anything is built."""
     arguments = dict(config) if isinstance(config, dict) else {}
     name = arguments.pop("class", None)
-    kind = getattr(import_module("framepred.models"), str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, Pretrained) and issubclass(kind, (Forecaster, Restorer))):
+    kind = exported_class(str(name))
+    if not (kind and issubclass(kind, Pretrained) and issubclass(kind, (Forecaster, Restorer))):
         raise WeightsError(
             f"{path} holds weights of the class {name!r:.80}, which framepred.models does not have; "
             "build the network yourself and use load_state_dict."

@@ -53,7 +53,7 @@ class ForecastTask(Task):
     """
 
     net: Forecaster
-    metrics = (*Task.metrics, "train/teacher")
+    training_metrics = (*Task.training_metrics, "train/teacher")
 
     def __init__(
         self,

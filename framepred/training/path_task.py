@@ -83,6 +83,8 @@ class PathTask(ForecastTask):
         ConfigError: as :class:`ForecastTask`, or if the network is not a :class:`TrackingForecaster`.
     """
 
+    training_metrics = ("train/loss",)
+
     def __init__(self, net: Forecaster, paths: PathNoise = PathNoise(), **settings: Any) -> None:
         super().__init__(net, **settings)
         if not isinstance(net, TrackingForecaster):

@@ -56,8 +56,8 @@ class Task(LightningModule, ABC):
             if the checkpoint follows other schedules or another protocol.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = (MONITOR, "val/mae", "val/psnr", "val/ssim", "train/loss", "train/mse")
-    """Names that the task logs; callbacks may monitor them."""
+    training_metrics: ClassVar[tuple[str, ...]] = ("train/loss", "train/mse")
+    """Names that training steps log."""
 
     def __init__(
         self,
@@ -86,6 +86,11 @@ class Task(LightningModule, ABC):
         self.previous_budget: int | None = None
         self.val_score: ValidationScore | None = None
         self._validation: Validation | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names that the task logs; callbacks may monitor them."""
+        return (*(f"val/{name}" for name in self.protocol.measures), *self.training_metrics)
 
     @property
     @abstractmethod

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from framepred.clips import ClipBatch, Frame, State
 from framepred.errors import ClipError, ConfigError, DataError, WeightsError
 from framepred.evaluation import Card, DataRecord, SavedPredictions, WeightsRecord, evaluate, evaluate_together
+from framepred.evaluation.compare import compare
+from framepred.evaluation.protocols import Measure
+from framepred.evaluation.report import build_report
+from framepred.evaluation.tables import score_table
 from framepred.forecaster import Forecaster
 
 
@@ -80,6 +84,20 @@ def test_skill_is_against_the_best_baseline() -> None:
     white = torch.full((3, 4, 1, 8, 8), 255, dtype=torch.uint8)
     card = score(white, baselines={"dark": Fading(0.0), "darker": Fading(0.25)})
     assert card.skill["mse"] == pytest.approx(1 - 26.0 / (32 * (9 / 16 + (15 / 16) ** 2)))
+
+
+def test_a_metric_with_one_value_per_clip_is_read_compared_and_shown() -> None:
+    worst = Measure(lambda pred, target: (pred - target).abs().flatten(1).amax(1), higher_is_better=False)
+    first, second = (
+        Card.from_json(score(noise(4), net, extra_measures={"worst": worst}).to_json())
+        for net in (Fading(), Repeating())
+    )
+    assert len(first.per_clip["worst"]) == 4
+    assert "worst" not in first.lead_times
+    assert compare([first, second]).differences["worst"][1].low is not None
+    assert any("worst" in heading for heading in build_report(first, [second]).headings)
+    assert len(build_report(first, [second]).charts) == 4
+    assert "worst" in [column.header.strip() for column in score_table(first).columns]
 
 
 def test_the_record_describes_the_data() -> None:

@@ -230,6 +230,52 @@ def test_an_export_is_compared_on_clips_on_which_rounding_tips_nothing(
     assert set(export(Tipped(), tmp_path / "model.pt2", size=(8, 8)).differences.values()) == {0.00001}
 
 
+class Plain(Forecaster):
+    """Two convolutions, which see the frame edges and state nothing about the size of frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))
+
+    def observe(self, frame: torch.Tensor, state: State | None = None) -> State:
+        return (frame,)
+
+    def next_frame(self, state: State) -> torch.Tensor:
+        return self.layers(state[0])
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_network_that_states_nothing_is_exported_for_one_exact_size(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    result = export(Plain(), tmp_path / "model.pt2", size=(13, 9))
+    assert (result.info.size, result.info.multiple) == ((13, 9), 1)
+    assert result.differences.keys() == {(13, 9)}
+
+
+class Unconverted(Plain):
+    """Uses an operator that ONNX does not have."""
+
+    def next_frame(self, state: State) -> torch.Tensor:
+        return torch.special.bessel_j0(self.layers(state[0]))
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    ("net", "advice"),
+    [
+        (framepred.accelerate(Plain(), compiled=False, precision="bf16-mixed"), "give the weights that it was made"),
+        (Plain().double(), r"computes in float64.*convert it by net\.float\(\), or export it to \.pt2"),
+        (Plain().bfloat16(), r"computes in bfloat16.*convert it by net\.float\(\), or export it to \.pt2"),
+        (Unconverted(), r"cannot be exported to ONNX \(.*bessel_j0.*export it to \.pt2"),
+    ],
+)
+def test_a_network_that_onnx_cannot_hold_is_one_sentence(net: Forecaster, advice: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=advice) as caught:
+        export(net, tmp_path / "model.onnx", size=(8, 8))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="restore missing frames"):
         export("moving-mnist-restore", tmp_path / "model.onnx")

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from framepred.baselines import HeldFrame, LinearInterpolation
 from framepred.clips import to_unit
 from framepred.data import MovingMNIST
-from framepred.errors import WeightsError
+from framepred.errors import ConfigError, WeightsError
 from framepred.models import (
     BidirectionalForecaster,
     EncoderForecaster,
@@ -88,6 +88,17 @@ def test_from_pretrained_is_strict(folder: Path) -> None:
 def test_from_pretrained_refuses_weights_of_another_class(folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"are those of EncoderForecaster, not of FrameStack\."):
         FrameStack.from_pretrained(folder)
+
+
+def test_a_network_added_to_framepred_is_refused_until_it_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = type("Mine", (FrameStack,), {"__module__": "framepred.models.mine"})
+    with pytest.raises(ConfigError, match=r"does not export Mine.*import it in framepred/models/__init__\.py"):
+        added()
+    monkeypatch.setattr("framepred.models.Mine", added, raising=False)
+    added().save_pretrained(tmp_path)
+    assert type(load(tmp_path)) is added
 
 
 def test_weights_are_pushed_to_the_hub(small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:

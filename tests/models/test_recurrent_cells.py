@@ -209,6 +209,18 @@ def test_a_cell_of_your_own_runs(tmp_path: Path) -> None:
     assert copy.deepcopy(net).cells[0].parts == ("hidden",)
 
 
+def test_a_cell_added_to_framepred_is_refused_until_it_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = type("ConvTanhCell", (ConvElmanCell,), {"__module__": "framepred.models.cells"})
+    make = partial(EncoderForecaster, hidden_channels=[4], kernel_size=3, cell=added)
+    with pytest.raises(ConfigError, match=r"does not export ConvTanhCell.*import it in framepred/models/__init__\.py"):
+        make()
+    monkeypatch.setattr("framepred.models.ConvTanhCell", added, raising=False)
+    make().save_pretrained(tmp_path)
+    assert type(load(tmp_path).cells[0]) is added
+
+
 @every_cell
 @pytest.mark.parametrize("arguments", [(1, 4, 2, False), (0, 4, 3, False), (1, 0, 3, False)])
 def test_impossible_sizes_are_refused(make: CellFactory, arguments: tuple[int, int, int, bool]) -> None:

@@ -79,6 +79,7 @@ def run(folder: Path, *extra: Callback, ckpt_path: str | None = None) -> dict[st
     trainer = make_trainer(folder, 4, 2, accelerator="cpu", enable_progress_bar=False, log_every_n_steps=1)
     trainer.callbacks += extra
     fit(trainer, task, data, ckpt_path)
+    assert set(task.metrics) <= set(trainer.callback_metrics)
     return {name: value.clone() for name, value in task.net.state_dict().items()}
 
 

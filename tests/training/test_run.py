@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import signal
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 
 from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError, FramepredError, MediaError, WeightsError
 from framepred.evaluation import Card
+from framepred.evaluation.protocols import PROTOCOLS, Measure
 from framepred.models import EncoderForecaster, load
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
@@ -130,6 +133,24 @@ def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, T
     assert "(protocol openstl v1). Its report is " in result.summary
     assert read_checkpoint(result.folder / "checkpoints/last.ckpt")["global_step"] == STEPS
     assert load(result.folder / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
+
+
+def worst_pixel(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (pred - target).abs().flatten(1).amax(1)
+
+
+def test_every_metric_of_the_protocol_can_be_monitored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openstl = PROTOCOLS["openstl"]
+    measures = {**openstl.measures, "worst": Measure(worst_pixel, higher_is_better=False)}
+    monkeypatch.setitem(PROTOCOLS, "openstl", replace(openstl, measures=measures))
+    task, result = train(tmp_path, EarlyStopping("val/worst"), steps=3)
+    assert result.steps == 3
+    assert task.trainer.callback_metrics["val/worst"] > 0
+
+
+def test_what_may_be_monitored_is_logged(finished: tuple[Task, TrainingResult]) -> None:
+    task, _ = finished
+    assert set(task.metrics) <= set(task.trainer.callback_metrics)
 
 
 def test_last_is_the_last_even_where_best_is_long_ago(tmp_path: Path) -> None:

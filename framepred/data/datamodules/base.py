@@ -72,7 +72,7 @@ class ClipData(LightningDataModule, ABC):
 
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[Tensor]:
-        """Return the clips of a split by index; the training stream has no end."""
+        """Return the clips of a split by index, with ``__getitems__``; the training stream has no end."""
 
     @abstractmethod
     def count(self, split: Split) -> int:

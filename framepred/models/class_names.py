@@ -1,0 +1,26 @@
+"""Names of the classes that configs and ``config.json`` may build: those that ``framepred.models`` exports."""
+
+from importlib import import_module
+
+from framepred.errors import ConfigError
+
+PACKAGE = "framepred.models"
+
+
+def exported_class(name: str) -> type | None:
+    """Return the class that ``framepred.models`` exports by a name; None if there is none. No other module is read."""
+    found = getattr(import_module(PACKAGE), name, None)
+    return found if isinstance(found, type) else None
+
+
+def check_exported(kind: type) -> None:
+    """Refuse a class of ``framepred.models`` that is not exported: saved weights name it, and could not be loaded.
+
+    Raises:
+        ConfigError: if it is not exported; classes of other packages are accepted.
+    """
+    if kind.__module__.startswith(f"{PACKAGE}.") and exported_class(kind.__name__) is not kind:
+        raise ConfigError(
+            f"{PACKAGE} does not export {kind.__name__}, so its weights could not be loaded; "
+            "import it in framepred/models/__init__.py."
+        )
