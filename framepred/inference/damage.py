@@ -134,7 +134,7 @@ def _is_damaged(number: int, small: dict[int, Tensor], changes: dict[int, float]
         return first < number
     ratio = DAMAGED if after == first + 1 else DAMAGED_RUN
     smaller = min(changes[first], changes[after])
-    return first - 1 in small and smaller > ratio * _difference(small[first - 1], small[after])
+    return after - first <= MAX_GAP and smaller > ratio * _difference(small[first - 1], small[after])
 
 
 def _is_other_picture(first: int, after: int, changes: dict[int, float]) -> bool:

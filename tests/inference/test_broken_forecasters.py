@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 import framepred
-from framepred.baselines import LastFrame
-from framepred.clips import Frame, State
+from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError, FramepredError, WeightsError
 from framepred.forecaster import Forecaster
 from framepred.models import EncoderForecaster
@@ -30,18 +29,21 @@ def clip() -> Tensor:
     return torch.randint(0, 256, (12, 3, 24, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-class Cropping(LastFrame):
+class Cropping(Forecaster):
     """Predicts the last frame without its last row."""
 
+    def observe(self, frame: RawFrame, state: State | None = None) -> State:
+        return (to_unit(frame),)
+
     def next_frame(self, state: State) -> Frame:
-        return super().next_frame(state)[..., :-1, :]
+        return state[0][..., :-1, :]
 
 
-class Graying(LastFrame):
+class Graying(Cropping):
     """Predicts one channel."""
 
     def next_frame(self, state: State) -> Frame:
-        return super().next_frame(state)[:, :1]
+        return state[0][:, :1]
 
 
 @every_call

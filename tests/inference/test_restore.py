@@ -373,6 +373,12 @@ def test_dropouts_of_several_frames_are_rebuilt_whole(length: int, level: int) -
     assert (restoration.frames.float().mean(dim=(1, 2, 3)) - clip.float().mean(dim=(1, 2, 3))).abs().max() < 2
 
 
+def test_a_dropout_that_is_too_long_to_rebuild_stays() -> None:
+    clip = torch.cat([moving(36), moving(36), moving(36), moving(42)])
+    clip[30:130] = 0
+    assert framepred.restore(clip, find=True, method="linear").rebuilt == ()
+
+
 def test_a_still_shot_between_others_is_no_dropout() -> None:
     clip = moving(60)
     clip[30:] = 255 - clip[30:]
