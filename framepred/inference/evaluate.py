@@ -30,6 +30,7 @@ from framepred.inference.networks import is_network, needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster, scaling_notes
+from framepred.inference.trained_files import training_notes
 from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
@@ -272,7 +273,10 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
             extra_measures=extra,
             distributed=not process_is_alone(),
         )
-    notes = [scaling_notes(one.predictor, card.data.size) for card, one in zip(cards, named, strict=True)]
+    notes = [
+        (*scaling_notes(one.predictor, card.data.size), *training_notes(one.record, one.net, data.files))
+        for card, one in zip(cards, named, strict=True)
+    ]
     return [replace(card, notes=(*card.notes, *more)) for card, more in zip(cards, notes, strict=True)]
 
 
