@@ -25,7 +25,7 @@ from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.acceleration import accelerate_predictor, reduced_precision
 from framepred.inference.devices import full_float32, pick_device
-from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
+from framepred.inference.evaluation_data import ClipChoice, EvaluationData, first_clips_note, open_data
 from framepred.inference.networks import is_network, needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
@@ -83,8 +83,8 @@ def evaluate(
             an array or tensor ``(n, t, c, h, w)``: uint8, uint16, or floats in [0, 1].
         protocol: ``openstl``, ``predrnn`` or ``wang2004``.
         clips: how many clips at most.
-        context: observed frames.
-        horizon: frames to predict.
+        context: observed frames; a config has its own.
+        horizon: frames to predict; a config has its own.
         seed: stream of generated clips.
         predictions: predicted frames ``(n, t, c, h, w)`` of another program, as an array, a file or a folder of clips;
             ``weights`` and ``data`` are then not used.
@@ -248,7 +248,7 @@ def open_saved(
     record = WeightsRecord(_stem(predictions, "predictions"))
     count = min(len(true), choice.clips)
     batches = SavedBatches(true, before, count, choice.batch_size)
-    data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")))
+    data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")), first_clips_note(count, len(true)))
     return SavedRun(NamedPredictor(SavedPredictions(predicted), record), data)
 
 

@@ -175,8 +175,14 @@ def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData
 def _first_clips(clips: ClipArray, record: DataRecord, choice: ClipChoice) -> EvaluationData:
     """The first clips of an array, as many as are wanted."""
     record = replace(record, value_range=_limits(clips.value_range))
-    kept, notes = min(choice.clips, len(clips)), _range_notes(clips.value_range, record)
+    kept = min(choice.clips, len(clips))
+    notes = [*_range_notes(clips.value_range, record), *first_clips_note(kept, len(clips))]
     return _in_order(clips, kept, choice, choice.context, record, notes, filler=_filler(clips.value_range))
+
+
+def first_clips_note(kept: int, total: int) -> list[str]:
+    """A sentence on the clips after the first ones, if they are left out."""
+    return [] if kept == total else [f"The first {kept:,} of {total:,} clips are scored (clips)."]
 
 
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
@@ -285,7 +291,9 @@ def _in_order(
     notes: list[str] | None = None,
     filler: float | None = None,
 ) -> EvaluationData:
-    kept = evenly_spread(count, choice.clips)
+    kept, notes = evenly_spread(count, choice.clips), notes or []
+    if len(kept) < count:
+        notes = [*notes, f"{len(kept):,} of {count:,} clips are scored, evenly spread (clips)."]
     batches = OrderedBatches(len(kept), choice.batch_size)
     loader = ClipLoader(Subset(clips, kept), batches, context, filler=filler, device=choice.device)
-    return EvaluationData(loader, len(kept), record, notes or [])
+    return EvaluationData(loader, len(kept), record, notes)

@@ -140,8 +140,9 @@ def test_a_folder_is_scored_by_split(run: Run, split: str, files: int) -> None:
 
 def test_few_clips_are_spread_over_the_files(run: Run) -> None:
     arguments = ("evaluate", "--weights", "baseline:last-frame", "--context", 3, "--horizon", 2, "--json")
-    _, out, _ = run(*arguments, "--data", "my videos", "--split", "all", "--clips", 4)
+    _, out, err = run(*arguments, "--data", "my videos", "--split", "all", "--clips", 4)
     assert json.loads(out)["data"]["clips"] == 4
+    assert "4 of 16 clips are scored, evenly spread (clips)." in err
 
 
 @pytest.mark.parametrize(
