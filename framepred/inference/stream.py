@@ -93,7 +93,7 @@ class StreamForecaster:
                 f"The horizon and the longest side must be at least 1, not {horizon} frames and {max_side} pixels."
             )
         blended = blend and is_network(net)
-        members = default_members(net.eval()) if blended else [net.eval()]
+        members = default_members(net) if blended else [net]
         self._device = device_of(net)
         self._max_side = max_side
         self._blend = OnlineBlend(members, horizon)
