@@ -5,6 +5,7 @@ Features of some networks only are optional protocols; training, diagnosis and c
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -17,6 +18,29 @@ from framepred.errors import ClipError, ConfigError, WeightsError
 
 Predictor: TypeAlias = Callable[[RawClip, int], Future]
 """Any callable ``(context, horizon) -> frames``: context ``(b, t, c, h, w)``, frames ``(b, horizon, c, h, w)``."""
+
+
+@contextmanager
+def eval_mode(*predictors: object) -> Iterator[None]:
+    """Eval mode of those predictors that are modules; afterwards each part has its own mode again, as frozen ones do.
+
+    Example:
+        >>> net = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
+        >>> with eval_mode(net):
+        ...     net.training
+        False
+        >>> net.training, net[0].training, net[1].training
+        (True, True, False)
+    """
+    networks = [predictor for predictor in predictors if isinstance(predictor, nn.Module)]
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    try:
+        for network in networks:
+            network.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 @runtime_checkable

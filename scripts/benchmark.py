@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from one_sentence import one_sentence_errors
+
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 
@@ -151,12 +153,8 @@ def error_budget(
 ) -> None:
     """What the error of a tracking forecaster is made of: appearance, tracks, places, composition."""
     from benchmarks.error_budget import print_budget
-    from framepred.errors import FramepredError
 
-    try:
-        print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
-    except FramepredError as error:
-        raise typer.BadParameter(str(error)) from None
+    print_budget(weights, digits, root, split, seed, clips)  # type: ignore[arg-type]
 
 
 @app.command()
@@ -398,4 +396,5 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    app()
+    with one_sentence_errors():
+        app()

@@ -6,11 +6,12 @@ The cells have the same number of parameters, clips, optimizer and schedules. Th
 Cells in the file are not trained again, so a stopped comparison can be continued.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from one_sentence import one_sentence_errors
 
 
 def main(
@@ -28,14 +29,11 @@ def main(
     import torch
 
     from benchmarks.cells import compare
-    from framepred.errors import FramepredError
 
     torch.set_num_threads(threads)
-    try:
-        print(compare(minutes, clips, root, only or [], output, save))
-    except FramepredError as error:
-        sys.exit(str(error))
+    print(compare(minutes, clips, root, only or [], output, save))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_sentence_errors():
+        typer.run(main)

@@ -17,6 +17,7 @@ from framepred.data import MovingMNIST
 from framepred.evaluation import PROTOCOLS, ClipMetric
 from framepred.media.atomic import atomic_write
 from framepred.visualization.curves import COLOURS
+from one_sentence import one_sentence_errors
 
 CONTEXT, HORIZON, BATCH, SIGMA = 10, 10, 50, 0.8
 KERNEL = 7  # pixels: more than 3 standard deviations on both sides
@@ -105,4 +106,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_sentence_errors():
+        main()

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 import framepred
+from one_sentence import one_sentence_errors
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("weights", nargs="?", default="moving-mnist", help="bundled name, folder, .ckpt or baseline:NAME")
@@ -15,6 +16,7 @@ parser.add_argument("--root", type=Path, help="folder of MNIST's IDX files; with
 parser.add_argument("--card", type=Path, default=Path("card.json"))
 options = parser.parse_args()
 
-card = framepred.evaluate(options.weights, data="moving-mnist", clips=options.clips, root=options.root)
-card.write(options.card)
+with one_sentence_errors():
+    card = framepred.evaluate(options.weights, data="moving-mnist", clips=options.clips, root=options.root)
+    card.write(options.card)
 print(f"mse {card.metrics['mse'].value:.2f} (protocol {card.protocol}), skill {card.skill['mse']:.3f}: {options.card}")

@@ -12,8 +12,11 @@ import torch
 import typer
 
 import framepred
-from framepred.errors import FramepredError
+from framepred.errors import ClipError
+from framepred.inference.networks import channels_of, open_forecaster, range_of
+from framepred.inference.sources import SourceForm
 from framepred.media.reading import read_clips
+from one_sentence import one_sentence_errors
 
 
 def main(
@@ -26,11 +29,14 @@ def main(
     horizon: Annotated[int, typer.Option(min=1, help="Frames to predict.")] = 10,
 ) -> None:
     """Predict what follows the first frames of each clip."""
-    net = framepred.load(weights)
-    video = read_clips(clips)
+    net = open_forecaster(weights).net.eval()
+    form = SourceForm(channels=channels_of(net), learned_range=range_of(net))
+    video = read_clips(clips, channels=form.accepted_channels, value_range=form.range_of_files)
+    for note in video.notes:
+        typer.echo(note, err=True)
     for number, clip in enumerate(video.clips):
         if len(clip) < context:
-            raise FramepredError(f"Clip {number} of {clips} has {len(clip)} frames; --context asks for {context}.")
+            raise ClipError(f"Clip {number} of {clips} has {len(clip)} frames; --context asks for {context}.")
         with torch.inference_mode():
             future = net(clip[None, :context], horizon=horizon)
         path = folder / f"{clips.stem}-{number:04d}.mp4"
@@ -39,7 +45,5 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
+    with one_sentence_errors():
         typer.run(main)
-    except FramepredError as error:
-        raise SystemExit(str(error)) from None

@@ -14,6 +14,7 @@ from framepred.forecaster import Forecaster
 from framepred.models import load
 from framepred.training import CrossEntropy
 from framepred.training.rollout import predict_every_frame
+from one_sentence import one_sentence_errors
 
 SMOOTHING = (0.01, 0.1, 1)
 """Counts added to each pair of words; the validation sentences choose one."""
@@ -32,12 +33,13 @@ parser.add_argument("weights", nargs="?", default="runs/next_word/checkpoints/be
 parser.add_argument("--text", help="the text that the network was trained on, if not that of the package")
 options = parser.parse_args()
 
-data = NextWordData(text=options.text)
-train, val, test = (data.words(split) for split in ("train", "val", "test"))
-chains = [
-    MarkovForecaster(codes=len(data.vocabulary), patch=1, smoothing=count).fit(train[None]) for count in SMOOTHING
-]
-best = min(chains, key=lambda chain: perplexity(chain, val))
-print(f"words in the vocabulary   {len(data.vocabulary)}")
-print(f"Markov chain of pairs     {perplexity(best, test):.2f}")
-print(f"{options.weights}   {perplexity(load(options.weights), test):.2f}")
+with one_sentence_errors():
+    data = NextWordData(text=options.text)
+    train, val, test = (data.words(split) for split in ("train", "val", "test"))
+    chains = [
+        MarkovForecaster(codes=len(data.vocabulary), patch=1, smoothing=count).fit(train[None]) for count in SMOOTHING
+    ]
+    best = min(chains, key=lambda chain: perplexity(chain, val))
+    print(f"words in the vocabulary   {len(data.vocabulary)}")
+    print(f"Markov chain of pairs     {perplexity(best, test):.2f}")
+    print(f"{options.weights}   {perplexity(load(options.weights), test):.2f}")

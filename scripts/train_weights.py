@@ -3,15 +3,14 @@
 The recipe is ``configs/recipes/NAME.yaml``. A run that was killed continues when the command is given again.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from framepred.errors import FramepredError
 from framepred.training.recipes import read_recipe, run_recipe
 from framepred.training.stopping import TrainingStopped
+from one_sentence import one_sentence_errors
 
 
 def main(
@@ -32,8 +31,6 @@ def main(
         overrides |= {} if root is None else {"data.init_args.root": root}
         folder = output or Path("runs/weights") / recipe.name
         print(run_recipe(recipe, folder, overrides, scale=max_steps_scale, on_stage=_tell))
-    except FramepredError as error:
-        sys.exit(str(error))
     except TrainingStopped as stop:
         _tell(f"{stop} Give the same command to continue.")
         raise typer.Exit(128 + stop.number) from None
@@ -44,4 +41,5 @@ def _tell(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_sentence_errors():
+        typer.run(main)

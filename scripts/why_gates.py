@@ -15,6 +15,7 @@ import typer
 from gates.hidden_digits import HiddenDigits
 from gates.learning import LONG, SHORT, STEEP, STREAM, Learned, Trial, forgotten, learned, new_net
 from gates.pictures import draw_clipping, draw_flows, draw_learning, draw_returns, draw_stream
+from one_sentence import one_sentence_errors
 
 STREAMED = (1, 2, 3, 6, 12, 24, 48)
 
@@ -65,4 +66,5 @@ def _learn(trials: list[Trial], folder: Path, root: str | None) -> dict[str, Lea
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with one_sentence_errors():
+        typer.run(main)

@@ -7,10 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+import framepred
 from framepred.data import NextWordData
+from framepred.media.ranges import ValueRange
 from framepred.models import EncoderForecaster
+from framepred.models.pretrained import set_value_range
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -27,6 +33,59 @@ def test_train_then_evaluate(tmp_path: Path) -> None:
     told = run(tmp_path, "evaluate.py", "mine/checkpoints/best.ckpt", "--clips", 2)
     assert "protocol openstl v1" in told
     assert (tmp_path / "card.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("train.py", "finished", "finished holds a run already; resume it"),
+        ("train.py", "new --root nosuch", "nosuch"),
+        ("evaluate.py", "nope", "There are no weights 'nope'"),
+        ("evaluate.py", "--clips 0", "clips must be between 1 and"),
+        ("compare_protocols.py", "--clips 0", "clips must be at least 1"),
+        ("export_predictions.py", "clips.npy to --context 21", "has 20 frames; --context asks for 21"),
+        ("export_predictions.py", "clips.npy to --weights baseline:nope", "There is no baseline 'nope'"),
+        ("next_word.py", "nope", "There are no weights 'nope'"),
+        ("train_weights.py", "nope", "nope"),
+        ("compare_cells.py", "--only nope", "nope"),
+        ("benchmark.py", "error-budget --weights nope", "There are no weights 'nope'"),
+    ],
+)
+def test_what_a_script_refuses_gets_one_sentence(
+    name: str, arguments: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(sys, "argv", [name, *arguments.split()])
+    np.save("clips.npy", np.zeros((2, 20, 1, 8, 8), np.uint8))
+    Path("finished/checkpoints").mkdir(parents=True)
+    Path("finished/checkpoints/last.ckpt").touch()
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+    assert isinstance(end.value.code, str)  # Python prints it and exits with 1
+    assert sentence in end.value.code
+    assert "\n" not in end.value.code
+
+
+@pytest.mark.parametrize("weights", ["mine", "baseline:last-frame"])
+def test_exported_predictions_are_those_of_predict(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of values on the scale that the network was trained on, and of baselines."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
+    set_value_range(net, ValueRange(0, 1000))
+    net.save_pretrained("mine")
+    frames = np.random.default_rng(0).integers(0, 1001, (1, 12, 1, 16, 16)).astype(np.uint16)
+    np.save("clips.npy", frames)
+    np.save("start.npy", frames[:, :8])
+    written: list[Tensor] = []
+    monkeypatch.setattr(framepred, "write_video", lambda _path, video, **_: written.append(video))
+    script = runpy.run_path(str(SCRIPTS / "export_predictions.py"))
+    script["main"](Path("clips.npy"), tmp_path, weights=weights, context=8, horizon=3)
+    expected = framepred.predict("start.npy", weights=weights, frames=3, context=8, blend=False, cuts=False).frames
+    torch.testing.assert_close(written[0], expected.view_as(written[0]))
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ BYTES_PER_PIXEL = 64  # of a clip while it is scored: the clip and six predictio
 OF_FOLDERS = ("split", "skip_broken")
 OF_FILES = ("layout", "array", "value_range")
 OF_DIGITS = ("seed", "root", "download")
+OF_CLIPS = ("context", "horizon")
 OF_FORECASTS = ("weights", "data", "horizon", "max_side", "compiled", "precision")
 """Parameters that have an effect on such data alone."""
 
@@ -159,7 +160,9 @@ def _refuse_unused(call: typer.Context, data: str, saved: bool, counts_context: 
         refuse_given(call, unused, "saved predictions")
     elif data in DIGITS:
         refuse_given(call, (*OF_FOLDERS, *OF_FILES), data)
-    elif Path(data).suffix.lower() not in CONFIGS:
+    elif Path(data).suffix.lower() in CONFIGS:
+        refuse_given(call, (*OF_DIGITS, *OF_FILES, *OF_CLIPS, "skip_broken"), f"{data}, which states its own data")
+    else:
         of_folders = () if is_folder_of_clips(expand_user(data)) else OF_FOLDERS
         refuse_given(call, (*OF_DIGITS, *of_folders), data)
 

@@ -143,6 +143,7 @@ class ClipLoader(DataLoader[Any]):
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=pins_memory(device),
+            generator=torch.Generator().manual_seed(0),  # nothing is drawn; the global one would be advanced
         )
 
     def __iter__(self) -> Iterator[ClipBatch]:  # type: ignore[override]

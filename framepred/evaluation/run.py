@@ -1,8 +1,7 @@
 """One pass over clips: forecasters and baselines, scored on the same clips by the same protocol."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
 import torch
@@ -16,7 +15,7 @@ from framepred.evaluation.checksum import ClipChecksum
 from framepred.evaluation.evidence import Evidence, Example
 from framepred.evaluation.protocols import Measures, Protocol, find_protocol, skill_scores
 from framepred.evaluation.scorer import AnyPredictor, Scorer, read_batch
-from framepred.forecaster import Predictor
+from framepred.forecaster import Predictor, eval_mode
 
 BLANK = "blank"
 """The baseline that predictions must beat; see :mod:`framepred.evaluation.collapse`."""
@@ -115,7 +114,7 @@ def evaluate_together(
         name: Scorer(f"Baseline {name}", baseline, measures, device) for name, baseline in (baselines or {}).items()
     }
     scorers, checksum = [*models, *others.values()], ClipChecksum()
-    with _predicting(*(scorer.predictor for scorer in scorers)):
+    with eval_mode(*(scorer.predictor for scorer in scorers)), torch.inference_mode():
         for batch in batches:
             _score_share(batch, scorers, checksum, device, distributed)
             if on_batch is not None:
@@ -208,7 +207,7 @@ def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBa
     wanted = {number: title for title, number in reversed(chosen.items())}
     found: dict[str, Example] = {}
     first = 0
-    with _predicting(model.predictor):
+    with eval_mode(model.predictor), torch.inference_mode():
         for batch in batches:
             for number in sorted(wanted.keys() & set(range(first, first + len(batch.target)))):
                 found[wanted[number]] = _example(model, wanted[number], number, errors[number], batch, number - first)
@@ -229,18 +228,3 @@ def _device_of(predictor: AnyPredictor) -> torch.device:
     """The device of a module's first tensor; the CPU if there is none."""
     tensors = chain(predictor.parameters(), predictor.buffers()) if isinstance(predictor, nn.Module) else iter(())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
-
-
-@contextmanager
-def _predicting(*predictors: AnyPredictor) -> Iterator[None]:
-    """Eval mode without gradients; afterwards every module is as it was, frozen parts included."""
-    networks = [predictor for predictor in predictors if isinstance(predictor, nn.Module)]
-    modes = [(module, module.training) for network in networks for module in network.modules()]
-    try:
-        for network in networks:
-            network.eval()
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -163,10 +163,13 @@ class Scorer(ClipScores):
         self.add(pred, target, numbers)
 
     def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
-        """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract."""
+        """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract.
+
+        The predictor gets a copy of the context, which it may change: others predict from the same clips.
+        """
         if isinstance(self.predictor, SavedPredictions):
             return self.predictor.read(numbers).to(self.device, torch.float32)
-        return self.predictor(context, horizon)
+        return self.predictor(context.clone(), horizon)
 
     def _check_finite(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
         """Check the predictions of pixels that are not missing."""

@@ -5,6 +5,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -100,7 +101,7 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
     """Load the network, and describe its export."""
     sha256: str | None = None
     if isinstance(weights, Forecaster):
-        net, name = weights, type(weights).__name__
+        net, name = deepcopy(weights), type(weights).__name__  # the caller's keeps its device and its mode
     else:
         loaded, name, sha256 = load_weights(weights)
         if not isinstance(loaded, Forecaster):

@@ -76,7 +76,8 @@ def trace(net: Forecaster, size: tuple[int, int]) -> dict[GraphName, ExportedPro
     """
     multiple = frame_multiple(net)
     height, width = (EXAMPLE_ROWS * multiple, EXAMPLE_COLUMNS * multiple) if has_dynamic_size(net) else size
-    frame = torch.rand(EXAMPLE_BATCH, getattr(net, "channels", 1), height, width)
+    shape = (EXAMPLE_BATCH, getattr(net, "channels", 1), height, width)
+    frame = torch.rand(shape, generator=torch.Generator().manual_seed(0))  # the caller's generator stays as it is
     # A tensor that is given twice is traced as one input, so the state must not hold the frame itself.
     state = tuple(tensor.clone() for tensor in net.observe(frame))
     names: list[GraphName] = ["start", "observe"]

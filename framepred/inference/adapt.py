@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from framepred.baselines import load_baseline
 from framepred.clips import Clip, ClipBatch, fill_missing
 from framepred.errors import ConfigError
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, eval_mode
 from framepred.inference.adaptation_result import AdaptationResult
 from framepred.inference.blend import FIT_HORIZON, Blend, default_members
 from framepred.inference.blend_weights import measure_past
@@ -105,13 +105,14 @@ def adapt(
     budget = _Budget(seconds, steps)
     training, validation = _split(net, past, context, horizon, cuts, filler)
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
+    given, net = net, deepcopy(net)  # the blend, which is in eval mode, holds a forecaster of its own
     products = measure_past(default_members(MirrorMean(net)), [past], context, horizon, cuts=cuts, filler=filler)
     tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
     weights = weigh_members(products, error_factor=tuned.error_factor)[: min(horizon, FIT_HORIZON)]
     blend = Blend(default_members(MirrorMean(net, tuned.copy, tuned.share)), weights).eval()
     return AdaptationResult(
         blend,
-        tuned.better_than(net),
+        tuned.better_than(given),
         tuned.share,
         validation.error(blend),
         tuned.error_before,
@@ -194,7 +195,8 @@ class _Validation:
     def predict(self, net: Forecaster) -> Clip:
         """The predicted target frames of the windows, ``(b, k, c, h, w)``."""
         start = monotonic()
-        future: Clip = net.eval()(self._context, self._target.shape[1])
+        with eval_mode(net):
+            future: Clip = net(self._context, self._target.shape[1])
         self.seconds = monotonic() - start
         return future
 

@@ -25,11 +25,12 @@ from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.acceleration import accelerate_predictor, reduced_precision
 from framepred.inference.devices import full_float32, pick_device
-from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
+from framepred.inference.evaluation_data import ClipChoice, EvaluationData, first_clips_note, open_data
 from framepred.inference.networks import is_network, needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster, scaling_notes
+from framepred.inference.trained_files import training_notes
 from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
@@ -82,8 +83,8 @@ def evaluate(
             an array or tensor ``(n, t, c, h, w)``: uint8, uint16, or floats in [0, 1].
         protocol: ``openstl``, ``predrnn`` or ``wang2004``.
         clips: how many clips at most.
-        context: observed frames.
-        horizon: frames to predict.
+        context: observed frames; a config has its own.
+        horizon: frames to predict; a config has its own.
         seed: stream of generated clips.
         predictions: predicted frames ``(n, t, c, h, w)`` of another program, as an array, a file or a folder of clips;
             ``weights`` and ``data`` are then not used.
@@ -247,7 +248,7 @@ def open_saved(
     record = WeightsRecord(_stem(predictions, "predictions"))
     count = min(len(true), choice.clips)
     batches = SavedBatches(true, before, count, choice.batch_size)
-    data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")))
+    data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")), first_clips_note(count, len(true)))
     return SavedRun(NamedPredictor(SavedPredictions(predicted), record), data)
 
 
@@ -272,7 +273,10 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
             extra_measures=extra,
             distributed=not process_is_alone(),
         )
-    notes = [scaling_notes(one.predictor, card.data.size) for card, one in zip(cards, named, strict=True)]
+    notes = [
+        (*scaling_notes(one.predictor, card.data.size), *training_notes(one.record, one.net, data.files))
+        for card, one in zip(cards, named, strict=True)
+    ]
     return [replace(card, notes=(*card.notes, *more)) for card, more in zip(cards, notes, strict=True)]
 
 

@@ -109,12 +109,14 @@ class EvaluationData:
         count: how many clips there are; None where only reading tells.
         record: what the card says of them.
         notes: sentences for the user, such as which digits were found.
+        files: the files of a folder that the clips are cut from, unless those of training were asked for.
     """
 
     batches: Iterable[ClipBatch]
     count: int | None
     record: DataRecord
     notes: list[str] = field(default_factory=list)
+    files: VideoFolder | None = None
 
 
 def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
@@ -173,8 +175,14 @@ def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData
 def _first_clips(clips: ClipArray, record: DataRecord, choice: ClipChoice) -> EvaluationData:
     """The first clips of an array, as many as are wanted."""
     record = replace(record, value_range=_limits(clips.value_range))
-    kept, notes = min(choice.clips, len(clips)), _range_notes(clips.value_range, record)
+    kept = min(choice.clips, len(clips))
+    notes = [*_range_notes(clips.value_range, record), *first_clips_note(kept, len(clips))]
     return _in_order(clips, kept, choice, choice.context, record, notes, filler=_filler(clips.value_range))
+
+
+def first_clips_note(kept: int, total: int) -> list[str]:
+    """A sentence on the clips after the first ones, if they are left out."""
+    return [] if kept == total else [f"The first {kept:,} of {total:,} clips are scored (clips)."]
 
 
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
@@ -222,7 +230,8 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
     record = DataRecord(root.resolve().name, split=choice.split, value_range=_limits(clips.value_range))
     notes += _range_notes(clips.value_range, record)
-    return _in_order(clips, len(clips), choice, choice.context, record, notes, _filler(clips.value_range))
+    opened = _in_order(clips, len(clips), choice, choice.context, record, notes, _filler(clips.value_range))
+    return opened if choice.split == "train" else replace(opened, files=clips)
 
 
 def _range_notes(value_range: ValueRange | None, record: DataRecord) -> list[str]:
@@ -243,7 +252,7 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     split = next((known for known in get_args(Split) if known == choice.split), None)
     if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
-    data = _data_of(config)
+    data = data_of_run(config)
     root = Path(getattr(data, "root", None) or ".")
     if not root.expanduser().exists():
         started = "" if root.is_absolute() else ", seen from the folder in which the training was started"
@@ -255,7 +264,12 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     return _in_order(data.dataset(split), data.count(split), choice, data.context, record, filler=data.filler)
 
 
-def _data_of(config: Path) -> ClipData:
+def data_of_run(config: Path) -> ClipData:
+    """The data that the config of a run names.
+
+    Raises:
+        ConfigError: if it names none.
+    """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(ClipData, "data")
     try:
@@ -277,7 +291,9 @@ def _in_order(
     notes: list[str] | None = None,
     filler: float | None = None,
 ) -> EvaluationData:
-    kept = evenly_spread(count, choice.clips)
+    kept, notes = evenly_spread(count, choice.clips), notes or []
+    if len(kept) < count:
+        notes = [*notes, f"{len(kept):,} of {count:,} clips are scored, evenly spread (clips)."]
     batches = OrderedBatches(len(kept), choice.batch_size)
     loader = ClipLoader(Subset(clips, kept), batches, context, filler=filler, device=choice.device)
-    return EvaluationData(loader, len(kept), record, notes or [])
+    return EvaluationData(loader, len(kept), record, notes)

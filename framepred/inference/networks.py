@@ -52,7 +52,7 @@ def open_forecaster(weights: Weights) -> NamedForecaster:
     return NamedForecaster(loaded.net, WeightsRecord(str(weights), loaded.sha256))
 
 
-def is_network(net: Forecaster) -> bool:
+def is_network(net: nn.Module) -> bool:
     """Whether a forecaster is a network, or the export of one, and no baseline."""
     return isinstance(net, ExportedForecaster) or next(net.parameters(), None) is not None
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from framepred.clips import Frame, Future, State
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, eval_mode
 from framepred.inference.blend import FIT_HORIZON, evenly, member_states, mix
 from framepred.inference.error_prior import weigh_members
 from framepred.inference.regions import REGIONS, spread
@@ -34,14 +34,15 @@ class OnlineBlend:
     should come last; see :func:`~framepred.inference.blend_weights.fit_blend`.
 
     Args:
-        members: the forecasters, on one device, in eval mode.
+        members: the forecasters, on one device; they run in eval mode.
         horizon: frames to forecast at each step.
     """
 
     def __init__(self, members: Sequence[Forecaster], horizon: int) -> None:
         self._members = members
         self._horizon = horizon
-        self._observer = evenly(members)
+        with eval_mode(*members):
+            self._observer = evenly(members)
         self._products = ErrorProducts(min(horizon, FIT_HORIZON), len(members), REGIONS, DECAY)
         self.reset()
 
@@ -61,6 +62,10 @@ class OnlineBlend:
             missing: which pixels are, so that the weights come from pixels that are measured both where a forecast is
                 made and where it comes due; None for none.
         """
+        with eval_mode(self._observer):
+            return self._step(frame, missing)
+
+    def _step(self, frame: Frame, missing: Bool[Tensor, "h w"] | None) -> Future:
         size = (frame.shape[-2], frame.shape[-1])
         self._measure(frame, missing)
         first = self._state is None  # how its regions move is unknown, so it is not measured

@@ -13,7 +13,7 @@ from framepred.baselines import BASELINES, LastFrame, load_baseline
 from framepred.clips import ClipBatch, RawClip, RawFrame, missing_pixels, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, eval_mode
 from framepred.inference.blend import default_members
 from framepred.inference.blend_weights import fit_weights
 from framepred.inference.detail import at_full_size
@@ -141,12 +141,13 @@ def predict(
     release_memory()  # of what was read or predicted before
     named = open_forecaster(weights)
     job = _Job(
-        named._replace(net=move_network(named.net, pick_device(device)).eval()),
+        named._replace(net=move_network(named.net, pick_device(device))),
         frames, context, adapt, blend, holdout,
         SourceForm(layout, channels_of(named.net), value_range, array_name, range_of(named.net), keeps_nan=True),
         max_side, cuts, batch_size, on_progress,
     )  # fmt: skip
-    return job.run(source)
+    with eval_mode(named.net):
+        return job.run(source)
 
 
 @dataclass(frozen=True)

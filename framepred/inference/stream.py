@@ -90,7 +90,7 @@ class StreamForecaster:
     ) -> None:
         horizon, max_side = as_integer("horizon", horizon), as_integer("max_side", max_side)
         blended = blend and is_network(net)
-        members = default_members(net.eval()) if blended else [net.eval()]
+        members = default_members(net) if blended else [net]
         self._device = device_of(net)
         self._max_side = max_side
         self._blend = OnlineBlend(members, horizon)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from framepred.clips import RawFrame, from_unit, missing_pixels
 from framepred.errors import ClipError
+from framepred.forecaster import eval_mode
 from framepred.inference.devices import device_of
 from framepred.inference.measured import fill_from_nearest, keep_last_measured
 from framepred.inference.missing import MAX_GAP, check_within
@@ -119,7 +120,6 @@ def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[Raw
     Raises:
         ClipError: if a scene has no observed frame, or more than ``MAX_GAP`` frames are missing in a row.
     """
-    net.eval()
     for _, scene in groupby(frames, key=lambda frame: frame.scene):
         for before, here, after in _with_neighbours(_pieces(scene)):
             if any(frame.missing for frame in here):
@@ -186,7 +186,7 @@ def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterato
     missing = torch.tensor([frame.missing for frame in window], device=device)
     clips = torch.stack([frame.frame for frame in window], dim=1).to(device)
     gaps = missing_pixels(clips)
-    with torch.inference_mode():
+    with eval_mode(net), torch.inference_mode():
         restored = net.restore(clips if gaps is None else fill_from_nearest(clips), missing).cpu()
     for index, frame in enumerate(here, start=len(before)):
         if not frame.missing:

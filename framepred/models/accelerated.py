@@ -59,7 +59,7 @@ class AcceleratedForecaster(Forecaster):
         self.compiled = compiled
         self.precision: Precision = precision
         self.backend = backend
-        self.train(net.training)
+        self.training = net.training
         self._steps: dict[tuple[str, str], Callable[..., Any]] = {}
 
     @property

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from framepred.forecaster import HasUncountedMacs
+from framepred.forecaster import HasUncountedMacs, eval_mode
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -30,11 +30,8 @@ def macs_per_clip(net: nn.Module, context: int, horizon: int, size: tuple[int, i
         size: channels, height and width of a frame.
     """
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
-    training = net.training
-    net.eval()
-    with _FlopCounter() as counter, torch.inference_mode(False), torch.no_grad():
+    with eval_mode(net), _FlopCounter() as counter, torch.inference_mode(False), torch.no_grad():
         net(torch.zeros(1, context, *size, device=device), horizon)
-    net.train(training)
     uncounted = sum(part.uncounted_macs(*size[1:]) for part in net.modules() if isinstance(part, HasUncountedMacs))
     flops: int = counter.flops
     return flops // 2 + (context + horizon - 1) * uncounted

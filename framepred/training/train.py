@@ -17,6 +17,7 @@ from framepred.training.diagnosis import gradient_flow
 from framepred.training.run import RESUME_LAST, TrainingResult
 from framepred.visualization.gradient_flow import EXPLODED, UNDERFLOW, VANISHED, Flow, flow_figure
 
+CHECKPOINT_OPTION = "--ckpt_path"
 PLOT, NUMBERS = "gradient-flow.png", "gradient-flow.json"
 
 
@@ -100,6 +101,8 @@ def diagnose(config: str | Path, *, weights: str | Path | None = None, **overrid
 
 def diagnose_arguments(arguments: list[str]) -> Diagnosis:
     """Do as :func:`diagnose`, with command-line arguments."""
+    if any(argument.partition("=")[0] == CHECKPOINT_OPTION for argument in arguments):
+        raise ConfigError(f"{CHECKPOINT_OPTION} resumes a training; to diagnose a checkpoint, give it with --weights.")
     run = open_config(arguments)
     run.begin()
     task, data = run.model, run.datamodule

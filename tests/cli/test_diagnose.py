@@ -44,6 +44,8 @@ def test_trained_weights_and_longer_clips(framepred: Run) -> None:
         (["--config", "nosuch"], "There is no config nosuch"),
         (["--config", "smoke", "--weights", "nosuch"], "There are no weights 'nosuch'"),
         (["--config", "smoke", "--data.init_args.context=0"], "context and horizon must be at least 1"),
+        (["--config", "smoke", "--ckpt_path", "last"], "to diagnose a checkpoint, give it with --weights."),
+        (["--config", "smoke", "--ckpt_path=a.ckpt"], "to diagnose a checkpoint, give it with --weights."),
         (["--config", "stack.yaml"], "FrameStack has no recurrent state"),
     ],
 )

@@ -139,6 +139,9 @@ SAVED = ["--predictions", "p.npy", "--truth", "t.npy"]
         *(([], option) for option in ("--split val", "--skip-broken", "--layout thw", "--array a", "--range 0,1")),
         *((["--data", "t.npy"], option) for option in ("--seed 0", "--root .", "--download", "--split all")),
         *((["--data", "clips"], option) for option in ("--seed 0", "--root .", "--download")),
+        *((["--data", "run.yaml"], option) for option in ("--context 2", "--horizon 1", "--seed 7", "--range 0,5")),
+        *((["--data", "run.yaml"], option) for option in ("--layout thw", "--array a", "--root .", "--download")),
+        (["--data", "run.yaml"], "--skip-broken"),
     ],
 )
 def test_an_option_without_effect_is_refused(source: list[str], option: str, framepred) -> None:
@@ -150,6 +153,19 @@ def test_an_option_without_effect_is_refused(source: list[str], option: str, fra
     assert (code, out) == (2, "")
     assert err.startswith(f"{option.split()[0]} has no effect on ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("clips", "said"), [(4, "The first 4 of 6 clips are scored"), (6, ""), (7, "")])
+def test_clips_that_are_left_out_are_said(clips: int, said: str, framepred) -> None:
+    np.save("clips.npy", CLIPS)
+    np.save("t.npy", TRUTH)
+    np.save("p.npy", PREDICTIONS)
+    for source in (SAVED, ["--weights", "baseline:blank", "--data", "clips.npy", "--context", 2, "--horizon", 3]):
+        code, out, err = framepred("evaluate", *source, "--clips", clips, "--json")
+        assert code == 0
+        assert json.loads(out)["data"]["clips"] == min(clips, 6)
+        assert said in err
+        assert bool(said) == (" are scored" in err)
 
 
 def test_several_options_without_effect_are_named_together(framepred) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
+from framepred import evaluate
 from framepred.cli.main import main
 from framepred.media.reading import read_video
 
@@ -72,6 +74,58 @@ def test_train_says_first_what_it_trains_on_then_its_test_split_is_scored(
     assert "are in my videos, seen from the folder in which the training was started, which does not exist" in err
 
 
+ON_FOLDER = ("--data", "my videos", "--context", 3, "--horizon", 2, "--json")
+
+
+def notes_on(run: Run, weights: str, *options: object) -> list[str]:
+    """What the card says of training, and not of poor predictions."""
+    code, out, _ = run("evaluate", "--weights", weights, *ON_FOLDER, *options)
+    assert code == 0
+    return [note for note in json.loads(out).get("notes", []) if "was trained on" in note]
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice, which the command hides from users
+def test_files_that_a_run_trained_on_are_noted_on_the_card(run: Run) -> None:
+    """Training takes all files but one, so the two of the default test split are among them."""
+    whole = ("--data.init_args.val", "[[]red] 1.npy", "--data.init_args.test_fraction=0")
+    assert run("train", *TINY, *whole)[0] == 0
+    best = "run/checkpoints/best.ckpt"
+    (note,) = notes_on(run, best)
+    assert note.startswith(f"{best} was trained on 2 of these 2 files, so its scores are too good;")
+    assert notes_on(run, best, "--split", "all")[0].startswith(f"{best} was trained on 7 of these 8 files")
+    assert notes_on(run, best, "--split", "train") == []
+    Path("my videos").rename("moved")
+    (note,) = notes_on(run, best, "--data", "moved")
+    assert note.startswith(f"Whether {best} was trained on any of these files is not known")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_files_that_a_run_left_for_the_test_get_no_note(run: Run) -> None:
+    assert run("train", *TINY)[0] == 0
+    assert notes_on(run, "run/checkpoints/best.ckpt") == []
+    assert notes_on(run, "moving-mnist") == notes_on(run, "baseline:last-frame") == []
+
+
+def test_of_callables_it_is_not_known_what_they_were_trained_on(run: Run) -> None:
+    def repeat(context: Tensor, horizon: int) -> Tensor:
+        return context[:, -1:].expand(-1, horizon, -1, -1, -1)
+
+    card = evaluate(repeat, "my videos", context=3, horizon=2)
+    assert [note for note in card.notes if note.startswith("Whether repeat was trained on any of these files")]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_parts_of_a_file_that_is_divided_along_time_are_told_apart(run: Run) -> None:
+    for path in sorted(Path("my videos").iterdir())[2:]:
+        path.unlink()
+    long = np.random.default_rng(0).integers(0, 256, (40, 20, 24), dtype=np.uint8)
+    np.save("my videos/[red] 0.npy", long)
+    np.save("my videos/[red] 1.npy", long[::-1])
+    assert run("train", *TINY)[0] == 0
+    assert notes_on(run, "run/checkpoints/best.ckpt") == []
+    assert "on 2 of these 2 files" in notes_on(run, "run/checkpoints/best.ckpt", "--split", "all")[0]
+
+
 @pytest.mark.parametrize(("split", "files"), [("test", 2), ("val", 1), ("train", 5), ("all", 8)])
 def test_a_folder_is_scored_by_split(run: Run, split: str, files: int) -> None:
     code, out, err = run(
@@ -86,8 +140,9 @@ def test_a_folder_is_scored_by_split(run: Run, split: str, files: int) -> None:
 
 def test_few_clips_are_spread_over_the_files(run: Run) -> None:
     arguments = ("evaluate", "--weights", "baseline:last-frame", "--context", 3, "--horizon", 2, "--json")
-    _, out, _ = run(*arguments, "--data", "my videos", "--split", "all", "--clips", 4)
+    _, out, err = run(*arguments, "--data", "my videos", "--split", "all", "--clips", 4)
     assert json.loads(out)["data"]["clips"] == 4
+    assert "4 of 16 clips are scored, evenly spread (clips)." in err
 
 
 @pytest.mark.parametrize(

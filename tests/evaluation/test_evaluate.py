@@ -173,6 +173,38 @@ def test_the_training_mode_comes_back_after_an_error() -> None:
     assert net.training
 
 
+def dim(context: Tensor, horizon: int) -> Tensor:
+    """Predicts gray, and changes its input in a way that PyTorch notices."""
+    context.mul_(0.5)
+    return torch.full_like(context[:, -1:], 0.5).repeat(1, horizon, 1, 1, 1)
+
+
+def dim_in_numpy(context: Tensor, horizon: int) -> Tensor:
+    """Predicts gray, and changes its input in a way that PyTorch does not notice."""
+    pixels = context.numpy()
+    pixels *= 0.5
+    return torch.full_like(context[:, -1:], 0.5).repeat(1, horizon, 1, 1, 1)
+
+
+def gray(context: Tensor, horizon: int) -> Tensor:
+    """Predicts gray."""
+    return torch.full_like(context[:, -1:], 0.5).repeat(1, horizon, 1, 1, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("changing", [dim, dim_in_numpy])
+def test_a_predictor_that_changes_its_input_changes_nothing_else(changing, dtype: torch.dtype) -> None:
+    clips = noise(4, dtype=dtype)
+    batch = ClipBatch.cut(clips.clone(), 2)
+    options = {"data": DATA, "baselines": {"repeat": Repeating()}, "weights": [None, None]}
+    expected = evaluate_together({"first": gray, "second": Fading()}, [batch], **options)
+    found = evaluate_together({"first": changing, "second": Fading()}, [batch], **options)
+    for card, other in zip(found, expected, strict=True):
+        assert (card.metrics, card.baselines) == (other.metrics, other.baselines)
+    assert all(torch.equal(shown.context, clips[shown.number, :2]) for shown in found[0].evidence.examples())
+    assert torch.equal(batch.clips, clips)
+
+
 def test_progress_is_reported_in_clips() -> None:
     batch_sizes: list[int] = []
     evaluate(Fading(), batches(noise(7), [3, 3, 1]), data=DATA, on_batch=batch_sizes.append)

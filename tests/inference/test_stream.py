@@ -33,7 +33,7 @@ def test_it_forecasts_at_each_step_what_the_net_forecasts_of_the_whole(small_net
     steps = steps_of(small_net, iter(clip))
     for seen, step in enumerate(steps, start=1):
         with torch.inference_mode():
-            torch.testing.assert_close(step.future, small_net(clip[None, :seen], 3)[0])
+            torch.testing.assert_close(step.future, small_net.eval()(clip[None, :seen], 3)[0])
 
 
 def test_the_error_is_that_of_the_forecast_one_frame_before(small_net: EncoderForecaster) -> None:

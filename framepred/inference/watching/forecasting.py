@@ -105,18 +105,21 @@ def network_forecast(net: "Forecaster", name: str | None = None) -> RollingForec
     """
     import torch
 
+    from framepred.forecaster import eval_mode
     from framepred.inference.devices import device_of
     from framepred.inference.networks import channels_of, is_network
 
-    net, device = net.eval(), device_of(net)
+    device = device_of(net)
 
     @torch.inference_mode()
     def observe(frame: Batch, state: Any) -> Any:
-        return net.observe(torch.from_numpy(frame).to(device), state)
+        with eval_mode(net):
+            return net.observe(torch.from_numpy(frame).to(device), state)
 
     @torch.inference_mode()
     def predict(state: Any) -> Batch:
-        return np.asarray(net.forecast(state, 1)[:, 0].float().cpu().numpy())
+        with eval_mode(net):
+            return np.asarray(net.forecast(state, 1)[:, 0].float().cpu().numpy())
 
     return RollingForecast(
         observe, predict, name or type(net).__name__, channels_of(net) or 1, WINDOW if is_network(net) else None
