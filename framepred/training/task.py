@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from framepred.clips import ClipBatch, fill_missing, to_unit
+from framepred.data.datamodules.base import ClipData
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
 from framepred.models.devices import prefers_channels_last, use_channels_last
 from framepred.models.pretrained import Network, describe, set_value_range
+from framepred.training.course import Settings, differing, loss_settings, optimizer_settings, settings
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.validation import Validation, ValidationScore
 
@@ -53,7 +55,7 @@ class Task(LightningModule, ABC):
 
     Raises:
         ConfigError: if ``budget`` is less than 1, ``seed`` is negative, or there is no such protocol; when resuming,
-            if the checkpoint follows other schedules or another protocol.
+            if the checkpoint follows other schedules, another protocol or other settings; see ``course``.
     """
 
     metrics: ClassVar[tuple[str, ...]] = (MONITOR, "val/mae", "val/psnr", "val/ssim", "train/loss", "train/mse")
@@ -142,29 +144,49 @@ class Task(LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", **on_plateau}}  # type: ignore[return-value]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the description of the network and the schedules of the run."""
+        """Add the description of the network, the schedules of the run and its settings."""
         checkpoint["net"] = describe(self.net)
         checkpoint["schedule"] = self.schedule()
+        checkpoint["course"] = self.course()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume under other schedules than those of the checkpoint; only the budget may change."""
+        """Refuse to resume under other schedules or settings than those of the checkpoint.
+
+        The budget may change, and so may what has no part in ``schedule`` and ``course``.
+        """
         saved = {"protocol": "openstl", **checkpoint.get("schedule", {})}  # framepred 0.1.0 knew openstl only
         wanted = self.schedule()
         previous = saved.pop("budget", None)
-        if saved != {name: value for name, value in wanted.items() if name != "budget"}:
+        changed = {name for name in saved.keys() | wanted.keys() - {"budget"} if saved.get(name) != wanted.get(name)}
+        saved |= checkpoint.get("course", {})  # earlier versions saved none
+        wanted |= self.course()
+        changed |= differing(saved, wanted) - {"budget"}
+        if changed:
             raise ConfigError(
-                f"The checkpoint follows the schedule {saved} and this run asks for {wanted}; "
-                "resume with the first, or start a new run from its weights."
+                f"The checkpoint follows the schedule {_choose(saved, changed)} and this run asks for "
+                f"{_choose(wanted, changed)}; resume with the first, or start a new run in another folder from its "
+                "weights, with --weights instead of --ckpt_path."
             )
         self.previous_budget = previous if previous != self.budget else None
 
     def schedule(self) -> dict[str, Any]:
-        """Return everything that decides the course of a run and must stay the same when it is resumed."""
+        """Return the schedules, which must stay the same when a run is resumed; only the budget may change."""
         return {
             "budget": self.budget,
             "seed": self.seed,
             "curriculum": asdict(self.curriculum),
             "protocol": self.protocol.name,
+        }
+
+    def course(self) -> Settings:
+        """Return what else decides the course of a run: its network, optimizer, scheduler, loss and data."""
+        made: Any = self.configure_optimizers()
+        data = getattr(self._trainer, "datamodule", None)
+        return {
+            **settings("net", self.net, getattr(self.net, "arguments", {})),
+            **optimizer_settings(made["optimizer"], made["lr_scheduler"]["scheduler"]),
+            **loss_settings(self.loss),
+            **(settings("data", data, data.course() if isinstance(data, ClipData) else {}) if data else {}),
         }
 
     def to_float(self, clips: Tensor) -> Tensor:
@@ -187,3 +209,7 @@ class Task(LightningModule, ABC):
         """Log the loss and the mean squared error of a training step."""
         self.log("train/loss", loss)
         self.log("train/mse", mse, prog_bar=True)
+
+
+def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: values.get(name) for name in sorted(names)}

@@ -7,6 +7,7 @@ import re
 import signal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,22 +64,24 @@ def train(
     tbptt_steps: int | None = None,
     kind: type[ForecastTask] = ForecastTask,
     steps: int = STEPS,
+    data: dict[str, Any] | None = None,
     **trainer_arguments: object,
 ) -> tuple[Task, TrainingResult]:
     torch.manual_seed(0)
     net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
     schedule = partial(WarmupCosine, warmup=2)
     task = kind(net, steps, torch.nn.MSELoss(), lr_scheduler=schedule, tbptt_steps=tbptt_steps)
-    data = MovingMNISTData(
-        3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
-    )
+    clips = {
+        "context": 3, "horizon": 3, "batch_size": 2, "clips_per_epoch": 8, "val_clips": 4, "frame_size": (32, 32),
+        "digits_per_clip": 1, "digits": "mnist-5k",
+    } | (data or {})  # fmt: skip
     settings = {
         "val_check_interval": 3, "accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 1,
         "logger": False,
     } | trainer_arguments  # fmt: skip
     trainer = make_trainer(folder, steps, **settings)  # type: ignore[arg-type]
     trainer.callbacks += extra
-    return task, fit(trainer, task, data, ckpt_path=ckpt_path)
+    return task, fit(trainer, task, MovingMNISTData(**clips), ckpt_path=ckpt_path)
 
 
 def equal(one: Task, other: Task) -> bool:
@@ -158,6 +161,23 @@ def test_a_finished_run_says_so_and_a_raised_budget_continues_it(
     task, longer = train(tmp_path, steps=4, ckpt_path="last")
     assert (task.global_step, longer.steps) == (4, 4)
     assert "a budget of 2 steps before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "data", [{"seed": 9}, {"digits_per_clip": 2}, {"val_clips": 3}, {"horizon": 2}, {"speed": 0.2}]
+)
+def test_a_run_is_not_continued_on_other_clips(tmp_path: Path, data: dict[str, Any]) -> None:
+    train(tmp_path, steps=1)
+    before = (tmp_path / "checkpoints/last.ckpt").read_bytes()
+    with pytest.raises(ConfigError, match=f"follows the schedule {{'data.{next(iter(data))}': "):
+        train(tmp_path, steps=2, ckpt_path="last", data=data)
+    assert (tmp_path / "checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_a_run_continues_with_other_batches_workers_and_logs(tmp_path: Path) -> None:
+    train(tmp_path, steps=1)
+    changed = {"batch_size": 1, "num_workers": 1, "clips_per_epoch": 6, "test_clips": 5}
+    assert train(tmp_path, steps=2, ckpt_path="last", data=changed, logger=True, val_check_interval=1)[1].steps == 2
 
 
 def test_the_bar_counts_epochs_and_batches_also_after_a_continuation(

@@ -1,7 +1,8 @@
 """The base class of the data modules: loaders of three splits, training clips by position, no padding."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from inspect import signature
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -33,6 +34,8 @@ MAX_WORKERS = 1_000
 COPIES = 5
 """Memory of a batch while it is trained on, as a multiple of its uint8 clips: the clips themselves, and float32."""
 
+_Data = TypeVar("_Data", bound="ClipData")
+
 
 class ClipData(LightningDataModule, ABC):
     """Loads three splits as ``ClipBatch``es.
@@ -49,9 +52,24 @@ class ClipData(LightningDataModule, ABC):
         batch_size: clips per batch and process.
         num_workers: processes that read ahead; 0 reads in this process.
 
+    Attributes:
+        arguments: those of ``__init__``, by name.
+
     Raises:
         ConfigError: if an argument is outside its domain.
     """
+
+    arguments: dict[str, Any]
+    free_arguments: ClassVar[frozenset[str]] = frozenset(
+        {"batch_size", "clips_per_epoch", "test_clips", "num_workers", "root", "download"}
+    )
+    """Arguments that do not decide which clips a run trains on and validates; they may change when it is resumed."""
+
+    def __new__(cls: type[_Data], *args: Any, **kwargs: Any) -> _Data:
+        """Note the arguments."""
+        data: _Data = super().__new__(cls)
+        vars(data)["arguments"] = _arguments(cls, data, args, kwargs)
+        return data
 
     def __init__(self, context: int, horizon: int, batch_size: int, num_workers: int) -> None:
         super().__init__()
@@ -82,6 +100,10 @@ class ClipData(LightningDataModule, ABC):
     def filler(self) -> float | None:
         """The value in [0, 1] that stands for missing pixels of the clips; None where none can be missing."""
         return None
+
+    def course(self) -> dict[str, Any]:
+        """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed."""
+        return {name: value for name, value in self.arguments.items() if name not in self.free_arguments}
 
     def setup(self, stage: str | None = None) -> None:
         """Find the data, so that errors in them appear before training begins; skip validation without clips."""
@@ -168,6 +190,17 @@ class ClipData(LightningDataModule, ABC):
         """Return the number of clips trained since the first start, by all processes."""
         _, world = self._rank_and_world()
         return self._resumed_clips + (batches_trained(self.trainer) - self._resumed_batches) * self.batch_size * world
+
+
+def _arguments(cls: type, data: object, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments of a call of a class by name, with the defaults of the class and of its base classes."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(ClipData)]):
+        parameters = signature(base.__init__).parameters.values()  # type: ignore[misc]
+        found |= {one.name: one.default for one in parameters if one.default is not one.empty}
+    given = signature(cls.__init__).bind_partial(data, *args).arguments  # type: ignore[misc]
+    found |= dict(list(given.items())[1:]) | kwargs
+    return found
 
 
 def batches_trained(trainer: Any) -> int:
