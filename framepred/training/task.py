@@ -44,7 +44,8 @@ class Task(LightningModule, ABC):
         loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and returns a scalar. Missing pixels do not
             count; see :func:`framepred.training.losses.measured_loss`.
         optimizer: makes the optimizer from the parameters.
-        lr_scheduler: makes the learning-rate scheduler from the optimizer; it steps after each optimizer step. A
+        lr_scheduler: makes the learning-rate scheduler from the optimizer; it steps after each optimizer step, a
+            ``ReduceLROnPlateau`` after each validation, by ``MONITOR``. A
             :class:`framepred.training.schedules.BudgetLR` also gets the budget.
         curriculum: schedule of the clip length.
         seed: seed of the random numbers of training, at least 0.
@@ -124,8 +125,13 @@ class Task(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the clips of all processes."""
         self.val_score = self._validation.score() if self._validation else None
-        for name, metric in self.val_score.metrics.items() if self.val_score else ():
+        if self.val_score is None:
+            return
+        for name, metric in self.val_score.metrics.items():
             self.log(f"val/{name}", metric.value, prog_bar=name == "mse", sync_dist=True)
+        scheduler = self.lr_schedulers() if self._trainer and not self.trainer.sanity_checking else None
+        if isinstance(scheduler, ReduceLROnPlateau):  # before the checkpoint of this validation is written
+            scheduler.step(self.val_score.metrics["mse"].value)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler.
@@ -140,8 +146,13 @@ class Task(LightningModule, ABC):
             raise ConfigError(f"The optimizer or its scheduler cannot be made: {error}") from error
         if isinstance(scheduler, BudgetLR):
             scheduler.budget = self.budget
-        on_plateau = {"monitor": MONITOR, "strict": False} if isinstance(scheduler, ReduceLROnPlateau) else {}
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", **on_plateau}}  # type: ignore[return-value]
+        stepped = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
+        return {"optimizer": optimizer, "lr_scheduler": stepped}  # type: ignore[return-value]
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a scheduler after an optimizer step; ``ReduceLROnPlateau`` steps after validations instead."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the description of the network, the schedules of the run and its settings."""

@@ -13,6 +13,7 @@ import pytest
 import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from framepred.clips import ClipBatch
 from framepred.data import MovingMNISTData
@@ -65,21 +66,22 @@ def train(
     kind: type[ForecastTask] = ForecastTask,
     steps: int = STEPS,
     data: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
     **trainer_arguments: object,
 ) -> tuple[Task, TrainingResult]:
     torch.manual_seed(0)
     net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
-    schedule = partial(WarmupCosine, warmup=2)
-    task = kind(net, steps, torch.nn.MSELoss(), lr_scheduler=schedule, tbptt_steps=tbptt_steps)
+    of_task = {"lr_scheduler": partial(WarmupCosine, warmup=2), "tbptt_steps": tbptt_steps} | (settings or {})
+    task = kind(net, steps, torch.nn.MSELoss(), **of_task)
     clips = {
         "context": 3, "horizon": 3, "batch_size": 2, "clips_per_epoch": 8, "val_clips": 4, "frame_size": (32, 32),
         "digits_per_clip": 1, "digits": "mnist-5k",
     } | (data or {})  # fmt: skip
-    settings = {
+    of_trainer = {
         "val_check_interval": 3, "accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 1,
         "logger": False,
     } | trainer_arguments  # fmt: skip
-    trainer = make_trainer(folder, steps, **settings)  # type: ignore[arg-type]
+    trainer = make_trainer(folder, steps, **of_trainer)  # type: ignore[arg-type]
     trainer.callbacks += extra
     return task, fit(trainer, task, MovingMNISTData(**clips), ckpt_path=ckpt_path)
 
@@ -107,6 +109,21 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(
     assert equal(whole, resumed)
     summary = json.loads((tmp_path / "killed/run.json").read_text())
     assert (summary["steps"], summary["sessions"]) == (STEPS, 2)
+
+
+def test_a_plateau_is_counted_in_validations_also_after_a_kill(tmp_path: Path) -> None:
+    """Without progress the first of three validations is the best, and the third exceeds a patience of one."""
+    still = {
+        "optimizer": partial(torch.optim.SGD, lr=1e-6),
+        "lr_scheduler": partial(ReduceLROnPlateau, patience=1, factor=0.1),
+    }
+    for folder, killed in (("whole", False), ("killed", True)):
+        if killed:
+            with pytest.raises(RuntimeError, match="killed"):
+                train(tmp_path / folder, Kill(), settings=still)
+        task, _ = train(tmp_path / folder, ckpt_path="last" if killed else None, settings=still)
+        assert task.optimizers().param_groups[0]["lr"] == pytest.approx(1e-7)
+        assert task.lr_schedulers().num_bad_epochs == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
