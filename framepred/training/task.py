@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from framepred.clips import ClipBatch, fill_missing, to_unit
-from framepred.data.datamodules.base import ClipData
+from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
 from framepred.models.devices import prefers_channels_last, use_channels_last
@@ -34,8 +34,9 @@ class Task(LightningModule, ABC):
 
     Each validation logs ``val/`` and the name of a metric, such as ``val/mse`` and ``val/ssim``.
 
-    Schedules are functions of the step and of ``budget``. Random numbers of a step depend on (seed, step) alone, so a
-    resumed run repeats an uninterrupted one. ``w`` processes with batches of ``b`` clips compute the gradients of one
+    Schedules are functions of the step and of ``budget``. Random numbers of a step depend on (seed, step) alone, and
+    those that a network draws from PyTorch, as for dropout, on (seed, batch, rank), so a resumed run repeats an
+    uninterrupted one. Without such a network, ``w`` processes with batches of ``b`` clips compute the gradients of one
     process with batches of ``w · b`` clips.
 
     Args:
@@ -104,6 +105,11 @@ class Task(LightningModule, ABC):
         """Note in the network which values of the data are 0 and 1, so that predictions use the same."""
         data = getattr(self.trainer, "datamodule", None)
         set_value_range(self.net, getattr(data, "scaled_range", None))
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Seed the random numbers that the network draws from PyTorch in this batch on this process."""
+        entropy = [self.seed, batches_trained(self.trainer), 2, self.global_rank]  # 0 and 1 are those of a step
+        torch.manual_seed(int(np.random.default_rng(entropy).integers(2**63)))
 
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Return the context and target that validation uses; by default those of the data."""

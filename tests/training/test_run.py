@@ -15,7 +15,7 @@ from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from framepred.clips import ClipBatch
+from framepred.clips import ClipBatch, State
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError, FramepredError, MediaError, WeightsError
 from framepred.evaluation import Card
@@ -33,10 +33,13 @@ pytestmark = pytest.mark.usefixtures("without_report")  # but ``finished``, whic
 
 
 class Kill(Callback):
-    """Ends training between two steps, after the checkpoint of step 6."""
+    """Ends training between two steps; by default after the checkpoint of step 6."""
+
+    def __init__(self, step: int = KILLED_AT) -> None:
+        self.step = step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
-        if trainer.global_step == KILLED_AT:
+        if trainer.global_step == self.step:
             raise RuntimeError("killed")
 
 
@@ -49,6 +52,13 @@ class Signal(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == KILLED_AT - 1:
             os.kill(os.getpid(), self.number)
+
+
+class WithDropout(EncoderForecaster):
+    """A network that draws random numbers in training."""
+
+    def next_frame(self, state: State) -> torch.Tensor:
+        return torch.nn.functional.dropout(super().next_frame(state), 0.5, self.training)
 
 
 class Worsening(ForecastTask):
@@ -67,10 +77,11 @@ def train(
     steps: int = STEPS,
     data: dict[str, Any] | None = None,
     settings: dict[str, Any] | None = None,
+    network: type[EncoderForecaster] = EncoderForecaster,
     **trainer_arguments: object,
 ) -> tuple[Task, TrainingResult]:
     torch.manual_seed(0)
-    net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
+    net = network(hidden_channels=[4], kernel_size=3)
     of_task = {"lr_scheduler": partial(WarmupCosine, warmup=2), "tbptt_steps": tbptt_steps} | (settings or {})
     task = kind(net, steps, torch.nn.MSELoss(), **of_task)
     clips = {
@@ -109,6 +120,27 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(
     assert equal(whole, resumed)
     summary = json.loads((tmp_path / "killed/run.json").read_text())
     assert (summary["steps"], summary["sessions"]) == (STEPS, 2)
+
+
+@pytest.mark.parametrize("killed_at", [7, 8])
+@pytest.mark.parametrize("accumulated", [3, 4])
+def test_a_run_that_accumulates_gradients_resumes_bit_for_bit(tmp_path: Path, accumulated: int, killed_at: int) -> None:
+    """Validations come between the batches of a step, and epochs of eight batches end with a smaller step."""
+    rhythm = {"accumulate_grad_batches": accumulated, "val_check_interval": 5, "data": {"clips_per_epoch": 16}}
+    whole, _ = train(tmp_path / "whole", **rhythm)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path / "killed", Kill(killed_at), **rhythm)
+    assert read_checkpoint(tmp_path / "killed/checkpoints/last.ckpt")["global_step"] > 0
+    assert equal(whole, train(tmp_path / "killed", ckpt_path="last", **rhythm)[0])
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_network_that_draws_random_numbers_resumes_bit_for_bit(tmp_path: Path, accumulated: int) -> None:
+    drawing = {"network": WithDropout, "accumulate_grad_batches": accumulated}
+    whole, _ = train(tmp_path / "whole", **drawing)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path / "killed", Kill(), **drawing)
+    assert equal(whole, train(tmp_path / "killed", ckpt_path="last", **drawing)[0])
 
 
 def test_a_plateau_is_counted_in_validations_also_after_a_kill(tmp_path: Path) -> None:
