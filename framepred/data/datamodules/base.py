@@ -42,7 +42,8 @@ class ClipData(LightningDataModule, ABC):
 
     The training clips form one endless stream. ``w`` processes train ``w · batch_size`` different clips a step, in
     the order of the stream; see ``EpochBatches``. Checkpoints keep the number of clips trained, so a resumed run
-    continues at the next clip, also with another number of processes or another batch size. Validation and test
+    continues at the next clip, also with another number of processes or another batch size. With ``overfit_batches``
+    of the trainer, every epoch repeats the first batches of the stream. Validation and test
     clips are shared out without repeats; see ``OrderedBatches``. Set ``use_distributed_sampler: false`` in the
     trainer, because this class shares the clips out.
 
@@ -116,11 +117,13 @@ class ClipData(LightningDataModule, ABC):
 
     def train_dataloader(self) -> ClipLoader:
         """Return the batches of training clips, from the current training position on."""
+        clips, batches = self._training_stream(), self._epoch_batches()
+        return ClipLoader(clips, batches, self.context, self.num_workers, self.filler, self._device)
+
+    def _epoch_batches(self) -> EpochBatches:
+        """Return the clip indices of the batches of an epoch, from the current training position on."""
         rank, world = self._rank_and_world()
-        batches = EpochBatches(
-            self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
-        )
-        return ClipLoader(self._training_stream(), batches, self.context, self.num_workers, self.filler, self._device)
+        return EpochBatches(self.count("train"), self.batch_size, rank=rank, world=world, position=self._position)
 
     def _training_stream(self) -> Dataset[Tensor]:
         """Return the data set of the training loader."""
@@ -185,6 +188,16 @@ class ClipData(LightningDataModule, ABC):
         """The device that the trainer moves batches to; without a trainer the CPU."""
         device: torch.device = self.trainer.strategy.root_device if self.trainer else CPU
         return device
+
+    def _position(self) -> int:
+        """Return the index of the next clip of the training stream; ``overfit_batches`` repeats its first batches."""
+        overfit = self.trainer.overfit_batches if self.trainer else 0  # type: ignore[attr-defined]
+        if not overfit:
+            return self._clips_trained()
+        _, world = self._rank_and_world()
+        batches = len(self._epoch_batches())
+        repeated = min(overfit, batches) if isinstance(overfit, int) else int(overfit * batches)  # as Lightning does
+        return batches_trained(self.trainer) % repeated * self.batch_size * world
 
     def _clips_trained(self) -> int:
         """Return the number of clips trained since the first start, by all processes."""
