@@ -40,6 +40,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class LastCheckpoint(Checkpoint):
     """Saves ``last.ckpt`` after every validation, at the end of training, and when training is asked to stop.
 
+    After a validation between the batches whose gradients a step accumulates, it saves after that step, because
+    checkpoints hold no gradients.
+
     ``ModelCheckpoint(save_last=True)`` would write it only when the best checkpoint improves. This callback comes after
     the one of the best checkpoint, so that it saves its score.
 
@@ -50,10 +53,20 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, folder: Path) -> None:
         self.path = last_path(folder)
         self._saved_step: int | None = None
+        self._waits = False
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
+        if trainer.sanity_checking:
+            return
+        self._waits = trainer.fit_loop._should_accumulate()
+        if not self._waits:
+            self._save(trainer)
+
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._waits and batch_idx % trainer.accumulate_grad_batches == 0:
+            self._waits = False
             self._save(trainer)
 
     @override

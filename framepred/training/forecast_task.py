@@ -15,6 +15,7 @@ from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
 from framepred.training.compiling import CompiledCells
+from framepred.training.course import Settings
 from framepred.training.losses import measured_loss
 from framepred.training.rollout import Predicted, observe_back_and_forth, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
@@ -119,6 +120,10 @@ class ForecastTask(Task):
             "teacher_forcing": asdict(self.teacher_forcing),
             **{name: value for name, value in drawn.items() if value},  # older checkpoints have neither
         }
+
+    def course(self) -> Settings:
+        """Return what else decides the course of a run."""
+        return super().course() | {"auxiliary_weight": self.auxiliary_weight}
 
     def shorten(self, batch: ClipBatch) -> ClipBatch:
         """Draw the context of this step, then cut each clip as the curriculum asks."""

@@ -145,7 +145,8 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
         The checkpoints and the best score. A run that is finished already is returned as it is.
 
     Raises:
-        ConfigError: if there is nothing to resume, the folder holds another run, or another process trains in it.
+        ConfigError: if there is nothing to resume, the folder holds another run, another process trains in it, or the
+            run to resume follows another course; see :meth:`Task.course`.
         WeightsError: if the checkpoint is damaged or foreign.
         TrainingStopped: if a signal stopped the training; ``last.ckpt`` is saved.
     """

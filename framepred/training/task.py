@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from framepred.clips import ClipBatch, fill_missing, to_unit
+from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
 from framepred.models.devices import prefers_channels_last, use_channels_last
 from framepred.models.pretrained import Network, describe, set_value_range
+from framepred.training.course import Settings, differing, loss_settings, optimizer_settings, settings
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.validation import Validation, ValidationScore
 
@@ -32,8 +34,9 @@ class Task(LightningModule, ABC):
 
     Each validation logs ``val/`` and the name of a metric, such as ``val/mse`` and ``val/ssim``.
 
-    Schedules are functions of the step and of ``budget``. Random numbers of a step depend on (seed, step) alone, so a
-    resumed run repeats an uninterrupted one. ``w`` processes with batches of ``b`` clips compute the gradients of one
+    Schedules are functions of the step and of ``budget``. Random numbers of a step depend on (seed, step) alone, and
+    those that a network draws from PyTorch, as for dropout, on (seed, batch, rank), so a resumed run repeats an
+    uninterrupted one. Without such a network, ``w`` processes with batches of ``b`` clips compute the gradients of one
     process with batches of ``w · b`` clips.
 
     Args:
@@ -42,7 +45,8 @@ class Task(LightningModule, ABC):
         loss: takes raw predictions and targets, both ``(b, t, c, h, w)``, and returns a scalar. Missing pixels do not
             count; see :func:`framepred.training.losses.measured_loss`.
         optimizer: makes the optimizer from the parameters.
-        lr_scheduler: makes the learning-rate scheduler from the optimizer; it steps after each optimizer step. A
+        lr_scheduler: makes the learning-rate scheduler from the optimizer; it steps after each optimizer step, a
+            ``ReduceLROnPlateau`` after each validation, by ``MONITOR``. A
             :class:`framepred.training.schedules.BudgetLR` also gets the budget.
         curriculum: schedule of the clip length.
         seed: seed of the random numbers of training, at least 0.
@@ -53,7 +57,7 @@ class Task(LightningModule, ABC):
 
     Raises:
         ConfigError: if ``budget`` is less than 1, ``seed`` is negative, or there is no such protocol; when resuming,
-            if the checkpoint follows other schedules or another protocol.
+            if the checkpoint follows other schedules, another protocol or other settings; see ``course``.
     """
 
     training_metrics: ClassVar[tuple[str, ...]] = ("train/loss", "train/mse")
@@ -107,6 +111,11 @@ class Task(LightningModule, ABC):
         data = getattr(self.trainer, "datamodule", None)
         set_value_range(self.net, getattr(data, "scaled_range", None))
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Seed the random numbers that the network draws from PyTorch in this batch on this process."""
+        entropy = [self.seed, batches_trained(self.trainer), 2, self.global_rank]  # 0 and 1 are those of a step
+        torch.manual_seed(int(np.random.default_rng(entropy).integers(2**63)))
+
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Return the context and target that validation uses; by default those of the data."""
         return batch
@@ -127,8 +136,13 @@ class Task(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the clips of all processes."""
         self.val_score = self._validation.score() if self._validation else None
-        for name, metric in self.val_score.metrics.items() if self.val_score else ():
+        if self.val_score is None:
+            return
+        for name, metric in self.val_score.metrics.items():
             self.log(f"val/{name}", metric.value, prog_bar=name == "mse", sync_dist=True)
+        scheduler = self.lr_schedulers() if self._trainer and not self.trainer.sanity_checking else None
+        if isinstance(scheduler, ReduceLROnPlateau):  # before the checkpoint of this validation is written
+            scheduler.step(self.val_score.metrics["mse"].value)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler.
@@ -143,33 +157,58 @@ class Task(LightningModule, ABC):
             raise ConfigError(f"The optimizer or its scheduler cannot be made: {error}") from error
         if isinstance(scheduler, BudgetLR):
             scheduler.budget = self.budget
-        on_plateau = {"monitor": MONITOR, "strict": False} if isinstance(scheduler, ReduceLROnPlateau) else {}
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", **on_plateau}}  # type: ignore[return-value]
+        stepped = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
+        return {"optimizer": optimizer, "lr_scheduler": stepped}  # type: ignore[return-value]
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a scheduler after an optimizer step; ``ReduceLROnPlateau`` steps after validations instead."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the description of the network and the schedules of the run."""
+        """Add the description of the network, the schedules of the run and its settings."""
         checkpoint["net"] = describe(self.net)
         checkpoint["schedule"] = self.schedule()
+        checkpoint["course"] = self.course()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume under other schedules than those of the checkpoint; only the budget may change."""
+        """Refuse to resume under other schedules or settings than those of the checkpoint.
+
+        The budget may change, and so may what has no part in ``schedule`` and ``course``.
+        """
         saved = {"protocol": "openstl", **checkpoint.get("schedule", {})}  # framepred 0.1.0 knew openstl only
         wanted = self.schedule()
         previous = saved.pop("budget", None)
-        if saved != {name: value for name, value in wanted.items() if name != "budget"}:
+        changed = {name for name in saved.keys() | wanted.keys() - {"budget"} if saved.get(name) != wanted.get(name)}
+        saved |= checkpoint.get("course", {})  # earlier versions saved none
+        wanted |= self.course()
+        changed |= differing(saved, wanted) - {"budget"}
+        if changed:
             raise ConfigError(
-                f"The checkpoint follows the schedule {saved} and this run asks for {wanted}; "
-                "resume with the first, or start a new run from its weights."
+                f"The checkpoint follows the schedule {_choose(saved, changed)} and this run asks for "
+                f"{_choose(wanted, changed)}; resume with the first, or start a new run in another folder from its "
+                "weights, with --weights instead of --ckpt_path."
             )
         self.previous_budget = previous if previous != self.budget else None
 
     def schedule(self) -> dict[str, Any]:
-        """Return everything that decides the course of a run and must stay the same when it is resumed."""
+        """Return the schedules, which must stay the same when a run is resumed; only the budget may change."""
         return {
             "budget": self.budget,
             "seed": self.seed,
             "curriculum": asdict(self.curriculum),
             "protocol": self.protocol.name,
+        }
+
+    def course(self) -> Settings:
+        """Return what else decides the course of a run: its network, optimizer, scheduler, loss and data."""
+        made: Any = self.configure_optimizers()
+        data = getattr(self._trainer, "datamodule", None)
+        return {
+            **settings("net", self.net, getattr(self.net, "arguments", {})),
+            **optimizer_settings(made["optimizer"], made["lr_scheduler"]["scheduler"]),
+            **loss_settings(self.loss),
+            **(settings("data", data, data.course() if isinstance(data, ClipData) else {}) if data else {}),
         }
 
     def to_float(self, clips: Tensor) -> Tensor:
@@ -192,3 +231,7 @@ class Task(LightningModule, ABC):
         """Log the loss and the mean squared error of a training step."""
         self.log("train/loss", loss)
         self.log("train/mse", mse, prog_bar=True)
+
+
+def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: values.get(name) for name in sorted(names)}

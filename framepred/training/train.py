@@ -37,7 +37,8 @@ def train(
         The run's folder, its checkpoints and its best score.
 
     Raises:
-        ConfigError: if the config or an override cannot be used, or there is nothing to resume.
+        ConfigError: if the config or an override cannot be used, there is nothing to resume, or an override changes
+            what decides the course of the run to resume, such as its loss or its clips.
         WeightsError: if the weights or the checkpoint cannot be used.
 
     Example:

@@ -22,7 +22,9 @@ def on_rank(rank: int, world: int, batches: int = 0, **arguments: Any) -> Moving
     progress = SimpleNamespace(total=SimpleNamespace(processed=batches))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
     on_cpu = SimpleNamespace(root_device=torch.device("cpu"))
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world, fit_loop=loop, strategy=on_cpu)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+        global_rank=rank, world_size=world, fit_loop=loop, strategy=on_cpu, overfit_batches=0
+    )
     return data
 
 

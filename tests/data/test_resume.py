@@ -137,3 +137,16 @@ def test_a_finished_run_can_be_made_longer(tmp_path: Path, whole: list[str]) -> 
 
 def test_shortened_epochs_leave_no_gap(tmp_path: Path, whole: list[str]) -> None:
     assert fit(tmp_path, Witness(), limit_train_batches=3) == whole[:9]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("overfit", "count"), [(1, 1), (3, 3), (9, BATCHES), (1.0, BATCHES)])
+def test_overfitting_repeats_the_first_batches(
+    tmp_path: Path, whole: list[str], overfit: float, count: int, workers: int
+) -> None:
+    """Also after a kill in the middle of such an epoch."""
+    endless = {"overfit_batches": overfit, "max_epochs": -1, "max_steps": 12, "workers": workers}
+    dying = Witness(7)
+    with pytest.raises(PowerCutError):
+        fit(tmp_path, dying, **endless)
+    assert dying.seen + fit(tmp_path, Witness(), resume=True, **endless) == (whole[:count] * 12)[:12]

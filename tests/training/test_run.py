@@ -8,14 +8,16 @@ import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from framepred.clips import ClipBatch
+from framepred.clips import ClipBatch, State
 from framepred.data import MovingMNISTData
 from framepred.errors import ConfigError, FramepredError, MediaError, WeightsError
 from framepred.evaluation import Card
@@ -34,10 +36,13 @@ pytestmark = pytest.mark.usefixtures("without_report")  # but ``finished``, whic
 
 
 class Kill(Callback):
-    """Ends training between two steps, after the checkpoint of step 6."""
+    """Ends training between two steps; by default after the checkpoint of step 6."""
+
+    def __init__(self, step: int = KILLED_AT) -> None:
+        self.step = step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
-        if trainer.global_step == KILLED_AT:
+        if trainer.global_step == self.step:
             raise RuntimeError("killed")
 
 
@@ -50,6 +55,13 @@ class Signal(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == KILLED_AT - 1:
             os.kill(os.getpid(), self.number)
+
+
+class WithDropout(EncoderForecaster):
+    """A network that draws random numbers in training."""
+
+    def next_frame(self, state: State) -> torch.Tensor:
+        return torch.nn.functional.dropout(super().next_frame(state), 0.5, self.training)
 
 
 class Worsening(ForecastTask):
@@ -66,22 +78,26 @@ def train(
     tbptt_steps: int | None = None,
     kind: type[ForecastTask] = ForecastTask,
     steps: int = STEPS,
+    data: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+    network: type[EncoderForecaster] = EncoderForecaster,
     **trainer_arguments: object,
 ) -> tuple[Task, TrainingResult]:
     torch.manual_seed(0)
-    net = EncoderForecaster(hidden_channels=[4], kernel_size=3)
-    schedule = partial(WarmupCosine, warmup=2)
-    task = kind(net, steps, torch.nn.MSELoss(), lr_scheduler=schedule, tbptt_steps=tbptt_steps)
-    data = MovingMNISTData(
-        3, 3, batch_size=2, clips_per_epoch=8, val_clips=4, frame_size=(32, 32), digits_per_clip=1, digits="mnist-5k"
-    )
-    settings = {
+    net = network(hidden_channels=[4], kernel_size=3)
+    of_task = {"lr_scheduler": partial(WarmupCosine, warmup=2), "tbptt_steps": tbptt_steps} | (settings or {})
+    task = kind(net, steps, torch.nn.MSELoss(), **of_task)
+    clips = {
+        "context": 3, "horizon": 3, "batch_size": 2, "clips_per_epoch": 8, "val_clips": 4, "frame_size": (32, 32),
+        "digits_per_clip": 1, "digits": "mnist-5k",
+    } | (data or {})  # fmt: skip
+    of_trainer = {
         "val_check_interval": 3, "accelerator": "cpu", "enable_progress_bar": False, "log_every_n_steps": 1,
         "logger": False,
     } | trainer_arguments  # fmt: skip
-    trainer = make_trainer(folder, steps, **settings)  # type: ignore[arg-type]
+    trainer = make_trainer(folder, steps, **of_trainer)  # type: ignore[arg-type]
     trainer.callbacks += extra
-    return task, fit(trainer, task, data, ckpt_path=ckpt_path)
+    return task, fit(trainer, task, MovingMNISTData(**clips), ckpt_path=ckpt_path)
 
 
 def equal(one: Task, other: Task) -> bool:
@@ -107,6 +123,42 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(
     assert equal(whole, resumed)
     summary = json.loads((tmp_path / "killed/run.json").read_text())
     assert (summary["steps"], summary["sessions"]) == (STEPS, 2)
+
+
+@pytest.mark.parametrize("killed_at", [7, 8])
+@pytest.mark.parametrize("accumulated", [3, 4])
+def test_a_run_that_accumulates_gradients_resumes_bit_for_bit(tmp_path: Path, accumulated: int, killed_at: int) -> None:
+    """Validations come between the batches of a step, and epochs of eight batches end with a smaller step."""
+    rhythm = {"accumulate_grad_batches": accumulated, "val_check_interval": 5, "data": {"clips_per_epoch": 16}}
+    whole, _ = train(tmp_path / "whole", **rhythm)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path / "killed", Kill(killed_at), **rhythm)
+    assert read_checkpoint(tmp_path / "killed/checkpoints/last.ckpt")["global_step"] > 0
+    assert equal(whole, train(tmp_path / "killed", ckpt_path="last", **rhythm)[0])
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_network_that_draws_random_numbers_resumes_bit_for_bit(tmp_path: Path, accumulated: int) -> None:
+    drawing = {"network": WithDropout, "accumulate_grad_batches": accumulated}
+    whole, _ = train(tmp_path / "whole", **drawing)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path / "killed", Kill(), **drawing)
+    assert equal(whole, train(tmp_path / "killed", ckpt_path="last", **drawing)[0])
+
+
+def test_a_plateau_is_counted_in_validations_also_after_a_kill(tmp_path: Path) -> None:
+    """Without progress the first of three validations is the best, and the third exceeds a patience of one."""
+    still = {
+        "optimizer": partial(torch.optim.SGD, lr=1e-6),
+        "lr_scheduler": partial(ReduceLROnPlateau, patience=1, factor=0.1),
+    }
+    for folder, killed in (("whole", False), ("killed", True)):
+        if killed:
+            with pytest.raises(RuntimeError, match="killed"):
+                train(tmp_path / folder, Kill(), settings=still)
+        task, _ = train(tmp_path / folder, ckpt_path="last" if killed else None, settings=still)
+        assert task.optimizers().param_groups[0]["lr"] == pytest.approx(1e-7)
+        assert task.lr_schedulers().num_bad_epochs == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -179,6 +231,23 @@ def test_a_finished_run_says_so_and_a_raised_budget_continues_it(
     task, longer = train(tmp_path, steps=4, ckpt_path="last")
     assert (task.global_step, longer.steps) == (4, 4)
     assert "a budget of 2 steps before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "data", [{"seed": 9}, {"digits_per_clip": 2}, {"val_clips": 3}, {"horizon": 2}, {"speed": 0.2}]
+)
+def test_a_run_is_not_continued_on_other_clips(tmp_path: Path, data: dict[str, Any]) -> None:
+    train(tmp_path, steps=1)
+    before = (tmp_path / "checkpoints/last.ckpt").read_bytes()
+    with pytest.raises(ConfigError, match=f"follows the schedule {{'data.{next(iter(data))}': "):
+        train(tmp_path, steps=2, ckpt_path="last", data=data)
+    assert (tmp_path / "checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_a_run_continues_with_other_batches_workers_and_logs(tmp_path: Path) -> None:
+    train(tmp_path, steps=1)
+    changed = {"batch_size": 1, "num_workers": 1, "clips_per_epoch": 6, "test_clips": 5}
+    assert train(tmp_path, steps=2, ckpt_path="last", data=changed, logger=True, val_check_interval=1)[1].steps == 2
 
 
 def test_the_bar_counts_epochs_and_batches_also_after_a_continuation(

@@ -1,15 +1,18 @@
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import MultiStepLR
 
 from framepred.clips import ClipBatch, State
 from framepred.errors import ConfigError
 from framepred.evaluation import DataRecord, evaluate
 from framepred.models import EncoderForecaster
 from framepred.training import Curriculum, ForecastTask, TeacherForcing, WarmupCosine
+from framepred.training.optimizers import Muon
 from framepred.training.rollout import Predicted, predict_every_frame
 
 
@@ -62,6 +65,51 @@ def test_a_checkpoint_of_another_schedule_is_refused(small_net: EncoderForecaste
     ):
         with pytest.raises(ConfigError, match="follows the schedule"):
             make_task(small_net, **changed).on_load_checkpoint(checkpoint)
+
+
+COURSES = [
+    {"optimizer": partial(torch.optim.AdamW, lr=1e-5)},
+    {"optimizer": partial(torch.optim.AdamW, weight_decay=0.5)},
+    {"optimizer": torch.optim.Adam},
+    {"optimizer": partial(Muon, kernel_lr=0.1)},
+    {"lr_scheduler": partial(WarmupCosine, warmup=7)},
+    {"lr_scheduler": partial(MultiStepLR, milestones=[3])},
+    {"lr_scheduler": partial(MultiStepLR, milestones=[3, 6])},
+    {"loss": nn.L1Loss()},
+    {"loss": nn.SmoothL1Loss(beta=0.5)},
+    {"loss": nn.SmoothL1Loss(beta=0.25)},
+    {"loss": nn.Sequential(nn.SmoothL1Loss(beta=0.25))},
+    {"auxiliary_weight": 0.1},
+]
+
+
+def test_a_checkpoint_of_another_course_is_refused(tmp_path: Path, small_net: EncoderForecaster) -> None:
+    """Nothing that decides the course of a run changes silently when it is resumed; nothing is refused otherwise."""
+    for number, course in enumerate(COURSES):
+        checkpoint: dict[str, object] = {}
+        make_task(small_net, **course).on_save_checkpoint(checkpoint)
+        torch.save(checkpoint, tmp_path / "saved.ckpt")
+        checkpoint = torch.load(tmp_path / "saved.ckpt", weights_only=True)
+        make_task(small_net, **course, budget=20).on_load_checkpoint(checkpoint)
+        for other, changed in enumerate([*COURSES, {}]):
+            if other != number:
+                with pytest.raises(ConfigError, match=r"follows the schedule .* with --weights instead of --ckpt_path"):
+                    make_task(small_net, **changed).on_load_checkpoint(checkpoint)
+
+
+def test_what_decides_no_course_may_change(small_net: EncoderForecaster) -> None:
+    checkpoint: dict[str, Any] = {}
+    make_task(small_net).on_save_checkpoint(checkpoint)
+    make_task(small_net, optimizer=partial(torch.optim.AdamW, foreach=True)).on_load_checkpoint(checkpoint)
+    del checkpoint["course"]  # as before framepred noted it
+    make_task(small_net, loss=nn.L1Loss()).on_load_checkpoint(checkpoint)
+
+
+def test_a_checkpoint_of_a_network_with_other_settings_is_refused() -> None:
+    checkpoint: dict[str, Any] = {}
+    make_task(EncoderForecaster(hidden_channels=[4], kernel_size=3)).on_save_checkpoint(checkpoint)
+    with pytest.raises(ConfigError, match=r"'net.hidden_channels': \[4\].* asks for .*'net.hidden_channels': \[5\]"):
+        make_task(EncoderForecaster(hidden_channels=[5], kernel_size=3)).on_load_checkpoint(checkpoint)
 
 
 def test_a_budget_is_needed(small_net: EncoderForecaster) -> None:

@@ -65,6 +65,22 @@ def test_gradients_of_two_ranks_are_those_of_the_doubled_batch(fade: float) -> N
     torch.testing.assert_close(two, gradients(0, 1, clips), rtol=0, atol=1e-5)
 
 
+def test_networks_draw_other_random_numbers_on_each_rank_and_in_each_batch() -> None:
+    """Also in the batches whose gradients one step accumulates; a resumed run draws the same ones again."""
+    task = ForecastTask(EncoderForecaster(hidden_channels=[4], kernel_size=3), 10, torch.nn.MSELoss())
+
+    def drawn(batches: int, rank: int) -> float:
+        task.trainer = Mock(spec=Trainer, global_rank=rank, world_size=2, global_step=2, fit_loop=Mock())
+        task.trainer.fit_loop.epoch_loop.batch_progress.total.processed = batches
+        task.on_train_batch_start(None, 0)
+        return float(torch.rand(()))
+
+    places = [(batches, rank) for batches in (4, 5, 6) for rank in (0, 1)]
+    numbers = [drawn(*place) for place in places]
+    assert len(set(numbers)) == len(places)
+    assert [drawn(*place) for place in places] == numbers
+
+
 @pytest.mark.slow
 def test_the_command_trains_on_two_processes_as_on_one(tmp_path: Path) -> None:
     clips = "--data.init_args.val_clips=5"

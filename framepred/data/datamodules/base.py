@@ -1,7 +1,8 @@
 """The base class of the data modules: loaders of three splits, training clips by position, no padding."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from inspect import signature
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -33,13 +34,16 @@ MAX_WORKERS = 1_000
 COPIES = 5
 """Memory of a batch while it is trained on, as a multiple of its uint8 clips: the clips themselves, and float32."""
 
+_Data = TypeVar("_Data", bound="ClipData")
+
 
 class ClipData(LightningDataModule, ABC):
     """Loads three splits as ``ClipBatch``es.
 
     The training clips form one endless stream. ``w`` processes train ``w · batch_size`` different clips a step, in
     the order of the stream; see ``EpochBatches``. Checkpoints keep the number of clips trained, so a resumed run
-    continues at the next clip, also with another number of processes or another batch size. Validation and test
+    continues at the next clip, also with another number of processes or another batch size. With ``overfit_batches``
+    of the trainer, every epoch repeats the first batches of the stream. Validation and test
     clips are shared out without repeats; see ``OrderedBatches``. Set ``use_distributed_sampler: false`` in the
     trainer, because this class shares the clips out.
 
@@ -49,9 +53,24 @@ class ClipData(LightningDataModule, ABC):
         batch_size: clips per batch and process.
         num_workers: processes that read ahead; 0 reads in this process.
 
+    Attributes:
+        arguments: those of ``__init__``, by name.
+
     Raises:
         ConfigError: if an argument is outside its domain.
     """
+
+    arguments: dict[str, Any]
+    free_arguments: ClassVar[frozenset[str]] = frozenset(
+        {"batch_size", "clips_per_epoch", "test_clips", "num_workers", "root", "download"}
+    )
+    """Arguments that do not decide which clips a run trains on and validates; they may change when it is resumed."""
+
+    def __new__(cls: type[_Data], *args: Any, **kwargs: Any) -> _Data:
+        """Note the arguments."""
+        data: _Data = super().__new__(cls)
+        vars(data)["arguments"] = _arguments(cls, data, args, kwargs)
+        return data
 
     def __init__(self, context: int, horizon: int, batch_size: int, num_workers: int) -> None:
         super().__init__()
@@ -83,6 +102,10 @@ class ClipData(LightningDataModule, ABC):
         """The value in [0, 1] that stands for missing pixels of the clips; None where none can be missing."""
         return None
 
+    def course(self) -> dict[str, Any]:
+        """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed."""
+        return {name: value for name, value in self.arguments.items() if name not in self.free_arguments}
+
     def setup(self, stage: str | None = None) -> None:
         """Find the data, so that errors in them appear before training begins; skip validation without clips."""
         for split in self._used_splits(stage):
@@ -94,11 +117,13 @@ class ClipData(LightningDataModule, ABC):
 
     def train_dataloader(self) -> ClipLoader:
         """Return the batches of training clips, from the current training position on."""
+        clips, batches = self._training_stream(), self._epoch_batches()
+        return ClipLoader(clips, batches, self.context, self.num_workers, self.filler, self._device)
+
+    def _epoch_batches(self) -> EpochBatches:
+        """Return the clip indices of the batches of an epoch, from the current training position on."""
         rank, world = self._rank_and_world()
-        batches = EpochBatches(
-            self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
-        )
-        return ClipLoader(self._training_stream(), batches, self.context, self.num_workers, self.filler, self._device)
+        return EpochBatches(self.count("train"), self.batch_size, rank=rank, world=world, position=self._position)
 
     def _training_stream(self) -> Dataset[Tensor]:
         """Return the data set of the training loader."""
@@ -164,10 +189,31 @@ class ClipData(LightningDataModule, ABC):
         device: torch.device = self.trainer.strategy.root_device if self.trainer else CPU
         return device
 
+    def _position(self) -> int:
+        """Return the index of the next clip of the training stream; ``overfit_batches`` repeats its first batches."""
+        overfit = self.trainer.overfit_batches if self.trainer else 0  # type: ignore[attr-defined]
+        if not overfit:
+            return self._clips_trained()
+        _, world = self._rank_and_world()
+        batches = len(self._epoch_batches())
+        repeated = min(overfit, batches) if isinstance(overfit, int) else int(overfit * batches)  # as Lightning does
+        return batches_trained(self.trainer) % repeated * self.batch_size * world
+
     def _clips_trained(self) -> int:
         """Return the number of clips trained since the first start, by all processes."""
         _, world = self._rank_and_world()
         return self._resumed_clips + (batches_trained(self.trainer) - self._resumed_batches) * self.batch_size * world
+
+
+def _arguments(cls: type, data: object, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments of a call of a class by name, with the defaults of the class and of its base classes."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(ClipData)]):
+        parameters = signature(base.__init__).parameters.values()  # type: ignore[misc]
+        found |= {one.name: one.default for one in parameters if one.default is not one.empty}
+    given = signature(cls.__init__).bind_partial(data, *args).arguments  # type: ignore[misc]
+    found |= dict(list(given.items())[1:]) | kwargs
+    return found
 
 
 def batches_trained(trainer: Any) -> int:

@@ -35,6 +35,8 @@ class ClipShardsData(ClipData):
         ConfigError: if an argument is outside its domain.
     """
 
+    free_arguments = ClipData.free_arguments | {"train", "val", "test", "cache"}
+
     def __init__(
         self,
         train: str | None = None,

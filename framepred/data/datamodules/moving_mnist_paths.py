@@ -5,7 +5,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from framepred.data.datamodules.moving_mnist import MovingMNISTData
-from framepred.data.loading import EpochBatches, pins_memory
+from framepred.data.loading import pins_memory
 from framepred.data.moving_mnist import MovingMNIST
 from framepred.data.moving_mnist_paths import MovingMNISTPaths, PathBatch
 
@@ -28,14 +28,10 @@ class MovingMNISTPathData(MovingMNISTData):
 
     def train_dataloader(self) -> "DataLoader[PathBatch]":  # type: ignore[override]
         """Return a loader of path batches that starts at the current training position."""
-        rank, world = self._rank_and_world()
-        batches = EpochBatches(
-            self.count("train"), self.batch_size, rank=rank, world=world, position=self._clips_trained
-        )
         paths = MovingMNISTPaths([self._single_digits((size[0], size[1])) for size in self.path_frame_sizes])
         return PathLoader(
             paths,
-            batch_sampler=batches,
+            batch_sampler=self._epoch_batches(),
             collate_fn=_identity,
             num_workers=self.num_workers,
             pin_memory=pins_memory(self._device),

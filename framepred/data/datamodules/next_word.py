@@ -45,6 +45,8 @@ class NextWordData(ClipData):
         DataError: if the text cannot be read or a split of it is shorter than a clip.
     """
 
+    free_arguments = ClipData.free_arguments | {"text"}
+
     def __init__(
         self,
         context: int = 15,

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
@@ -10,7 +13,7 @@ from framepred.data.clip_dataset import ShuffledClips, check_counts
 from framepred.data.datamodules.base import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.frame_format import Fit
-from framepred.data.splitting import FRACTION, Choice, split_folder
+from framepred.data.splitting import FRACTION, LIST, Choice, split_folder
 from framepred.data.video_folder import VideoFolder, evenly_spread
 from framepred.errors import ConfigError, DataError
 from framepred.media.ranges import ValueRange
@@ -57,6 +60,8 @@ class VideoFolderData(ClipData):
     Raises:
         ConfigError: if an argument is outside its domain.
     """
+
+    free_arguments = ClipData.free_arguments | {"skip_broken"}
 
     def __init__(
         self,
@@ -105,6 +110,16 @@ class VideoFolderData(ClipData):
         self.max_clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
         self.seed = seed
         self.skip_broken = skip_broken
+
+    def course(self) -> dict[str, Any]:
+        """As ``ClipData`` does; list files count by their names, and validation files by their content."""
+        names = {
+            split: Path(choice).name
+            for split, choice in self.patterns.items()
+            if isinstance(choice, str) and choice.endswith(LIST)
+        }
+        parts = [(one.source.content, one.clips, one.frames) for one in self.part("val").sections]
+        return super().course() | names | {"val_files": sha256(repr(sorted(parts, key=str)).encode()).hexdigest()}
 
     def prepare_data(self) -> None:
         """Read the properties of all files, once per machine; they are kept in the user's cache."""

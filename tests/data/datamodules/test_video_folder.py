@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import typing
 from itertools import combinations
@@ -52,6 +53,27 @@ def test_batches_are_cut_into_context_and_target(folder: Path) -> None:
     assert batch.context.shape == (4, 3, 1, 16, 24)
     assert batch.target.shape == (4, 2, 1, 16, 24)
     assert batch.context.dtype == torch.uint8
+
+
+def test_the_course_knows_the_files_by_their_content(folder: Path, tmp_path: Path) -> None:
+    """A run resumes on a moved folder or list, and not on other clips."""
+    (tmp_path / "val.txt").write_text("01.mp4\n04.npy\n")
+    chosen = {"val": str(tmp_path / "val.txt"), "batch_size": 4}
+    course = small(folder, **chosen).course()
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    shutil.copy(tmp_path / "val.txt", moved)
+    assert small(moved, val="val.txt", batch_size=2, num_workers=1, skip_broken=True).course() == course
+    for changed in (
+        {"seed": 1},
+        {"stride": 1},
+        {"frame_step": 2},
+        {"context": 2},
+        {"test": "02.mp4"},
+        {"val": "0[12]*"},
+    ):
+        assert small(folder, **chosen | changed).course() != course
+    shutil.copy(folder / "05.mp4", moved / "01.mp4")
+    assert small(moved, **chosen).course() != course
 
 
 def test_files_are_split_and_never_their_windows(folder: Path) -> None:
