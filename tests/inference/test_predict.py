@@ -193,6 +193,7 @@ def test_predicting_imports_neither_torchmetrics_nor_lightning() -> None:
     assert found.stdout.strip() == "set()"
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_integers_of_numpy_are_taken() -> None:
     clip = torch.rand(12, 1, 8, 8)
     found = framepred.predict(clip, frames=np.int64(3), context=np.uint8(4), weights="baseline:last-frame")

@@ -242,6 +242,7 @@ def test_small_frames_pass_unchanged() -> None:
     assert torch.equal(ScaledRestorer(net, 12).eval().restore(clip, missing), net.restore(clip, missing))
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -404,6 +405,7 @@ def test_any_number_of_channels_is_restored(channels: int, method: str) -> None:
     assert torch.allclose(restored.frames[5:7], clip[5:7], atol=0.03)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_frame_numbers_of_numpy_are_taken() -> None:
     clip = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8) / 20
     for missing in (np.flatnonzero(np.arange(12) == 5), [np.int64(5)], [torch.tensor(5)]):
