@@ -1,7 +1,7 @@
 """Find dropped, repeated, frozen and damaged frames in a clip."""
 
 from collections.abc import Iterable, Iterator
-from itertools import count, takewhile
+from itertools import count, dropwhile, islice, takewhile
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from framepred.media.formats import VIDEOS, check_input, frame_files, is_array
 from framepred.media.frame_times import intact_times
 from framepred.media.sequences import missing_numbers
 
+MOVING_FRAMES = 10  # frames on each side of a repeat that are looked at
+MOVING_SHARE = 0.3  # minimum share of them that show motion: on threes every third does
 REPEATED = 0.1  # times the usual change: a smaller change is a repeated frame plus coding noise
 DAMAGED = 3.0  # times the change between a frame's neighbours: a damaged frame differs more from both
 DAMAGED_RUN = 2.0  # the same for equal frames in a row: more motion lies between their neighbours
@@ -31,9 +33,10 @@ def find_damaged(frames: Iterable[Shaped[Tensor, "c h w"]]) -> Iterator[bool]:
     """Yield for each frame of a clip whether it is damaged or repeats the previous frame.
 
     A frame is a repeat (inserted by a player, or frozen) if it hardly differs from the previous frame while there is
-    motion before and after it. It is damaged if it differs strongly from both neighbours while these are similar to
-    each other; equal frames in a row, such as a dropout to black, count as one. Frames of a static scene, also of a
-    short one between two others, are not repeats. Reads up to ``MAX_GAP`` + ``NEIGHBOURS`` frames ahead.
+    motion before and after it. The motion must go on for some frames: what holds still between slides, titles, or
+    characters that appear is no repeat. A frame is damaged if it differs strongly from both neighbours while these are
+    similar to each other; equal frames in a row, such as a dropout to black, count as one. A picture that comes back
+    every second frame, as under a strobe, is not damaged. Reads up to ``MAX_GAP`` + ``NEIGHBOURS`` frames ahead.
 
     Args:
         frames: the frames in order: uint8, uint16, or floats in [0, 1].
@@ -132,9 +135,22 @@ def _is_damaged(number: int, small: dict[int, Tensor], changes: dict[int, float]
     after = next(later for later in count(number + 1) if not _is_repeat(later, changes))
     if first not in changes or after not in changes or not _is_other_picture(first, after, changes):
         return first < number
+    if after == first + 1 and _alternates(number, small):
+        return False
     ratio = DAMAGED if after == first + 1 else DAMAGED_RUN
     smaller = min(changes[first], changes[after])
     return after - first <= MAX_GAP and smaller > ratio * _difference(small[first - 1], small[after])
+
+
+def _alternates(number: int, small: dict[int, Tensor]) -> bool:
+    """Whether the picture comes back every second frame, as under a strobe: three times in a row."""
+    near = [other in small and _is_like(number, other, small) for other in range(number - 4, number + 5, 2)]
+    return any(all(near[start : start + 3]) for start in range(3))
+
+
+def _is_like(number: int, other: int, small: dict[int, Tensor]) -> bool:
+    """Whether two frames differ by much less than the first one from the frame before it."""
+    return DAMAGED * _difference(small[number], small[other]) <= _difference(small[number - 1], small[number])
 
 
 def _is_other_picture(first: int, after: int, changes: dict[int, float]) -> bool:
@@ -151,11 +167,18 @@ def _is_repeat(number: int, changes: dict[int, float]) -> bool:
     """Whether the frame shows no motion, but frames before and after it do."""
     if number not in changes:
         return False
-    before = _nearest_motion(reversed(range(min(changes), number)), changes)
-    after = _nearest_motion(range(number + 1, max(changes) + 1), changes)
-    if not (before and after):
+    earlier, later = range(number - 1, min(changes) - 1, -1), range(number + 1, max(changes) + 1)
+    before, after = _nearest_motion(earlier, changes), _nearest_motion(later, changes)
+    if not (before and after) or changes[number] >= max(MOTION, REPEATED * median([*before, *after])):
         return False
-    return changes[number] < max(MOTION, REPEATED * median([*before, *after]))
+    return _goes_on(earlier, changes) and _goes_on(later, changes)
+
+
+def _goes_on(numbers: Iterable[int], changes: dict[int, float]) -> bool:
+    """Whether the nearest change is part of a motion, and not a slide, a title or a character that appears."""
+    nearest = list(islice(dropwhile(lambda number: changes[number] < MOTION, numbers), MOVING_FRAMES))
+    moving = [number for number in nearest if changes[number] >= MOTION]
+    return len(moving) >= MOVING_SHARE * len(nearest)
 
 
 def _nearest_motion(numbers: Iterable[int], changes: dict[int, float]) -> list[float]:
