@@ -126,9 +126,10 @@ def _shared_draft(output: Path) -> Iterator[Path]:
 
 
 def _output_names(sources: list[Path], root: Path) -> Iterator[tuple[Path, Path]]:
-    """Each clip with the relative path of its result; clips that differ only in their suffix keep it in the name."""
+    """Each clip with the relative path of its result; clips that would share one keep their suffix in the name."""
     relative = [path.relative_to(root) for path in sources]
-    same_stem = Counter(path.with_suffix("") for path in relative)
-    for path, name in zip(sources, relative, strict=True):
-        stem = name.name if same_stem[name.with_suffix("")] > 1 else name.stem
-        yield path, name.with_name(f"{stem}-predicted.mp4")
+    stems = [path.with_suffix("") for path in relative]
+    while shared := {stem for stem, count in Counter(stems).items() if count > 1}:
+        stems = [name if stem in shared else stem for name, stem in zip(relative, stems, strict=True)]
+    for path, stem in zip(sources, stems, strict=True):
+        yield path, stem.with_name(f"{stem.name}-predicted.mp4")

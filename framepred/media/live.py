@@ -15,6 +15,7 @@ from jaxtyping import Shaped
 from framepred.errors import MediaError
 from framepred.media.formats import is_live, is_pipe, is_standard_input, spoken_name
 from framepred.media.frame_times import even_times
+from framepred.media.pipes import endable
 
 if TYPE_CHECKING:
     from framepred.media.frames import FrameStream
@@ -76,6 +77,7 @@ def play(
     layout: str | None = None,
     value_range: "RangeChoice" = None,
     array_name: str | None = None,
+    ended: Event | None = None,
 ) -> "FrameStream":
     """The frames of a source as it plays, as tensors; standard input and named pipes are decoded as their bytes arrive.
 
@@ -85,6 +87,7 @@ def play(
         layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1.
         array_name: which array of a file that holds several.
+        ended: set it to end standard input or a named pipe, also while no byte arrives.
 
     Raises:
         MediaError: if it cannot be opened.
@@ -99,13 +102,24 @@ def play(
         name = spoken_name(source)
         refuse_form(name, layout, array_name)
     if is_standard_input(source):
-        return stream_frames(spoken_name(source), cast(BufferedIOBase, sys.stdin.buffer), value_range)
+        stream = endable(cast(BufferedIOBase, sys.stdin.buffer), ended or Event())
+        return stream_frames(spoken_name(source), stream, value_range)
     if is_live(str(source)):
         refuse_range(value_range, name)
         return live_frames(str(source))
     if is_pipe(source):
-        return stream_frames(str(source), Path(source).open("rb"), value_range)
+        return stream_frames(str(source), endable(Path(source).open("rb"), ended or Event()), value_range)
     return open_frames(source, layout=layout, array_name=array_name, value_range=value_range)
+
+
+class _Nothing:
+    """A source that was ended before it was open."""
+
+    frames: Iterator[Frame] = iter(())
+    fps = 1.0
+    times: Iterator[float] | None = None
+    endless = False
+    notes: tuple[str, ...] = ()
 
 
 class Player:
@@ -146,7 +160,13 @@ class Player:
         self._ended = ended or Event()
         self._clock = clock
         self._opened = opened
-        self._stream: Playable = opened() if opened else play(source, layout, value_range, array_name)
+        self._stream: Playable
+        try:
+            self._stream = opened() if opened else play(source, layout, value_range, array_name, self._ended)
+        except MediaError:
+            if not self._ended.is_set():  # else the bytes ended because they are no longer wanted
+                raise
+            self._stream = _Nothing()
         self._delay = FIRST_DELAY
         self.fps = self._stream.fps
         self.notes = self._stream.notes
@@ -165,10 +185,14 @@ class Player:
 
     def _to_its_end(self) -> Iterator[Moment]:
         times = self._stream.times or even_times(self.fps)
-        for number, (frame, seconds) in enumerate(zip(self._stream.frames, times, strict=False)):
-            if self._ended.is_set():
-                return
-            yield Moment(frame, seconds, fresh=number == 0)
+        try:
+            for number, (frame, seconds) in enumerate(zip(self._stream.frames, times, strict=False)):
+                if self._ended.is_set():
+                    return
+                yield Moment(frame, seconds, fresh=number == 0)
+        except MediaError:
+            if not self._ended.is_set():  # else the bytes ended within a frame, because they are no longer wanted
+                raise
 
     def _reopen(self) -> None:
         """Try again with growing delays until the source is back or ``ended`` is set."""

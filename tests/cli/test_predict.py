@@ -173,6 +173,24 @@ def test_a_folder_of_clips_gives_a_folder(framepred: Run) -> None:
     assert "name a new or empty folder" in err
 
 
+def test_every_clip_of_a_folder_has_a_result_of_its_own(framepred: Run) -> None:
+    Path("clips").mkdir()
+    for name, width in (("x.mp4", 20), ("x.gif", 24), ("x.mp4.mov", 28), ("x.mov.mp4", 32)):
+        write_video(
+            Path("clips/draft.gif" if name.endswith("gif") else "clips/draft.mp4"), film(height=20, width=width)
+        )
+        Path("clips/draft.gif" if name.endswith("gif") else "clips/draft.mp4").rename(Path("clips") / name)
+    code, _, err = framepred("predict", "clips", "--frames", 2, "--weights", "baseline:last-frame")
+    assert code == 0, err
+    written = {path.name: read_clips(path).clips.shape[-1] for path in Path("clips-predicted").iterdir()}
+    assert written == {
+        "x.mp4-predicted.mp4": 20,
+        "x.gif-predicted.mp4": 24,
+        "x.mp4.mov-predicted.mp4": 28,
+        "x.mov-predicted.mp4": 32,
+    }
+
+
 def test_measured_values_of_a_folder_stay_values(framepred: Run) -> None:
     Path("radar").mkdir()
     clip = np.random.default_rng(0).normal(10, 20, (14, 17, 21)).astype(np.float32)

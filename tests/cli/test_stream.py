@@ -12,11 +12,14 @@ from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
 
+import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from framepred.media.reading import read_clips, read_video
+from framepred.media.writing import write_video
 from full_disk import full_disk
 
 Run = Callable[..., tuple[int, str, str]]
@@ -114,6 +117,44 @@ def test_an_interrupted_stream_leaves_complete_files(framepred: Run, number: int
     assert out.startswith(f"long.npy: {len(table)} frames, ")
     assert 19 <= len(table) < 20_000
     assert len(read_video("a.mp4")) == len(table)
+
+
+@pytest.mark.parametrize(("share", "number"), [(0.0, signal.SIGINT), (0.9, signal.SIGTERM)])
+@pytest.mark.parametrize("command", [["stream", "-", "--weights", "baseline:last-frame"], ["watch", "-"]])
+def test_standard_input_that_stalls_can_be_stopped(
+    tmp_path: Path, command: list[str], number: int, share: float
+) -> None:
+    clip = torch.randint(0, 256, (60, 1, 64, 64), dtype=torch.uint8)
+    write_video(tmp_path / "a.mp4", clip, 10)
+    content = remuxed(tmp_path / "a.mp4", tmp_path / "a.ts").read_bytes()
+    with subprocess.Popen(
+        [sys.executable, "-m", "framepred.cli", *command],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(content[: int(share * len(content))])
+        running.stdin.flush()
+        time.sleep(4)
+        running.send_signal(number)
+        assert running.wait(20) == 128 + number
+        assert running.stderr is not None
+        told = running.stderr.read().decode()
+        assert "Traceback" not in told
+        assert "Stopped" in told
+
+
+def remuxed(source: Path, target: Path) -> Path:
+    """Copy a film into another container."""
+    with av.open(str(source)) as film, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    return target
 
 
 class Broadcast(BaseHTTPRequestHandler):

@@ -229,6 +229,17 @@ def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
     assert {path.stem for path in tmp_path.glob("event-*.png")} == {Path(clip).stem for clip in clips}
 
 
+def test_the_bound_neither_counts_nor_deletes_files_of_others(tmp_path: Path) -> None:
+    foreign = ["event-recording.mov", "event-000-notes.txt", "event-000001.txt", "event-000000.mov", "events.zip"]
+    for name in foreign:
+        (tmp_path / name).write_bytes(bytes(1_000_000))
+    watching = package.watch(freezing(), normal=10.0, false_alarms=30)
+    events = list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=0.9)]))
+    assert all((tmp_path / name).stat().st_size == 1_000_000 for name in foreign)
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert len(lines) == sum(isinstance(found, Event) for found in events) > 0
+
+
 def test_the_numbers_of_events_go_on_in_a_folder_that_is_used_again(tmp_path: Path) -> None:
     def watch_into_folder() -> None:
         watching = package.watch(freezing(), normal=10.0, false_alarms=30)

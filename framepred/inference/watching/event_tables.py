@@ -11,6 +11,7 @@ from framepred.media.text import ENCODING
 LINES, TABLE = "events.jsonl", "events.csv"
 _MOST_LINE_BYTES = 10_000
 _CLIP_NAME = re.compile(r"event-[0-9]+\.mp4")
+_EVENT_FILE = re.compile(r"event-[0-9]{6,}\.(mp4|png)")
 _EVENT_NUMBER = re.compile(r"event-([0-9]{1,18})\.")
 
 EVENT_COLUMNS = (
@@ -55,6 +56,12 @@ def has_content(path: Path) -> bool:
 def event_name(number: int) -> str:
     """The name of the files of an event, without suffix."""
     return f"event-{number:06d}"
+
+
+def event_files(folder: Path) -> list[Path]:
+    """The clips and pictures of events in a folder, the oldest first; other files of users are left out."""
+    found = [path for path in folder.glob("event-*.*") if _EVENT_FILE.fullmatch(path.name)]
+    return sorted(found, key=lambda path: (len(path.stem), path.name))
 
 
 def last_number(folder: Path) -> int:

@@ -17,6 +17,7 @@ from framepred.inference.watching.event_tables import (
     LINES,
     TABLE,
     check_event_tables,
+    event_files,
     event_name,
     has_content,
     last_number,
@@ -229,20 +230,20 @@ class EventFolder:
     def _bound(self, newest: str) -> None:
         """Delete the oldest events, but not the newest, until the folder is small enough; their lines go with them."""
         sizes: dict[str, int] = {}
-        for path in sorted(self.folder.glob("event-*.*")):
+        for path in event_files(self.folder):
             sizes[path.stem] = sizes.get(path.stem, 0) + path.stat().st_size
-        total = sum(sizes.values()) + sum(path.stat().st_size for path in self.folder.glob("events.*"))
+        total = sum(sizes.values()) + sum(path.stat().st_size for path in (self._lines, self._table))
         gone = []
         for stem, size in sizes.items():
-            if total <= self._keep or stem >= newest:
+            if total <= self._keep or stem == newest:
                 break
             total -= size
             gone.append(stem)
         if gone:
             for path in (self._lines, self._table):
                 self._drop_lines(path, gone)
-            for stem in gone:
-                for path in self.folder.glob(f"{stem}.*"):
+            for path in event_files(self.folder):
+                if path.stem in gone:
                     path.unlink(missing_ok=True)
 
     def _drop_lines(self, path: Path, gone: Sequence[str]) -> None:
