@@ -46,7 +46,7 @@ def endable(stream: io.BufferedIOBase, ended: Event) -> io.BufferedIOBase:
         ended: set it to end.
     """
     try:
-        bytes_of_stream = _EndableBytes(stream, ended)
+        stream.fileno()
     except (AttributeError, OSError):
         return stream
-    return stream if os.name == "nt" else io.BufferedReader(bytes_of_stream)
+    return stream if os.name == "nt" else io.BufferedReader(_EndableBytes(stream, ended))
