@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from torch import nn
 
 from framepred.data import VideoFolder, VideoFolderData
@@ -15,6 +16,9 @@ from framepred.media.outputs import expand_user
 from framepred.models.pretrained import bundled_names
 
 RUN_CONFIG = "config.yaml"
+
+FOLDER_DATA = tuple(f"{module}.VideoFolderData" for module in ("framepred.data", VideoFolderData.__module__))
+"""Names of the class whose files are compared, as configs write it."""
 
 
 def training_notes(weights: WeightsRecord, net: nn.Module | None, files: VideoFolder | None) -> tuple[str, ...]:
@@ -54,7 +58,16 @@ def _run_config(checkpoint: Path) -> Path | None:
 
 
 def _training_sections(config: Path) -> Sequence[Section] | None:
-    """The parts of files that a run trained on; None if its data are no folder, or not where they were."""
+    """The parts of files that a run trained on; None if its data are no folder, or not where they were.
+
+    The file may come from anywhere, and nobody named it: only a folder of videos is built from it, and no other class.
+    """
+    try:
+        stated = yaml.safe_load(config.read_text())["data"]
+        if stated["class_path"] not in FOLDER_DATA or "class_path" in str(stated["init_args"]):
+            return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
     try:
         data = data_of_run(config)
         return data.part("train").sections if isinstance(data, VideoFolderData) else None

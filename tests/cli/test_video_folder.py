@@ -106,6 +106,25 @@ def test_files_that_a_run_left_for_the_test_get_no_note(run: Run) -> None:
     assert notes_on(run, "moving-mnist") == notes_on(run, "baseline:last-frame") == []
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "class_path: strange_module.X\n  init_args: {}",
+        "class_path: framepred.data.VideoFolderData\n  init_args: {root: a, val: {class_path: strange_module.X}}",
+        "class_path: framepred.data.VideoFolderData",
+        "just text",
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_config_beside_weights_imports_nothing(run: Run, monkeypatch: pytest.MonkeyPatch, data: str) -> None:
+    assert run("train", *TINY)[0] == 0
+    Path("strange_module.py").write_text("from pathlib import Path\nPath('imported').touch()\nclass X: pass\n")
+    Path("run/config.yaml").write_text(f"data:\n  {data}\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    assert "is not known" in notes_on(run, "run/checkpoints/best.ckpt")[0]
+    assert not Path("imported").exists()
+
+
 def test_of_callables_it_is_not_known_what_they_were_trained_on(run: Run) -> None:
     def repeat(context: Tensor, horizon: int) -> Tensor:
         return context[:, -1:].expand(-1, horizon, -1, -1, -1)
