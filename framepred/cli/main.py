@@ -79,6 +79,10 @@ def main() -> None:
     with safe_streams(), stop_at_once() as request:
         try:
             code = _run(request)
+            request.over = True
+        except Stopped as stop:  # while the end was being reported
+            request.over = True
+            code = _report(stop.sentence, stop.code)
         except Exception:
             if not request.number:  # a library may turn the exception of a signal into one of its own
                 raise

@@ -43,9 +43,11 @@ class StopRequest(threading.Event):
 
     Attributes:
         number: number of the first signal; None before any signal.
+        over: whether the command is over, so that signals of :func:`stop_at_once` have no effect any more.
     """
 
     number: int | None = None
+    over = False
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
         """Record the first signal; raise ``Stopped`` at the second one."""
@@ -69,8 +71,9 @@ def stop_at_once() -> Iterator[StopRequest]:
     request = StopRequest()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        request.number = number
-        _stop(number, frame)
+        if not request.over:
+            request.number = number
+            _stop(number, frame)
 
     with _install_handler(stop):
         yield request

@@ -15,6 +15,7 @@ import pytest
 
 from framepred import __version__
 from framepred.cli import main as entry
+from framepred.cli.signals import stop_at_once
 from framepred.errors import ConfigError, WeightsError
 from framepred.media import atomic
 from framepred.media.atomic import atomic_write
@@ -66,6 +67,27 @@ def test_a_signal_removes_the_draft_and_gives_its_code(
     assert framepred("weights") == (128 + number, "", "Stopped; nothing half-written is left.\n")
     assert list(Path.cwd().iterdir()) == []
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_end_of_a_command_gives_no_traceback(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with stop_at_once() as request:
+        request.over = True
+        os.kill(os.getpid(), number)
+    assert request.number is None
+
+    report = entry._report
+
+    def interrupted(sentence: str, code: int = 2) -> int:
+        monkeypatch.setattr(entry, "_report", report)
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+        return code
+
+    monkeypatch.setattr(entry, "_report", interrupted)
+    assert framepred("nosuch") == (128 + number, "", "Stopped; nothing half-written is left.\n")
 
 
 def test_a_signal_does_not_interrupt_the_replacement_of_a_folder(
