@@ -179,7 +179,8 @@ class _Job:
         measured = replace(end, frames=end.frames[:, :-lost], recent=end.recent[:, :-lost])
         longer = replace(self, frames=self.frames + lost, context=measured.frames.shape[1])
         prediction = longer._predict_end(measured, source)
-        note = f"{source_name(source)} ends with {lost} frames without a measured pixel, which are predicted across."
+        ends = f"{source_name(source)} ends with {lost} frame{'s' * (lost > 1)} without a measured pixel"
+        note = f"{ends}; the prediction starts from the frame before, and its first frame follows the end."
         return replace(prediction, frames=prediction.frames[..., lost:, :, :, :], notes=(*prediction.notes, note))
 
     def _predict_end(self, end: SourceEnd, source: Source | ReadAhead) -> Prediction:

@@ -217,6 +217,8 @@ def test_a_forecast_goes_across_last_frames_without_a_measured_pixel(tmp_path: P
     prediction = framepred.predict(lost, frames=3, value_range="-1000,1000,nan=-1000")
     assert prediction.frames.shape == (3, 1, SIDE, SIDE)
     assert any("ends with 2 frames without a measured pixel" in note for note in prediction.notes)
+    once = framepred.predict(lost[:29], frames=3, value_range="-1000,1000,nan=-1000")
+    assert any("ends with 1 frame without a measured pixel" in note for note in once.notes)
     assert not any("scene cut" in note for note in prediction.notes)
     longer = framepred.predict(clip[:28], frames=5, value_range="-1000,1000,nan=-1000").frames[2:]
     truth = (torch.from_numpy(clip[30:]).float() + 1000) / 2000
