@@ -1,14 +1,13 @@
 #!/usr/bin/env python
 """Count the structure of the package at Git revisions, as a Markdown table.
 
-Usage: scripts/count_structure.py [REVISION …]     (default: HEAD)
-
 Modules are the Python files of ``framepred`` without ``__init__.py``. A subpackage is a folder or a file directly below
 ``framepred``. A dependency is an ordered pair of subpackages of which the first imports the second; imports for type
 checking do not count. Exported names are those of the ``__all__`` lists of the packages; public functions and classes
 have no leading underscore.
 """
 
+import argparse
 import ast
 import statistics
 import subprocess
@@ -107,9 +106,15 @@ def count(revision: str) -> dict[str, int]:
     }
 
 
-def main(revisions: list[str]) -> None:
+def main() -> None:
     """Print a row for each figure and a column for each revision."""
-    counts = [count(revision) for revision in revisions]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("revisions", nargs="*", default=["HEAD"], metavar="REVISION", help="default: HEAD")
+    revisions = parser.parse_args().revisions
+    try:
+        counts = [count(revision) for revision in revisions]
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"Git cannot list a revision: {error.stderr.strip()}")
     print("|", *(f"| {revision} " for revision in revisions), "|", sep="")
     print("|---" * (len(revisions) + 1), "|", sep="")
     for figure in counts[0]:
@@ -117,4 +122,4 @@ def main(revisions: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["HEAD"])
+    main()

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -188,6 +189,17 @@ def test_dependencies_between_subpackages_are_counted() -> None:
     }
     assert script["dependencies"](trees) == {("models", "media"), ("models", "clips")}
     assert script["exported_names"](ast.parse('__all__ = ["one", "two"]')) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"), [("--help", "^0$"), ("nosuch", "Git cannot list a revision: fatal: .*nosuch")]
+)
+def test_the_structure_of_no_revision_is_not_counted(argument: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = runpy.run_path(str(SCRIPTS / "count_structure.py"))["main"]
+    monkeypatch.setattr(sys, "argv", ["count_structure.py", argument])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert re.search(said, str(ended.value.code))
 
 
 @pytest.mark.slow

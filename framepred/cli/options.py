@@ -95,6 +95,11 @@ PrecisionOption: TypeAlias = Annotated[
     Precision, typer.Option("--precision", help="bf16-mixed computes in bfloat16, which is faster on a GPU.")
 ]
 BatchOption: TypeAlias = Annotated[int, typer.Option("--batch-size", min=1, max=MAX_BATCH, help="Clips at a time.")]
+
+OneClipOption: TypeAlias = Annotated[
+    int, typer.Option("--batch-size", min=1, max=MAX_BATCH, help="Has no effect here: a source is one clip.")
+]
+"""The batch size where it is there only because every command that predicts has it."""
 MaxSideOption: TypeAlias = Annotated[
     int,
     typer.Option(

@@ -11,7 +11,6 @@ import typer
 from framepred.cli.options import (
     NATURAL,
     ArrayOption,
-    BatchOption,
     CompileOption,
     Device,
     DeviceOption,
@@ -19,6 +18,7 @@ from framepred.cli.options import (
     JsonOption,
     LayoutOption,
     MaxSideOption,
+    OneClipOption,
     Precision,
     PrecisionOption,
     RangeOption,
@@ -55,7 +55,7 @@ def stream(
     array: ArrayOption = None,
     value_range: RangeOption = None,
     max_side: MaxSideOption = MAX_SIDE,
-    batch_size: BatchOption = 1,  # noqa: ARG001  public on every command that predicts; a stream is one clip
+    batch_size: OneClipOption = 1,  # noqa: ARG001  public on every command that predicts
     device: DeviceOption = Device.AUTO,
     compiled: CompileOption = False,
     precision: PrecisionOption = Precision.FLOAT32,

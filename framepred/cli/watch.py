@@ -15,11 +15,11 @@ from typing_extensions import override
 
 from framepred.cli.options import (
     ArrayOption,
-    BatchOption,
     Device,
     DeviceOption,
     JsonOption,
     LayoutOption,
+    OneClipOption,
     RangeOption,
     given_options,
     refuse_given,
@@ -110,7 +110,7 @@ def watch(
             help="Frames with a longer side are scaled to it; a profile keeps its own.",
         ),
     ] = MAX_SIDE,
-    batch_size: BatchOption = 1,  # noqa: ARG001  public on every command that predicts; a source is one clip
+    batch_size: OneClipOption = 1,  # noqa: ARG001  public on every command that predicts
     device: DeviceOption = Device.AUTO,
     as_json: JsonOption = False,
 ) -> None:

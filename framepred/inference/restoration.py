@@ -153,7 +153,7 @@ class Restoration:
         """
         self._finish()
         clips, height, width = self._size
-        size = describe_size(path, height, width, clips * (1 if beside is None else 2))
+        size = describe_size(path, height, width, clips, versions=1 if beside is None else 2)
         return f"{self.count} frames of {size}, {len(self.rebuilt)} of them rebuilt, at {self.fps:.3g} a second"
 
     def save(self, path: str | Path, beside: str | None = None, sound: bool = False) -> None:
@@ -161,7 +161,7 @@ class Restoration:
 
         Args:
             path: where to write; see :func:`framepred.write_video`.
-            beside: name of another of the methods, whose frames are shown on the left.
+            beside: name of another of the methods, whose frames are shown on the left; in an array, they come first.
             sound: copy the sound track of the source into an .mp4 file.
 
         Raises:
@@ -193,7 +193,7 @@ class Restoration:
         filler = None
         if self.value_range is not None:
             filler = self.value_range.filler if store else self.value_range.filler_in_unit
-        shown = (tile_clips(fill_missing(frame, filler)[:, None])[0] for frame in frames)
+        shown = (_tiled(fill_missing(frame, filler), 1 if beside is None else 2) for frame in frames)
         write_frames(path, shown, self.fps, times=self._times, to_file=store)
 
     def _shown(self, beside: str | None) -> Iterator[RawFrame]:
@@ -243,6 +243,14 @@ class Restoration:
         self._missing, self._count, self._finished = missing, count, True
         if self._holdout:
             self._scores = {name: _mean(found, size) for name, found in zip(self.methods, errors, strict=True) if found}
+
+
+def _tiled(frame: RawFrame, versions: int) -> Shaped[Tensor, "c H W"]:
+    """The clips of a frame as one picture, each with its versions in a row; the batch holds version after version."""
+    clips = [
+        tile_clips(torch.stack(each)[:, None], columns=versions) for each in zip(*frame.chunk(versions), strict=True)
+    ]
+    return tile_clips(torch.stack(clips))[0]
 
 
 def _errors(frame: RawFrame, truth: RawFrame) -> Float[Tensor, "2 n"]:

@@ -1,5 +1,6 @@
 """Atomic writing: an output appears whole under its name, or does not appear."""
 
+import errno
 import os
 import shutil
 import stat
@@ -17,6 +18,9 @@ except ImportError:  # not on Windows; drafts of killed runs stay there
 
 DRAFT_PREFIX = ".framepred-draft-"
 """Start of the name of the hidden folder that holds an unfinished output."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a file that takes no more."""
 
 _FORMER = ".framepred-former"  # subfolder of a draft folder: the output that is being replaced
 
@@ -69,10 +73,13 @@ def explain_os_errors(path: str | Path) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except OSError as error:
+    except FileExistsError as error:  # a part of the path that should be a folder
         raise MediaError(
-            f"{path} cannot be written ({reason_of(error)}); free disk space or choose another path."
+            f"{path} cannot be written because {error.filename} is a file, not a folder; choose another path."
         ) from error
+    except OSError as error:
+        hint = "free disk space or choose another path" if error.errno in FULL else "choose another path"
+        raise MediaError(f"{path} cannot be written ({reason_of(error)}); {hint}.") from error
 
 
 def refuse_special_file(path: str | Path) -> None:

@@ -24,11 +24,16 @@ from framepred.media.written_size import GAP, grid_cells, grid_size
 Convert: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def tile_clips(clips: Shaped[Tensor, "n t c h w"]) -> Shaped[Tensor, "t c H W"]:
-    """Arrange clips in a near-square grid, row by row, with thin gray lines between them; unused cells are black."""
+def tile_clips(clips: Shaped[Tensor, "n t c h w"], columns: int | None = None) -> Shaped[Tensor, "t c H W"]:
+    """Arrange clips in a grid, row by row, with thin gray lines between them; unused cells are black.
+
+    Args:
+        clips: the clips.
+        columns: clips in a row; None for a near-square grid.
+    """
     count, time, channels, height, width = clips.shape
-    rows, columns = grid_cells(count, height, width)
-    size = (time, channels, *grid_size(count, height, width))
+    rows, columns = grid_cells(count, height, width, columns)
+    size = (time, channels, *grid_size(count, height, width, columns))
     gray = 0.5 if clips.is_floating_point() else white_of(clips.dtype) // 2
     grid = torch.full(size, gray, dtype=clips.dtype)
     for cell in range(rows * columns):

@@ -100,7 +100,7 @@ class StreamPage:
     def _draw_curve(self, draw: ImageDraw.ImageDraw, error: float | None) -> None:
         font = ImageFont.load_default(self._text_height)
         baseline, right = self._curve_top - self._text_height // 2, self._size[0] - self._text_height
-        draw.text((self._text_height, baseline), "mean squared error × 1000", TEXT, font, anchor="ls")
+        draw.text((self._text_height, baseline), "mean squared error · 1000", TEXT, font, anchor="ls")
         draw.text((right, baseline), "" if error is None else f"{error:.1f}", TEXT, font, anchor="rs")
         box = self._text_height, self._curve_top, right, self._curve_top + self._curve_height
         self._curve.draw(draw, box, self._text_height)

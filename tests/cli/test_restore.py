@@ -229,6 +229,8 @@ def test_the_size_of_the_pictures_is_said(framepred: Run) -> None:
         ([], "13x9, padded to 14x10"),
         (["--beside", "linear"], "13x9 in a grid of 28x9, padded to 28x10"),
     ]
+    np.save("wide.npy", np.zeros((12, 9, 31), np.uint8))
+    assert "31x9 in a grid of 64x9" in framepred("restore", "wide.npy", "--missing", 4, "--beside", "linear")[1]
     for options, size in cases:
         code, out, _ = framepred("restore", "odd.npy", "--missing", 4, "--output", "a.mp4", *options)
         assert code == 0

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import framepred
+from framepred.errors import ConfigError
 from framepred.inference.watching.forecasting import RollingForecast, network_forecast
+from framepred.inference.watching.learning import open_forecasts
 
 
 @pytest.mark.parametrize("window", [4, 10])
@@ -37,3 +39,9 @@ def test_the_error_of_bundled_weights_does_not_grow_over_a_long_stream() -> None
             errors.append(float(np.abs(picture - expected).mean()))
         expected = forecast.advance(picture)
     assert np.mean(errors[-20:]) < 1.5 * np.mean(errors[5:15])
+
+
+@pytest.mark.parametrize("weights", ["baseline:last-frame", "net.onnx", "baseline:optical-flow"])
+def test_a_device_that_is_not_there_is_refused(weights: str) -> None:
+    with pytest.raises(ConfigError, match=r"CUDA device|GPUs"):
+        open_forecasts(weights, "cuda:99")

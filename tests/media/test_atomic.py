@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -74,8 +75,15 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pyt
 
 def test_what_the_system_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(MediaError, match=r"a\.npy cannot be written \(.+\); free disk space or choose another path"):
+    with pytest.raises(MediaError, match=r"a\.npy cannot be written because .+file is a file, not a folder; choose an"):
         write_folder(tmp_path / "file" / "a.npy")
+    with pytest.raises(MediaError, match=r"a\.npy cannot be written \(Not a directory\); choose another path"):
+        write_folder(tmp_path / "file" / "folder" / "a.npy")
+    with (
+        pytest.raises(MediaError, match=r"a\.npy cannot be written \(No space left on device\); free disk space or"),
+        atomic_write(tmp_path / "a.npy"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_folder_never_replaces_a_file_nor_a_file_a_folder(tmp_path: Path) -> None:

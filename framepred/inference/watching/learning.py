@@ -52,7 +52,12 @@ def open_forecasts(weights: "Weights", device: "str | TorchDevice") -> Forecasts
 
     Raises:
         WeightsError: if the weights cannot be used.
+        ConfigError: if there is no such device.
     """
+    if device not in ("auto", "cpu"):
+        from framepred.inference.devices import pick_device
+
+        device = pick_device(device)
     if weights == LAST_FRAME:
         return Forecasts()
     if isinstance(weights, (str, Path)) and Path(weights).suffix.lower() == ".onnx":
