@@ -15,6 +15,7 @@ from framepred.evaluation.collapse import PixelStatistics
 from framepred.evaluation.formulas import Truth
 from framepred.evaluation.protocols import Measures
 from framepred.forecaster import Predictor
+from framepred.media.pictures import shrunk_size
 
 MAP_SIDE = 96  # pixels: longer sides of an error map are averaged over blocks
 LOWEST, HIGHEST = -1.0, 2.0  # saved predictions beyond are on another scale than [0, 1]
@@ -190,10 +191,8 @@ class Scorer(ClipScores):
 def _blocks(error: Float[Tensor, "b t h w"]) -> Float[Tensor, "b t _h _w"]:
     """The map with its longer side at most ``MAP_SIDE``, by means over blocks."""
     height, width = error.shape[-2:]
-    ratio = min(1.0, MAP_SIDE / max(height, width))
-    if ratio == 1:
-        return error
-    return functional.adaptive_avg_pool2d(error, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+    size = shrunk_size(height, width, MAP_SIDE)
+    return error if size == (height, width) else functional.adaptive_avg_pool2d(error, size)
 
 
 def read_batch(part: RawClip, device: torch.device) -> Clip:
