@@ -32,9 +32,22 @@ def macs_per_clip(net: nn.Module, context: int, horizon: int, size: tuple[int, i
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     with eval_mode(net), _FlopCounter() as counter, torch.inference_mode(False), torch.no_grad():
         net(torch.zeros(1, context, *size, device=device), horizon)
-    uncounted = sum(part.uncounted_macs(*size[1:]) for part in net.modules() if isinstance(part, HasUncountedMacs))
     flops: int = counter.flops
-    return flops // 2 + (context + horizon - 1) * uncounted
+    return flops // 2 + uncounted_macs(net, context, horizon, size)
+
+
+def uncounted_macs(net: nn.Module, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+    """Multiply-accumulates that PyTorch does not count; a module that counts them answers for those inside it.
+
+    Args:
+        net: any module.
+        context: see :func:`macs_per_clip`, as are the other arguments.
+        horizon: frames predicted.
+        size: channels, height and width of a frame.
+    """
+    if isinstance(net, HasUncountedMacs):
+        return net.uncounted_macs(context, horizon, size)
+    return sum(uncounted_macs(part, context, horizon, size) for part in net.children())
 
 
 class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

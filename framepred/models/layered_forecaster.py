@@ -156,14 +156,14 @@ class LayeredForecaster(PretrainedForecaster):
             "fine: cell": scene.fine_cell_state,
         }
 
-    def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one step's correlation and bilinear sampling."""
-        padded = [side + -side % COARSE for side in (height, width)]
+    def uncounted_macs(self, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+        """Multiply-accumulates of the correlations and bilinear sampling of all steps on a clip."""
+        padded = [side + -side % COARSE for side in size[1:]]
         pixels, positions = math.prod(padded), math.prod(padded) // COARSE**2
         correlation = local_correlation_macs(self.reach, COARSE) * positions
         # Sampled values: layers (c) and upsampled paths (2) per pixel, composed paths (2) per position.
         samples = self.layers * ((self.channels + 2) * pixels + 2 * positions)
-        return correlation + BILINEAR_MACS * samples
+        return size[0] // self.channels * (context + horizon - 1) * (correlation + BILINEAR_MACS * samples)
 
     def _start(self, frame: Frame) -> _Scene:
         """Return the state before the first frame: that frame as the previous one, everything else zeros."""
