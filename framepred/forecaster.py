@@ -22,7 +22,9 @@ Predictor: TypeAlias = Callable[[RawClip, int], Future]
 
 @contextmanager
 def eval_mode(*predictors: object) -> Iterator[None]:
-    """Eval mode of those predictors that are modules; afterwards each part has its own mode again, as frozen ones do.
+    """Eval mode of those predictors that are modules.
+
+    Afterwards every submodule has its previous mode, also submodules that were in eval mode before.
 
     Example:
         >>> net = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
