@@ -11,6 +11,7 @@ from framepred.clips import Clip, Frame, Future
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import between_correlation, local_correlation, local_correlation_macs
+from framepred.models.cost import BILINEAR_MACS
 from framepred.models.patches import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedRestorer
 from framepred.restorer import Missing, Sides, sides
@@ -27,9 +28,6 @@ DISTANCE = 4.0
 
 HEAD_SCALE = 0.1
 """Initial scale of the output layers' weights: a new network is close to linear interpolation."""
-
-BILINEAR_MACS = 4
-"""Multiply-accumulates of one value sampled with bilinear interpolation."""
 
 Memory = Float[Tensor, "n t d i j"]
 

@@ -10,6 +10,9 @@ from torch.utils.flop_counter import flop_registry
 
 from framepred.forecaster import HasUncountedMacs, eval_mode
 
+BILINEAR_MACS = 4
+"""Multiply-accumulates of one value sampled with bilinear interpolation."""
+
 
 def count_parameters(net: nn.Module) -> int:
     """Number of trained values; shared ones count once."""

@@ -11,6 +11,7 @@ from framepred.clips import Frame, RawFrame, State
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
+from framepred.models.cost import BILINEAR_MACS
 from framepred.models.patches import check_frame, fold, to_input, unfold
 from framepred.models.pretrained import PretrainedForecaster
 from framepred.warping import at_least_float32, compose, warp
@@ -26,9 +27,6 @@ INITIAL_BRIGHTNESS = 8.0
 
 HEAD_SCALE = 0.1
 """Initial scale of the weights that only correct the moved layers."""
-
-BILINEAR_MACS = 4
-"""Multiply-accumulates of one value sampled with bilinear interpolation."""
 
 
 class _Scene(NamedTuple):
