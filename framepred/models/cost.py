@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from framepred.forecaster import HasUncountedMacs, eval_mode
 
@@ -59,14 +58,17 @@ class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     flops: int
 
     def __init__(self) -> None:
+        from torch.utils.flop_counter import flop_registry  # imports Triton, which networks alone do not need
+
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
+        self._registry = flop_registry
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         found = func(*args, **(kwargs or {}))
-        count: Callable[..., Any] | None = flop_registry.get(func._overloadpacket)
+        count: Callable[..., Any] | None = self._registry.get(func._overloadpacket)
         if count is not None:
             self.flops += int(count(*args, **(kwargs or {}), out_val=found))
         return found
