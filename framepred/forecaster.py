@@ -22,7 +22,9 @@ Predictor: TypeAlias = Callable[[RawClip, int], Future]
 
 @contextmanager
 def eval_mode(*predictors: object) -> Iterator[None]:
-    """Eval mode of those predictors that are modules; afterwards each part has its own mode again, as frozen ones do.
+    """Eval mode of those predictors that are modules.
+
+    Afterwards every submodule has its previous mode, also submodules that were in eval mode before.
 
     Example:
         >>> net = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
@@ -63,8 +65,14 @@ class HasNamedMemory(Protocol):
 class HasUncountedMacs(Protocol):
     """A network with operations that PyTorch's FLOP counter does not count, such as warps and correlations."""
 
-    def uncounted_macs(self, height: int, width: int) -> int:
-        """Return the multiply-accumulates of these operations for one step on one clip of frames of this size."""
+    def uncounted_macs(self, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+        """Return the multiply-accumulates of these operations for one clip.
+
+        Args:
+            context: observed frames.
+            horizon: frames that are predicted or restored.
+            size: channels, height and width of a frame.
+        """
 
 
 class Forecaster(nn.Module, ABC):

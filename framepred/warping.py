@@ -50,7 +50,7 @@ def warp(picture: Picture, displacement: Displacement) -> Picture:
 
 
 def shift(picture: Pictures, offset: Float[Tensor, "*b 2"]) -> Pictures:
-    """Translate whole pictures with bilinear interpolation; the border is repeated inwards.
+    """Translate whole pictures with bilinear interpolation; pixels that enter the picture repeat the border.
 
     The translation is computed as two products with banded matrices, as in :func:`window_mean`.
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from framepred.media.ranges import ValueRange
 from framepred.models import LayeredForecaster, TrackingForecaster
+from framepred.models.exported import ExportedForecaster
+from framepred.onnx_graphs import ExportInfo
 
 LAYERED = {"layers": 2, "coarse_channels": 8, "fine_channels": 4, "embedding_channels": 6, "reach": 2}
 RADAR = ValueRange(-32, 60, filler=-32)
@@ -19,3 +21,9 @@ def layered(**changes: Any) -> LayeredForecaster:
 def tracking(**changes: Any) -> TrackingForecaster:
     """A small tracking forecaster, with other arguments where they are given."""
     return TrackingForecaster(**TRACKING | changes)
+
+
+def last_frame_export() -> ExportedForecaster:
+    """An export that repeats the last frame; like ONNX Runtime, it returns frames on the CPU."""
+    info = ExportInfo("id", "0.2.0", "LastFrame", "own", None, 1, 1, None, False)
+    return ExportedForecaster(dict.fromkeys(("start", "observe"), lambda inputs: (inputs[0].cpu(),)), info)

@@ -144,12 +144,12 @@ def measure_flow(frame: Frame, other: Frame, fine: bool = False) -> Flow:
 
 def _interpolate(before: Frame, after: Frame, forward: Flow, backward: Flow, time: float) -> Frame:
     """Blend both frames, each warped to ``time`` in (0, 1), ``(b, c, h, w)``."""
-    warped_before = warp(before, _sampling(forward, time))
-    warped_after = warp(after, _sampling(backward, 1 - time))
+    warped_before = warp(before, sampling(forward, time))
+    warped_after = warp(after, sampling(backward, 1 - time))
     return warped_before.lerp(warped_after, time)
 
 
-def _sampling(flow: Flow, time: float) -> Flow:
+def sampling(flow: Flow, time: float = 1.0) -> Flow:
     """Return the displacement from each pixel at ``time`` back to its source: d(x) = -time · flow(x + d(x))."""
     displacement = -time * flow
     for _ in range(FORWARD_STEPS):

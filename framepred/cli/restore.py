@@ -152,9 +152,10 @@ def _print_scores(restoration: "Restoration") -> None:
     from framepred.evaluation.tables import COMPACT, metric_columns
 
     protocol, scores = find_protocol("openstl"), restoration.scores
-    data = DataRecord("restored", size=next(iter(scores.values())).size)
+    first = next(iter(scores.values()))
+    data = DataRecord("restored", size=first.size)
     columns = metric_columns(("mse", "psnr"), protocol.measures, data)
-    title = f"{len(restoration.rebuilt)} frames, protocol {protocol.id}"
+    title = f"{first.frames} frames, protocol {protocol.id}"
     table = Table(title=title, min_width=len(title), **COMPACT)
     for heading in ("", *(column.heading for column in columns)):
         table.add_column(heading, justify="right" if heading else "left")

@@ -54,9 +54,11 @@ class Score(NamedTuple):
 class Sums(NamedTuple):
     """Sums over clips, all that an average keeps; sums of several processes add up.
 
-    ``t`` counts lead times, or is 1 for one value per clip; ``r`` counts bootstrap replicates.
+    ``t`` counts lead times, or is 1 for one value per clip; ``r`` counts bootstrap replicates. ``clips`` counts those
+    with a value, ``seen`` all of them.
     """
 
+    seen: Int[Tensor, ""]
     clips: Int[Tensor, ""]
     frame_sums: Float[Tensor, " t"]
     replicate_sums: Float[Tensor, " r"]
@@ -68,15 +70,17 @@ class Sums(NamedTuple):
         """The sums of no clips, float64."""
         zeros = torch.zeros(horizon, replicates, dtype=torch.float64)
         total = torch.zeros(replicates, dtype=torch.float64)
-        return cls(torch.zeros((), dtype=torch.int64), zeros.sum(dim=1), total, zeros, total.clone())
+        none = torch.zeros((), dtype=torch.int64)
+        return cls(none, none.clone(), zeros.sum(dim=1), total, zeros, total.clone())
 
     def to(self, device: torch.device) -> "Sums":
         """The sums on a device."""
         return Sums(*(part.to(device) for part in self))
 
-    def plus(self, values: Float[Tensor, "b t"], weights: Float[Tensor, "b r"]) -> "Sums":
+    def plus(self, values: Float[Tensor, "b t"], weights: Float[Tensor, "b r"], seen: int) -> "Sums":
         """The sums with further clips, given their values and how often each counts in each replicate."""
         return Sums(
+            self.seen + seen,
             self.clips + len(values),
             self.frame_sums + values.sum(dim=0),
             self.replicate_sums + values.mean(dim=1) @ weights,
@@ -85,7 +89,7 @@ class Sums(NamedTuple):
         )
 
     def means(self) -> tuple[Float[Tensor, " t"], Float[Tensor, " 2"], Float[Tensor, "2 t"]]:
-        """The mean of each lead time, and the bounds of the intervals of the overall mean and of each lead time."""
+        """Return the mean at each lead time, the interval of the overall mean, and the interval at each lead time."""
         by_lead_time = self.frame_sums / self.clips
         overall = self._bounds(self.replicate_sums, by_lead_time.mean())
         return by_lead_time, overall, self._bounds(self.replicate_frame_sums, by_lead_time[:, None])
@@ -170,7 +174,7 @@ class ClipAverage:
             values, weights = values[known], weights[known]
         else:
             self.latest = values.mean(dim=1)
-        self.sums = self.sums.plus(values, weights)
+        self.sums = self.sums.plus(values, weights, count)
 
     def score(self) -> Score:
         """The score of the clips so far, in this process.
@@ -188,8 +192,8 @@ class ClipAverage:
         return Score(means.mean().item(), low, high, tuple(means.tolist()), intervals)
 
     def _next_numbers(self, count: int) -> range:
-        rank, world, clips = process_rank(), process_count(), int(self.sums.clips)
-        return range(rank + clips * world, rank + (clips + count) * world, world)
+        rank, world, seen = process_rank(), process_count(), int(self.sums.seen)
+        return range(rank + seen * world, rank + (seen + count) * world, world)
 
     def _check_horizon(self, horizon: int) -> None:
         """Give the sums their length on the first update; refuse another length later."""

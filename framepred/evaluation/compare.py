@@ -77,8 +77,7 @@ class Comparison:
         shown = [column for column in columns(self.cards[0]) if column.metric in self.best]
         rows = [[name, *(self._cell(column, number) for column in shown)] for number, name in enumerate(self.names)]
         for reference in self.references:
-            values = [reference.metrics.get(column.metric) for column in shown]
-            cells = ["" if value is None else column.text(value) for column, value in zip(shown, values, strict=True)]
+            cells = [column.text(reference.metrics.get(column.metric)) for column in shown]
             rows.append([f"{reference.name} ({NOT_MEASURED})", *cells])
         return ["", *(column.heading for column in shown)], rows
 

@@ -251,5 +251,10 @@ def _matched(pred: Clip, target: Truth) -> tuple[Clip, Clip]:
     if not target.is_floating_point():
         raise ClipError(f"Targets are {target.dtype} but only floats in [0, 1] are measured; use to_unit.")
     dtype = torch.promote_types(torch.promote_types(pred.dtype, target.dtype), torch.float32)
-    device = torch.device("cpu") if pred.device.type == "mps" else pred.device  # Apple's GPUs have no float64
+    device = float64_device(pred.device)
     return pred.to(device, dtype), target.to(device, dtype)
+
+
+def float64_device(device: torch.device) -> torch.device:
+    """The device itself; the CPU in place of an Apple GPU, which has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device

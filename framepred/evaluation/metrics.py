@@ -38,6 +38,7 @@ class ClipMetric(Metric):
 
     full_state_update = True  # forward() must not restart the numbering of clips, on which the bootstrap depends
 
+    seen: Tensor
     clips: Tensor
     frame_sums: Float[Tensor, " t"]
     replicate_sums: Float[Tensor, " r"]

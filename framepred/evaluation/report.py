@@ -92,9 +92,7 @@ def _rows(card: Card, others: Sequence[Card], shown: Sequence[Column]) -> list[l
 
 
 def _published(reference: Reference, shown: Sequence[Column]) -> list[str]:
-    values = [reference.metrics.get(column.metric) for column in shown]
-    cells = ["" if value is None else column.text(value) for column, value in zip(shown, values, strict=True)]
-    return [reference.model, *cells]
+    return [reference.model, *(column.text(reference.metrics.get(column.metric)) for column in shown)]
 
 
 def _legend(card: Card, published: Sequence[Reference]) -> list[str]:

@@ -37,8 +37,9 @@ def evaluate(
     """Score a predictor and its baselines on the same clips in one pass.
 
     Predictors that are modules are moved to the device, run in eval mode without gradients, and get their training
-    mode back. The card does not depend on how the clips are split into batches or processes. Memory grows by a few
-    bytes per clip and metric. A note on the card says so if the predictions have collapsed.
+    mode back. The card does not depend on how the clips are split into batches or processes, apart from float64
+    rounding. Memory grows by a few bytes per clip and metric. A note on the card says so if the predictions have
+    collapsed.
 
     Args:
         predictor: any callable ``(context, horizon) -> frames``, such as a forecaster; or ``SavedPredictions``.

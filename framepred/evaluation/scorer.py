@@ -12,9 +12,10 @@ from framepred.clips import Clip, Future, RawClip, to_unit
 from framepred.errors import DataError, WeightsError
 from framepred.evaluation.averages import ClipAverage, Score, Sums
 from framepred.evaluation.collapse import PixelStatistics
-from framepred.evaluation.formulas import Truth
+from framepred.evaluation.formulas import Truth, float64_device
 from framepred.evaluation.protocols import Measures
 from framepred.forecaster import Predictor
+from framepred.media.pictures import shrunk_size
 
 MAP_SIDE = 96  # pixels: longer sides of an error map are averaged over blocks
 LOWEST, HIGHEST = -1.0, 2.0  # saved predictions beyond are on another scale than [0, 1]
@@ -71,14 +72,14 @@ class ClipScores:
 
     Args:
         measures: the metrics by name.
-        device: where the sums are kept.
+        device: where to score; an Apple GPU, which has no float64, leaves that to the CPU.
     """
 
     def __init__(self, measures: Measures, device: torch.device) -> None:
-        self.measures, self.device = measures, device
+        self.measures, self.device = measures, float64_device(device)
         self.averages = {name: ClipAverage(measure.formula) for name, measure in measures.items()}
         for average in self.averages.values():
-            average.sums = average.sums.to(device)
+            average.sums = average.sums.to(self.device)
         self.statistics = PixelStatistics()
         self.per_clip: dict[str, dict[int, float]] = {name: {} for name in measures}
         self.error_sum: Float[Tensor, "t h w"] | None = None
@@ -86,9 +87,12 @@ class ClipScores:
     def add(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
         """Score predictions of the clips of these numbers, ``(b, t, c, h, w)``; NaN in the target is a missing pixel.
 
+        Predictions and target may lie on any device.
+
         Raises:
             ClipError: if predictions have another shape than the target.
         """
+        pred, target = pred.to(self.device), target.to(self.device)
         for name, average in self.averages.items():
             average.update(pred, target, numbers)
             self.per_clip[name].update(zip(numbers, average.latest.float().tolist(), strict=True))
@@ -150,6 +154,7 @@ class Scorer(ClipScores):
         super().__init__(measures, device)
         self.title = title
         self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
+        self._predictor_device = device
 
     def predict_and_add(self, context: Clip, target: Future, numbers: Sequence[int]) -> None:
         """Predict the clips of these numbers, ``(b, t, c, h, w)``, and score them.
@@ -158,18 +163,19 @@ class Scorer(ClipScores):
             WeightsError: if a prediction is not finite; DataError if it is a saved one.
             ClipError: if predictions have another shape than the target.
         """
-        pred = self.predict(context, target.shape[1], numbers)
+        pred, target = self.predict(context, target.shape[1], numbers), target.to(self.device)
         self._check_finite(pred, target, numbers)
         self.add(pred, target, numbers)
 
     def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
         """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract.
 
-        The predictor gets a copy of the context, which it may change: others predict from the same clips.
+        The predictor gets a copy of the context, which it may change: others predict from the same clips. It may return
+        frames on another device, as exports do.
         """
         if isinstance(self.predictor, SavedPredictions):
             return self.predictor.read(numbers).to(self.device, torch.float32)
-        return self.predictor(context.clone(), horizon)
+        return self.predictor(context.to(self._predictor_device, copy=True), horizon).to(self.device)
 
     def _check_finite(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
         """Check the predictions of pixels that are not missing."""
@@ -190,10 +196,8 @@ class Scorer(ClipScores):
 def _blocks(error: Float[Tensor, "b t h w"]) -> Float[Tensor, "b t _h _w"]:
     """The map with its longer side at most ``MAP_SIDE``, by means over blocks."""
     height, width = error.shape[-2:]
-    ratio = min(1.0, MAP_SIDE / max(height, width))
-    if ratio == 1:
-        return error
-    return functional.adaptive_avg_pool2d(error, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+    size = shrunk_size(height, width, MAP_SIDE)
+    return error if size == (height, width) else functional.adaptive_avg_pool2d(error, size)
 
 
 def read_batch(part: RawClip, device: torch.device) -> Clip:

@@ -35,9 +35,9 @@ class Column(NamedTuple):
     scale: float
     decimals: int
 
-    def text(self, value: float) -> str:
-        """The value as shown."""
-        return f"{value * self.scale:.{self.decimals}f}"
+    def text(self, value: float | None) -> str:
+        """The value as shown; empty for None."""
+        return "" if value is None else f"{value * self.scale:.{self.decimals}f}"
 
     def interval(self, interval: Interval, data: DataRecord) -> str:
         """The value with half its 95 % interval; a single clip has no interval."""

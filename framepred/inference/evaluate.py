@@ -13,13 +13,7 @@ from torch import nn
 
 from framepred.baselines import BASELINES, load_baseline
 from framepred.errors import ConfigError, DataError
-from framepred.evaluation import (
-    Card,
-    DataRecord,
-    SavedPredictions,
-    WeightsRecord,
-    evaluate_together,
-)
+from framepred.evaluation import Card, DataRecord, SavedPredictions, WeightsRecord, evaluate_together
 from framepred.evaluation.lpips import lpips_measures
 from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
@@ -31,6 +25,7 @@ from framepred.inference.processes import joined_processes, process_is_alone
 from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
 from framepred.inference.scaling import ScaledForecaster, scaling_notes
 from framepred.inference.trained_files import training_notes
+from framepred.media.pictures import shrunk_size
 from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
@@ -324,11 +319,16 @@ def _folder_names(names: Iterable[str]) -> list[str]:
 
 
 def _counted(one: NamedPredictor, data: EvaluationData) -> WeightsRecord:
-    """The record with the size of the network and its cost for a clip of the data."""
-    if one.net is None:
+    """The record with the size of the network and its cost for a clip of the data, at the size that it gets.
+
+    What has no parameters is left out: the operations of an export, or of OpenCV, cannot be counted.
+    """
+    if one.net is None or next(one.net.parameters(), None) is None:
         return one.record
     context, target, _ = next(iter(data.batches))
     channels, height, width = context.shape[2:]
+    if isinstance(one.predictor, ScaledForecaster):
+        height, width = shrunk_size(height, width, one.predictor.max_side)
     macs = macs_per_clip(one.net, context.shape[1], target.shape[1], (channels, height, width))
     return replace(one.record, parameters=count_parameters(one.net), macs_per_clip=macs)
 

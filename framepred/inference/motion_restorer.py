@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.clips import Clip, Frame, Future
-from framepred.inference.regions import spread
+from framepred.inference.regions import shrink_by_area, spread
 from framepred.inference.restore_candidates import (
     AFTER,
     BEFORE,
@@ -84,7 +84,7 @@ class _MeasuredWeights:
     """The weights of the candidates in each region that rebuild hidden frames of a clip best."""
 
     def __init__(self, clip: Clip, missing: Missing) -> None:
-        self._clip = torch.stack([_small(frame) for frame in clip.unbind(dim=1)], dim=1)
+        self._clip = torch.stack([shrink_by_area(frame, REGION_SIDE) for frame in clip.unbind(dim=1)], dim=1)
         self._missing = missing
         self._gaps: dict[Sides, Gap] = {}  # several frames of a gap are measured on the same motion
         self._known: dict[tuple[int, int], Weights] = {}
@@ -153,15 +153,9 @@ def _size(frame: Tensor) -> tuple[int, int]:
     return frame.shape[-2], frame.shape[-1]
 
 
-def _small(frame: Frame) -> Float[Tensor, "b c _h _w"]:
-    ratio = min(1.0, REGION_SIDE / max(frame.shape[-2:]))
-    size = tuple(max(1, round(side * ratio)) for side in frame.shape[-2:])
-    return frame if ratio == 1 else functional.interpolate(frame, size, mode="area")
-
-
 def _local_size(difference: Frame) -> Float[Tensor, "b _h _w"]:
     """Root mean square over channels and the window around each pixel, at most ``REGION_SIDE`` pixels wide."""
-    energy = _small(difference.square().mean(dim=1, keepdim=True))
+    energy = shrink_by_area(difference.square().mean(dim=1, keepdim=True), REGION_SIDE)
     return local_mean(energy[:, 0], WINDOW).clamp(min=0).sqrt()
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.clips import Frame
+from framepred.media.pictures import shrunk_size
 from framepred.warping import local_mean
 
 SIDE = 176
@@ -41,7 +42,9 @@ def find_regions(frame: Frame, previous: Frame, moved: Frame) -> Shares:
         previous: the frame before it.
         moved: the previous frame moved along the motion that was known then.
     """
-    frame, previous, moved = (_small_gray(picture) for picture in (frame, previous, moved))
+    frame, previous, moved = (
+        shrink_by_area(picture.mean(dim=1, keepdim=True), SIDE) for picture in (frame, previous, moved)
+    )
     change, left = (_local_size(frame - other) for other in (previous, moved))
     unsteadiness = left / change.clamp(min=STILL / 2)
     degree = (unsteadiness > STEADY).long() + (unsteadiness > ERRATIC)
@@ -57,11 +60,11 @@ def spread(shares: Shares, size: tuple[int, int]) -> Float[Tensor, "b q h_full w
     return functional.interpolate(shares, size, mode="bilinear")
 
 
-def _small_gray(frame: Frame) -> Float[Tensor, "b 1 h_small w_small"]:
-    gray = frame.mean(dim=1, keepdim=True)
-    ratio = min(1.0, SIDE / max(gray.shape[-2:]))
-    size = tuple(max(1, round(side * ratio)) for side in gray.shape[-2:])
-    return gray if ratio == 1 else functional.interpolate(gray, size, mode="area")
+def shrink_by_area(frame: Frame, max_side: int) -> Float[Tensor, "b c _h _w"]:
+    """The frame with its longer side at most ``max_side`` pixels, averaged over areas."""
+    height, width = frame.shape[-2:]
+    size = shrunk_size(height, width, max_side)
+    return frame if size == (height, width) else functional.interpolate(frame, size, mode="area")
 
 
 def _local_size(difference: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b h w"]:

@@ -1,6 +1,5 @@
 """The result of restoring: a video that is computed when it is used, its scores, and the files written of it."""
 
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class RestorationScore:
     Attributes:
         mse: squared error summed over a frame.
         psnr: in dB.
-        frames: number of rebuilt frames.
+        frames: number of rebuilt frames with a score: those with a pixel that is measured and rebuilt in any clip.
         size: channels, height and width of a frame.
     """
 
@@ -254,18 +253,24 @@ def _tiled(frame: RawFrame, versions: int) -> Shaped[Tensor, "c H W"]:
 
 
 def _errors(frame: RawFrame, truth: RawFrame) -> Float[Tensor, "2 n"]:
-    """Squared error and PSNR of one frame of each clip, where it is measured; NaN where no pixel is."""
+    """Squared error and PSNR of one frame of each clip, where it is measured and rebuilt; NaN where no pixel is."""
     guess, known = to_unit(frame)[:, None], to_unit(truth)[:, None]
+    known = torch.where(guess.isnan(), guess, known)  # what no neighbour measured is not rebuilt
     return torch.stack([frame_mse(guess, known)[:, 0], frame_psnr(guess, known)[:, 0]])
 
 
 def _mean(errors: Sequence[Float[Tensor, "2 n"]], size: tuple[int, int, int]) -> RestorationScore:
-    """Means over the frames of each clip, then over clips; a frame without a measured pixel has no part.
+    """Means over the frames of each clip, then over clips; a frame without a value has no part.
 
     Raises:
-        ClipError: if no pixel of any was measured.
+        ClipError: if there is no value.
     """
-    mse, psnr = torch.stack(list(errors)).nanmean(dim=0).nanmean(dim=1).tolist()
-    if math.isnan(mse):
-        raise ClipError("No pixel of the held-out frames was measured, so there is no score; hold out other frames.")
-    return RestorationScore(mse, psnr, len(errors), size)
+    values = torch.stack(list(errors))  # (m, 2, n)
+    mse, psnr = values.nanmean(dim=0).nanmean(dim=1).tolist()
+    scored = int((~values[:, 0].isnan()).any(dim=1).sum())
+    if not scored:
+        raise ClipError(
+            "No pixel of the held-out frames was measured in them and beside them, so there is no score; hold out "
+            "other frames."
+        )
+    return RestorationScore(mse, psnr, scored, size)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from framepred.baselines import minterpolate
-from framepred.baselines.optical_flow import FORWARD_STEPS, measure_flow
+from framepred.baselines.optical_flow import measure_flow, sampling
 from framepred.clips import Clip, Frame
 from framepred.restorer import Missing, Sides
 from framepred.warping import warp
@@ -65,7 +65,7 @@ class Gap:
         forward, backward = self._flows
         before, after = self._outer_motions
         curved = _bend(forward, before, time), _bend(backward, after, 1 - time)
-        return warp(self.before, _sampling(curved[0])), warp(self.after, _sampling(curved[1]))
+        return warp(self.before, sampling(curved[0])), warp(self.after, sampling(curved[1]))
 
     @cached_property
     def _flows(self) -> tuple[Flow, Flow]:
@@ -105,17 +105,9 @@ def usable_candidates() -> list[int]:
 
 def _move_both(before: Frame, after: Frame, flows: tuple[Flow, Flow], time: float) -> tuple[Frame, Frame]:
     """Both sides, each moved at constant velocity to the time in (0, 1) between them."""
-    return warp(before, _sampling(time * flows[0])), warp(after, _sampling((1 - time) * flows[1]))
+    return warp(before, sampling(time * flows[0])), warp(after, sampling((1 - time) * flows[1]))
 
 
 def _bend(flow: Flow, outer: Flow, time: float) -> Flow:
     """Displacement at a time in (0, 1) of what is displaced by ``flow`` at time 1 and by ``outer`` at time -1."""
     return (flow - outer) / 2 * time + (flow + outer) / 2 * time**2
-
-
-def _sampling(displacement: Flow) -> Flow:
-    """Displacement from each pixel back to its source: d(x) = -displacement(x + d(x))."""
-    found = -displacement
-    for _ in range(FORWARD_STEPS):
-        found = -warp(displacement, found)
-    return found

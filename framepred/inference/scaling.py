@@ -9,6 +9,7 @@ from torch.nn import functional
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster, check_shape
+from framepred.media.pictures import shrunk_size
 
 SmallFrame: TypeAlias = Float[Tensor, "b c h_small w_small"]
 
@@ -60,8 +61,7 @@ def scaling_notes(net: object, size: tuple[int, ...] | None) -> tuple[str, ...]:
 def shrink(frame: Frame, max_side: int) -> SmallFrame:
     """The frame with its longer side at most ``max_side`` pixels, in its aspect; a smaller frame passes unchanged."""
     height, width = frame.shape[-2:]
-    ratio = min(1.0, max_side / max(height, width))
-    return resize(frame, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+    return resize(frame, shrunk_size(height, width, max_side))
 
 
 def resize(frame: Frame, size: tuple[int, ...]) -> SmallFrame:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.clips import to_unit
+from framepred.media.pictures import shrunk_size
 from framepred.media.resizing import resized
 
 THUMBNAIL_SIDE = 64  # pixels: longer side at which frames are compared; detail and noise average out
@@ -145,8 +146,7 @@ def find_scenes(clip: Shaped[Tensor, "t c h w"]) -> list[range]:
 def _thumbnail(frame: Shaped[Tensor, "c h w"]) -> Thumbnail:
     """The mean of the channels, small."""
     height, width = frame.shape[-2:]
-    ratio = min(1.0, THUMBNAIL_SIDE / max(height, width))
-    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    size = shrunk_size(height, width, THUMBNAIL_SIDE)
     return to_unit(resized(frame.detach().cpu(), size)).float().mean(dim=0)
 
 

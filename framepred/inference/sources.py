@@ -18,6 +18,7 @@ from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
 from framepred.media.arrays import AXES, CHANNELS, replace_frames, to_frames
 from framepred.media.formats import ARRAYS, is_array, spoken_name
 from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.pictures import shrunk_size
 from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice, with_missing
 from framepred.media.reading import open_frames, read_clips
@@ -245,8 +246,7 @@ def arranged_in_memory(source: NDArray[np.generic] | Tensor, form: SourceForm) -
 def shrink_raw(frame: Shaped[Tensor, "c _h _w"], max_side: int) -> Shaped[Tensor, "c _h_small _w_small"]:
     """A frame of a file with its longer side at most ``max_side`` pixels; type and range stay."""
     height, width = frame.shape[-2:]
-    ratio = min(1.0, max_side / max(height, width))
-    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    size = shrunk_size(height, width, max_side)
     return frame if size == (height, width) else resized(frame, size)
 
 

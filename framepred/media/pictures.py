@@ -41,11 +41,21 @@ def resized_picture(picture: Shaped[np.ndarray, "c _h _w"], size: tuple[int, int
     return np.stack([cv2.resize(channel, (width, height), interpolation=how) for channel in channels])
 
 
+def shrunk_size(height: int, width: int, max_side: int) -> tuple[int, int]:
+    """Height and width of a frame with its longer side at most ``max_side`` pixels, in its aspect.
+
+    Example:
+        >>> shrunk_size(480, 640, 320), shrunk_size(24, 32, 320)
+        ((240, 320), (24, 32))
+    """
+    ratio = min(1.0, max_side / max(height, width))
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
 def shrunk_picture(picture: Shaped[np.ndarray, "c _h _w"], max_side: int) -> Picture:
     """A frame with its longer side at most ``max_side`` pixels; type and range stay."""
     height, width = picture.shape[-2:]
-    ratio = min(1.0, max_side / max(height, width))
-    size = max(1, round(height * ratio)), max(1, round(width * ratio))
+    size = shrunk_size(height, width, max_side)
     return picture if size == (height, width) else resized_picture(picture, size)
 
 

@@ -1,5 +1,7 @@
 """The bidirectional network: restores missing frames from the frames before and after them."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from framepred.clips import Clip, Frame, Future
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import between_correlation, local_correlation, local_correlation_macs
+from framepred.models.cost import BILINEAR_MACS
 from framepred.models.patches import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedRestorer
 from framepred.restorer import Missing, Sides, sides
@@ -25,9 +28,6 @@ DISTANCE = 4.0
 
 HEAD_SCALE = 0.1
 """Initial scale of the output layers' weights: a new network is close to linear interpolation."""
-
-BILINEAR_MACS = 4
-"""Multiply-accumulates of one value sampled with bilinear interpolation."""
 
 Memory = Float[Tensor, "n t d i j"]
 
@@ -195,13 +195,13 @@ class BidirectionalForecaster(PretrainedRestorer):
         agreement: Tensor = self.embed_agreement((scores * both_sides).to(clip.dtype))
         return agreement
 
-    def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one missing frame's correlations and bilinear sampling."""
-        rows, columns = (side + -side % COARSE for side in (height, width))
-        correlations = 2 * local_correlation_macs(self.reach, COARSE) // COARSE**2
+    def uncounted_macs(self, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+        """Multiply-accumulates of the correlations and bilinear sampling of ``horizon`` missing frames of a clip."""
+        pixels = math.prod(side + -side % COARSE for side in size[1:])
+        per_observed = 2 * local_correlation_macs(self.reach, COARSE) * (pixels // COARSE**2)  # of both directions
         agreements = (2 * self.reach + 1) ** 2  # one product per pixel and velocity
         warps = BILINEAR_MACS * 2 * self.layers * (self.channels + 2)
-        return (correlations + agreements + warps) * rows * columns
+        return size[0] // self.channels * (context * per_observed + horizon * (agreements + warps) * pixels)
 
 
 def _warp_frame(frame: Frame, displacement: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from framepred.clips import Clip, Future, State
 from framepred.forecaster import Forecaster, check_shape
+from framepred.models.cost import uncounted_macs
 from framepred.restorer import Missing, Restorer, runs
 
 BEYOND = 2
@@ -56,6 +57,11 @@ class ForecastRestorer(Restorer):
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """Return the missing frames alone, not clamped, ``(b, m, c, h, w)``; see :class:`Restorer`."""
         return torch.cat([gap.frames for gap in self.gaps(clip, missing).values()], dim=1)
+
+    def uncounted_macs(self, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+        """Multiply-accumulates of the forecaster that PyTorch does not count, for a gap in the middle of a clip."""
+        beyond = min(BEYOND, context // 2)
+        return 2 * uncounted_macs(self.net, context, horizon + beyond + 1, size)  # the last frame is fed back, too
 
     def gaps(self, clip: Clip, missing: Missing) -> dict[range, ForecastGap]:
         """Each gap, forecast, by the indices of its frames; see :meth:`fill`."""

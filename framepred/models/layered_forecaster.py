@@ -11,6 +11,7 @@ from framepred.clips import Frame, RawFrame, State
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
+from framepred.models.cost import BILINEAR_MACS
 from framepred.models.patches import check_frame, fold, to_input, unfold
 from framepred.models.pretrained import PretrainedForecaster
 from framepred.warping import at_least_float32, compose, warp
@@ -26,9 +27,6 @@ INITIAL_BRIGHTNESS = 8.0
 
 HEAD_SCALE = 0.1
 """Initial scale of the weights that only correct the moved layers."""
-
-BILINEAR_MACS = 4
-"""Multiply-accumulates of one value sampled with bilinear interpolation."""
 
 
 class _Scene(NamedTuple):
@@ -156,14 +154,14 @@ class LayeredForecaster(PretrainedForecaster):
             "fine: cell": scene.fine_cell_state,
         }
 
-    def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one step's correlation and bilinear sampling."""
-        padded = [side + -side % COARSE for side in (height, width)]
+    def uncounted_macs(self, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+        """Multiply-accumulates of the correlations and bilinear sampling of all steps on a clip."""
+        padded = [side + -side % COARSE for side in size[1:]]
         pixels, positions = math.prod(padded), math.prod(padded) // COARSE**2
         correlation = local_correlation_macs(self.reach, COARSE) * positions
         # Sampled values: layers (c) and upsampled paths (2) per pixel, composed paths (2) per position.
         samples = self.layers * ((self.channels + 2) * pixels + 2 * positions)
-        return correlation + BILINEAR_MACS * samples
+        return size[0] // self.channels * (context + horizon - 1) * (correlation + BILINEAR_MACS * samples)
 
     def _start(self, frame: Frame) -> _Scene:
         """Return the state before the first frame: that frame as the previous one, everything else zeros."""

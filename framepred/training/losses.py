@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from framepred.clips import Clip, fill_missing
 
 CHANGE_FLOOR = 5e-4
-"""Added to the mean squared change of a clip with pixels in [0, 1]; a still clip with noise stays below it."""
+"""Added to the change of a clip with pixels in [0, 1]; that of a still clip with noise stays below it."""
 
 
 class CrossEntropy(nn.Module):
@@ -35,7 +35,11 @@ class ChangeScaledMSE(nn.Module):
     """
 
     def forward(self, prediction: Clip, target: Clip) -> Tensor:
-        """Return the mean over clips of MSE / √(mean squared change + ``CHANGE_FLOOR``).
+        """Return the mean over clips of MSE / √(change + ``CHANGE_FLOOR``).
+
+        The change of a clip is the squared difference of successive frames, averaged over its pixels and all t frames.
+        The first frame counts as unchanged, so a single frame has the change 0, and of clips that move alike a longer
+        one has the larger change.
 
         Args:
             prediction: ``(b, t, c, h, w)``, pixels in [0, 1].

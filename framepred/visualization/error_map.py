@@ -10,6 +10,7 @@ from torch import Tensor
 from framepred.clips import to_unit
 from framepred.errors import ClipError
 from framepred.media.frames import as_tensor
+from framepred.media.pictures import shrunk_size
 from framepred.media.resizing import resized
 from framepred.visualization.colour_map import coloured
 from framepred.visualization.pictures import MAX_SIDE
@@ -39,11 +40,8 @@ def absolute_error(
     for guess, truth in zip(prediction, target, strict=True):  # channel by channel, because frames may be large
         error += (to_unit(guess.detach().cpu()).float() - to_unit(truth.detach().cpu()).float()).abs()
     error /= len(target)
-    scale = max_side / max(error.shape[1:])
-    if scale < 1:
-        height, width = (max(1, round(side * scale)) for side in error.shape[1:])
-        error = resized(error, (height, width))
-    return error[0]
+    height, width = error.shape[1:]
+    return resized(error, shrunk_size(height, width, max_side))[0]
 
 
 def error_pages(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ import framepred as package
 from browser import CHROMIUM, browser
 from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
-from framepred.inference.watch import WatchStep
+from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching import webhook
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.profile import FrameScore
@@ -88,6 +89,33 @@ def test_events_tables_video_and_profile(framepred: Run) -> None:
     assert result["auroc"] > 0.9
     assert result["recall"] == 1.0
     assert (end["event"], end["frames"]) == ("end", 160)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("labels", ["start,end\n", "start,end\n12,14\n"])
+def test_a_watch_that_is_stopped_before_its_first_frame_is_compared_with_nothing(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, labels: str, as_json: bool
+) -> None:
+    watch = package.watch
+
+    def stopped(*arguments: object, **options: object) -> Watch:
+        signal.raise_signal(signal.SIGINT)
+        return watch(*arguments, **options)
+
+    np.save("film.npy", freezing())
+    Path("labels.csv").write_text(labels)
+    watch(freezing(), normal=10).profile.save(Path("p.safetensors"))
+    monkeypatch.setattr(package, "watch", stopped)
+    options = ["--profile", "p.safetensors", "--labels", "labels.csv", *(["--json"] if as_json else [])]
+    code, out, err = framepred("watch", "film.npy", *options)
+    assert (code, err.splitlines()[-1]) == (130, "Stopped; the files are complete up to the last frame.")
+    result, end = out.splitlines()
+    if as_json:
+        assert (json.loads(result)["auroc"], json.loads(result)["false_alarms"]) == (None, None)
+        assert json.loads(end)["frames"] == 0
+    else:
+        assert result == "No frame was watched, so nothing was compared with the labels."
+        assert end == "film.npy: 0 frames, 0 events."
 
 
 @pytest.mark.parametrize("labels", ["start,end\n100,110\n", "frame,label\n350,1\n3,0\n"])

@@ -45,6 +45,23 @@ def test_frames_that_are_truly_flat_are_no_collapse() -> None:
     assert collapse(flat, flat) == ""
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_type_of_the_pixels_changes_nothing(dtype: torch.dtype, gaps: bool) -> None:
+    truth = torch.full((2, 2, 1, 320, 320), 0.75)
+    truth[..., ::2, :] = 0.25
+    pred = truth.clone()
+    pred[..., :160] = 0  # 102,400 pixels of a frame have a sum, and 204,800 a count, beyond 65,504
+    if gaps:
+        truth[..., -2:, :] = torch.nan
+    for guess, true in ((pred.to(dtype), truth), (pred.to(dtype), truth.to(dtype))):
+        statistics, expected = PixelStatistics(), PixelStatistics()
+        statistics.add(guess, true)
+        expected.add(pred, truth)
+        assert statistics == expected
+        assert statistics.collapse() == ""
+
+
 def test_any_split_gives_the_same_statistics() -> None:
     pred = TRUTH.flip(0)
     whole, merged = PixelStatistics(), PixelStatistics()

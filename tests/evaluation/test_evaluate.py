@@ -15,8 +15,9 @@ from framepred.clips import ClipBatch, Frame, State
 from framepred.errors import ClipError, ConfigError, DataError, WeightsError
 from framepred.evaluation import Card, DataRecord, SavedPredictions, WeightsRecord, evaluate, evaluate_together
 from framepred.evaluation.compare import compare
-from framepred.evaluation.protocols import Measure
+from framepred.evaluation.protocols import Measure, find_protocol
 from framepred.evaluation.report import build_report
+from framepred.evaluation.scorer import ClipScores, Scorer
 from framepred.evaluation.tables import score_table
 from framepred.forecaster import Forecaster
 
@@ -47,6 +48,7 @@ class Repeating(Fading):
         super().__init__(1.0)
 
 
+OPENSTL = find_protocol("openstl").measures
 DATA = DataRecord(name="noise", split="test", seed=3)
 
 
@@ -213,6 +215,23 @@ def test_progress_is_reported_in_clips() -> None:
 
 def test_the_device_can_be_named() -> None:
     assert flat(score(noise(2), device="cpu")) == flat(score(noise(2)))
+
+
+def test_predictions_are_scored_where_the_sums_are() -> None:
+    """Exports return frames on the CPU; the meta device stands for a GPU."""
+    meta = torch.device("meta")
+    scorer = Scorer("An export", lambda context, horizon: torch.zeros(2, horizon, 1, 8, 8), OPENSTL, meta)
+    context = torch.zeros(2, 3, 1, 8, 8, device=meta)
+    assert scorer.predict(context, 4, [0, 1]).device == meta
+
+
+def test_float64_sums_of_an_apple_gpu_are_kept_on_the_cpu() -> None:
+    scores, expected = (ClipScores(OPENSTL, torch.device(name)) for name in ("mps", "cpu"))
+    for one in (scores, expected):
+        one.add(torch.zeros(2, 3, 1, 8, 8), torch.full((2, 3, 1, 8, 8), 0.5), [0, 1])
+    assert scores.scores() == expected.scores()
+    assert {part.device.type for average in scores.averages.values() for part in average.sums} == {"cpu"}
+    assert scores.error_map().mean() == 0.25
 
 
 def test_no_clip_is_an_error() -> None:

@@ -53,6 +53,21 @@ def test_any_split_into_batches_gives_the_same_score(batch_sizes: list[int]) -> 
     assert_same(updated(ClipMetric(frame_mse), batch_sizes).compute(), updated(ClipMetric(frame_mse), [24]).compute())
 
 
+@pytest.mark.parametrize("batch_sizes", [[1], [2], [5, 3], [24]])
+def test_a_clip_without_a_value_keeps_its_number(batch_sizes: list[int]) -> None:
+    truth = TRUTH.clone()
+    truth[[0, 5, 6, 14]] = torch.nan
+    numbered, counting = ClipMetric(frame_mse), ClipMetric(frame_mse)
+    numbered.update(CLIPS, truth, range(24))
+    counting.update(CLIPS[:3], truth[:3])
+    counting.reset()
+    start = 0
+    for size in batch_sizes * (24 // sum(batch_sizes)):
+        counting.update(CLIPS[start : start + size], truth[start : start + size])
+        start += size
+    assert_same(counting.compute(), numbered.compute())
+
+
 def test_calling_the_metric_batch_by_batch_gives_the_same_score() -> None:
     metric = ClipMetric(frame_mse)
     for pred, target in zip(CLIPS.split(7), TRUTH.split(7), strict=True):

@@ -8,8 +8,12 @@ import torch
 from torch import Tensor
 
 import framepred
+from framepred.baselines import LastFrame
 from framepred.clips import to_unit
+from framepred.forecaster import Forecaster
 from framepred.models import EncoderForecaster
+from framepred.models.cost import macs_per_clip
+from small_networks import last_frame_export, layered
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,21 @@ def test_scaled_frames_are_noted_on_the_card(large: Tensor, small_net: EncoderFo
     assert "The network gets frames of 600x40 scaled to 512 pixels (max_side)." in card.notes
     card = framepred.evaluate(small_net, large, context=3, horizon=3, max_side=600)
     assert not any("scaled" in note for note in card.notes)
+
+
+def test_the_cost_on_the_card_is_that_of_the_scaled_frames() -> None:
+    clips = torch.rand(1, 4, 1, 32, 24)
+    for net in (layered(), EncoderForecaster(hidden_channels=[4], kernel_size=3)):
+        small = framepred.evaluate(net, clips, context=2, horizon=2, max_side=16, device="cpu").weights
+        assert small is not None
+        assert small.macs_per_clip == macs_per_clip(net, 2, 2, (1, 16, 12))
+
+
+@pytest.mark.parametrize("net", [LastFrame(), last_frame_export()])
+def test_what_cannot_be_counted_is_not_on_the_card(net: Forecaster) -> None:
+    card = framepred.evaluate(net, torch.rand(1, 4, 1, 8, 8), context=2, horizon=2, device="cpu")
+    assert card.weights is not None
+    assert (card.weights.parameters, card.weights.macs_per_clip) == (None, None)
 
 
 def test_the_size_of_held_out_scores_is_noted(large: Tensor) -> None:

@@ -357,10 +357,38 @@ def test_scores_leave_out_what_is_not_measured() -> None:
     assert lost.mse == pytest.approx(whole.mse, rel=0.3)
     assert lost.psnr == pytest.approx(whole.psnr, rel=0.1)
     clips[:, 3:6] = torch.nan
-    with pytest.raises(ClipError, match="No pixel of the held-out frames was measured"):
+    with pytest.raises(ClipError, match="No pixel of the held-out frames was measured in them"):
         framepred.restore(clips, missing=[3, 4, 5], method="linear", holdout=True, value_range="0,1,nan=0").save(
             "a.npy"
         )
+
+
+@pytest.mark.parametrize("method", ["linear", "last-frame", "motion"])
+def test_scores_leave_out_what_is_not_rebuilt_but_count_the_rest_of_the_frame(method: str) -> None:
+    clip = torch.full((14, 1, 16, 16), 0.5)
+    clip[5], clip[9] = 0.75, 1
+    holed = clip.clone()
+    holed[[4, 6], 0, 0, 0] = torch.nan
+    missing = [5, 9]
+    whole = framepred.restore(clip, missing=missing, method=method, holdout=True, cuts=False).score
+    lost = framepred.restore(
+        holed, missing=missing, method=method, holdout=True, cuts=False, value_range="0,1,nan=0"
+    ).score
+    assert whole is not None
+    assert lost is not None
+    assert (lost.frames, lost.psnr) == (whole.frames, pytest.approx(whole.psnr))
+    assert lost.mse == pytest.approx(whole.mse)
+
+
+def test_a_score_counts_the_frames_that_have_one() -> None:
+    clips = torch.full((2, 14, 1, 16, 16), 0.5)
+    clips[:, 5] = torch.nan
+    clips[0, 9] = torch.nan
+    score = framepred.restore(
+        clips, missing=[5, 9, 11], method="linear", holdout=True, cuts=False, value_range="0,1,nan=0"
+    ).score
+    assert score is not None
+    assert (score.frames, score.mse) == (2, 0)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 6])

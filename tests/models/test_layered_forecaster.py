@@ -93,13 +93,17 @@ def test_macs_follow_the_formula() -> None:
     halves, means, windows = 2 * (32 * 64 * 64 + 32 * 64 * 32), 2 * 2 * 32**3, (25 + 1) * (8 * 32 * 32 + 8 * 32 * 8)
     step += halves + means + windows  # of the correlation
     take = fine_cells * shown * 16 * k
-    unseen = net.uncounted_macs(64, 64)
+    unseen = net.uncounted_macs(1, 1, (1, 64, 64))
     assert macs_per_clip(net, 10, 10, (1, 64, 64)) == 19 * (step + unseen) + 10 * take
     assert 0 < unseen < step / 2
 
 
 def test_macs_of_padding_are_counted() -> None:
-    assert small().uncounted_macs(57, 60) == small().uncounted_macs(64, 64) > small().uncounted_macs(56, 64)
+    assert (
+        small().uncounted_macs(1, 1, (1, 57, 60))
+        == small().uncounted_macs(1, 1, (1, 64, 64))
+        > small().uncounted_macs(1, 1, (1, 56, 64))
+    )
 
 
 @pytest.mark.parametrize("arguments", [{"layers": 0}, {"channels": 0}, {"coarse_channels": 6}, {"reach": 0}])

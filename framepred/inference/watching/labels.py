@@ -57,7 +57,7 @@ class Detection:
         events: number of labelled events.
         recall: share of labelled events in which an alarm was on.
         delay: median seconds from the beginning of a found event to the first alarm in it; NaN where none was found.
-        false_alarms: events an hour that touch no labelled frame.
+        false_alarms: events an hour that touch no labelled frame; NaN where no frame was watched.
         outside: whether unusual frames are labelled, and all of them lie outside of what was watched.
     """
 
@@ -74,6 +74,8 @@ class Detection:
         if as_json:
             known = {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
             return json.dumps({"event": "evaluation", **known})
+        if math.isnan(self.false_alarms):
+            return "No frame was watched, so nothing was compared with the labels."
         alarms = f"{self.false_alarms:.1f} false alarms an hour"
         if self.outside:
             return f"All labels of unusual frames lie outside of the frames that were watched; {alarms}."
@@ -156,6 +158,8 @@ class Evaluation:
 
     def result(self, labels: Labels) -> Detection:
         """How well they agree with labels."""
+        if not self._rows:
+            return Detection(math.nan, math.nan, 0, math.nan, math.nan, math.nan)
         numbers, times, scores, alarms = (np.array(column) for column in zip(*self._rows, strict=True))
         first = int(numbers[0])
         events = [(event.start_frame - first, event.end_frame - first) for event in self._events]

@@ -200,18 +200,19 @@ class TrackingForecaster(PretrainedForecaster):
         names = ("coarse: hidden", "coarse: cell", "fine: hidden", "fine: cell")
         return dict(zip(names, Scene(*state).memory, strict=True))
 
-    def uncounted_macs(self, height: int, width: int) -> int:
-        """Multiply-accumulates of one ``observe`` step, except those of convolutions and matrix products.
+    def uncounted_macs(self, context: int, horizon: int, size: tuple[int, int, int]) -> int:
+        """Multiply-accumulates of all steps on a clip, except those of convolutions and matrix products.
 
         They are local correlations, three real Fourier transforms per layer (5/4·N·log₂N for N values), and the search
-        for nearby positions. A ``feedback`` step has fewer.
+        for nearby positions. Each step counts as an ``observe``; a ``feedback`` has fewer.
         """
-        padded = [side + -side % COARSE for side in (height, width)]
+        padded = [side + -side % COARSE for side in size[1:]]
         cells = math.prod(padded) // COARSE**2
         wrapped = math.prod(side + 4 * self.reach for side in padded)
         transforms = 3 * self.layers * (5 * wrapped * math.ceil(math.log2(wrapped)) // 4)
         search = 9 * self.history * self.layers * self.channels * math.prod(padded)
-        return local_correlation_macs(self.reach, COARSE) * cells + transforms + search
+        step = local_correlation_macs(self.reach, COARSE) * cells + transforms + search
+        return size[0] // self.channels * (context + horizon - 1) * step
 
     def _start(self, frame: Frame, current: Tensor) -> State:
         """Return the state at the first frame: every layer holds the whole frame and rests."""

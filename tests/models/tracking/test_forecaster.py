@@ -195,7 +195,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_macs_count_convolutions_products_and_searches() -> None:
     net = small()
-    searches = net.uncounted_macs(64, 64)
+    searches = net.uncounted_macs(1, 1, (1, 64, 64))
     measured = macs_per_clip(net, 10, 10, (1, 64, 64))
     memory = 8 * 8 * (16 * 6 * 8 + 25 * 8 + 9 * 2 * 8 * 4 * 8) + 16 * 16 * (16 * 4 * 6 + 9 * (6 + 2 + 4) * 4 * 4)
     shown = 2 * 2 * 64**3  # two layers are moved by two products
@@ -204,7 +204,11 @@ def test_macs_count_convolutions_products_and_searches() -> None:
 
 
 def test_macs_of_padding_are_counted() -> None:
-    assert small().uncounted_macs(57, 60) == small().uncounted_macs(64, 64) > small().uncounted_macs(56, 64)
+    assert (
+        small().uncounted_macs(1, 1, (1, 57, 60))
+        == small().uncounted_macs(1, 1, (1, 64, 64))
+        > small().uncounted_macs(1, 1, (1, 56, 64))
+    )
 
 
 @pytest.mark.parametrize("argument", ["layers", "coarse_channels", "reach", "lead_times", "path_features", "history"])
