@@ -236,11 +236,8 @@ class _Job:
         """A sentence on last frames without a measured pixel."""
         clips = f"{sum(map(bool, lost))} of the {len(lost)} clips in {name} end" if len(lost) > 1 else f"{name} ends"
         frames = f"{lost[0]} frame{'s' * (lost[0] > 1)}" if len(lost) == 1 else "frames"
-        held_out = " before those held out" if self.holdout else ""
-        return [
-            f"{clips} with {frames} without a measured pixel{held_out}; the prediction starts from the frame before, and "
-            "its first frame follows them."
-        ] * any(lost)
+        ends = f"{clips} with {frames} without a measured pixel{' before those held out' * self.holdout}"
+        return [f"{ends}; the prediction starts from the frame before, and its first frame follows them."] * any(lost)
 
     def _cut_note(self, recent: Sequence[Tensor], known: int, name: str) -> list[str]:
         """A sentence on a scene cut among the frames held out."""

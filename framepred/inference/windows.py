@@ -210,7 +210,7 @@ def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterato
 
 
 def _without_gaps(clips: Float[Tensor, "b t c h w"], missing: Bool[Tensor, " t"]) -> Float[Tensor, "b t c h w"]:
-    """The clips with numbers for missing pixels: the nearest measured one of the frame; of the frames beside it if none.
+    """The clips with numbers for missing pixels: the nearest measured one of the frame, else those of other frames.
 
     Args:
         clips: the clips, with NaN for missing pixels.

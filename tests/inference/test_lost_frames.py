@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 import framepred
+from framepred.inference.stream import StreamStep
 
 RANGE = "0,200,nan=0"
 LAST = {"value_range": RANGE, "weights": "baseline:last-frame"}
@@ -123,3 +124,29 @@ def test_a_pixel_that_the_context_lacks_is_missing_in_a_held_out_forecast() -> N
     prediction = framepred.predict(clip, frames=4, holdout=True, **LAST)
     assert prediction.values[..., :4, :].isnan().all()
     assert not prediction.values[..., 4:, :].isnan().any()
+
+
+def streamed(clip: NDArray[np.float32], weights: str = "baseline:last-frame") -> list[StreamStep]:
+    return list(framepred.stream(clip, frames=2, weights=weights, value_range=RANGE, layout="tchw"))
+
+
+@pytest.mark.parametrize("weights", ["baseline:optical-flow", "natural-small"])
+def test_a_stream_begins_at_its_first_measured_frame(weights: str) -> None:
+    clip = np.concatenate([np.full_like(rain(2), np.nan), rain(8)])[:, None]
+    whole, late = streamed(clip[2:], weights), streamed(clip, weights)
+    assert [step.mse for step in late] == [None, None, *(step.mse for step in whole)]
+    torch.testing.assert_close(late[-1].future, whole[-1].future)
+
+
+def test_a_stream_goes_on_where_a_channel_is_lost() -> None:
+    clip = two_channels(rain())[0]
+    whole = streamed(clip)
+    dead, once = clip.copy(), clip.copy()
+    dead[:, 1] = once[8, 1] = np.nan
+    steps = streamed(dead)
+    for step, expected in zip(steps, whole, strict=True):
+        torch.testing.assert_close(step.future[:, 0], expected.future[:, 0])
+    assert [step.mse for step in steps[1:]] == pytest.approx([step.mse for step in streamed(clip[:, :1])[1:]])
+    flashed = streamed(once)[8]
+    torch.testing.assert_close(flashed.future[:, 0], whole[8].future[:, 0])
+    torch.testing.assert_close(flashed.future[:, 1], whole[7].future[:, 1])
