@@ -69,8 +69,8 @@ def rebuild_lost(clip: Shaped[Tensor, "t c h w"], filler: float | None) -> Shape
 def rebuild_planes(clip: Shaped[Tensor, "t c h w"], lost: Bool[Tensor, "t c"] | None) -> Shaped[Tensor, "t c h w"]:
     """The clip with lost planes, each one channel of one frame, rebuilt from the nearest other frames of the channel.
 
-    Between two such frames it moves along their optical flow; at the ends the nearest one is repeated. A channel without
-    any other frame stays as it is.
+    Between two such frames it moves along their optical flow; at the ends the nearest one is repeated. A channel that
+    all frames lack stays as it is.
 
     Args:
         clip: the frames of one scene, without NaN.
