@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 import framepred
 from framepred.inference.stream import StreamStep
+from framepred.inference.training_windows import split_past
 
 RANGE = "0,200,nan=0"
 LAST = {"value_range": RANGE, "weights": "baseline:last-frame"}
@@ -150,3 +151,14 @@ def test_a_stream_goes_on_where_a_channel_is_lost() -> None:
     flashed = streamed(once)[8]
     torch.testing.assert_close(flashed.future[:, 0], whole[8].future[:, 0])
     torch.testing.assert_close(flashed.future[:, 1], whole[7].future[:, 1])
+
+
+def test_training_windows_show_no_lost_frame() -> None:
+    past = torch.from_numpy(rain(30)[:, None] / 200)
+    lost = past.clone()
+    lost[[0, 8, 20, 27]] = torch.nan
+    training, windows = split_past(lost, 5, 3, filler=0.0)
+    assert training.pieces == split_past(past, 5, 3)[0].pieces
+    assert (training.frames[1:] - past[1:]).abs().max() < 0.05
+    assert not windows.context.isnan().any()
+    assert windows.target.isnan().any()
