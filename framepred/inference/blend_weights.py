@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from framepred.baselines import OpticalFlow
-from framepred.clips import ClipBatch, missing_pixels, to_unit
+from framepred.clips import ClipBatch, fill_missing, missing_pixels, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
 from framepred.inference.error_prior import weigh_members
-from framepred.inference.measured import keep_measured
+from framepred.inference.measured import fill_context, keep_measured
 from framepred.inference.networks import channels_of
 from framepred.inference.reading_ahead import PAST_SIDE
 from framepred.inference.regions import REGIONS, spread
@@ -146,7 +146,8 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch, side: int 
     """
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
-    context, target = (to_unit(frames.to(device)) for frames in windows.filled()[:2])
+    read = torch.stack([fill_context(clip, windows.filler) for clip in windows.context])
+    context, target = (to_unit(frames.to(device)) for frames in (read, fill_missing(windows.target, windows.filler)))
     net = DetailForecaster(evenly(members), side or max(context.shape[-2:]), FIT_PATH_SIDE).eval()
     gaps, state = _gaps(windows), net.with_motion(net.observe_clip(context))
     for lead in range(min(target.shape[1], FIT_HORIZON)):

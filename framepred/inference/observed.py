@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from framepred.inference.measured import keep_measured
+from framepred.clips import fill_missing
+from framepred.inference.measured import fill_context, keep_measured, lost_planes, rebuild_lost
 from framepred.inference.repeats import Cadence, find_cadence
 from framepred.inference.scenes import find_scenes
 
@@ -16,12 +18,14 @@ class Observed(NamedTuple):
     """The last scene of the past of one clip.
 
     Attributes:
-        scene: its frames ``(t, c, h, w)``, repeated ones included.
+        scene: its frames ``(t, c, h, w)``, repeated ones included, up to the last one with a measured pixel.
         cadence: which of them are distinct, and which of the coming frames will be.
+        lost: number of frames after them, none of which has a measured pixel.
     """
 
     scene: Shaped[Tensor, "t c h w"]
     cadence: Cadence
+    lost: int
 
     @property
     def distinct(self) -> Shaped[Tensor, "_t c h w"]:
@@ -29,40 +33,56 @@ class Observed(NamedTuple):
         return self.scene[self.cadence.kept]
 
     def context(self, length: int) -> tuple[int, ...]:
-        """Indices from the end, all negative, of the distinct frames among the last ``length`` of the scene."""
-        length = min(length, len(self.scene))
+        """Indices from the end of the past, all negative, of the scene's distinct frames among the last ``length``."""
+        length = min(length - self.lost, len(self.scene))
         kept = self.cadence.kept[-length:]
-        return tuple(index - length for index in range(length) if kept[index])
+        return tuple(index - length - self.lost for index in range(length) if kept[index])
+
+    def steps(self, frames: int) -> tuple[int, ...]:
+        """For each frame after the past, how many distinct frames it is ahead of the last one of the scene."""
+        return tuple(self.cadence.steps(self.lost + frames)[self.lost :])
+
+    def readable(self, context: Shaped[Tensor, "n c h w"], filler: float | None) -> Shaped[Tensor, "n c h w"]:
+        """The last frames of the past as forecasters read them; see :func:`fill_context`."""
+        if filler is None or lost_planes(context) is None:
+            return fill_missing(context, filler)
+        start = max(0, len(context) - self.lost - len(self.scene))
+        return torch.cat([fill_missing(context[:start], filler), fill_context(context[start:], filler)])
 
 
 def observe_clips(
-    past: Shaped[Tensor, "n t c h w"], cuts: bool, repeats: bool, filler: float | None = None
+    past: Shaped[Tensor, "n t c h w"], lost: Sequence[int], cuts: bool, repeats: bool, filler: float | None = None
 ) -> list[Observed]:
     """Find the last scene of each clip, and what repeats in it.
 
     Args:
         past: the frames before the prediction.
+        lost: for each clip, how many last frames have no measured pixel.
         cuts: whether to look for scene cuts; else the whole past is one scene.
         repeats: whether to look for repeated frames; else all are distinct.
         filler: what stands for missing pixels, which are NaN; None where there are none.
     """
-    starts = [find_scenes(keep_measured(clip, filler))[-1].start if cuts else 0 for clip in past]
-    scenes = [clip[start:] for clip, start in zip(past, starts, strict=True)]
-    return [
-        Observed(scene, find_cadence(keep_measured(scene, filler)) if repeats else _all_distinct(scene))
-        for scene in scenes
-    ]
+    observed = []
+    for clip, count in zip(past, lost, strict=True):
+        seen = clip[: len(clip) - count]
+        scene = seen[find_scenes(keep_measured(seen, filler))[-1].start :] if cuts else seen
+        observed.append(Observed(scene, _cadence(scene, filler) if repeats else _all_distinct(scene), count))
+    return observed
 
 
 def distinct_frames(
     past: Shaped[Tensor, "t c h w"], cuts: bool, filler: float | None = None
 ) -> Shaped[Tensor, "_t c h w"]:
     """The frames of all scenes of a clip without repeats; ``filler`` stands for missing pixels, which are NaN."""
-    filled = keep_measured(past, filler)
-    scenes = find_scenes(filled) if cuts else [range(len(past))]
+    scenes = find_scenes(keep_measured(past, filler)) if cuts else [range(len(past))]
     return past[
-        [index for scene in scenes for index in compress(scene, find_cadence(filled[scene.start : scene.stop]).kept)]
+        [index for scene in scenes for index in compress(scene, _cadence(past[scene.start : scene.stop], filler).kept)]
     ]
+
+
+def _cadence(scene: Shaped[Tensor, "t c h w"], filler: float | None) -> Cadence:
+    """The cadence of a scene, in which a frame without a measured pixel is no repeat of the one before."""
+    return find_cadence(keep_measured(rebuild_lost(scene, filler), filler))
 
 
 def _all_distinct(scene: Shaped[Tensor, "t c h w"]) -> Cadence:

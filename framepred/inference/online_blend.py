@@ -49,10 +49,10 @@ class OnlineBlend:
     def reset(self) -> None:
         """Forget the frames, not the weights: the next frame does not follow from the last one."""
         self._state: State | None = None
-        self._missing: Bool[Tensor, "h w"] | None = None  # of the last frame that was observed
+        self._missing: Bool[Tensor, "c h w"] | None = None  # of the last frame that was observed
         self._forecasts: deque[_Forecast] = deque(maxlen=min(self._horizon, FIT_HORIZON))
 
-    def step(self, frame: Frame, missing: Bool[Tensor, "h w"] | None = None) -> Future:
+    def step(self, frame: Frame, missing: Bool[Tensor, "c h w"] | None = None) -> Future:
         """Observe one frame ``(1, c, h, w)`` and forecast the next ones, ``(1, k, c, h, w)``, in [0, 1].
 
         A frame of which all pixels are missing is not observed: each forecaster goes on from its own prediction.
@@ -65,7 +65,7 @@ class OnlineBlend:
         with eval_mode(self._observer):
             return self._step(frame, missing)
 
-    def _step(self, frame: Frame, missing: Bool[Tensor, "h w"] | None) -> Future:
+    def _step(self, frame: Frame, missing: Bool[Tensor, "c h w"] | None) -> Future:
         size = (frame.shape[-2], frame.shape[-1])
         self._measure(frame, missing)
         first = self._state is None  # how its regions move is unknown, so it is not measured
@@ -82,7 +82,7 @@ class OnlineBlend:
         weights = torch.einsum("kqm,qhw->mkhw", self.weights.to(shares), shares[0])
         return mix(futures, weights[:, :, None])[None]
 
-    def _measure(self, frame: Frame, missing: Bool[Tensor, "h w"] | None) -> None:
+    def _measure(self, frame: Frame, missing: Bool[Tensor, "c h w"] | None) -> None:
         """Add the errors of the forecasts for this frame."""
         if len(self._members) == 1 or (missing is not None and missing.all()):
             return
@@ -96,6 +96,6 @@ class OnlineBlend:
         return weights[torch.arange(self._horizon).clamp(max=len(weights) - 1)]
 
 
-def _without(regions: Float[Tensor, "q h w"], missing: Bool[Tensor, "h w"] | None) -> Float[Tensor, "q h w"]:
-    """Regions without the missing pixels."""
-    return regions if missing is None else regions.masked_fill(missing, 0)
+def _without(regions: Float[Tensor, "q h w"], missing: Bool[Tensor, "c h w"] | None) -> Float[Tensor, "q h w"]:
+    """Regions without the pixels of which a channel is missing."""
+    return regions if missing is None else regions.masked_fill(missing.any(dim=0), 0)

@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, LastFrame, load_baseline
-from framepred.clips import ClipBatch, RawClip, RawFrame, missing_pixels, to_unit
+from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_pixels, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster, eval_mode
@@ -173,33 +173,27 @@ class _Job:
 
     def run(self, source: Source | ReadAhead) -> Prediction:
         end = self._read(source)
-        lost = 0 if self.holdout else lost_at_end(end.frames)
-        if not lost:
-            return self._predict_end(end, source)
-        measured = replace(end, frames=end.frames[:, :-lost], recent=end.recent[:, :-lost])
-        longer = replace(self, frames=self.frames + lost, context=measured.frames.shape[1])
-        prediction = longer._predict_end(measured, source)
-        ends = f"{source_name(source)} ends with {lost} frame{'s' * (lost > 1)} without a measured pixel"
-        note = f"{ends}; the prediction starts from the frame before, and its first frame follows the end."
-        return replace(prediction, frames=prediction.frames[..., lost:, :, :, :], notes=(*prediction.notes, note))
-
-    def _predict_end(self, end: SourceEnd, source: Source | ReadAhead) -> Prediction:
         self._check_memory(end.frames)
         known, name = end.recent.shape[1] - self.hidden, source_name(source)
         past, clips = end.recent[:, :known], ClipBatch.cut(end.frames, end.frames.shape[1] - self.hidden, end.filler)
-        context, target, _ = clips.filled()
-        observed = observe_clips(past, self.cuts, self._blends, end.filler)
+        lost = [lost_at_end(clip) for clip in clips.context]
+        observed = observe_clips(past, lost, self.cuts, self._blends, end.filler)
+        pairs = zip(observed, clips.context, strict=True)
+        context = torch.stack([seen.readable(clip, end.filler) for seen, clip in pairs])
         predicted, adapted = self._predict(past, context, observed, end.filler)
         notes = [
             *_notes_on(end, source, None if isinstance(self.named.net, LastFrame) else self.max_side),
             *observed_notes(observed, self.context, name),
+            *self._lost_note(lost, name),
             *self._cut_note([keep_measured(clip, end.filler) for clip in end.recent], known, name),
             *adapted,
         ]
         self.on_progress("predicting", 1.0)
         score = score_frames(clips, predicted, self.named.record, name) if self.holdout else None
-        shown = context[:, -max(len(clip.scene) for clip in observed) :]
-        missing = missing_pixels(end.frames)
+        stop = context.shape[1] - min(lost)
+        shown = context[:, max(0, stop - max(len(clip.scene) for clip in observed)) : stop]
+        target = fill_missing(clips.target, end.filler)
+        missing = missing_pixels(clips.context)
         return Prediction(
             single_or_all(predicted),
             single_or_all(shown),
@@ -238,6 +232,13 @@ class _Job:
             )
         return end
 
+    def _lost_note(self, lost: Sequence[int], name: str) -> list[str]:
+        """A sentence on last frames without a measured pixel."""
+        clips = f"{sum(map(bool, lost))} of the {len(lost)} clips in {name} end" if len(lost) > 1 else f"{name} ends"
+        frames = f"{lost[0]} frame{'s' * (lost[0] > 1)}" if len(lost) == 1 else "frames"
+        ends = f"{clips} with {frames} without a measured pixel{' before those held out' * self.holdout}"
+        return [f"{ends}; the prediction starts from the frame before, and its first frame follows them."] * any(lost)
+
     def _cut_note(self, recent: Sequence[Tensor], known: int, name: str) -> list[str]:
         """A sentence on a scene cut among the frames held out."""
         if not (self.cuts and self.holdout and any(s.start >= known for clip in recent for s in find_scenes(clip))):
@@ -259,12 +260,13 @@ class _Job:
         if self._blends and self.adapt is None:
             members, scenes = default_members(self.named.net), [clip.distinct for clip in observed]
             fit = partial(
-                fit_weights, members, scenes, self.context, self.frames,
+                fit_weights, members, scenes, self.context, self.frames + max(clip.lost for clip in observed),
                 cuts=False, filler=filler, max_side=self.max_side,
             )  # fmt: skip
             with BlendedPrediction(members, fit, self.max_side) as blended:
                 return self._predict_clips(blended.frames, context, observed), []
-        net, notes = (self.named.net, []) if self.adapt is None else self._adapted(past[0], self.adapt, filler)
+        seen = past[0, : past.shape[1] - observed[0].lost]
+        net, notes = (self.named.net, []) if self.adapt is None else self._adapted(seen, self.adapt, filler)
         make = partial(predict_frames, at_full_size(net, self.max_side))
         return self._predict_clips(make, context, observed), notes
 
@@ -290,7 +292,7 @@ class _Job:
         self, make: FrameMaker, context: RawClip, clips: Sequence[Observed]
     ) -> Shaped[Tensor, "b k c h w"]:
         """Clips that are predicted from frames of the same indices as batches, in the order of the clips."""
-        plans = [(clip.context(self.context), tuple(clip.cadence.steps(self.frames))) for clip in clips]
+        plans = [(clip.context(self.context), clip.steps(self.frames)) for clip in clips]
         futures: dict[int, Tensor] = {}
         for used, steps in sorted(set(plans)):
             numbers = [number for number, plan in enumerate(plans) if plan == (used, steps)]
@@ -299,14 +301,14 @@ class _Job:
                 inputs = context if len(batch) == len(context) else context[batch]  # an index copies
                 inputs = inputs[:, used[0] :] if len(used) == -used[0] else inputs[:, list(used)]
                 frames = make(inputs, steps[-1])
-                distinct = [inputs[:, -1].cpu(), *self._counted(frames, len(futures), len(plans))]
+                distinct = [inputs[:, -1].cpu(), *self._counted(frames, steps[-1], len(futures), len(plans))]
                 future = torch.stack([distinct[step] for step in steps], dim=1)
                 futures.update(zip(batch, future, strict=True))
         return torch.stack([futures[number] for number in range(len(plans))])
 
-    def _counted(self, frames: Iterator[RawFrame], done: int, clips: int) -> Iterator[RawFrame]:
+    def _counted(self, frames: Iterator[RawFrame], count: int, done: int, clips: int) -> Iterator[RawFrame]:
         for number, frame in enumerate(frames):
-            self.on_progress("predicting", (done + number / self.frames) / clips)
+            self.on_progress("predicting", (done + number / count) / clips)
             yield frame
 
 

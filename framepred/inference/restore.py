@@ -127,7 +127,7 @@ def restore(
     place = pick_device(device)
     nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
     channels, learned = needs_of(nets)
-    ignored = frozenset() if holdout else numbers
+    ignored = frozenset() if holdout else _in_source(numbers, dropped.numbers)
     form = SourceForm(layout, channels, value_range, array_name, learned, keeps_nan=True, ignored=ignored)
     opened = _open(source, form, find)
     filler = None if opened.value_range is None else opened.value_range.filler_in_unit
@@ -213,6 +213,11 @@ def _restorer(method: str, weights: str | Path | Restorer | Forecaster | None, m
     if isinstance(weights, Forecaster):
         return ScaledRestorer(ForecastRestorer(weights), max_side)
     return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights or WEIGHTS), max_side)
+
+
+def _in_source(numbers: frozenset[int], dropped: frozenset[int]) -> frozenset[int]:
+    """The numbers that frames have in a source that lacks the dropped ones."""
+    return frozenset(number - sum(other < number for other in dropped) for number in numbers - dropped)
 
 
 def _with_places(frames: Iterator[RawFrame], dropped: frozenset[int]) -> Iterator[RawFrame]:

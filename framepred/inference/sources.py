@@ -43,7 +43,7 @@ class SourceForm:
         array_name: which array of a file that holds several; None where only one can be meant.
         learned_range: the values that the network was trained on as 0 and 1; None if it was trained on bytes.
         keeps_nan: whether missing pixels, for which the range states a filler, are NaN in the frames.
-        ignored: numbers of frames whose values in arrays may be anything.
+        ignored: numbers of frames of arrays, TIFF files and folders of pictures that may hold anything.
     """
 
     layout: str | None = None
@@ -178,7 +178,13 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
             ignored=form.ignored,
         )
         return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
-    stream = open_frames(source, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files)
+    stream = open_frames(
+        source,
+        layout=form.layout,
+        array_name=form.array_name,
+        value_range=form.range_of_files,
+        ignored=form.ignored,
+    )
     return open_stream(stream, source_name(source))
 
 

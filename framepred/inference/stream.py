@@ -100,7 +100,7 @@ class StreamForecaster:
         self._index = 0
         self._expected: Frame | None = None
         self._last_shown: Frame | None = None
-        self._gaps_before: Bool[Tensor, "h w"] | None = None
+        self._gaps_before: Bool[Tensor, "c h w"] | None = None
 
     def reset(self) -> None:
         """Start anew: the next frame does not follow from the last one."""
@@ -132,17 +132,26 @@ class StreamForecaster:
         mse = None if self._expected is None else _error(self._expected, observed, gaps, self._gaps_before)
         if not lost:  # else the forecast goes on from itself
             self._gaps_before = gaps
+        observed = self._with_lost_channels(observed, gaps)
         future = check_finite(self._forecast(observed, shown, gaps))
-        self._expected = future[:1]
+        if lost and self._expected is None:  # nothing was measured yet: the next frame is the first of the scene
+            self._start_scene()
+        else:
+            self._expected = future[:1]
         self._index += 1
         return StreamStep(self._index - 1, time, frame, future, mse, cut, missing)
 
-    def _gaps(self, missing: Bool[Tensor, "c h w"], observed: Frame) -> Bool[Tensor, "h_small w_small"]:
+    def _gaps(self, missing: Bool[Tensor, "c h w"], observed: Frame) -> Bool[Tensor, "c h_small w_small"]:
         """Which pixels of the reduced frame are missing in part."""
-        anywhere = missing.any(dim=0).to(observed)[None, None]
-        return shrink(anywhere, self._max_side)[0, 0] > 0
+        return shrink(missing.to(observed)[None], self._max_side)[0] > 0
 
-    def _shown(self, observed: Frame, gaps: Bool[Tensor, "h w"] | None) -> Frame:
+    def _with_lost_channels(self, observed: Frame, gaps: Bool[Tensor, "c h w"] | None) -> Frame:
+        """The frame with what was forecast for channels without a measured pixel."""
+        if gaps is None or self._expected is None:
+            return observed
+        return torch.where(gaps.flatten(1).all(dim=1)[:, None, None], self._expected, observed)
+
+    def _shown(self, observed: Frame, gaps: Bool[Tensor, "c h w"] | None) -> Frame:
         """The frame in which cuts and repeats are looked for: missing pixels keep what was last measured there."""
         last = self._last_shown
         if gaps is not None and last is not None and last.shape == observed.shape:
@@ -150,7 +159,9 @@ class StreamForecaster:
         self._last_shown = None if self._filler is None else observed
         return observed
 
-    def _forecast(self, observed: Frame, shown: Frame, gaps: Bool[Tensor, "h w"] | None) -> Float[Tensor, "k _c _h _w"]:
+    def _forecast(
+        self, observed: Frame, shown: Frame, gaps: Bool[Tensor, "c h w"] | None
+    ) -> Float[Tensor, "k _c _h _w"]:
         """The next frames: where frames repeat, they repeat in the same rhythm, and no repeat is observed."""
         if self._repeats is None:
             return self._blend.step(observed, gaps)[0]
@@ -245,11 +256,11 @@ def stream(
     return Stream(forecaster, opened.frames, opened.fps)
 
 
-def _error(expected: Frame, observed: Frame, *gaps: Bool[Tensor, "h w"] | None) -> float | None:
+def _error(expected: Frame, observed: Frame, *gaps: Bool[Tensor, "c h w"] | None) -> float | None:
     """Mean squared error of the pixels that are in no gap; None where there are none."""
-    errors = (expected - observed).square()
+    errors = (expected - observed).square()[0]
     known = [~gap for gap in gaps if gap is not None]
     if not known:
         return float(errors.mean())
     measured = torch.stack(known).all(dim=0)
-    return float(errors[..., measured].mean()) if measured.any() else None
+    return float(errors[measured].mean()) if measured.any() else None

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from framepred.clips import ClipBatch, fill_missing, to_unit
+from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ClipError
+from framepred.inference.measured import keep_measured, rebuild_lost
 from framepred.inference.scenes import find_scenes
 
 MIN_PIECE = 3
@@ -82,7 +83,8 @@ def split_past(
         context: number of input frames of a window.
         horizon: number of target frames of a window.
         cuts: whether to detect scene cuts.
-        filler: what stands for missing pixels, which are NaN in ``past``; None where there are none.
+        filler: what stands for missing pixels, which are NaN in ``past``; None where there are none. Frames without a
+            measured pixel are rebuilt from those beside them to be trained on and to be predicted from.
 
     Returns:
         The training windows, and the validation windows as floats, latest first.
@@ -91,7 +93,7 @@ def split_past(
         ClipError: if no scene is as long as a window, or too few frames are left for training.
     """
     length = context + horizon
-    scenes = find_scenes(fill_missing(past, filler)) if cuts else [range(len(past))]
+    scenes = find_scenes(keep_measured(past, filler)) if cuts else [range(len(past))]
     starts = [start for scene in scenes for start in range(scene.start, scene.stop - length + 1)]
     if not starts:
         raise ClipError(
@@ -114,5 +116,9 @@ def split_past(
     found = [start for start in reversed(starts) if start + context >= first]
     count = min(len(found), VALIDATION_WINDOWS)
     chosen = [found[number * len(found) // count] for number in range(count)]
-    windows = [to_unit(past[start : start + length]) for start in chosen]
-    return TrainingWindows(past, pieces, context, horizon, filler), ClipBatch.cut(torch.stack(windows), context, filler)
+    read = torch.cat([rebuild_lost(past[scene.start : scene.stop], filler) for scene in scenes])
+    shown, hidden = (
+        torch.stack([to_unit(frames[start : start + length]) for start in chosen]) for frames in (read, past)
+    )
+    windows = ClipBatch(shown[:, :context], hidden[:, context:], filler)
+    return TrainingWindows(read, pieces, context, horizon, filler), windows

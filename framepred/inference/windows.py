@@ -5,14 +5,14 @@ from itertools import groupby, pairwise, tee
 from typing import NamedTuple, TypeAlias
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from framepred.clips import RawFrame, from_unit, missing_pixels
 from framepred.errors import ClipError
 from framepred.forecaster import eval_mode
 from framepred.inference.devices import device_of
-from framepred.inference.measured import fill_from_nearest, keep_last_measured
+from framepred.inference.measured import fill_from_nearest, keep_last_measured, lost_planes, rebuild_planes
 from framepred.inference.missing import MAX_GAP, check_within
 from framepred.inference.scenes import iter_cuts
 from framepred.restorer import Restorer
@@ -31,11 +31,18 @@ class MarkedFrame(NamedTuple):
         frame: ``(b, c, h, w)``; of a missing frame only shape and type matter.
         missing: whether it is to be rebuilt.
         scene: number of its scene, from 0; frames are never blended across scenes.
+        lost: whether it has no measured pixel, so that nothing is rebuilt from it.
     """
 
     frame: RawFrame
     missing: bool
     scene: int = 0
+    lost: bool = False
+
+    @property
+    def observed(self) -> bool:
+        """Whether it shows anything."""
+        return not (self.missing or self.lost)
 
 
 Piece: TypeAlias = Sequence[MarkedFrame]
@@ -49,7 +56,8 @@ def mark(frames: Iterable[RawFrame], missing: frozenset[int]) -> Iterator[Marked
     """
     count = 0
     for count, frame in enumerate(frames, start=1):
-        yield MarkedFrame(frame, count - 1 in missing)
+        lost = lost_planes(frame)
+        yield MarkedFrame(frame, count - 1 in missing, lost=lost is not None and bool(lost.all()))
     check_within(missing, count)
 
 
@@ -75,7 +83,7 @@ def number_scenes(frames: Iterable[MarkedFrame], filler: float | None = None) ->
     scene = 0
     gap: list[MarkedFrame] = []
     for frame, cut in _with_cuts(frames, filler):
-        if frame.missing:
+        if not frame.observed:
             gap.append(frame)
             continue
         for number, each in enumerate(gap):
@@ -90,10 +98,10 @@ def number_scenes(frames: Iterable[MarkedFrame], filler: float | None = None) ->
 def _with_cuts(frames: Iterable[MarkedFrame], filler: float | None) -> Iterator[tuple[MarkedFrame, bool]]:
     """Each frame, and whether a scene begins with it."""
     original, pixels, marks = tee(frames, 3)
-    observed = (frame.frame[0] for frame in pixels if not frame.missing)
+    observed = (frame.frame[0] for frame in pixels if frame.observed)
     cuts = iter_cuts(keep_last_measured(observed, filler), _distances(marks))
     for frame in original:
-        yield frame, not frame.missing and next(cuts)
+        yield frame, frame.observed and next(cuts)
 
 
 def _distances(frames: Iterable[MarkedFrame]) -> Iterator[int]:
@@ -101,7 +109,7 @@ def _distances(frames: Iterable[MarkedFrame]) -> Iterator[int]:
     distance = 0
     for frame in frames:
         distance += 1
-        if not frame.missing:
+        if frame.observed:
             yield distance
             distance = 0
 
@@ -110,8 +118,9 @@ def restore_frames(net: Restorer, frames: Iterable[MarkedFrame]) -> Iterator[Raw
     """The frames in order, on the CPU, of their type: observed ones unchanged, missing ones rebuilt.
 
     Each scene is restored by itself. Beside a gap at its end, which has one side only, the restorer gets more frames of
-    that side. Pixels that are not measured are NaN; in a rebuilt frame those are that are not
-    measured in the nearest observed frames on both sides.
+    that side. Frames without a measured pixel are kept as they are, and nothing is rebuilt from them. Pixels that are
+    not measured are NaN; in a rebuilt frame those are that are not measured in the nearest observed frames on both
+    sides.
 
     Args:
         net: the restorer, on the device where it is to run.
@@ -146,7 +155,8 @@ def _pieces(frames: Iterable[MarkedFrame]) -> Iterator[list[MarkedFrame]]:
     observed = gap = 0
     for frame in frames:
         piece.append(frame)
-        observed, gap = (observed, gap + 1) if frame.missing else (observed + 1, 0)
+        absent = frame.missing or (frame.lost and gap < MAX_GAP)  # lost frames that are kept may be more
+        observed, gap = (observed, gap + 1) if absent else (observed + 1, 0)
         if gap > MAX_GAP:
             raise ClipError(f"More than {MAX_GAP} frames in a row are missing; cut the video there.")
         if len(piece) >= WINDOW and observed >= MARGIN and gap == 0:
@@ -171,7 +181,7 @@ def _ended(pieces: Iterable[list[MarkedFrame]]) -> Iterator[Piece]:
 
 def _begin(piece: Piece) -> Piece:
     """The first frames of a piece, up to ``MARGIN`` observed ones."""
-    observed = [index for index, frame in enumerate(piece) if not frame.missing]
+    observed = [index for index, frame in enumerate(piece) if frame.observed]
     return piece[: observed[MARGIN - 1] + 1] if len(observed) >= MARGIN else piece
 
 
@@ -183,17 +193,31 @@ def _end(piece: Piece) -> Piece:
 def _rebuild(net: Restorer, before: Piece, here: Piece, after: Piece) -> Iterator[RawFrame]:
     window = [*before, *here, *after]
     device = device_of(net)
-    missing = torch.tensor([frame.missing for frame in window], device=device)
+    missing = torch.tensor([not frame.observed for frame in window], device=device)
     clips = torch.stack([frame.frame for frame in window], dim=1).to(device)
     gaps = missing_pixels(clips)
+    if bool(missing.all()) and any(frame.lost and not frame.missing for frame in window):
+        yield from (torch.full_like(frame.frame, torch.nan) for frame in here)  # nothing was measured near them
+        return
     with eval_mode(net), torch.inference_mode():
-        restored = net.restore(clips if gaps is None else fill_from_nearest(clips), missing).cpu()
+        restored = net.restore(clips if gaps is None else _without_gaps(clips, missing), missing).cpu()
     for index, frame in enumerate(here, start=len(before)):
         if not frame.missing:
             yield frame.frame
             continue
         rebuilt = from_unit(restored[:, index], frame.frame.dtype)
         yield rebuilt if gaps is None else rebuilt.masked_fill(_never_measured(gaps, missing, index).cpu(), torch.nan)
+
+
+def _without_gaps(clips: Float[Tensor, "b t c h w"], missing: Bool[Tensor, " t"]) -> Float[Tensor, "b t c h w"]:
+    """The clips with numbers for missing pixels: the nearest measured one of the frame, else those of other frames.
+
+    Args:
+        clips: the clips, with NaN for missing pixels.
+        missing: frames from which nothing is taken.
+    """
+    known = clips.masked_fill(missing[:, None, None, None], torch.nan)
+    return torch.stack([rebuild_planes(fill_from_nearest(clip), lost_planes(clip)) for clip in known])
 
 
 def _never_measured(

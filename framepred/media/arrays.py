@@ -16,7 +16,7 @@ from torch import Tensor
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.failures import reading
 from framepred.media.formats import ARRAYS
-from framepred.media.frames import FrameStream, on_black
+from framepred.media.frames import FrameStream, on_black, replace_ignored
 from framepred.media.limits import check_bytes, check_pixels
 from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.stored import AXES, StoredArray, arranged, named_axes, open_stored
@@ -106,12 +106,7 @@ def read_array(
 
 def replace_frames(clips: Shaped[np.ndarray, "n t c h w"], ignored: frozenset[int]) -> Shaped[np.ndarray, "n t c h w"]:
     """The clips with the values of another frame in those that are to be ignored, if there is one."""
-    lost = np.isin(np.arange(clips.shape[1]), list(ignored))
-    if not lost.any() or lost.all():
-        return clips
-    replaced = np.array(clips)
-    replaced[:, lost] = clips[:, [int(lost.argmin())]]
-    return replaced
+    return clips[:, replace_ignored(range(clips.shape[1]), ignored)] if ignored else clips
 
 
 def array_frames(

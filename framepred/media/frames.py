@@ -1,7 +1,8 @@
 """Streams of frames, and the conversion of frames for display."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,19 @@ from framepred.errors import ClipError
 from framepred.media.pixels import DEFAULT_FPS as DEFAULT_FPS
 from framepred.media.pixels import on_black as on_black
 from framepred.media.ranges import ValueRange
+
+T = TypeVar("T")
+
+
+def replace_ignored(frames: Sequence[T], ignored: Collection[int]) -> list[T]:
+    """The frames, with the first other one in place of each whose number is to be ignored, if there is another.
+
+    Example:
+        >>> replace_ignored("abcd", {0, 3})
+        ['b', 'b', 'c', 'b']
+    """
+    other = next((frame for number, frame in enumerate(frames) if number not in ignored), None)
+    return [frame if other is None or number not in ignored else other for number, frame in enumerate(frames)]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from framepred.errors import MediaError
 from framepred.media.failures import reading
 from framepred.media.formats import frame_files
-from framepred.media.frames import FrameStream
+from framepred.media.frames import FrameStream, replace_ignored
 from framepred.media.limits import check_pixels
 from framepred.media.opencv import cv2
 from framepred.media.pixels import on_black, turned
@@ -95,20 +95,25 @@ def encode_png(frame: Shaped[Tensor, "c h w"]) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))[1].tobytes()
 
 
-def folder_frames(folder: Path, last: int | None = None, value_range: RangeChoice = None) -> FrameStream:
+def folder_frames(
+    folder: Path, last: int | None = None, value_range: RangeChoice = None, ignored: frozenset[int] = frozenset()
+) -> FrameStream:
     """The pictures of a folder in natural order; gray ones among RGB ones become RGB.
 
     Args:
         folder: the folder.
         last: give at most this many frames at the end.
         value_range: the values that become 0 and 1; see :class:`ValueRange`.
+        ignored: numbers of pictures that are not read; see :func:`~framepred.media.frames.replace_ignored`.
 
     Raises:
         MediaError: while reading, if a file is damaged or differs in size or type from the first.
         ClipError: while reading, if values are not finite or have no known range.
     """
     files = frame_files(folder)
-    notes = (*sequence_notes(folder, files), *clips_beside(folder), *_transparency_notes(files[0]))
+    notes = (*sequence_notes(folder, files), *clips_beside(folder))
+    files = replace_ignored(files, ignored)
+    notes += _transparency_notes(files[0])
     files = files if last is None else files[-last:]
     chosen = chosen_range(value_range, lambda: map(read_pixels, files))
     frames = _each(files, _common_channels(files), chosen)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from framepred.errors import MediaError
 from framepred.media.failures import reading
-from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.frames import DEFAULT_FPS, FrameStream, replace_ignored
 from framepred.media.headers import tiff_pages
 from framepred.media.images import has_16_bits, kind_of, open_picture
 from framepred.media.limits import check_pixels
@@ -102,13 +102,16 @@ def _animation_frames(pages: Pages, frames: range) -> Iterator[NDArray[Any]]:
         raise MediaError(f"{path} is damaged: {found} of its {len(pages.groups)} frames can be decoded; copy it again.")
 
 
-def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = None) -> FrameStream:
+def page_frames(
+    path: Path, last: int | None = None, value_range: RangeChoice = None, ignored: frozenset[int] = frozenset()
+) -> FrameStream:
     """The frames of a picture file as a clip; animations are uint8 RGB, a TIFF has the type and channels it states.
 
     Args:
         path: the file.
         last: give at most this many frames at the end.
         value_range: the values that become 0 and 1, for a TIFF; see :class:`ValueRange`.
+        ignored: numbers of frames of a TIFF that are not read; see :func:`~framepred.media.frames.replace_ignored`.
 
     Raises:
         MediaError: if the file is damaged; while reading, if its frames differ in size.
@@ -116,7 +119,9 @@ def page_frames(path: Path, last: int | None = None, value_range: RangeChoice = 
         ClipError: while reading, if values are not finite or have no known range.
     """
     pages = survey_pages(path)
-    if not pages.is_tiff:
+    if pages.is_tiff:
+        pages = replace(pages, groups=replace_ignored(pages.groups, ignored))
+    else:
         refuse_range(value_range, path)
     count = len(pages.groups)
     frames = range(0 if last is None else max(0, count - last), count)

@@ -106,8 +106,8 @@ def read_clips(
         transparency: whether the last of four channels of an array is the opacity of RGB, which is laid on black.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
             that the values read suggest; None for those that the type states.
-        ignored: numbers of frames of an array whose values may be anything; see
-            :func:`~framepred.media.arrays.replace_frames`.
+        ignored: numbers of frames of an array, a TIFF or a folder of pictures that may hold anything; another frame
+            stands in their place. Needs all frames.
 
     Raises:
         MediaError: if it cannot be read, or takes more than 2 GiB.
@@ -130,7 +130,7 @@ def read_clips(
             ignored=ignored,
         )
         return Video(clips, DEFAULT_FPS, notes=range_notes(clips, chosen, path), value_range=chosen)
-    stream = _open(local, form, last, value_range)
+    stream = _open(local, form, last, value_range, ignored)
     clips = _stacked(_within_memory(stream, path))[None]
     notes = (*stream.notes, *range_notes(clips, stream.value_range, path))
     return Video(clips, stream.fps, stream.steady, notes, stream.value_range)
@@ -144,6 +144,7 @@ def open_frames(
     array_name: str | None = None,
     channels: tuple[int, ...] = CHANNELS,
     value_range: RangeChoice = None,
+    ignored: frozenset[int] = frozenset(),
 ) -> FrameStream:
     """The frames of a source one at a time, so that memory does not grow; video files and GIFs give RGB, even if gray.
 
@@ -154,25 +155,28 @@ def open_frames(
         array_name: see :func:`read_clips`.
         channels: see :func:`read_clips`.
         value_range: see :func:`read_clips`.
+        ignored: numbers of frames of a TIFF or a folder of pictures that may hold anything; see :func:`read_clips`.
 
     Raises:
         MediaError: if it cannot be opened; while reading, if it turns out to be damaged.
         ClipError: if an array is no clip, or is several.
         ConfigError: if ``layout`` does not fit.
     """
-    return _open(local_path(source), ArrayForm(layout, channels, array_name), last, value_range)
+    return _open(local_path(source), ArrayForm(layout, channels, array_name), last, value_range, ignored)
 
 
-def _open(path: Path, form: ArrayForm, last: int | None, value_range: RangeChoice) -> FrameStream:
+def _open(
+    path: Path, form: ArrayForm, last: int | None, value_range: RangeChoice, ignored: frozenset[int]
+) -> FrameStream:
     if is_array(path):
         return array_frames(
             path, form.layout, last=last, channels=form.channels, name=form.name, value_range=value_range
         )
     refuse_form(path, form.layout, form.name)
     if path.is_dir():
-        return folder_frames(path, last, value_range)
+        return folder_frames(path, last, value_range, ignored)
     if path.suffix.lower() in (GIF, *IMAGES):
-        return page_frames(path, last, value_range)
+        return page_frames(path, last, value_range, ignored)
     return file_frames(path, last, value_range)
 
 

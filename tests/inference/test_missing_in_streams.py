@@ -82,9 +82,9 @@ def test_weights_of_a_blend_come_from_measured_pixels() -> None:
         for number, frame in enumerate(torch.from_numpy(moving(20) / 92 + 32 / 92)):
             missing = None
             if filler is not None:
-                missing = torch.zeros(SIDE, SIDE, dtype=torch.bool)
-                missing[:, COVERED:] = True
-                frame = frame.masked_fill(missing, (0.3 * number) % 1)  # a filler that no forecaster predicts
+                missing = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
+                missing[..., COVERED:] = True
+                frame = frame.masked_fill(missing[0], (0.3 * number) % 1)  # a filler that no forecaster predicts
             blend.step(frame[None, None], missing)
         weights.append(blend.weights.mean(dim=1))
     torch.testing.assert_close(*weights, atol=0.15, rtol=0)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image, ImageSequence
 from torch import Tensor
@@ -344,6 +345,38 @@ def test_what_missing_frames_hold_is_not_looked_at(
     source = clip if in_memory else tmp_path / "a.npy"
     found = framepred.restore(source, missing=[0, 7, 8], method="linear", value_range=stated).frames
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("content", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("stated", [None, "0,1", "auto"])
+@pytest.mark.parametrize("kind", ["stack", "folder"])
+def test_what_missing_pictures_hold_is_not_looked_at(
+    tmp_path: Path, content: float, stated: str | None, kind: str
+) -> None:
+    clip = (moving(12).numpy() / 255).astype(np.float32)[:, 0]
+    expected = framepred.restore(clip, missing=[0, 7], method="linear", value_range=stated).frames
+    clip[[0, 7]] = content
+    source = tmp_path / ("a.tif" if kind == "stack" else "pictures")
+    if kind == "folder":
+        source.mkdir()
+        for number, frame in enumerate(clip):
+            tifffile.imwrite(source / f"{number}.tif", frame)
+    else:
+        tifffile.imwrite(source, clip, photometric="minisblack")
+    restored = framepred.restore(source, missing=[0, 7], method="linear", value_range=stated)
+    torch.testing.assert_close(restored.frames, expected)
+    restored.save(tmp_path / "b.npy")
+    np.testing.assert_allclose(np.delete(np.load(tmp_path / "b.npy")[:, 0], [0, 7], 0), np.delete(clip, [0, 7], 0))
+
+
+def test_broken_pictures_that_are_to_be_rebuilt_are_not_read(tmp_path: Path) -> None:
+    """Also beside a number that the folder lacks, which is inserted."""
+    for number in (0, 1, 2, 4, 5, 6, 7, 8):
+        tifffile.imwrite(tmp_path / f"{number}.tif", np.full((8, 8), 20 * number, np.uint8))
+    (tmp_path / "5.tif").write_bytes((tmp_path / "5.tif").read_bytes()[:40])
+    restored = framepred.restore(tmp_path, missing=[5], find=True, method="linear", cuts=False)
+    assert restored.frames[:, 0, 0, 0].tolist() == list(range(0, 180, 20))
+    assert restored.rebuilt == (3, 5)
 
 
 def test_scores_leave_out_what_is_not_measured() -> None:
