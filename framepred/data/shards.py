@@ -58,7 +58,7 @@ def write_shards(clips: ClipDataset, folder: str | Path, *, shard_bytes: int = S
 
 
 class ClipShards(ClipDataset):
-    """Clips ``(t, c, h, w)`` of shards that :func:`write_shards` wrote.
+    """Clips ``(t, c, h, w)`` of shards that :func:`write_shards` wrote; in every process all of them.
 
     Args:
         address: a folder, or an address such as ``s3://bucket/train`` or ``gs://bucket/train``.
@@ -78,7 +78,8 @@ class ClipShards(ClipDataset):
         try:
             # By default all clips of a shard are decoded whenever a clip of another shard was read in between.
             self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
-            self._count = len(self._shards)
+            # Its own length is that of the share of this process; the data module divides the clips by their index.
+            self._count = sum(end - start for start, end in self._shards.region_of_interest)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"The shards of {address} cannot be opened ({reason_of(error)}); check the address."

@@ -46,6 +46,19 @@ def test_workers_read_the_same_clips(shards: Path) -> None:
     assert torch.equal(torch.cat(list(loader)), torch.stack([*source()]))
 
 
+@pytest.mark.parametrize("world", [2, 50])
+def test_every_process_has_all_clips(shards: Path, world: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data module divides them by index; LitData would give each process its share of them."""
+    monkeypatch.setenv("WORLD_SIZE", str(world))  # as torchrun and Lightning set it
+    for rank in (0, world - 1):
+        monkeypatch.setenv("GLOBAL_RANK", str(rank))
+        data = ClipShardsData(str(shards), str(shards), context=3, horizon=3, batch_size=1, val_clips=10)
+        assert (data.count("train"), data.count("val")) == (CLIPS, 10)
+        epoch = {clip.numpy().tobytes() for clip in data.dataset("train").__getitems__(range(CLIPS))}
+        assert epoch == {clip.numpy().tobytes() for clip in source()}
+        assert torch.equal(data.dataset("val")[9], source()[36])  # evenly spread
+
+
 def test_an_epoch_holds_every_clip_once_and_keeps_blocks_together() -> None:
     class Numbers(BlockShuffledClips):
         def __init__(self) -> None:
