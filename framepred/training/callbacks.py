@@ -22,7 +22,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
-from framepred.training.task import Task
+from framepred.training.task import Task, validates_a_training
 from framepred.visualization.gradient_flow import flow_image
 from framepred.visualization.panels import panel
 
@@ -67,10 +67,10 @@ class RunReport(Callback):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the score of a validation, and whether the predictions have collapsed."""
+        """Print the score of a validation of the training, and whether the predictions have collapsed."""
         assert isinstance(pl_module, Task)
         score = pl_module.val_score
-        if not trainer.is_global_zero or trainer.sanity_checking or score is None:
+        if not trainer.is_global_zero or not validates_a_training(trainer) or score is None:
             return
         _console().print(f"step {trainer.global_step:>7,}   {score.summary}")
         if score.note:
@@ -129,7 +129,7 @@ class PredictionPanels(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw from the first batch of a validation."""
-        if batch_idx or trainer.sanity_checking or not isinstance(trainer.logger, TensorBoardLogger):
+        if batch_idx or not validates_a_training(trainer) or not isinstance(trainer.logger, TensorBoardLogger):
             return
         if batch.context.shape[2] not in PICTURE_CHANNELS or not len(batch.context) or not trainer.is_global_zero:
             return
@@ -263,6 +263,7 @@ class RunSummary(Callback):
         """Write and print the summary."""
         self.totals.training += self._elapsed()
         self._write(trainer)
+        self._interval_start = None
         if trainer.is_global_zero:
             _console().print(
                 f"took     {self.totals.minutes:.1f} minutes for {self.totals.steps:,} steps, "
@@ -279,7 +280,7 @@ class RunSummary(Callback):
         self.totals = RunTotals(**state_dict)
 
     def _elapsed(self) -> float:
-        """Return the seconds since the last call; 0 outside training, as in the sanity check before it."""
+        """Return the seconds since the last call; 0 outside training, as in the sanity check."""
         if self._interval_start is None:
             return 0.0
         before, self._interval_start = self._interval_start, self.clock()

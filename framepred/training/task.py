@@ -8,7 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -140,7 +141,7 @@ class Task(LightningModule, ABC):
             return
         for name, metric in self.val_score.metrics.items():
             self.log(f"val/{name}", metric.value, prog_bar=name == "mse", sync_dist=True)
-        scheduler = self.lr_schedulers() if self._trainer and not self.trainer.sanity_checking else None
+        scheduler = self.lr_schedulers() if self._trainer and validates_a_training(self.trainer) else None
         if isinstance(scheduler, ReduceLROnPlateau):  # before the checkpoint of this validation is written
             scheduler.step(self.val_score.metrics["mse"].value)
 
@@ -235,3 +236,8 @@ class Task(LightningModule, ABC):
 
 def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: values.get(name) for name in sorted(names)}
+
+
+def validates_a_training(trainer: Trainer) -> bool:
+    """Whether a validation is part of a training, unlike ``trainer.validate`` and the sanity check."""
+    return trainer.state.fn is TrainerFn.FITTING and not trainer.sanity_checking
