@@ -1,7 +1,9 @@
 """Clips in shards: exact, shuffled with few shards at a time, and resumed within an epoch after a kill."""
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -57,6 +59,19 @@ def test_every_process_has_all_clips(shards: Path, world: int, monkeypatch: pyte
         epoch = {clip.numpy().tobytes() for clip in data.dataset("train").__getitems__(range(CLIPS))}
         assert epoch == {clip.numpy().tobytes() for clip in source()}
         assert torch.equal(data.dataset("val")[9], source()[36])  # evenly spread
+
+
+def test_the_course_knows_the_shards_by_their_index(shards: Path, tmp_path: Path) -> None:
+    """A run resumes on moved shards, and not on others, also of the same sizes."""
+
+    def course(train: Path, val: Path | None = shards) -> dict[str, Any]:
+        return ClipShardsData(str(train), val and str(val), context=3, horizon=3).course()
+
+    moved, others = shutil.copytree(shards, tmp_path / "moved"), tmp_path / "others"
+    write_shards(source(), others, shard_bytes=60_000)
+    assert course(moved) == course(shards, moved) == course(shards)
+    for changed in (course(others), course(shards, others), course(shards, None)):
+        assert changed != course(shards)
 
 
 def test_an_epoch_holds_every_clip_once_and_keeps_blocks_together() -> None:

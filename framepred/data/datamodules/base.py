@@ -64,7 +64,7 @@ class ClipData(LightningDataModule, ABC):
     free_arguments: ClassVar[frozenset[str]] = frozenset(
         {"batch_size", "clips_per_epoch", "test_clips", "num_workers", "root", "download"}
     )
-    """Arguments that do not decide which clips a run trains on and validates; they may change when it is resumed."""
+    """Arguments that are not compared when a run is resumed."""
 
     def __new__(cls: type[_Data], *args: Any, **kwargs: Any) -> _Data:
         """Note the arguments."""
@@ -103,7 +103,10 @@ class ClipData(LightningDataModule, ABC):
         return None
 
     def course(self) -> dict[str, Any]:
-        """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed."""
+        """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed.
+
+        Subclasses that find their data in files add what identifies these, so that files may be moved but not replaced.
+        """
         return {name: value for name, value in self.arguments.items() if name not in self.free_arguments}
 
     def setup(self, stage: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """Lightning data module of clips in shards: one folder or address per split, training clips shuffled."""
 
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
@@ -63,6 +64,12 @@ class ClipShardsData(ClipData):
         self.clips_per_epoch = clips_per_epoch
         self.clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
         self.seed = seed
+
+    def course(self) -> dict[str, Any]:
+        """As ``ClipData`` does; shards count by their index."""
+        fitted: tuple[Split, ...] = ("train", "val")
+        indices = {split: self._shards[split].index_sha256 if split in self._shards else None for split in fitted}
+        return super().course() | {f"{split}_shards": index for split, index in indices.items()}
 
     def dataset(self, split: Split) -> Dataset[Tensor]:
         """Return the clips of a split by index; the training stream has no end.

@@ -1,7 +1,9 @@
 """Lightning data module of a text: each word is a frame of one pixel, with one channel per word of the vocabulary."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,6 +72,10 @@ class NextWordData(ClipData):
                     f"The {split} split of {self.file} has {len(self.words(split))} words, too few for clips of "
                     f"{context} + {horizon}; use a longer text, or lower context or horizon."
                 )
+
+    def course(self) -> dict[str, Any]:
+        """As ``ClipData`` does; the text counts by its words and lines."""
+        return super().course() | {"sentences": sha256(repr(self.sentences).encode()).hexdigest()}
 
     def words(self, split: Split) -> Words:
         """Return all words of a split in order, ``(t, v, 1, 1)``, with ``v`` words in the vocabulary."""

@@ -74,6 +74,16 @@ def test_other_clips_follow_one_another(text: Path) -> None:
     assert batches[0].target.shape[1] == 1
 
 
+def test_the_course_knows_the_text_by_its_content(text: Path, tmp_path: Path) -> None:
+    """A run resumes on a moved text, and not on another one."""
+    course = NextWordData(context=2, text=str(text)).course()
+    moved = tmp_path / "moved.txt"
+    moved.write_text(text.read_text())
+    assert NextWordData(context=2, batch_size=1, text=str(moved)).course() == course
+    moved.write_text(text.read_text().replace("w7", "w8"))
+    assert NextWordData(context=2, text=str(moved)).course() != course
+
+
 def test_a_text_that_is_too_short_is_refused(text: Path) -> None:
     with pytest.raises(DataError, match=r"val split of .* has 8 words, too few for clips of 9 \+ 1"):
         NextWordData(context=9, text=str(text))
