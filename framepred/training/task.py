@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from framepred.clips import ClipBatch, fill_missing, to_unit
+from framepred.clips import ClipBatch, Future, fill_missing, to_unit
 from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
@@ -125,14 +125,16 @@ class Task(LightningModule, ABC):
         """Begin a validation."""
         self._validation = self.val_score = None
 
-    def validation_step(self, batch: ClipBatch) -> None:
-        """Score the validation clips of a batch; a process without clips gets an empty batch."""
+    def validation_step(self, batch: ClipBatch) -> Future | None:
+        """Score the validation clips of a batch and return the predictions; a process without clips gets no clips."""
         context, target, filler = self.validation_batch(batch)
         if self._validation is None:
             self._validation = Validation(self.protocol, target)
-        if len(target):
-            prediction = self.predictor(self.to_float(fill_missing(context, filler)), target.shape[1])
-            self._validation.add(prediction.float(), to_unit(target).float())
+        if not len(target):
+            return None
+        prediction: Future = self.predictor(self.to_float(fill_missing(context, filler)), target.shape[1]).float()
+        self._validation.add(prediction, to_unit(target).float())
+        return prediction
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the clips of all processes."""
