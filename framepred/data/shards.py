@@ -88,7 +88,7 @@ class ClipShards(ClipDataset):
             index = Path(self._shards.input_dir.path) / INDEX  # the folder that an address is copied to
             self.index_sha256 = sha256(index.read_bytes()).hexdigest()
             # Its own length is that of the share of this process; the data module divides the clips by their index.
-            self._count = sum(end - start for start, end in self._shards.region_of_interest)
+            self._count: int = sum(end - start for start, end in self._shards.region_of_interest)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"The shards of {address} cannot be opened ({reason_of(error)}); check the address."
@@ -128,8 +128,11 @@ class BlockShuffledClips(ShuffledClips):
 
     Args:
         clips: the data set, with at least one clip.
-        seed: seed of the random orders.
+        seed: seed of the random orders, 0 or more.
         block: consecutive clips that stay together.
+
+    Raises:
+        ConfigError: if ``seed`` is negative or ``block`` is less than 1.
     """
 
     def __init__(self, clips: ClipDataset, seed: int = 0, block: int = BLOCK) -> None:

@@ -31,8 +31,8 @@ MAX_BATCH = 1_000_000
 MAX_WORKERS = 1_000
 """Processes that read clips, at most: more than any machine has cores."""
 
-COPIES = 5
-"""Memory of a batch while it is trained on, as a multiple of its uint8 clips: the clips themselves, and float32."""
+FLOAT_BYTES = 4
+"""Bytes of a value of a batch that it takes in training beside the clips themselves: as float32."""
 
 _Data = TypeVar("_Data", bound="ClipData")
 
@@ -168,7 +168,7 @@ class ClipData(LightningDataModule, ABC):
         """Refuse batches that do not fit the memory, by the size of the first clip."""
         clip = fetched(clips, [0])[0]
         check_memory(
-            self.batch_size * clip.nbytes * COPIES,
+            self.batch_size * clip.numel() * (clip.itemsize + FLOAT_BYTES),
             f"{self.batch_size:,} clips at a time, of {' × '.join(map(str, clip.shape))} values,",
             "lower batch_size, the frame size or the horizon",
         )
