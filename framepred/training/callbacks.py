@@ -93,9 +93,9 @@ def _cost_and_clips(task: Task, batch: Any, *, whole: bool) -> tuple[str, list[s
         return "", []
     context, horizon = batch.context.shape[1], batch.target.shape[1]
     channels, height, width = batch.context.shape[2:]
-    cost = f"{_gmacs(task, context, horizon, (channels, height, width))} GMACs" if whole else "GMACs not counted"
+    gmacs = _gmacs(task, context, horizon, (channels, height, width)) if whole else "uncounted"
     return (
-        f", {cost} per clip",
+        f", {gmacs} GMACs per clip",
         [f"clips    {context} context frames of {channels}x{height}x{width}, {horizon} frames to predict"],
     )
 
