@@ -34,10 +34,10 @@ class MarkovForecaster(Forecaster):
         codes: number of patches in the codebook.
         patch: side of a patch in pixels.
         smoothing: initial count of every transition (Laplace smoothing).
-        seed: seed of the clustering (mini-batch k-means, Sculley 2010).
+        seed: seed of the clustering (mini-batch k-means, Sculley 2010), 0 or more.
 
     Raises:
-        ConfigError: if ``codes`` is less than 2, ``patch`` less than 1 or ``smoothing`` less than 0.
+        ConfigError: if ``codes`` is less than 2, ``patch`` less than 1, or ``smoothing`` or ``seed`` less than 0.
     """
 
     codebook: Tensor
@@ -45,10 +45,10 @@ class MarkovForecaster(Forecaster):
 
     def __init__(self, codes: int = 256, patch: int = 8, smoothing: float = 0.0, seed: int = 0) -> None:
         super().__init__()
-        if codes < 2 or patch < 1 or smoothing < 0:
+        if codes < 2 or patch < 1 or min(smoothing, seed) < 0:
             raise ConfigError(
-                "A Markov chain needs 2 codes, patches of 1 pixel and a smoothing of 0 at least, "
-                f"not codes {codes}, patch {patch}, smoothing {smoothing}."
+                "A Markov chain needs 2 codes, patches of 1 pixel, and a smoothing and a seed of 0 at least, "
+                f"not codes {codes}, patch {patch}, smoothing {smoothing}, seed {seed}."
             )
         self.codes = codes
         self.patch = patch

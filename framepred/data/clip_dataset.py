@@ -43,10 +43,14 @@ class ShuffledClips(ClipDataset):
 
     Args:
         clips: the data set, with at least one clip.
-        seed: seed of the random orders.
+        seed: seed of the random orders, 0 or more.
+
+    Raises:
+        ConfigError: if ``seed`` is negative.
     """
 
     def __init__(self, clips: ClipDataset, seed: int = 0) -> None:
+        check_seed(seed)
         self.clips = clips
         self.seed = seed
 
@@ -66,6 +70,16 @@ class ShuffledClips(ClipDataset):
 @lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def check_seed(seed: int) -> None:
+    """Check that a seed is one that NumPy takes.
+
+    Raises:
+        ConfigError: if it is negative.
+    """
+    if seed < 0:
+        raise ConfigError(f"seed must be 0 or more, not {seed}.")
 
 
 def check_counts(**counts: int | None) -> None:

@@ -39,6 +39,7 @@ class FrameFormat:
 
     def convert(self, frame: Shaped[Tensor, "_c _h _w"]) -> Shaped[Tensor, "c h w"]:
         """Return one frame in this format."""
+        # In this order: crop, gray, resize, type, expand to the channels.
         if self.fit == "crop":
             frame = _centre(frame, self.size)
         if self.channels == 1 and len(frame) == 3:

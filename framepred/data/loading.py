@@ -143,7 +143,8 @@ class ClipLoader(DataLoader[Any]):
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=pins_memory(device),
-            generator=torch.Generator().manual_seed(0),  # nothing is drawn; the global one would be advanced
+            # DataLoader draws a worker seed at every iteration; a generator of its own leaves the global one unchanged.
+            generator=torch.Generator().manual_seed(0),
         )
 
     def __iter__(self) -> Iterator[ClipBatch]:  # type: ignore[override]

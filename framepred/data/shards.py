@@ -7,6 +7,7 @@ the middle of an epoch without reading what it has trained already. docs/scaling
 
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from typing_extensions import override
 
 from framepred.data.clip_dataset import ClipDataset, ShuffledClips, check_counts
 from framepred.errors import ConfigError, DataError, reason_of
+
+INDEX = "index.json"
+"""File that lists the shards of a folder."""
 
 SHARD_BYTES = 1 << 26
 """Default size of a shard: 64 MiB, 800 clips of 20 gray frames of 64x64 pixels."""
@@ -58,12 +62,15 @@ def write_shards(clips: ClipDataset, folder: str | Path, *, shard_bytes: int = S
 
 
 class ClipShards(ClipDataset):
-    """Clips ``(t, c, h, w)`` of shards that :func:`write_shards` wrote.
+    """Clips ``(t, c, h, w)`` of shards that :func:`write_shards` wrote; in every process all of them.
 
     Args:
         address: a folder, or an address such as ``s3://bucket/train`` or ``gs://bucket/train``.
         length: frames per clip; longer clips are cut after this many.
         cache: disk space for downloaded shards, such as ``50GB``; the shards used least recently are removed.
+
+    Attributes:
+        index_sha256: hash of the index of the shards, which holds their sizes and the time when they were written.
 
     Raises:
         DataError: if there are no shards.
@@ -73,12 +80,15 @@ class ClipShards(ClipDataset):
     def __init__(self, address: str | Path, length: int = 20, *, cache: str = CACHE) -> None:
         check_counts(length=length)
         self.address, self.length = str(address), length
-        if "://" not in self.address and not (Path(self.address) / "index.json").is_file():
+        if "://" not in self.address and not (Path(self.address) / INDEX).is_file():
             raise DataError(f"{address} holds no shards; write them with framepred.data.write_shards.")
         try:
             # By default all clips of a shard are decoded whenever a clip of another shard was read in between.
             self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
-            self._count = len(self._shards)
+            index = Path(self._shards.input_dir.path) / INDEX  # the folder that an address is copied to
+            self.index_sha256 = sha256(index.read_bytes()).hexdigest()
+            # Its own length is that of the share of this process; the data module divides the clips by their index.
+            self._count: int = sum(end - start for start, end in self._shards.region_of_interest)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"The shards of {address} cannot be opened ({reason_of(error)}); check the address."
@@ -118,8 +128,11 @@ class BlockShuffledClips(ShuffledClips):
 
     Args:
         clips: the data set, with at least one clip.
-        seed: seed of the random orders.
+        seed: seed of the random orders, 0 or more.
         block: consecutive clips that stay together.
+
+    Raises:
+        ConfigError: if ``seed`` is negative or ``block`` is less than 1.
     """
 
     def __init__(self, clips: ClipDataset, seed: int = 0, block: int = BLOCK) -> None:

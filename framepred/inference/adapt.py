@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from framepred.baselines import load_baseline
 from framepred.clips import Clip, ClipBatch, fill_missing
+from framepred.data.clip_dataset import check_seed
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster, eval_mode
 from framepred.inference.adaptation_result import AdaptationResult
@@ -98,10 +99,11 @@ def adapt(
         on_progress: called after each step with the spent share of the budget, in [0, 1].
 
     Raises:
-        ConfigError: if not exactly one of ``seconds`` and ``steps`` is given, a number is not positive, or the
-            forecaster has no parameters.
+        ConfigError: if not exactly one of ``seconds`` and ``steps`` is given, a number is not positive, the
+            seed is negative, or the forecaster has no parameters.
         ClipError: if no scene has enough frames for training and validation.
     """
+    check_seed(seed)
     budget = _Budget(seconds, steps)
     training, validation = _split(net, past, context, horizon, cuts, filler)
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}

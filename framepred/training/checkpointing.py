@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from framepred.models.checkpoints import load_verified, write_checkpoint
 from framepred.training.stopping import TrainingStopped
-from framepred.training.task import MONITOR
+from framepred.training.task import MONITOR, validates_a_training
 
 CHECKPOINTS, BEST, LAST = "checkpoints", "best", "last"
 
@@ -38,10 +38,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves ``last.ckpt`` after every validation, at the end of training, and when training is asked to stop.
+    """Saves ``last.ckpt`` after every validation of a training, at its end, and when it is asked to stop.
 
-    After a validation between the batches whose gradients a step accumulates, it saves after that step, because
-    checkpoints hold no gradients.
+    If a validation falls within an accumulation, it saves after the optimizer step.
 
     ``ModelCheckpoint(save_last=True)`` would write it only when the best checkpoint improves. This callback comes after
     the one of the best checkpoint, so that it saves its score.
@@ -57,7 +56,7 @@ class LastCheckpoint(Checkpoint):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking:
+        if not validates_a_training(trainer):
             return
         self._waits = trainer.fit_loop._should_accumulate()
         if not self._waits:

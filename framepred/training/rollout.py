@@ -55,9 +55,12 @@ def observe_back_and_forth(net: Forecaster, clips: Clip, frames: int) -> State:
     """
     last = clips.shape[1] - 1
     state: State | None = None
-    for distance in reversed(range(frames)):
-        index = last - distance % (2 * last) if last else 0
-        state = net.observe(clips[:, abs(index)], state)
+    device = clips.device.type
+    # Autocast keeps converted weights for later calls, in PyTorch 2.8 also without their graph (its issue 158232).
+    with torch.autocast(device, enabled=torch.is_autocast_enabled(device), cache_enabled=False):
+        for distance in reversed(range(frames)):
+            index = last - distance % (2 * last) if last else 0
+            state = net.observe(clips[:, abs(index)], state)
     assert state is not None
     return state
 

@@ -18,10 +18,11 @@ from framepred.errors import ConfigError, WeightsError
 from framepred.evaluation.report import REPORT_NAME
 from framepred.media.outputs import check_results_folder
 from framepred.models.checkpoints import read_checkpoint
-from framepred.training.callbacks import PredictionPanels, RunReport, RunSummary
+from framepred.training.callbacks import PredictionPanels, RunReport
 from framepred.training.checkpointing import AtomicCheckpointIO, LastCheckpoint, best_checkpoint, best_path, last_path
 from framepred.training.failures import one_sentence_errors
 from framepred.training.progress_bar import EpochBar
+from framepred.training.run_summary import RunSummary
 from framepred.training.scoring import write_best_report
 from framepred.training.stopping import StopOnSignal
 from framepred.training.task import Task

@@ -22,7 +22,7 @@ class TeacherForcing:
 
     Args:
         start: probability at step 0, in [0, 1].
-        fade: share of the budget after which all input frames are predictions, in [0, 1].
+        fade: share of the budget after which all input frames beyond the context are predictions, in [0, 1].
 
     Raises:
         ConfigError: if an argument is outside [0, 1].
@@ -137,7 +137,7 @@ class WarmupCosine(BudgetLR):
         return [rate * factor for rate in self.base_lrs]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a checkpoint.
+        """Continue from a checkpoint; the next step takes the learning rate of the budget of this training.
 
         Raises:
             ConfigError: if its warm-up has another length.
@@ -148,3 +148,6 @@ class WarmupCosine(BudgetLR):
                 f"{self.warmup}; resume with the first, or start a new run from its weights."
             )
         super().load_state_dict(state_dict)
+        self._last_lr = self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            group["lr"] = rate

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def write_best_report(trainer: Trainer, task: Task, data: LightningDataModule, b
 def _score_best(trainer: Trainer, task: Task, data: LightningDataModule, best: Path) -> Card:
     loaded = load_weights(best)
     limits: Any = trainer.num_val_batches
-    limit = limits[0] * trainer.world_size if limits else None
+    limit = limits[0] * trainer.world_size if limits and isfinite(limits[0]) else None  # iterable data have no length
     previous = task.net
     try:
         return score_network(

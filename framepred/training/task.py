@@ -8,12 +8,13 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from framepred.clips import ClipBatch, fill_missing, to_unit
+from framepred.clips import ClipBatch, Future, fill_missing, to_unit
 from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
@@ -124,14 +125,16 @@ class Task(LightningModule, ABC):
         """Begin a validation."""
         self._validation = self.val_score = None
 
-    def validation_step(self, batch: ClipBatch) -> None:
-        """Score the validation clips of a batch; a process without clips gets an empty batch."""
+    def validation_step(self, batch: ClipBatch) -> Future | None:
+        """Score the validation clips of a batch and return the predictions; a process without clips gets no clips."""
         context, target, filler = self.validation_batch(batch)
         if self._validation is None:
             self._validation = Validation(self.protocol, target)
-        if len(target):
-            prediction = self.predictor(self.to_float(fill_missing(context, filler)), target.shape[1])
-            self._validation.add(prediction.float(), to_unit(target).float())
+        if not len(target):
+            return None
+        prediction: Future = self.predictor(self.to_float(fill_missing(context, filler)), target.shape[1]).float()
+        self._validation.add(prediction, to_unit(target).float())
+        return prediction
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the clips of all processes."""
@@ -140,7 +143,7 @@ class Task(LightningModule, ABC):
             return
         for name, metric in self.val_score.metrics.items():
             self.log(f"val/{name}", metric.value, prog_bar=name == "mse", sync_dist=True)
-        scheduler = self.lr_schedulers() if self._trainer and not self.trainer.sanity_checking else None
+        scheduler = self.lr_schedulers() if self._trainer and validates_a_training(self.trainer) else None
         if isinstance(scheduler, ReduceLROnPlateau):  # before the checkpoint of this validation is written
             scheduler.step(self.val_score.metrics["mse"].value)
 
@@ -235,3 +238,8 @@ class Task(LightningModule, ABC):
 
 def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: values.get(name) for name in sorted(names)}
+
+
+def validates_a_training(trainer: Trainer) -> bool:
+    """Whether a validation is part of a training, unlike ``trainer.validate`` and the sanity check."""
+    return trainer.state.fn is TrainerFn.FITTING and not trainer.sanity_checking

@@ -81,7 +81,7 @@ def test_other_channels_are_refused(chain: MarkovForecaster) -> None:
         chain(torch.rand(1, 2, 3, 4, 6), 1)
 
 
-@pytest.mark.parametrize("arguments", [{"codes": 1}, {"patch": 0}, {"smoothing": -1}])
+@pytest.mark.parametrize("arguments", [{"codes": 1}, {"patch": 0}, {"smoothing": -1}, {"seed": -1}])
 def test_impossible_sizes_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="2 codes, patches of 1 pixel"):
         MarkovForecaster(**arguments)

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 import framepred as package
 from framepred.errors import ConfigError
 from framepred.models import EncoderForecaster, TrackingForecaster, load
-from framepred.training import callbacks
+from framepred.training import run_summary
 from framepred.training.config_files import configs
 from framepred.training.configuration import open_config
 
@@ -79,8 +79,8 @@ def test_a_signal_ends_with_a_sentence_and_a_checkpoint(
     def send(_: object, trainer: Trainer, module: LightningModule) -> None:
         os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(callbacks.RunSummary, "on_train_start", send)
-    monkeypatch.setattr(callbacks.RunSummary, "on_train_end", lambda *_: None)
+    monkeypatch.setattr(run_summary.RunSummary, "on_train_start", send)
+    monkeypatch.setattr(run_summary.RunSummary, "on_train_end", lambda *_: None)
     exit_code, _, err = framepred("train", *SMOKE)
     assert exit_code == code
     assert err.splitlines()[-1] == (

@@ -1,4 +1,4 @@
-"""Loaders pin the memory of batches that travel to a CUDA GPU, and of no others."""
+"""Loaders pin the memory of batches that travel to a CUDA GPU, and of no others, and draw no global random numbers."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +38,27 @@ def test_every_data_module_pins_for_cuda_only(data: ClipData, device: str) -> No
     )
     loaders = [getattr(data, name)() for name in LOADERS]
     assert [loader.pin_memory for loader in loaders] == [device == "cuda"] * len(LOADERS)
+
+
+def test_no_loader_advances_the_global_random_numbers(data: ClipData) -> None:
+    numbers = torch.get_rng_state()
+    for name in LOADERS:
+        next(iter(getattr(data, name)()))
+    assert torch.equal(torch.get_rng_state(), numbers)
+
+
+@pytest.mark.parametrize("values", [np.uint8, np.uint16, np.float32])
+def test_the_memory_of_a_batch_is_that_of_its_clips_and_of_floats(
+    tmp_path: Path, values: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.full((4, 6, 8), number, dtype=values))
+    data = VideoFolderData(str(tmp_path), 2, 2, batch_size=5, test_fraction=0.34, val_fraction=0.34)
+    needed: list[int] = []
+    monkeypatch.setattr("framepred.data.datamodules.base.check_memory", lambda count, *_: needed.append(count))
+    data.setup("fit")
+    clip = data.dataset("train")[0]
+    assert needed == [5 * (clip.nbytes + clip.float().nbytes)]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -1,7 +1,9 @@
 """Clips in shards: exact, shuffled with few shards at a time, and resumed within an epoch after a kill."""
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +46,32 @@ def test_clips_come_back_in_any_order(shards: Path) -> None:
 def test_workers_read_the_same_clips(shards: Path) -> None:
     loader = DataLoader(ClipShards(shards, LENGTH), batch_size=8, num_workers=2)
     assert torch.equal(torch.cat(list(loader)), torch.stack([*source()]))
+
+
+@pytest.mark.parametrize("world", [2, 50])
+def test_every_process_has_all_clips(shards: Path, world: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data module divides them by index; LitData would give each process its share of them."""
+    monkeypatch.setenv("WORLD_SIZE", str(world))  # as torchrun and Lightning set it
+    for rank in (0, world - 1):
+        monkeypatch.setenv("GLOBAL_RANK", str(rank))
+        data = ClipShardsData(str(shards), str(shards), context=3, horizon=3, batch_size=1, val_clips=10)
+        assert (data.count("train"), data.count("val")) == (CLIPS, 10)
+        epoch = {clip.numpy().tobytes() for clip in data.dataset("train").__getitems__(range(CLIPS))}
+        assert epoch == {clip.numpy().tobytes() for clip in source()}
+        assert torch.equal(data.dataset("val")[9], source()[36])  # evenly spread
+
+
+def test_the_course_knows_the_shards_by_their_index(shards: Path, tmp_path: Path) -> None:
+    """A run resumes on moved shards, and not on others, also of the same sizes."""
+
+    def course(train: Path, val: Path | None = shards) -> dict[str, Any]:
+        return ClipShardsData(str(train), val and str(val), context=3, horizon=3).course()
+
+    moved, others = shutil.copytree(shards, tmp_path / "moved"), tmp_path / "others"
+    write_shards(source(), others, shard_bytes=60_000)
+    assert course(moved) == course(shards, moved) == course(shards)
+    for changed in (course(others), course(shards, others), course(shards, None)):
+        assert changed != course(shards)
 
 
 def test_an_epoch_holds_every_clip_once_and_keeps_blocks_together() -> None:

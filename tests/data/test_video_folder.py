@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from framepred.data import ShuffledClips, VideoFolder
+from framepred.data import BlockShuffledClips, MovingMNIST, ShuffledClips, VideoFolder
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import ConfigError, DataError, MediaError
 from framepred.media.decoding import file_frames
@@ -195,6 +195,12 @@ def test_a_file_that_changes_after_it_was_found(folder: Path) -> None:
 def test_it_can_be_sent_to_a_worker(folder: Path) -> None:
     clips = VideoFolder(folder, 4)
     assert torch.equal(pickle.loads(pickle.dumps(clips))[2], clips[2])
+
+
+def test_a_negative_seed_is_refused() -> None:
+    for stream in (ShuffledClips, BlockShuffledClips):
+        with pytest.raises(ConfigError, match="seed must be 0 or more, not -1"):
+            stream(MovingMNIST(clips=2, digits="mnist-5k"), seed=-1)
 
 
 def drawn(clips: ShuffledClips, numbers: range) -> list[bytes]:

@@ -252,6 +252,7 @@ def test_no_time_for_a_step(film: Tensor, small_net: EncoderForecaster) -> None:
         ({"seconds": float("inf")}, "a positive number, not inf"),
         ({"steps": 0}, "a positive number, not None seconds and 0"),
         ({"steps": 1, "context": 0}, "at least 1 frame each, not 0 and 3"),
+        ({"steps": 1, "seed": -1}, "seed must be 0 or more, not -1"),
     ],
 )
 def test_arguments_are_checked(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from framepred.models import EncoderForecaster
-from framepred.training.rollout import predict_every_frame
+from framepred.training.rollout import observe_back_and_forth, predict_every_frame
 
 CONTEXT = 4
 
@@ -39,6 +39,23 @@ def test_each_clip_has_its_own_teacher(net: EncoderForecaster, clip: torch.Tenso
     mixed = predict_every_frame(net, clip, CONTEXT, torch.stack([none[0], every[0]])).frames
     torch.testing.assert_close(mixed[0], predict_every_frame(net, clip, CONTEXT, none).frames[0])
     torch.testing.assert_close(mixed[1], predict_every_frame(net, clip, CONTEXT, every).frames[1])
+
+
+def test_frames_before_the_clip_leave_no_converted_weights(small_net: EncoderForecaster) -> None:
+    """PyTorch 2.8 would take weights that autocast converted without gradients for the step that learns."""
+    net, kept = small_net, []
+    observe = net.observe
+    net.observe = lambda *given: kept.append(torch.is_autocast_cache_enabled()) or observe(*given)
+    clips = torch.rand(1, 3, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        state = observe_back_and_forth(net, clips, 2)
+        assert kept == [False, False]
+        assert torch.is_autocast_cache_enabled()
+        assert net.next_frame(state).dtype == torch.bfloat16
+        predict_every_frame(net, clips, 2, torch.zeros(1, 3, dtype=torch.bool), state).frames.sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    with torch.autocast("cpu", enabled=False):
+        assert observe_back_and_forth(net, clips, 2)[0].dtype == torch.float32
 
 
 def test_gradients_flow_through_own_predictions(net: EncoderForecaster, clip: torch.Tensor) -> None:

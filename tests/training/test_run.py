@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from framepred.clips import ClipBatch, State
@@ -210,6 +211,28 @@ def test_last_is_the_last_even_where_best_is_long_ago(tmp_path: Path) -> None:
     assert result.best is not None
     assert read_checkpoint(result.best)["global_step"] == 3
     assert result.steps == STEPS
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the trainer of the run", "a new trainer"])
+def test_a_validation_by_hand_leaves_the_run_as_it_is(
+    tmp_path: Path, same: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Checkpoints, the summary and the panels are those of the training."""
+
+    def left() -> dict[str, bytes]:
+        files = (file for file in tmp_path.rglob("*") if file.is_file() and "tfevents" not in file.name)
+        return {str(file): file.read_bytes() for file in files}
+
+    task, result = train(tmp_path, steps=3, logger=default_logger(tmp_path))
+    data, before = task.trainer.datamodule, left()
+    trainer = task.trainer if same else make_trainer(tmp_path, 3, accelerator="cpu", enable_progress_bar=False)
+    capsys.readouterr()
+    trainer.validate(task, data, ckpt_path=result.best, weights_only=True, verbose=False)
+    assert left() == before
+    assert "step " not in capsys.readouterr().err
+    assert train(tmp_path, steps=4, ckpt_path="last")[1].steps == 4
+    panels = EventAccumulator(str(tmp_path)).Reload().Images("val/panel")
+    assert [panel.step for panel in panels] == [3]
 
 
 @pytest.mark.parametrize("arguments", [{"val_check_interval": 50}, {"limit_val_batches": 0}])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from framepred.training.callbacks import RunSummary
+from framepred.training.run_summary import RunSummary
 
 MODULE = Mock(spec=LightningModule, device=torch.device("cpu"))
 

@@ -1,10 +1,11 @@
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from framepred.errors import ConfigError
 from framepred.training import Curriculum, TeacherForcing
-from framepred.training.schedules import learning_rate_factor
+from framepred.training.schedules import WarmupCosine, learning_rate_factor
 
 
 def test_teacher_forcing_fades_in_a_straight_line() -> None:
@@ -25,6 +26,25 @@ def test_probabilities_outside_their_range_are_refused(arguments: dict[str, floa
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
     factors = [learning_rate_factor(step, 110, 10) for step in (0, 9, 10, 60, 110)]
     assert factors == pytest.approx([1 / 11, 10 / 11, 1, 0.5, 0])
+
+
+def test_a_resumed_schedule_takes_the_rate_of_its_own_budget_at_once() -> None:
+    def schedule(budget: int) -> tuple[torch.optim.Optimizer, WarmupCosine]:
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        scheduler = WarmupCosine(optimizer, warmup=10)
+        scheduler.budget = budget
+        return optimizer, scheduler
+
+    optimizer, scheduler = schedule(100)
+    for _ in range(60):
+        optimizer.step()
+        scheduler.step()
+    for budget in (100, 400):
+        resumed, continued = schedule(budget)
+        resumed.load_state_dict(optimizer.state_dict())
+        continued.load_state_dict(scheduler.state_dict())
+        expected = 0.1 * learning_rate_factor(60, budget, 10)
+        assert resumed.param_groups[0]["lr"] == continued.get_last_lr()[0] == expected
 
 
 @given(st.integers(0, 400), st.integers(1, 300), st.integers(0, 400))

@@ -101,6 +101,8 @@ def test_what_decides_no_course_may_change(small_net: EncoderForecaster) -> None
     checkpoint: dict[str, Any] = {}
     make_task(small_net).on_save_checkpoint(checkpoint)
     make_task(small_net, optimizer=partial(torch.optim.AdamW, foreach=True)).on_load_checkpoint(checkpoint)
+    del checkpoint["course"]["auxiliary_weight"]  # as if an earlier version did not know it
+    make_task(small_net, auxiliary_weight=0.5).on_load_checkpoint(checkpoint)
     del checkpoint["course"]  # as before framepred noted it
     make_task(small_net, loss=nn.L1Loss()).on_load_checkpoint(checkpoint)
 

@@ -31,8 +31,8 @@ MAX_BATCH = 1_000_000
 MAX_WORKERS = 1_000
 """Processes that read clips, at most: more than any machine has cores."""
 
-COPIES = 5
-"""Memory of a batch while it is trained on, as a multiple of its uint8 clips: the clips themselves, and float32."""
+FLOAT_BYTES = 4
+"""Bytes of a value of a batch that it takes in training beside the clips themselves: as float32."""
 
 _Data = TypeVar("_Data", bound="ClipData")
 
@@ -64,7 +64,7 @@ class ClipData(LightningDataModule, ABC):
     free_arguments: ClassVar[frozenset[str]] = frozenset(
         {"batch_size", "clips_per_epoch", "test_clips", "num_workers", "root", "download"}
     )
-    """Arguments that do not decide which clips a run trains on and validates; they may change when it is resumed."""
+    """Arguments that are not compared when a run is resumed."""
 
     def __new__(cls: type[_Data], *args: Any, **kwargs: Any) -> _Data:
         """Note the arguments."""
@@ -103,7 +103,10 @@ class ClipData(LightningDataModule, ABC):
         return None
 
     def course(self) -> dict[str, Any]:
-        """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed."""
+        """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed.
+
+        Subclasses that find their data in files add what identifies these, so that files may be moved but not replaced.
+        """
         return {name: value for name, value in self.arguments.items() if name not in self.free_arguments}
 
     def setup(self, stage: str | None = None) -> None:
@@ -165,7 +168,7 @@ class ClipData(LightningDataModule, ABC):
         """Refuse batches that do not fit the memory, by the size of the first clip."""
         clip = fetched(clips, [0])[0]
         check_memory(
-            self.batch_size * clip.nbytes * COPIES,
+            self.batch_size * clip.numel() * (clip.itemsize + FLOAT_BYTES),
             f"{self.batch_size:,} clips at a time, of {' × '.join(map(str, clip.shape))} values,",
             "lower batch_size, the frame size or the horizon",
         )

@@ -1,16 +1,17 @@
 """Lightning data module of clips in shards: one folder or address per split, training clips shuffled."""
 
 from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from framepred.data.clip_dataset import check_counts
+from framepred.data.clip_dataset import check_counts, check_seed
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.data.shards import BLOCK, CACHE, BlockShuffledClips, ClipShards
 from framepred.data.video_folder import evenly_spread
-from framepred.errors import ConfigError, DataError
+from framepred.errors import DataError
 
 
 class ClipShardsData(ClipData):
@@ -54,8 +55,7 @@ class ClipShardsData(ClipData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(context, horizon, batch_size, num_workers)
-        if seed < 0:
-            raise ConfigError(f"seed must be 0 or more, not {seed}.")
+        check_seed(seed)
         check_counts(block=block, clips_per_epoch=clips_per_epoch, val_clips=val_clips, test_clips=test_clips)
         self.addresses: dict[Split, str | None] = {"train": train, "val": val, "test": test}
         self.cache = cache
@@ -63,6 +63,12 @@ class ClipShardsData(ClipData):
         self.clips_per_epoch = clips_per_epoch
         self.clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
         self.seed = seed
+
+    def course(self) -> dict[str, Any]:
+        """As ``ClipData`` does; shards count by their index."""
+        fitted: tuple[Split, ...] = ("train", "val")
+        indices = {split: self._shards[split].index_sha256 if split in self._shards else None for split in fitted}
+        return super().course() | {f"{split}_shards": index for split, index in indices.items()}
 
     def dataset(self, split: Split) -> Dataset[Tensor]:
         """Return the clips of a split by index; the training stream has no end.

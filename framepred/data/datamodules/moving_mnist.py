@@ -1,5 +1,7 @@
 """Lightning data module of Moving MNIST: an endless stream of training clips, fixed validation and test clips."""
 
+from typing import Any
+
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -67,6 +69,11 @@ class MovingMNISTData(ClipData):
         self.root = root
         self.download = download
         self._datasets: dict[Split, MovingMNIST] = {}
+
+    def course(self) -> dict[str, Any]:
+        """As ``ClipData`` does; digits count by their content."""
+        banks = {split: self.dataset(split).bank for split in self._used_splits("fit")}
+        return super().course() | {f"{split}_digits": f"{bank.name}, {bank.sha256}" for split, bank in banks.items()}
 
     def prepare_data(self) -> None:
         """Download missing digits where that is allowed, once per machine."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from framepred.data.datamodules.moving_mnist import MovingMNISTData
@@ -35,6 +36,7 @@ class MovingMNISTPathData(MovingMNISTData):
             collate_fn=_identity,
             num_workers=self.num_workers,
             pin_memory=pins_memory(self._device),
+            generator=torch.Generator().manual_seed(0),  # as in ClipLoader
         )
 
     def _single_digits(self, frame_size: tuple[int, int]) -> MovingMNIST:

@@ -1,7 +1,9 @@
 """Lightning data module of a text: each word is a frame of one pixel, with one channel per word of the vocabulary."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framepred.clips import WHITE
-from framepred.data.clip_dataset import ClipDataset, check_counts
+from framepred.data.clip_dataset import ClipDataset, check_counts, check_seed
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.errors import DataError, reason_of
@@ -58,6 +60,7 @@ class NextWordData(ClipData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(context, horizon, batch_size, num_workers)
+        check_seed(seed)
         check_counts(clips_per_epoch=clips_per_epoch)
         self.clips_per_epoch = clips_per_epoch
         self.seed = seed
@@ -65,17 +68,20 @@ class NextWordData(ClipData):
         self.sentences = _sentences(self.file)
         self.vocabulary = sorted({word for sentence in self.sentences for word in sentence})
         for split in SHARES:
-            if len(self.words(split)) <= context + horizon:
+            if (count := len(self._spoken(split))) < context + horizon:
                 raise DataError(
-                    f"The {split} split of {self.file} has {len(self.words(split))} words, too few for clips of "
+                    f"The {split} split of {self.file} has {count} words, too few for clips of "
                     f"{context} + {horizon}; use a longer text, or lower context or horizon."
                 )
 
+    def course(self) -> dict[str, Any]:
+        """As ``ClipData`` does; the text counts by its words and lines."""
+        return super().course() | {"sentences": sha256(repr(self.sentences).encode()).hexdigest()}
+
     def words(self, split: Split) -> Words:
         """Return all words of a split in order, ``(t, v, 1, 1)``, with ``v`` words in the vocabulary."""
-        begin, end = (round(share * len(self.sentences)) for share in SHARES[split])
         index = {word: number for number, word in enumerate(self.vocabulary)}
-        indices = torch.tensor([index[word] for sentence in self.sentences[begin:end] for word in sentence])
+        indices = torch.tensor([index[word] for word in self._spoken(split)])
         frames = functional.one_hot(indices, len(self.vocabulary)) * WHITE[torch.uint8]
         return frames.to(torch.uint8)[:, :, None, None]
 
@@ -88,7 +94,12 @@ class NextWordData(ClipData):
 
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
-        return self.clips_per_epoch if split == "train" else len(self.words(split)) // (self.context + self.horizon)
+        return self.clips_per_epoch if split == "train" else len(self._spoken(split)) // (self.context + self.horizon)
+
+    def _spoken(self, split: Split) -> list[str]:
+        """Return the words of a split as text."""
+        begin, end = (round(share * len(self.sentences)) for share in SHARES[split])
+        return [word for sentence in self.sentences[begin:end] for word in sentence]
 
     def describe(self) -> str:
         """Return one line on the text."""

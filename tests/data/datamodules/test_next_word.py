@@ -8,7 +8,7 @@ from torch import Tensor
 
 from framepred.data import NextWordData
 from framepred.data.datamodules.next_word import TEXT
-from framepred.errors import DataError
+from framepred.errors import ConfigError, DataError
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -74,9 +74,33 @@ def test_other_clips_follow_one_another(text: Path) -> None:
     assert batches[0].target.shape[1] == 1
 
 
+def test_the_course_knows_the_text_by_its_content(text: Path, tmp_path: Path) -> None:
+    """A run resumes on a moved text, and not on another one."""
+    course = NextWordData(context=2, text=str(text)).course()
+    moved = tmp_path / "moved.txt"
+    moved.write_text(text.read_text())
+    assert NextWordData(context=2, batch_size=1, text=str(moved)).course() == course
+    moved.write_text(text.read_text().replace("w7", "w8"))
+    assert NextWordData(context=2, text=str(moved)).course() != course
+
+
 def test_a_text_that_is_too_short_is_refused(text: Path) -> None:
     with pytest.raises(DataError, match=r"val split of .* has 8 words, too few for clips of 9 \+ 1"):
         NextWordData(context=9, text=str(text))
+    assert NextWordData(context=7, text=str(text)).count("val") == 1
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3])
+def test_a_text_of_few_lines_is_refused(tmp_path: Path, lines: int) -> None:
+    text = tmp_path / "short.txt"
+    text.write_text("one two three four five .\n" * lines)
+    with pytest.raises(DataError, match=r"has 0 words, too few for clips of 2 \+ 1"):
+        NextWordData(context=2, text=str(text))
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seed must be 0 or more, not -1"):
+        NextWordData(seed=-1)
 
 
 def test_a_text_that_is_not_there_is_refused() -> None:
