@@ -16,11 +16,12 @@ from framepred.inference.predict import PredictOptions, predict
 from framepred.inference.prediction import Prediction, View
 from framepred.inference.processes import from_all_processes, joined_processes, process_is_first, share_of_process
 from framepred.media.atomic import atomic_write
-from framepred.media.formats import check_input
+from framepred.media.formats import check_input, is_array
 from framepred.media.outputs import check_new_folder
 
 PICTURE_CHANNELS = (1, 3)
-"""Channels that a video can have; the results of other arrays, and of values with a range of their own, are arrays."""
+"""Channels that a video can have; results with other numbers are arrays, as are those of arrays and of values with a
+range of their own."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def predict_folder(
         for number, (path, name) in share_of_process(list(enumerate(names))):
             try:
                 prediction = predict(check_input(path), weights=named, **options)
-                pictures = prediction.frames.shape[-3] in PICTURE_CHANNELS and prediction.value_range is None
-                if view == "predicted" and not pictures:
+                if view == "predicted" and (is_array(path) or not _is_film(prediction)):
                     name = name.with_suffix(".npy")
                 prediction.save(draft / name, view)
             except (ClipError, MediaError) as error:
@@ -96,6 +96,11 @@ def predict_folder(
         if not whole.outputs:
             raise MediaError(f"None of the {len(sources)} clips in {root} can be predicted: {problems[0]}")
     return FolderPrediction(dict(whole.outputs.values()), tuple(problems))
+
+
+def _is_film(prediction: Prediction) -> bool:
+    """Whether a video can hold the frames."""
+    return prediction.frames.shape[-3] in PICTURE_CHANNELS and prediction.value_range is None
 
 
 class _Share(NamedTuple):

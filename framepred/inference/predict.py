@@ -197,7 +197,8 @@ class _Job:
             *adapted,
         ]
         self.on_progress("predicting", 1.0)
-        score = score_frames(clips, predicted, self.named.record, name) if self.holdout else None
+        data = DataRecord(name, value_range=None if end.value_range is None else end.value_range.limits)
+        score = score_frames(clips, predicted, self.named.record, data) if self.holdout else None
         shown = context[:, -max(len(clip.scene) for clip in observed) :]
         missing = missing_pixels(end.frames)
         return Prediction(
@@ -319,14 +320,16 @@ def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int | None) 
         yield varying_rate(source_name(source), end.fps, "is written")
 
 
-def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:
+def score_frames(
+    clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, data: DataRecord
+) -> Card:
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:
         clips: context and true frames, with NaN for missing true pixels where there is a filler.
         predicted: the predicted frames, of the shape of the true ones.
         record: what the card says of the weights.
-        name: what the card calls the data.
+        data: what the card says of the data.
     """
     from framepred.evaluation import evaluate  # only scores need it
 
@@ -335,7 +338,7 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
     card = evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
         (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
-        data=DataRecord(name),
+        data=data,
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},
     )

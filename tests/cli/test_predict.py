@@ -163,9 +163,9 @@ def test_a_folder_of_clips_gives_a_folder(framepred: Run) -> None:
     folder_of_clips()
     code, out, err = framepred("predict", "clips", "--frames", 2, "--weights", "baseline:last-frame")
     assert code == 0, err
-    written = {str(path.relative_to("clips-predicted")) for path in Path("clips-predicted").rglob("*.mp4")}
+    written = {str(path.relative_to("clips-predicted")) for path in Path("clips-predicted").rglob("*.*")}
     assert written == {
-        "one.mp4-predicted.mp4", "one.npy-predicted.mp4", "frames-predicted.mp4", "deep/it's gray ü-predicted.mp4",
+        "one.mp4-predicted.mp4", "one.npy-predicted.npy", "frames-predicted.mp4", "deep/it's gray ü-predicted.mp4",
     }  # fmt: skip
     assert out.count("2 frames of") == 4
     code, _, err = framepred("predict", "clips", "--frames", 2)
