@@ -254,7 +254,8 @@ class VideoIndex:
         """Return a hash that changes with the file and with the reading options."""
         files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path)]
         name = path.relative_to(self.root).as_posix()
-        options = (self.layout, self.channels, self.thorough, self.choice, self.array_name)
+        choice = asdict(self.choice) if isinstance(self.choice, ValueRange | DefaultRange) else self.choice
+        options = (self.layout, self.channels, self.thorough, choice, self.array_name)
         return _hash(repr((_VERSION, name, files, *options)))
 
 

@@ -156,6 +156,9 @@ def test_bytes_that_training_did_not_scale_stay_bytes(tmp_path: Path, stated: st
         opened = open_data(data, choice)
         assert opened.record.value_range is None  # nothing was scaled
         assert next(iter(opened.batches)).context.dtype == torch.uint8
+        scaled = open_data(data, replace(choice, learned_range=replace(trained, scales_bytes=True)))
+        assert scaled.record.value_range == trained.limits
+        assert next(iter(scaled.batches)).context.is_floating_point()
 
 
 def test_bytes_that_an_export_scales_are_not_read_without_pytorch(tmp_path: Path) -> None:
