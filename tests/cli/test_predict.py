@@ -59,7 +59,11 @@ def test_the_size_in_the_file_is_said_where_it_is_another(framepred: Run) -> Non
         if output.endswith(".mp4"):
             height, width = read_video(output).shape[-2:]
             assert f" {width}x{height}" in said
-    assert framepred("predict", "films", *quick, "--output", "out")[1] == f"out/odd-predicted.mp4: {padded}"
+    assert framepred("predict", "films", *quick, "--output", "out")[1] == f"out/odd-predicted.npy: {single}"
+    Path("animations").mkdir()
+    Path("odd.gif").rename("animations/odd.gif")
+    code, out, _ = framepred("predict", "animations", *quick, "--context", 3, "--output", "animated")
+    assert (code, out) == (0, f"animated/odd-predicted.mp4: {padded}")
 
 
 def test_a_line_of_pixels_is_refused_in_one_sentence(framepred: Run) -> None:
