@@ -12,7 +12,13 @@ def runs_without_torch(weights: str, source: str | Path, output: Path | None = N
         return False
     from framepred.inference.onnx_only import OUTPUTS, is_readable
 
-    return is_readable(source) and (output is None or output.suffix.lower() in OUTPUTS)
+    if not is_readable(source) or (output is not None and output.suffix.lower() not in OUTPUTS):
+        return False
+    if Path(source).suffix.lower() != ".npy":
+        return True  # no range of values is for films of bytes
+    from framepred.onnx_graphs import OnnxGraph
+
+    return is_readable(source, OnnxGraph(Path(weights), "observe").info.trained_range)
 
 
 def check_torch(command: str) -> None:

@@ -108,8 +108,6 @@ class VideoWindows:
         horizon: frames to predict after them.
         clips: maximum number of windows.
         value_range: the values of pictures with more than 8 bits that become 0 and 1.
-        layout: the layout that was stated, which is refused; see :func:`framepred.media.reading.open_frames`.
-        array_name: the array that was named, likewise.
     """
 
     path: Path
@@ -117,8 +115,6 @@ class VideoWindows:
     horizon: int
     clips: int
     value_range: RangeChoice = None
-    layout: str | None = None
-    array_name: str | None = None
 
     def __iter__(self) -> Iterator[ClipBatch]:
         """Decode the windows.
@@ -128,9 +124,7 @@ class VideoWindows:
             ClipError: if it is shorter than one window.
         """
         length = self.context + self.horizon
-        stream = open_frames(
-            self.path, layout=self.layout, array_name=self.array_name, value_range=with_missing(self.value_range)
-        )
+        stream = open_frames(self.path, value_range=with_missing(self.value_range))
         filler = None if stream.value_range is None else stream.value_range.filler_in_unit
         for number in range(self.clips):
             window = list(islice(stream.frames, length))

@@ -30,7 +30,7 @@ from framepred.media.ranges import DefaultRange, RangeChoice, ValueRange, refuse
 from framepred.media.reading import refuse_form
 from framepred.media.video_header import has_high_bit_depth
 
-_VERSION = 4  # of the cache's format
+_VERSION = 5  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
 _BYTES, _FLOATS = "uint8", "float32"
 _TYPE_RANGES = {"uint16": (0.0, 65535.0), _FLOATS: (0.0, 1.0)}
@@ -49,6 +49,8 @@ class Source:
         height: pixels.
         width: pixels.
         dtype: ``uint8``, ``uint16`` or ``float32``.
+        stored: the type of the frames without scaling; floats where the values are outside its range.
+        fits_unit: whether floats that are scaled also lie in [0, 1]; see :class:`framepred.media.ranges.ValueRange`.
         low: lowest value of the range that the values suggest; None for bytes, and where a range is given.
         high: highest value of that range, likewise.
         notes: one sentence for each property that a user should know, such as several series in one folder.
@@ -63,6 +65,8 @@ class Source:
     height: int
     width: int
     dtype: str
+    stored: str
+    fits_unit: bool
     low: float | None
     high: float | None
     notes: tuple[str, ...]
@@ -84,7 +88,7 @@ class VideoIndex:
         keep_nan: whether NaN stays NaN in frames that are read, where ``value_range`` says what it is read as.
 
     Attributes:
-        value_range: the range in use; None for the one that the types state.
+        value_range: the range in use; None for the one that the types state, also where no source is scaled.
         sources: the usable sources, in natural order of their names.
         problems: one sentence for each unusable source.
 
@@ -145,9 +149,17 @@ class VideoIndex:
             refuse_range(self.choice, self.root)
 
     def _used_range(self, sources: Sequence[Source]) -> ValueRange | None:
-        if isinstance(self.choice, DefaultRange):
-            return self.choice.learned
-        return _common_range(sources) if self.choice == "auto" else self.choice
+        if self.choice == "auto":
+            return _common_range(sources)
+        scaled = [source for source in sources if source.dtype == _FLOATS]
+        chosen = self.choice.learned if isinstance(self.choice, DefaultRange) else self.choice
+        if chosen is None or not scaled:
+            return None
+        return replace(
+            chosen,
+            scales_bytes=any(source.stored == _BYTES for source in scaled),
+            fits_unit=all(source.fits_unit for source in scaled),
+        )
 
     def _open(self, path: Path, video_map: VideoMap | None, value_range: RangeChoice) -> FrameReader:
         return open_reader(
@@ -187,13 +199,13 @@ class VideoIndex:
         if path.is_dir() and not is_array(path):
             check_sequence(path)
         has_type = video_map is None or has_high_bit_depth(path)  # other films are bytes
-        dtype = self._stored_type(path) if self.choice == "auto" and has_type else _BYTES
-        choice = self.choice if self.choice != "auto" or dtype != _BYTES else None
+        stored = self._stored_type(path) if has_type else _BYTES
+        choice = self.choice if self.choice != "auto" or stored != _BYTES else None
         with contextlib.closing(self._open(path, video_map, choice)) as reader:
             first = next(iter(reader.read(range(1))), None)
             if first is None:
                 raise MediaError(f"{path} holds no frames; record it again, or leave it out.")
-            floats = _name(first.dtype) == _FLOATS and dtype in (_FLOATS, _BYTES)
+            floats = _name(first.dtype) == stored == _FLOATS
             if video_map is None and (self.thorough or floats):  # floats may hold NaN, which must not end a training
                 _read_all(reader)
         found = (reader.value_range or ValueRange(0, 1)) if choice == "auto" else None
@@ -207,7 +219,9 @@ class VideoIndex:
             channels=channels,
             height=height,
             width=width,
-            dtype=dtype if choice == "auto" else _name(first.dtype),
+            dtype=stored if choice == "auto" else _name(first.dtype),
+            stored=stored,
+            fits_unit=reader.value_range is not None and reader.value_range.fits_unit,
             low=found.low if found else None,
             high=found.high if found else None,
             notes=reader.notes,
@@ -240,7 +254,8 @@ class VideoIndex:
         """Return a hash that changes with the file and with the reading options."""
         files = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path)]
         name = path.relative_to(self.root).as_posix()
-        options = (self.layout, self.channels, self.thorough, self.choice, self.array_name)
+        choice = asdict(self.choice) if isinstance(self.choice, ValueRange | DefaultRange) else self.choice
+        options = (self.layout, self.channels, self.thorough, choice, self.array_name)
         return _hash(repr((_VERSION, name, files, *options)))
 
 

@@ -55,7 +55,8 @@ class SavedPredictions:
             )
         found = self.clips.__getitems__(numbers)
         frames = to_unit(found if isinstance(found, Tensor) else torch.stack(list(found)))
-        low, high = (edge.item() for edge in frames.aminmax())
+        finite = frames[frames.isfinite()]  # NaN may stand where a true pixel is missing
+        low, high = (edge.item() for edge in finite.aminmax()) if finite.numel() else (0.0, 0.0)
         if low < LOWEST or high > HIGHEST:
             raise DataError(
                 f"The predictions hold pixels from {low:.4g} to {high:.4g} but white must be 1; divide them by their "

@@ -155,9 +155,10 @@ def evaluate_several(
     """
     options = options or ScoreOptions()
     named = [open_weights(name, options.max_side) for name in weights]
-    channels, learned = needs_of(one.net for one in named if one.net is not None)
+    choice = choice or ClipChoice()
+    channels, learned = needs_of((one.net for one in named if one.net is not None), choice.value_range)
     device = pick_device(options.device)
-    choice = replace(choice or ClipChoice(), channels=channels, learned_range=learned, device=device)
+    choice = replace(choice, channels=channels, learned_range=learned, device=device)
     return score(named, open_data(data, choice), options)
 
 

@@ -13,7 +13,15 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from framepred.clips import ClipBatch
-from framepred.data import ClipArray, ClipLoader, MovingMNIST, OrderedBatches, VideoFolder, VideoWindows
+from framepred.data import (
+    ClipArray,
+    ClipLoader,
+    MovingMNIST,
+    OrderedBatches,
+    VideoFolder,
+    VideoFolderData,
+    VideoWindows,
+)
 from framepred.data.datamodules.base import ClipData
 from framepred.data.digits import Split
 from framepred.data.loading import CPU
@@ -27,7 +35,8 @@ from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.outputs import expand_user
 from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
-from framepred.media.values import scaling_note
+from framepred.media.reading import open_frames
+from framepred.media.values import beyond_note, scaling_note
 
 GENERATED = {"moving-mnist": "mnist", "moving-fashion-mnist": "fashion-mnist"}
 """The generated data sets, each with the digits it is made of."""
@@ -174,10 +183,9 @@ def _open_array(data: np.ndarray | Tensor, choice: ClipChoice) -> EvaluationData
 
 def _first_clips(clips: ClipArray, record: DataRecord, choice: ClipChoice) -> EvaluationData:
     """The first clips of an array, as many as are wanted."""
-    record = replace(record, value_range=_limits(clips.value_range))
     kept = min(choice.clips, len(clips))
-    notes = [*_range_notes(clips.value_range, record), *first_clips_note(kept, len(clips))]
-    return _in_order(clips, kept, choice, choice.context, record, notes, filler=_filler(clips.value_range))
+    notes = first_clips_note(kept, len(clips))
+    return _in_order(clips, kept, choice, choice.context, record, notes, clips.value_range)
 
 
 def first_clips_note(kept: int, total: int) -> list[str]:
@@ -188,16 +196,11 @@ def first_clips_note(kept: int, total: int) -> list[str]:
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
     record = DataRecord(path.name)
     if not is_array(path):
-        windows = VideoWindows(
-            path,
-            choice.context,
-            choice.horizon,
-            choice.clips,
-            choice.range_of_files,
-            choice.layout,
-            choice.array_name,
-        )
-        return EvaluationData(windows, None, record)
+        known = open_frames(
+            path, layout=choice.layout, array_name=choice.array_name, value_range=choice.range_of_files
+        ).value_range
+        windows = VideoWindows(path, choice.context, choice.horizon, choice.clips, known)
+        return _with_range(EvaluationData(windows, None, record), known)
     clips = ClipArray(
         path,
         choice.length,
@@ -228,31 +231,31 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
         clips = {str(split): part for split, part in split_folder(clips).items()}[choice.split]
     notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
-    record = DataRecord(root.resolve().name, split=choice.split, value_range=_limits(clips.value_range))
-    notes += _range_notes(clips.value_range, record)
-    opened = _in_order(clips, len(clips), choice, choice.context, record, notes, _filler(clips.value_range))
+    record = DataRecord(root.resolve().name, split=choice.split)
+    opened = _in_order(clips, len(clips), choice, choice.context, record, notes, clips.value_range)
     return opened if choice.split == "train" else replace(opened, files=clips)
 
 
-def _range_notes(value_range: ValueRange | None, record: DataRecord) -> list[str]:
-    """A sentence on the range in use."""
-    return [] if value_range is None else list(scaling_note(value_range, record.name))
-
-
-def _filler(value_range: ValueRange | None) -> float | None:
-    return None if value_range is None else value_range.filler_in_unit
-
-
-def _limits(value_range: ValueRange | None) -> tuple[float, float] | None:
-    return None if value_range is None else (value_range.low, value_range.high)
+def _with_range(data: EvaluationData, value_range: ValueRange | None) -> EvaluationData:
+    """The data with the range in use on the card, and with sentences on it."""
+    if value_range is None:
+        return data
+    name, parts = data.record.name, (part for batch in data.batches for part in (batch.context, batch.target))
+    notes = [*data.notes, *scaling_note(value_range, name), *beyond_note(parts, value_range, name)]
+    return replace(data, record=replace(data.record, value_range=value_range.limits), notes=notes)
 
 
 def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
-    """The clips of a split of the data that the config of a run names, with its context and horizon."""
+    """The clips of a split of the data that the config of a run names, with its context and horizon.
+
+    They are read on the scale that the weights were trained on, which ``auto`` would find anew in files that have come.
+    """
     split = next((known for known in get_args(Split) if known == choice.split), None)
     if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
-    data = data_of_run(config)
+    data, learned = data_of_run(config), choice.learned_range
+    if isinstance(data, VideoFolderData) and learned is not None and as_choice(data.value_range) != learned:
+        data.value_range = DefaultRange(learned)
     root = Path(getattr(data, "root", None) or ".")
     if not root.expanduser().exists():
         started = "" if root.is_absolute() else ", seen from the folder in which the training was started"
@@ -261,7 +264,8 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
         )
     name = Path(getattr(data, "root", None) or type(data).__name__).name
     record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
-    return _in_order(data.dataset(split), data.count(split), choice, data.context, record, filler=data.filler)
+    clips, count = data.dataset(split), data.count(split)
+    return _in_order(clips, count, choice, data.context, record, value_range=data.scaled_range)
 
 
 def data_of_run(config: Path) -> ClipData:
@@ -289,11 +293,12 @@ def _in_order(
     context: int,
     record: DataRecord,
     notes: list[str] | None = None,
-    filler: float | None = None,
+    value_range: ValueRange | None = None,
 ) -> EvaluationData:
     kept, notes = evenly_spread(count, choice.clips), notes or []
     if len(kept) < count:
         notes = [*notes, f"{len(kept):,} of {count:,} clips are scored, evenly spread (clips)."]
     batches = OrderedBatches(len(kept), choice.batch_size)
+    filler = None if value_range is None else value_range.filler_in_unit
     loader = ClipLoader(Subset(clips, kept), batches, context, filler=filler, device=choice.device)
-    return EvaluationData(loader, len(kept), record, notes)
+    return _with_range(EvaluationData(loader, len(kept), record, notes), value_range)

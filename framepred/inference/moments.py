@@ -9,6 +9,7 @@ from framepred.errors import ClipError
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, source_name
 from framepred.media.formats import is_array
 from framepred.media.live import Moment, Player
+from framepred.media.values import scaling_note
 
 
 class Moments(NamedTuple):
@@ -62,7 +63,8 @@ def open_moments(
     known = opened.value_range
     if known is None:
         return Moments(frames, opened.fps, opened.notes, None, None)
-    return Moments(frames, opened.fps, opened.notes, (known.low, known.high), known.filler_in_unit)
+    said = scaling_note(known, source_name(source)) if isinstance(opened, Player) else ()
+    return Moments(frames, opened.fps, (*opened.notes, *said), known.limits, known.filler_in_unit)
 
 
 def _array_moments(opened: OpenSource, name: str, stop: Event) -> Iterator[Moment]:

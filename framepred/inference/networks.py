@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeAlias
 from torch import nn
 
 from framepred.baselines import load_baseline
-from framepred.errors import WeightsError
+from framepred.errors import ConfigError, WeightsError
 from framepred.evaluation import WeightsRecord
 from framepred.forecaster import Forecaster
-from framepred.media.ranges import ValueRange
+from framepred.media.ranges import StatedRange, ValueRange
 from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import load_weights
 
@@ -69,8 +69,33 @@ def channels_of(net: nn.Module) -> int | None:
     return channels if isinstance(channels, int) and channels > 1 else None
 
 
-def needs_of(nets: Iterable[nn.Module]) -> tuple[int | None, ValueRange | None]:
-    """The channels and the range of values of the first of several networks that has such needs; else None."""
+def needs_of(nets: Iterable[nn.Module], stated: StatedRange = None) -> tuple[int | None, ValueRange | None]:
+    """The channels and the range of values that several networks need, which get the same frames; None for no need.
+
+    Args:
+        nets: the networks.
+        stated: the range that a user stated, which takes the place of theirs.
+
+    Raises:
+        ConfigError: if they differ in what they need.
+    """
     nets = list(nets)
-    channels, ranges = map(channels_of, nets), map(range_of, nets)
-    return next(filter(None, channels), None), next(filter(None, ranges), None)
+    channels = sorted({count for count in map(channels_of, nets) if count is not None})
+    ranges = {_spoken(known): known for known in map(range_of, nets) if known is not None}
+    if len(channels) > 1:
+        raise ConfigError(
+            f"The weights take frames of {channels[0]} and of {channels[1]} channels; name those of one number at a "
+            "time."
+        )
+    if stated is None and len(ranges) > 1:
+        raise ConfigError(
+            f"The weights were trained on different ranges of values, {' and '.join(ranges)}; name those of one range "
+            "at a time, or state one range for all."
+        )
+    return next(iter(channels), None), next(iter(ranges.values()), None)
+
+
+def _spoken(known: ValueRange) -> str:
+    """All of a range that decides how files are read."""
+    filler = "" if known.filler is None else f" with NaN as {known.filler:g}"
+    return f"{known.low:g} to {known.high:g}{filler}{', also of bytes' if known.scales_bytes else ''}"

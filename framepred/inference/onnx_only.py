@@ -4,7 +4,7 @@ The results equal those of :func:`framepred.predict` and :func:`framepred.stream
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -137,13 +137,21 @@ class Film(NamedTuple):
     times: Iterator[float] | None = None
 
 
-def is_readable(source: str | Path) -> bool:
-    """Whether a source is a file of bytes that is read without PyTorch: a video, or ``.npy`` of gray or RGB frames."""
+def is_readable(source: str | Path, trained_range: Mapping[str, float] | None = None) -> bool:
+    """Whether a source is a file of bytes that is read without PyTorch: a video, or ``.npy`` of gray or RGB frames.
+
+    Args:
+        source: the source.
+        trained_range: the range of values that the weights were trained on, see
+            :class:`framepred.onnx_graphs.ExportInfo`; arrays that they scale by it need PyTorch.
+    """
     path = Path(source)
     if not path.is_file():
         return False
     if path.suffix.lower() != ".npy":
         return path.suffix.lower() in VIDEOS and not has_high_bit_depth(path)
+    if trained_range is not None and trained_range.get("bytes"):
+        return False
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):

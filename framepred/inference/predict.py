@@ -189,7 +189,8 @@ class _Job:
             *adapted,
         ]
         self.on_progress("predicting", 1.0)
-        score = score_frames(clips, predicted, self.named.record, name) if self.holdout else None
+        data = DataRecord(name, value_range=None if end.value_range is None else end.value_range.limits)
+        score = score_frames(clips, predicted, self.named.record, data) if self.holdout else None
         stop = context.shape[1] - min(lost)
         shown = context[:, max(0, stop - max(len(clip.scene) for clip in observed)) : stop]
         target = fill_missing(clips.target, end.filler)
@@ -321,14 +322,16 @@ def _notes_on(end: SourceEnd, source: Source | ReadAhead, max_side: int | None) 
         yield varying_rate(source_name(source), end.fps, "is written")
 
 
-def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, name: str) -> Card:
+def score_frames(
+    clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], record: WeightsRecord, data: DataRecord
+) -> Card:
     """Score predicted frames beside the baselines, at a bounded size, one clip after the other.
 
     Args:
         clips: context and true frames, with NaN for missing true pixels where there is a filler.
         predicted: the predicted frames, of the shape of the true ones.
         record: what the card says of the weights.
-        name: what the card calls the data.
+        data: what the card says of the data.
     """
     from framepred.evaluation import evaluate  # only scores need it
 
@@ -337,7 +340,7 @@ def score_frames(clips: ClipBatch, predicted: Shaped[Tensor, "b k c h w"], recor
     card = evaluate(
         lambda _context, _horizon: to_unit(next(futures)[None]),
         (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
-        data=DataRecord(name),
+        data=data,
         weights=record,
         baselines={baseline: load_baseline(baseline) for baseline in BASELINES},
     )

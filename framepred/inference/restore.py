@@ -23,7 +23,7 @@ from framepred.inference.integers import as_integer
 from framepred.inference.measured import keep_last_measured
 from framepred.inference.missing import check_factor, check_missing, parse_missing
 from framepred.inference.motion_restorer import AutoRestorer, MotionRestorer
-from framepred.inference.networks import NATURAL, needs_of
+from framepred.inference.networks import NATURAL, channels_of, needs_of, range_of
 from framepred.inference.restoration import Restoration, Restored
 from framepred.inference.scaling import resize, shrink
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, open_stream, source_name
@@ -102,7 +102,7 @@ def restore(
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
         array_name: which array of a file that holds several, such as NetCDF.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
-            that the values suggest; None for those that the type states.
+            that the values suggest; None for those that the network was trained on or the type states.
         max_side: frames with a longer side are scaled to it for the network, in pixels.
         cuts: whether to look for scene cuts.
         on_frame: called with the number of frames that are done.
@@ -126,7 +126,7 @@ def restore(
     names = list(dict.fromkeys([method, *compare]))
     place = pick_device(device)
     nets = [move_network(_restorer(name, weights, max_side), place) for name in names]
-    channels, learned = needs_of(nets)
+    channels, learned = needs_of(nets, value_range)
     ignored = frozenset() if holdout else _in_source(numbers, dropped.numbers)
     form = SourceForm(layout, channels, value_range, array_name, learned, keeps_nan=True, ignored=ignored)
     opened = _open(source, form, find)
@@ -297,6 +297,8 @@ class ScaledRestorer(Restorer):
         self.net = net
         self.max_side = max_side
         self.linear = LinearInterpolation()
+        self.channels = channels_of(net)
+        self.value_range = range_of(net)
 
     def fill(self, clip: Clip, missing: Missing) -> Future:
         """The missing frames in full size, ``(b, m, c, h, w)``."""

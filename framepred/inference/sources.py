@@ -17,7 +17,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.inference.reading_ahead import DecodedEnd, EndSize, ReadAhead
 from framepred.media.arrays import AXES, CHANNELS, replace_frames, to_frames
 from framepred.media.formats import ARRAYS, is_array, spoken_name
-from framepred.media.frames import DEFAULT_FPS, FrameStream
+from framepred.media.frames import DEFAULT_FPS, FrameStream, with_nan
 from framepred.media.pictures import shrunk_size
 from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice, with_missing
@@ -39,7 +39,7 @@ class SourceForm:
         channels: channels that the network takes, by which the layout of an array is found; None for gray or RGB.
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; ``auto`` for those
             that the values suggest; None for ``learned_range``, or else those that the type states, where 16 bits of
-            which fewer are used count as fewer.
+            files of which fewer are used count as fewer.
         array_name: which array of a file that holds several; None where only one can be meant.
         learned_range: the values that the network was trained on as 0 and 1; None if it was trained on bytes.
         keeps_nan: whether missing pixels, for which the range states a filler, are NaN in the frames.
@@ -140,7 +140,7 @@ def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> Sou
         return read_end(source.path, size, form) if decoded is None else _decoded_end(decoded)
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
-        return _both_ends(clips, size, value_range=value_range)
+        return _both_ends(clips, size, _notes_in_memory(clips, value_range), value_range)
     if is_array(Path(source)):
         video = read_clips(
             source,
@@ -167,7 +167,8 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
     """
     if not isinstance(source, (str, Path)):
         clips, value_range = clips_in_memory(source, form)
-        return OpenSource(iter(clips.unbind(dim=1)), DEFAULT_FPS, True, value_range=value_range)
+        notes = _notes_in_memory(clips, value_range)
+        return OpenSource(iter(clips.unbind(dim=1)), DEFAULT_FPS, True, notes, value_range)
     if is_array(Path(source)):
         video = read_clips(
             source,
@@ -209,16 +210,18 @@ def clips_in_memory(
     return to_frames(clips, "The array", value_range), value_range
 
 
+def _notes_in_memory(clips: Shaped[Tensor, "n t c h w"], value_range: ValueRange | None) -> tuple[str, ...]:
+    return () if value_range is None else range_notes(clips, value_range, "the array")
+
+
 def values_in_memory(source: NDArray[np.generic] | Tensor) -> NDArray[Any]:
     """The values of an array or tensor; masked ones are NaN.
 
     Raises:
         ClipError: if it is neither, or a tensor without dense values.
     """
-    if isinstance(source, np.ma.MaskedArray):
-        return np.asarray(np.ma.filled(source.astype(np.float64), np.nan))
     if isinstance(source, np.ndarray):
-        return source
+        return with_nan(source)
     if not isinstance(source, Tensor) or source.is_meta or source.layout != torch.strided:
         found = "a tensor without dense values" if isinstance(source, Tensor) else f"a {type(source).__name__}"
         raise ClipError(

@@ -223,7 +223,10 @@ def watch(
         raise ConfigError("Only a network in PyTorch can be adapted; name weights that are no baseline and no export.")
     if adapt is not None and profile is not None:
         raise ConfigError("A profile holds no adapted network; give normal footage instead, or do not adapt.")
-    playing, first = play_source(source, layout, forecasts.channels, on_notice, stop, value_range, array_name), 0
+    playing = play_source(
+        source, layout, forecasts.channels, on_notice, stop, value_range, array_name, forecasts.trained_range
+    )
+    first = 0
     for note in playing.notes:
         on_notice(note)
     if isinstance(profile, Profile):

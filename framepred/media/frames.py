@@ -78,10 +78,23 @@ def as_tensor(frames: Shaped[Tensor | np.ndarray, "..."]) -> Shaped[Tensor, "...
             f"Frames in memory are a PyTorch tensor or a NumPy array of numbers, not {found}; stack single frames by "
             "numpy.stack."
         )
-    if isinstance(frames, np.ma.MaskedArray):
-        frames = np.ma.filled(frames.astype(np.float64), np.nan) if frames.mask.any() else frames.data
+    frames = with_nan(frames)
     wide = np.float64 if frames.dtype.kind == "f" and frames.itemsize > 8 else frames.dtype.newbyteorder("=")
     return torch.from_numpy(np.array(frames, dtype=wide, order="C"))
+
+
+def with_nan(array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+    """An array with NaN for masked values, as floats; one without any keeps its type.
+
+    Example:
+        >>> with_nan(np.ma.masked_equal(np.array([7, 9], np.uint8), 9))
+        array([ 7., nan])
+        >>> with_nan(np.ma.masked_equal(np.array([7, 9], np.uint8), 8))
+        array([7, 9], dtype=uint8)
+    """
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    return np.asarray(np.ma.filled(array.astype(np.float64), np.nan) if np.any(array.mask) else array.data)
 
 
 def to_8_bits(frames: Shaped[Tensor, "..."]) -> UInt8[Tensor, "..."]:

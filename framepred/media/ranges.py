@@ -25,6 +25,8 @@ class ValueRange:
         filler: the value that NaN is read as, such as -32 dBZ outside the coverage of a radar; None refuses NaN.
         keeps_nan: whether NaN stays NaN in frames, as pixels that are missing; needs a filler.
         scales: whether values are scaled on reading; otherwise :meth:`to_unit` leaves them as they are.
+        scales_bytes: whether a network was trained on bytes that were scaled by this range, too.
+        fits_unit: whether the source holds floats that also lie in [0, 1], so that they may be scaled already.
 
     Raises:
         ConfigError: if the two are not finite numbers in this order.
@@ -42,6 +44,8 @@ class ValueRange:
     filler: float | None = None
     keeps_nan: bool = field(default=False, repr=False, compare=False)
     scales: bool = field(default=True, repr=False, compare=False)
+    scales_bytes: bool = field(default=False, repr=False, compare=False)
+    fits_unit: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high, self.filler or 0]).all() and self.low < self.high):
@@ -74,6 +78,11 @@ class ValueRange:
         return whole.to(_integers(min(self.low, low), max(self.high, high)))
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """The values that become 0 and 1, as results cards record them."""
+        return self.low, self.high
+
+    @property
     def filler_in_unit(self) -> float | None:
         """The filler as networks read it, in [0, 1]; None where NaN is refused."""
         return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
@@ -83,8 +92,9 @@ class ValueRange:
         return replace(self, keeps_nan=self.filler is not None)
 
     def to_json(self) -> dict[str, float]:
-        """The range as numbers for a JSON file."""
-        return {"low": self.low, "high": self.high} | ({} if self.filler is None else {"nan": self.filler})
+        """The range as numbers for a JSON file; ``bytes`` is 1 where bytes are scaled, too."""
+        filler = {} if self.filler is None else {"nan": self.filler}
+        return {"low": self.low, "high": self.high} | filler | ({"bytes": 1} if self.scales_bytes else {})
 
     @classmethod
     def from_json(cls, entry: Any) -> "ValueRange":
@@ -94,8 +104,9 @@ class ValueRange:
             ConfigError: if it is no such entry.
         """
         try:
-            filler = entry.get("nan")
-            return cls(float(entry["low"]), float(entry["high"]), filler=None if filler is None else float(filler))
+            filler, scales_bytes = entry.get("nan"), bool(entry.get("bytes"))
+            filler = None if filler is None else float(filler)
+            return cls(float(entry["low"]), float(entry["high"]), filler=filler, scales_bytes=scales_bytes)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"A range of values has the entries low and high, not {entry}.") from error
 
@@ -115,12 +126,11 @@ def _holds(kind: torch.dtype, low: float, high: float) -> bool:
 class DefaultRange:
     """The range of a source for which none is stated.
 
-    Bytes and floats within [0, 1] keep the range of their type.
-
     Attributes:
-        learned: the range that a network was trained on, which then holds for all other types; None where there is
-            none. Pictures and arrays of 16 bits then have the bit depth that holds their values, so that 12-bit data
-            is not taken for a black film.
+        learned: the range that a network was trained on, which then holds for all values but for bytes that it was not
+            trained to scale; None where there is none. Then bytes and floats within [0, 1] keep the range of their
+            type, and pictures and arrays of 16 bits have the bit depth that holds their values, so that 12-bit data is
+            not taken for a black film.
     """
 
     learned: ValueRange | None = None

@@ -15,16 +15,17 @@ from framepred.errors import MediaError
 from framepred.media.failures import reading
 from framepred.media.formats import ZARR
 from framepred.media.limits import check_bytes
+from framepred.media.packing import XARRAY_NAMES, packing_of, stored_type, unpacked
 
 AXES = "ntchw"
 """The axes of clips in memory: clip, time, channel, height, width."""
 
 _NETCDF3 = b"CDF"  # the first bytes of a file; NetCDF-4 is HDF5
-_SCALING = ("scale_factor", "add_offset")
-_FILLERS = ("_FillValue", "missing_value")
 
-_XARRAY_NAMES = "_ARRAY_DIMENSIONS"
-"""Attribute in which xarray keeps the names of the axes in zarr 2."""
+_NETCDF4 = "_NCProperties"
+"""Attribute that the library of NetCDF gives the files that it writes."""
+
+_NEVER_FILLED = 1  # H5D_FILL_TIME_NEVER
 
 _AXIS_NAMES = {
     "n": ("clip", "sample", "member", "ensemble", "realization"),
@@ -61,6 +62,7 @@ class StoredArray:
 
     Packed values of NetCDF (``scale_factor``, ``add_offset``; CF conventions, 8.1) are unpacked to floats, with NaN for
     ``_FillValue`` and ``missing_value`` and outside ``valid_range`` (2.5.1). ``_Unsigned`` integers are unsigned.
+    Without ``_FillValue``, values of NetCDF that nobody wrote are NaN, too; integers then are looked through once.
 
     Args:
         source: an HDF5 data set or a zarr array.
@@ -72,8 +74,10 @@ class StoredArray:
         self._source = source
         self._order = order
         self._path = path
-        self._packing = _packing(source)
-        self.dtype = np.dtype(np.float32) if self._packing else _stored_type(source)
+        with reading(path, "a file of arrays"):
+            self._packing = packing_of(source, filled=_is_filled_netcdf(source))
+        stored = stored_type(source)
+        self.dtype = self._packing.unpacked_type(stored) if self._packing else stored
         lengths = dict(zip(order, source.shape, strict=True))
         self.shape = tuple(int(lengths.get(axis, 1)) for axis in AXES)
 
@@ -87,7 +91,8 @@ class StoredArray:
         count = math.prod(len(range(part.start, part.stop, part.step)) for part in stored)
         check_bytes(self._path, count * np.dtype(self._source.dtype).itemsize)
         with reading(self._path, "a file of arrays"):
-            values = _unpacked(np.asarray(self._source[tuple(stored)]).view(_stored_type(self._source)), self._packing)
+            values = np.asarray(self._source[tuple(stored)]).view(stored_type(self._source))
+            values = values if self._packing is None else unpacked(values, self._packing)
         view = arranged(values, self._order)
         missing = [slice(None) if axis in self._order else parts.get(axis, slice(None)) for axis in AXES]
         return view[tuple(missing)]
@@ -124,7 +129,7 @@ def _dimensions(source: Any) -> tuple[str, ...]:
         found = [axis.label or (axis[0].name.rsplit("/")[-1] if len(axis) else "") for axis in source.dims]
     else:
         stated = getattr(getattr(source, "metadata", None), "dimension_names", None)
-        found = list(stated or getattr(source, "attrs", {}).get(_XARRAY_NAMES) or ())
+        found = list(stated or getattr(source, "attrs", {}).get(XARRAY_NAMES) or ())
     return tuple(found) if all(isinstance(name, str) and name for name in found) else ()
 
 
@@ -239,87 +244,12 @@ def _outside(path: Path, name: str) -> MediaError:
     return MediaError(f"{path} refers to another file for {name}; copy the values into the file itself.")
 
 
-@dataclass(frozen=True)
-class _Packing:
-    """How stored numbers become values.
-
-    Attributes:
-        scale: factor of the stored numbers.
-        offset: what is added to them then.
-        fillers: stored numbers that stand for missing values.
-        lowest: stored numbers below are missing.
-        highest: stored numbers above are missing.
-    """
-
-    scale: float = 1.0
-    offset: float = 0.0
-    fillers: tuple[float, ...] = ()
-    lowest: float = -math.inf
-    highest: float = math.inf
-
-
-def _packing(source: Any) -> _Packing | None:
-    """How the values of a data set are packed, by its attributes; None where they are stored as they are.
-
-    Bytes of which one value means that nothing was measured stay bytes, so that pictures with such an attribute do.
-    """
-    dtype = _stored_type(source)
-    scaled = any(_numbers(source, name) for name in _SCALING)
-    if dtype.kind not in "iuf" or (dtype == np.uint8 and not scaled):
-        return None
-    valid = _stored_numbers(source, "valid_range")
-    low, high = valid if len(valid) == len(("low", "high")) else (-math.inf, math.inf)
-    found = _Packing(
-        scale=_one(source, "scale_factor", 1.0),
-        offset=_one(source, "add_offset", 0.0),
-        fillers=(*(number for name in _FILLERS for number in _stored_numbers(source, name)), *_xarray_filler(source)),
-        lowest=next(iter(_stored_numbers(source, "valid_min")), low),
-        highest=next(iter(_stored_numbers(source, "valid_max")), high),
-    )
-    return None if found == _Packing() and not scaled else found
-
-
-def _xarray_filler(source: Any) -> tuple[float, ...]:
-    """The fill value of an array of zarr 2 that xarray wrote: it keeps ``_FillValue`` there, and null where none is."""
-    filler = getattr(source, "fill_value", None) if _XARRAY_NAMES in getattr(source, "attrs", {}) else None
-    is_second = getattr(getattr(source, "metadata", None), "zarr_format", None) == 2
-    return (float(filler),) if is_second and filler is not None else ()
-
-
-def _one(source: Any, name: str, default: float) -> float:
-    """The number in an attribute; the default where there is none."""
-    return next(iter(_numbers(source, name)), default)
-
-
-def _numbers(source: Any, name: str) -> list[float]:
-    """The numbers in an attribute; none where it is missing or holds something else."""
-    attributes = getattr(source, "attrs", {})
-    values = np.asarray(attributes[name]) if name in attributes else np.empty(0)
-    return values.astype(float).reshape(-1).tolist() if values.dtype.kind in "iuf" else []
-
-
-def _stored_numbers(source: Any, name: str) -> list[float]:
-    """The numbers in an attribute that are stored numbers: rounded as these are, and unsigned where these are."""
-    dtype, numbers = _stored_type(source), np.asarray(_numbers(source, name))
-    if dtype.kind == "u" and dtype != np.dtype(source.dtype):
-        numbers = numbers.astype(np.int64)
-    elif dtype.kind != "f":
-        return list(map(float, numbers))
-    return list(map(float, numbers.astype(dtype)))
-
-
-def _stored_type(source: Any) -> np.dtype[Any]:
-    """The type of the stored numbers; NetCDF marks unsigned ones that a signed type holds."""
-    dtype: np.dtype[Any] = np.dtype(source.dtype)
-    unsigned = str(getattr(source, "attrs", {}).get("_Unsigned", "")).lower() in ("true", "b'true'")
-    return np.dtype(dtype.str.replace("i", "u")) if unsigned and dtype.kind == "i" else dtype
-
-
-def _unpacked(values: NDArray[Any], packing: _Packing | None) -> NDArray[Any]:
-    if packing is None:
-        return values
-    missing = np.isin(values, packing.fillers) | (values < packing.lowest) | (values > packing.highest)
-    return np.where(missing, np.nan, values * packing.scale + packing.offset).astype(np.float32)
+def _is_filled_netcdf(source: Any) -> bool:
+    """Whether a data set is of a NetCDF file, and filled where nothing was written."""
+    if not hasattr(source, "dims"):
+        return isinstance(source, _MemoryArray)
+    is_netcdf = _NETCDF4 in source.file.attrs or all(len(axis) for axis in source.dims)
+    return is_netcdf and source.id.get_create_plist().get_fill_time() != _NEVER_FILLED
 
 
 def _library(name: str, path: Path) -> ModuleType:

@@ -80,25 +80,36 @@ def range_notes(frames: Shaped[Tensor, "..."], value_range: ValueRange | None, n
     """
     if value_range is None:
         return little_used(frames, name)
-    return (*scaling_note(value_range, name), *_beyond(frames, value_range, name))
+    return (*scaling_note(value_range, name), *beyond_note([frames], value_range, name))
 
 
-def _beyond(frames: Shaped[Tensor, "..."], value_range: ValueRange, name: object) -> tuple[str, ...]:
-    """A sentence if no value lies inside of the range, so that all frames are black, or white."""
-    if value_range.scales and bool((frames == 0).all()):
-        found, colour = f"{value_range.low:g} or below", "black"
-    elif value_range.scales and bool((frames == 1).all()):
-        found, colour = f"{value_range.high:g} or above", "white"
-    else:
+def beyond_note(parts: Iterable[Shaped[Tensor, "..."]], value_range: ValueRange, name: object) -> tuple[str, ...]:
+    """A sentence if no value lies inside of the range, so that all frames are black, or white.
+
+    Args:
+        parts: the frames, of which no more are read than are needed to know; NaN is a missing pixel.
+        value_range: the values that became 0 and 1.
+        name: where they come from.
+    """
+    colours = {f"{value_range.low:g} or below": (0, "black"), f"{value_range.high:g} or above": (1, "white")}
+    for part in parts if value_range.scales else ():
+        measured = part[~part.isnan()]
+        colours = {found: (edge, _) for found, (edge, _) in colours.items() if bool((measured == edge).all())}
+        if not colours:
+            return ()
+    if len(colours) > 1:  # no part, or none that is measured
         return ()
+    ((found, (_, colour)),) = colours.items()
     return (f"All values of {name} are {found}, so its frames are {colour}; state another range if they differ.",)
 
 
 def scaling_note(value_range: ValueRange, name: object) -> tuple[str, ...]:
-    """A sentence on the range in use."""
-    return (
-        f"The values {value_range.low:g} to {value_range.high:g} of {name} are scaled to [0, 1]; others are clamped.",
-    )
+    """Sentences on the range in use, and on floats that may have been scaled to [0, 1] before."""
+    low, high = value_range.limits
+    note = f"The values {low:g} to {high:g} of {name} are scaled to [0, 1]; others are clamped."
+    if not value_range.fits_unit:
+        return (note,)
+    return (note, f"All values of {name} also lie in [0, 1]; if they are scaled already, state the range 0,1.")
 
 
 def little_used(frames: Shaped[Tensor, "..."], name: object) -> tuple[str, ...]:
@@ -204,12 +215,21 @@ def chosen_range(stated: object, arrays: Callable[[], Iterable[NDArray[Any]]]) -
 
 
 def _default_range(choice: DefaultRange, arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
-    first = next(iter(arrays()), None)
-    if first is None or first.dtype.kind not in "uif" or first.dtype == np.uint8:
+    """The range by the type alone where a network has one, so that all clips of a kind are read on one scale."""
+    first, learned = next(iter(arrays()), None), choice.learned
+    if first is None or first.dtype.kind not in "buif":
         return None
-    if choice.learned is None:
-        found = suggested_range(*extent(arrays())) if first.dtype.newbyteorder("=") == np.uint16 else None
-        return None if found is None or found.high == WHITE_16_BITS else found
-    if first.dtype.kind == "f" and suggested_range(*extent(arrays())) is None:
+    if learned is None:
+        return _bit_depth(arrays) if first.dtype.newbyteorder("=") == np.uint16 else None
+    if first.dtype in (np.bool_, np.uint8) and not learned.scales_bytes:
         return None
-    return replace(choice.learned, whole=first.dtype.kind in "ui")
+    found = extent(arrays()) if first.dtype.kind == "f" else None
+    fits_unit = found is not None and found[2].kind == "f" and suggested_range(*found) is None
+    return replace(learned, whole=first.dtype.kind in "ui", fits_unit=fits_unit)
+
+
+def _bit_depth(arrays: Callable[[], Iterable[NDArray[Any]]]) -> ValueRange | None:
+    """The range of the bit depth that holds values of 16 bits; None for all 16, and where some have another type."""
+    low, high, dtype = extent(arrays())
+    found = suggested_range(low, high, dtype) if dtype == np.uint16 else None
+    return None if found is None or found.high == WHITE_16_BITS else found

@@ -376,6 +376,9 @@ def test_saved_predictions_on_another_scale_are_refused() -> None:
     predictions.future *= 255
     with pytest.raises(DataError, match=r"pixels from 0 to 127\.5 but white must be 1"):
         evaluate(SavedPredictions(predictions), batches(clips, [5]), data=DATA)
+    predictions.future[0, 0, 0, 0, 0] = torch.nan  # as where a true pixel is missing
+    with pytest.raises(DataError, match=r"but white must be 1"):
+        evaluate(SavedPredictions(predictions), batches(clips, [5]), data=DATA)
 
 
 def test_several_forecasters_in_one_pass_score_as_each_alone() -> None:

@@ -99,9 +99,9 @@ def test_weights_keep_their_range(radar: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "dbz.npy", dbz)
     from_file = framepred.predict(tmp_path / "dbz.npy", weights=radar, frames=2, cuts=False)
     assert torch.equal(from_file.values, prediction.values)
-    scaled = framepred.predict((dbz + 32) / 92, weights=load(radar), frames=2, cuts=False)
+    scaled = framepred.predict((dbz + 32) / 92, weights=load(radar), frames=2, cuts=False, value_range=(0, 1))
     torch.testing.assert_close(scaled.frames, prediction.frames, atol=1e-5, rtol=0)
-    assert scaled.value_range is None  # floats within [0, 1] are scaled already
+    assert scaled.value_range == ValueRange(0, 1)
     assert framepred.predict((dbz * 0 + 9).astype(np.uint8), weights=radar, frames=2).value_range is None
     stated = framepred.predict(dbz, weights=radar, frames=2, cuts=False, value_range=ValueRange(-40, 60))
     assert stated.value_range == ValueRange(-40, 60)

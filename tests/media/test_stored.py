@@ -236,6 +236,92 @@ def test_a_fill_value_is_rounded_as_the_values_are(tmp_path: Path, filler: float
     np.testing.assert_allclose(clips.flatten(), [0, 0, 0.5, 1])
 
 
+UNWRITTEN = {
+    "i2": -32767, "i4": -2147483647, "i8": -9223372036854775806, "u2": 65535, "u4": 4294967295,
+    "u8": 18446744073709551614, "f4": 9.969209968386869e36, "f8": 9.969209968386869e36,
+}  # fmt: skip
+"""The default fill values of ``netcdf.h``."""
+
+
+def partly_written(path: Path, dtype: str, kind: str, **attributes: object) -> Path:
+    """Three scans of which the library of NetCDF, or HDF5, filled the second."""
+    filler, shape = UNWRITTEN.get(dtype, -127), (3, 4, 5)
+    values = np.full(shape, 50, dtype)
+    values[1] = np.array(filler).astype(dtype)
+    if kind == "NetCDF-3":
+        with netcdf_file(path, "w") as file:
+            for name, length in zip("tyx", shape, strict=True):
+                file.createDimension(name, length)
+            data = file.createVariable("v", values.dtype, tuple("tyx"))
+            data[:] = values
+            vars(data)["_attributes"].update(attributes)
+        return path
+    never = kind == "filled by nobody"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset(
+            "v", data=values, chunks=(1, 4, 5), fillvalue=values[1, 0, 0], fill_time="never" if never else "ifset"
+        )
+        data.attrs.update(attributes)
+        if kind == "named dimensions":
+            for axis, (name, length) in enumerate(zip("tyx", shape, strict=True)):
+                file[name] = np.arange(length)
+                file[name].make_scale(name)
+                data.dims[axis].attach_scale(file[name])
+        elif kind != "plain HDF5":
+            file.attrs["_NCProperties"] = "version=2,netcdf=4.9.2,hdf5=1.14.3"
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        *(("NetCDF-3", dtype) for dtype in ("i2", "i4", "f4", "f8")),  # it has no wider integers, and no unsigned ones
+        *((kind, dtype) for kind in ("named dimensions", "NetCDF-4") for dtype in UNWRITTEN),
+    ],
+)
+def test_what_nobody_wrote_into_netcdf_is_missing(tmp_path: Path, kind: str, dtype: str) -> None:
+    path = partly_written(tmp_path / "a.nc", dtype, kind)
+    array = open_array(path, "thw")[:][0, :, 0]
+    assert np.isnan(array[1]).all()
+    assert (array[[0, 2]] == 50).all()
+    assert array.dtype == (np.float64 if dtype == "f8" else np.float32)
+    clips = read_clips(path, layout="thw", value_range=ValueRange(0, 100, filler=0)).clips
+    assert clips[0, :, 0, 0, 0].tolist() == [0.5, 0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "attributes"),
+    [
+        ("f4", "plain HDF5", {}),
+        ("i2", "plain HDF5", {}),
+        ("f4", "filled by nobody", {}),
+        ("f8", "NetCDF-4", {"_FillValue": -1.0}),
+        ("u2", "NetCDF-4", {"_FillValue": np.uint16(3)}),
+        ("i1", "NetCDF-4", {}),
+        ("i1", "NetCDF-4", {"_Unsigned": "true"}),
+    ],
+)
+def test_what_was_written_is_a_value(tmp_path: Path, dtype: str, kind: str, attributes: dict[str, object]) -> None:
+    """In plain HDF5, where filling was turned off, where another fill value is stated, and in bytes."""
+    array = open_array(partly_written(tmp_path / "a.nc", dtype, kind, **attributes), "thw")[:]
+    assert not np.isnan(array).any()
+    assert np.unique(array).size == 2
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u2", "i4", "f8"])
+def test_whole_numbers_of_netcdf_stay_integers_where_all_were_written(tmp_path: Path, dtype: str) -> None:
+    clip = np.arange(3 * 4 * 5).reshape(3, 4, 5).astype(dtype)
+    named(tmp_path / "4.nc", clip, ("time", "y", "x"))
+    assert open_array(tmp_path / "4.nc")[:].dtype == dtype
+
+
+def test_unsigned_and_packed_fill_values_are_missing(tmp_path: Path) -> None:
+    path = partly_written(tmp_path / "a.nc", "i2", "NetCDF-4", _Unsigned="true", scale_factor=0.5)
+    array = open_array(path, "thw")[:][0, :, 0]
+    assert np.isnan(array[1]).all()
+    assert (array[[0, 2]] == 25).all()
+
+
 def named(path: Path, clip: np.ndarray, names: tuple[str, ...]) -> None:
     """A file whose axes have names: NetCDF-4 as netCDF4 writes it, NetCDF-3 or zarr."""
     if path.suffix == ".zarr":

@@ -9,10 +9,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from framepred.errors import MediaError
+from framepred.errors import ClipError, MediaError
 from framepred.media.images import folder_frames, read_image, read_pixels, survey_pictures
 from framepred.media.pages import page_frames
-from framepred.media.ranges import ValueRange
+from framepred.media.ranges import DefaultRange, ValueRange
+from framepred.media.reading import open_frames
 
 TYPES = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "float16", "float32", "float64"]
 HEIGHT, WIDTH = 20, 30
@@ -119,6 +120,25 @@ def test_wide_integers_that_fit_are_16_bits(tmp_path: Path, dtype: str) -> None:
     path = written(tmp_path / "a.tif", np.array([[0, 7], [4095, 32767]], dtype))
     assert read_image(path).flatten().tolist() == [0, 7, 4095, 32767]
     assert read_pixels(path).dtype == np.uint16
+
+
+@pytest.mark.parametrize("negative", [0, 2, 4])
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_negative_values_are_refused_on_whatever_page(tmp_path: Path, negative: int, as_folder: bool) -> None:
+    """Without a stated range; other pages hold 12 bits, which would be a range of their own."""
+    values = np.full((5, HEIGHT, WIDTH), 4000, np.int16)
+    values[negative, 0, 0] = -7
+    if as_folder:
+        for number, page in enumerate(values):
+            written(tmp_path / f"{number}.tif", page)
+    else:
+        written(tmp_path / "a.tif", values)
+    stream = open_frames(tmp_path if as_folder else tmp_path / "a.tif", value_range=DefaultRange())
+    with pytest.raises(ClipError, match="holds int16 values, whose range is unknown; state it"):
+        list(stream.frames)
+    learned = DefaultRange(ValueRange(-7, 4000))
+    frames = list(open_frames(tmp_path if as_folder else tmp_path / "a.tif", value_range=learned).frames)
+    assert [float(frame.min()) for frame in frames] == [0.0 if number == negative else 1.0 for number in range(5)]
 
 
 @pytest.mark.parametrize("kind", ["plain", "imagej", "ome"])

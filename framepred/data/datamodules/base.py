@@ -15,6 +15,7 @@ from framepred.data.digits import Split
 from framepred.data.loading import CPU, ClipLoader, EpochBatches, OrderedBatches, Unrendered, fetched
 from framepred.errors import ConfigError, DataError
 from framepred.media.memory import check_memory
+from framepred.media.ranges import ValueRange
 
 SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "fit": ("train", "val"),
@@ -98,9 +99,14 @@ class ClipData(LightningDataModule, ABC):
         """Return the number of clips of a split; of training, those of one epoch."""
 
     @property
+    def scaled_range(self) -> ValueRange | None:
+        """The values of files that became 0 and 1 in the clips; None where the types of the files state them."""
+        return None
+
+    @property
     def filler(self) -> float | None:
         """The value in [0, 1] that stands for missing pixels of the clips; None where none can be missing."""
-        return None
+        return None if self.scaled_range is None else self.scaled_range.filler_in_unit
 
     def course(self) -> dict[str, Any]:
         """Return what decides which clips a run trains on and validates; it stays the same when a run is resumed.

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
+from typing_extensions import override
 
 from framepred.data.clip_dataset import ShuffledClips, check_counts, check_seed
 from framepred.data.datamodules.base import SPLITS_OF_STAGE, ClipData
@@ -16,7 +17,7 @@ from framepred.data.frame_format import Fit
 from framepred.data.splitting import FRACTION, LIST, Choice, split_folder
 from framepred.data.video_folder import VideoFolder, evenly_spread
 from framepred.errors import ConfigError, DataError
-from framepred.media.ranges import ValueRange
+from framepred.media.ranges import StatedRange, ValueRange
 
 
 class VideoFolderData(ClipData):
@@ -101,7 +102,7 @@ class VideoFolderData(ClipData):
         self.fit = fit
         self.channels = channels
         self.layout = layout
-        self.value_range = value_range
+        self.value_range: StatedRange = value_range
         self.array_name = array_name
         self.patterns: dict[Split, Choice] = {"train": train, "val": val, "test": test}
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
@@ -144,14 +145,9 @@ class VideoFolderData(ClipData):
         )
 
     @property
+    @override
     def scaled_range(self) -> ValueRange | None:
-        """The file values that are scaled to 0 and 1; None if the types of the files give them (uint8, uint16)."""
         return self.whole.value_range
-
-    @property
-    def filler(self) -> float | None:
-        """The value in [0, 1] that networks read for NaN; None if NaN is an error."""
-        return None if self.scaled_range is None else self.scaled_range.filler_in_unit
 
     def part(self, split: Split) -> VideoFolder:
         """Return all clips of a split; it may have none."""

@@ -1,6 +1,6 @@
 """Forecasts of each next frame of a stream, by a network in PyTorch or by an ONNX export without PyTorch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -49,6 +49,8 @@ class RollingForecast:
         name: of the weights.
         channels: channels that frames must have; gray frames are repeated to as many. 1 for any number.
         window: frames that a forecast rests on, at most; None for all, which needs one state only.
+        trained_range: the range of values that the weights were trained on; see
+            :class:`framepred.onnx_graphs.ExportInfo`.
     """
 
     def __init__(
@@ -58,15 +60,16 @@ class RollingForecast:
         name: str = "",
         channels: int = 1,
         window: int | None = WINDOW,
+        trained_range: Mapping[str, float] | None = None,
     ) -> None:
-        self.name, self.channels = name, channels
+        self.name, self.channels, self.trained_range = name, channels, trained_range
         self._observe, self._predict, self._window = observe, predict, window
         self._states: list[Any] = [None, None]
         self._count = 0
 
     def fresh(self) -> "RollingForecast":
         """The same forecasts of a new stream."""
-        return RollingForecast(self._observe, self._predict, self.name, self.channels, self._window)
+        return RollingForecast(self._observe, self._predict, self.name, self.channels, self._window, self.trained_range)
 
     def advance(self, picture: Float32[np.ndarray, "c h w"]) -> Float32[np.ndarray, "c h w"]:
         """Observe the next frame, in [0, 1], and forecast the one after it."""
@@ -93,7 +96,10 @@ def onnx_forecast(path: str | Path) -> RollingForecast:
     from framepred.inference.onnx_only import OnnxForecaster
 
     forecaster = OnnxForecaster(path)
-    return RollingForecast(forecaster.observe, forecaster.next_frame, forecaster.info.weights, forecaster.info.channels)
+    info = forecaster.info
+    return RollingForecast(
+        forecaster.observe, forecaster.next_frame, info.weights, info.channels, trained_range=info.trained_range
+    )
 
 
 def network_forecast(net: "Forecaster", name: str | None = None) -> RollingForecast:

@@ -1,6 +1,6 @@
 """Learn the profile of a source from uneventful footage: its own beginning, a file, or a folder of video files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -40,11 +40,13 @@ class Forecasts:
         steps: the forecasts; None for the last frame, which needs no network.
         net: the network that can be adapted; None for the last frame and for an export.
         channels: channels by which the layout of arrays is found; None for gray or RGB.
+        trained_range: the values that the network was trained on as 0 and 1, as ``ValueRange.to_json`` gives them.
     """
 
     steps: StepForecast | None = None
     net: "Forecaster | None" = None
     channels: int | None = None
+    trained_range: Mapping[str, float] | None = None
 
 
 def open_forecasts(weights: "Weights", device: "str | TorchDevice") -> Forecasts:
@@ -62,14 +64,17 @@ def open_forecasts(weights: "Weights", device: "str | TorchDevice") -> Forecasts
         return Forecasts()
     if isinstance(weights, (str, Path)) and Path(weights).suffix.lower() == ".onnx":
         steps = onnx_forecast(weights)
-        return Forecasts(steps, channels=steps.channels if steps.channels > 1 else None)
+        channels = steps.channels if steps.channels > 1 else None
+        return Forecasts(steps, channels=channels, trained_range=steps.trained_range)
     from framepred.inference.devices import pick_device
-    from framepred.inference.networks import channels_of, open_forecaster
+    from framepred.inference.networks import channels_of, open_forecaster, range_of
     from framepred.models.devices import move_network
 
     named = open_forecaster(weights)
     net = move_network(named.net, pick_device(device))
-    return Forecasts(network_forecast(net, named.record.name), net, channels_of(net))
+    known = range_of(net)
+    trained_range = None if known is None else known.to_json()
+    return Forecasts(network_forecast(net, named.record.name), net, channels_of(net), trained_range)
 
 
 def learn_profile(
@@ -99,7 +104,12 @@ def learn_profile(
     forecasts = forecasts or Forecasts()
     first, *others = _parts(normal)
     play = partial(
-        play_source, layout=layout, channels=forecasts.channels, value_range=value_range, array_name=array_name
+        play_source,
+        layout=layout,
+        channels=forecasts.channels,
+        value_range=value_range,
+        array_name=array_name,
+        trained_range=forecasts.trained_range,
     )
     playing = play(first)
     later = (play(part).moments for part in others)

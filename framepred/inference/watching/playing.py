@@ -3,7 +3,7 @@
 Cameras, URLs, video files and ``.npy`` of uint8 are read without PyTorch; other sources are read as tensors first.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -60,6 +60,7 @@ def play_source(
     stop: Event | None = None,
     value_range: "StatedRange" = None,
     array_name: str | None = None,
+    trained_range: Mapping[str, float] | None = None,
 ) -> PlayingSource:
     """Open a source to be played once.
 
@@ -72,27 +73,30 @@ def play_source(
         value_range: the values of arrays and of pictures with more than 8 bits that become 0 and 1; see
             :func:`framepred.predict`.
         array_name: which array of a file that holds several.
+        trained_range: the values that the network was trained on as 0 and 1, as ``ValueRange.to_json`` gives them.
 
     Raises:
         MediaError: if it cannot be opened.
         ClipError: if an array holds several clips.
     """
     plain = layout is None and value_range is None and array_name is None
-    if plain and isinstance(source, (str, Path)) and needs_no_torch(source):
+    if plain and isinstance(source, (str, Path)) and needs_no_torch(source, trained_range):
         name = str(source)
         player = Player(name, on_notice, ended=stop, opened=lambda: _open_pictures(name))
         return PlayingSource(_as_arrays(player), player.fps, player.notes)
     from framepred.inference.moments import open_moments  # imports PyTorch
     from framepred.inference.sources import SourceForm
+    from framepred.media.ranges import ValueRange
 
-    form = SourceForm(layout, channels, value_range, array_name, keeps_nan=True)
+    learned = None if trained_range is None else ValueRange.from_json(trained_range)
+    form = SourceForm(layout, channels, value_range, array_name, learned, keeps_nan=True)
     opened = open_moments(source, form, on_notice, stop)
     return PlayingSource(_as_arrays(opened.frames, opened.filler), opened.fps, opened.notes, opened.limits)
 
 
-def needs_no_torch(source: str | Path) -> bool:
+def needs_no_torch(source: str | Path, trained_range: Mapping[str, float] | None = None) -> bool:
     """Whether a source is read without PyTorch: a camera, a URL, a video file, or ``.npy`` of uint8."""
-    return is_live(str(source)) or is_readable(source)
+    return is_live(str(source)) or is_readable(source, trained_range)
 
 
 def _open_pictures(source: str) -> _Pictures:
