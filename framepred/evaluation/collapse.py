@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from framepred.clips import Clip
+from framepred.clips import Clip, at_least_float32
 
 LEVEL = 1 / 255  # one gray level: smaller differences are invisible
 SATURATED_EXCESS = 0.5  # share of pixels that are white, black or either in predictions but not in the truth
@@ -41,7 +41,7 @@ class PixelStatistics:
 
     def add(self, pred: Clip, target: Clip) -> None:
         """Add predictions and the truth, ``(b, t, c, h, w)``; pixels whose truth is NaN are left out."""
-        pred, target = _without_missing(pred, target)
+        pred, target = _without_missing(at_least_float32(pred), at_least_float32(target))
         low, high = pred.flatten(2).amin(dim=2), pred.flatten(2).amax(dim=2)  # (b, t)
         truth_low, truth_high = target.flatten(2).amin(dim=2), target.flatten(2).amax(dim=2)
         white = (pred > 1 - LEVEL).sum() - (target > 1 - LEVEL).sum()
