@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from framepred.clips import ClipBatch, fill_missing, to_unit
+from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ClipError
+from framepred.inference.measured import keep_measured
 from framepred.inference.scenes import find_scenes
 
 MIN_PIECE = 3
@@ -91,7 +92,7 @@ def split_past(
         ClipError: if no scene is as long as a window, or too few frames are left for training.
     """
     length = context + horizon
-    scenes = find_scenes(fill_missing(past, filler)) if cuts else [range(len(past))]
+    scenes = find_scenes(keep_measured(past, filler)) if cuts else [range(len(past))]
     starts = [start for scene in scenes for start in range(scene.start, scene.stop - length + 1)]
     if not starts:
         raise ClipError(
