@@ -98,6 +98,11 @@ def to_unit(frames: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
     return frames.float().div_(white_of(frames.dtype))
 
 
+def at_least_float32(frames: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Convert half precision to float32; float64 stays."""
+    return frames if frames.dtype == torch.float64 else frames.float()
+
+
 def white_of(dtype: torch.dtype) -> int:
     """Return the integer that stands for 1.0 in frames of this type.
 
@@ -122,7 +127,8 @@ def from_unit(frames: Float[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor
     frames = frames.clamp(0, 1)
     if dtype.is_floating_point:
         return frames.to(dtype)
-    return (frames * white_of(dtype)).round().to(torch.int32).to(dtype)
+    levels = at_least_float32(frames) * white_of(dtype)  # half precision rounds levels and overflows
+    return levels.round().to(torch.int32).to(dtype)
 
 
 def to_uint8(frames: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:

@@ -54,3 +54,10 @@ class DataError(FramepredError):
 
 class WeightsError(FramepredError):
     """Weights are unknown, damaged or do not fit."""
+
+
+NOT_FINITE = (
+    "The network predicted NaN or infinite pixels; its weights are damaged or their training diverged: use an earlier "
+    "checkpoint."
+)
+"""What a :class:`WeightsError` says of predictions that files would show as black."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from framepred.clips import Frame, Future, RawClip, RawFrame, State, check_range
-from framepred.errors import ClipError, ConfigError, WeightsError
+from framepred.errors import NOT_FINITE, ClipError, ConfigError, WeightsError
 
 Predictor: TypeAlias = Callable[[RawClip, int], Future]
 """Any callable ``(context, horizon) -> frames``: context ``(b, t, c, h, w)``, frames ``(b, horizon, c, h, w)``."""
@@ -199,8 +199,5 @@ def check_finite(predicted: Tensor) -> Tensor:
         WeightsError: if there are any.
     """
     if not bool(predicted.isfinite().all()):
-        raise WeightsError(
-            "The network predicted NaN or infinite pixels; its weights are damaged or their training diverged: use an "
-            "earlier checkpoint."
-        )
+        raise WeightsError(NOT_FINITE)
     return predicted

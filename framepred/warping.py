@@ -9,6 +9,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+from framepred.clips import at_least_float32
+
 Picture = Float[Tensor, "b c h w"]
 AnyPicture = Shaped[Tensor, "b c h w"]
 PaddedPicture = Shaped[Tensor, "b c h_padded w_padded"]
@@ -39,7 +41,7 @@ def warp(picture: Picture, displacement: Displacement) -> Picture:
         picture: ``(b, c, h, w)``.
         displacement: ``(b, 2, h, w)``, along x (right) and y (down), in pixels.
     """
-    dtype = torch.promote_types(picture.dtype, displacement.dtype)  # positions in half precision would be too coarse
+    dtype = _position_dtype(picture, displacement)
     height, width = picture.shape[-2:]
     x = torch.arange(width, device=picture.device, dtype=dtype) + displacement[:, 0]
     y = torch.arange(height, device=picture.device, dtype=dtype)[:, None] + displacement[:, 1]
@@ -58,12 +60,19 @@ def shift(picture: Pictures, offset: Float[Tensor, "*b 2"]) -> Pictures:
         picture: ``(*b, c, h, w)``.
         offset: ``(*b, 2)``, right and down, in pixels.
     """
+    offset = offset.to(_position_dtype(picture, offset))
     height, width = picture.shape[-2:]
     if height == width:
         columns, rows = _shift_matrix(offset, width).unbind(dim=-3)
     else:
         columns, rows = _shift_matrix(offset[..., 0], width), _shift_matrix(offset[..., 1], height)
-    return rows[..., None, :, :] @ picture @ columns[..., None, :, :].mT
+    shifted = rows[..., None, :, :] @ picture.to(offset.dtype) @ columns[..., None, :, :].mT
+    return shifted.to(picture.dtype)
+
+
+def _position_dtype(picture: Tensor, displacement: Tensor) -> torch.dtype:
+    """The type in which positions are computed: float32 or float64, because half precision would be too coarse."""
+    return torch.promote_types(picture.dtype, at_least_float32(displacement).dtype)
 
 
 def _shift_matrix(offset: Float[Tensor, "*b"], size: int) -> Float[Tensor, "*b size size"]:
@@ -161,8 +170,3 @@ def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
-
-
-def at_least_float32(picture: Tensor) -> Tensor:
-    """Convert half precision to float32; float64 stays."""
-    return picture if picture.dtype == torch.float64 else picture.float()

@@ -42,6 +42,18 @@ def test_half_a_pixel_is_the_mean_of_two() -> None:
     torch.testing.assert_close(warp(picture, constant(0.5, 0, 4, 6))[..., :-1], expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_positions_in_half_precision_are_exact_in_wide_pictures(half: torch.dtype) -> None:
+    picture = torch.zeros(1, 1, 3, 600, dtype=half)
+    picture[..., 500] = 1
+    back = constant(3.25, 0, 3, 600).to(half)
+    offset = torch.tensor([[-3.25, 0]], dtype=half)
+    for moved in (warp(picture, back), shift(picture, offset), warp(picture, compose(back / 2, back / 2))):
+        assert moved.dtype == half
+        assert moved[0, 0, 1, 496:498].tolist() == [0.25, 0.75]
+        assert moved[0, 0, 1].count_nonzero() == 2
+
+
 def test_pictures_of_a_batch_move_on_their_own() -> None:
     picture = noise(2, 1, 5, 5)
     moved = warp(picture, torch.cat([constant(1, 0, 5, 5), constant(0, 2, 5, 5)]))

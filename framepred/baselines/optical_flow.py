@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, to_uint8, to_unit
+from framepred.clips import Clip, Frame, Future, RawClip, RawFrame, State, at_least_float32, to_uint8, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.opencv import cv2
@@ -64,7 +64,7 @@ class OpticalFlow(Forecaster):
         frame = to_unit(frame)
         gray = frame.mean(dim=1, keepdim=True)
         if state is None:
-            still = frame.new_zeros(len(frame), 2, *frame.shape[-2:])
+            still = at_least_float32(frame).new_zeros(len(frame), 2, *frame.shape[-2:])
             return frame, frame, still, still, gray
         earlier = state[4]
         flow = self.carry(measure_flow(gray, earlier[:, :1]) / earlier.shape[1])
@@ -126,6 +126,8 @@ class MotionCompensated(Restorer):
 def measure_flow(frame: Frame, other: Frame, fine: bool = False) -> Flow:
     """Measure for each pixel of ``frame`` the displacement to its position in ``other``, ``(b, 2, h, w)`` in pixels.
 
+    It is float32 where the frames have half precision, which would round it to parts of a pixel.
+
     Args:
         frame: ``(b, c, h, w)``, of which the mean of the channels counts.
         other: the frame before or after it, same shape.
@@ -139,7 +141,7 @@ def measure_flow(frame: Frame, other: Frame, fine: bool = False) -> Flow:
     pairs = zip(_gray(frame), _gray(other), strict=True)
     flows = np.stack([search.calc(first, second, None) for first, second in pairs])  # type: ignore[call-overload]
     flow = torch.from_numpy(flows).permute(0, 3, 1, 2)[..., : frame.shape[-2], : frame.shape[-1]]
-    return flow.to(frame)
+    return flow.to(frame.device, at_least_float32(frame).dtype)
 
 
 def _interpolate(before: Frame, after: Frame, forward: Flow, backward: Flow, time: float) -> Frame:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.frame_format import Fit, common_format
-from framepred.data.video_index import Source, VideoIndex
+from framepred.data.video_index import Source, VideoIndex, same_bytes
 from framepred.errors import DataError, MediaError, reason_of
 from framepred.media.random_access import FrameReader
 from framepred.media.ranges import StatedRange, as_choice
@@ -165,6 +165,10 @@ class VideoFolder(ClipDataset):
             MediaError: if a file is damaged where these clips are.
         """
         return [self._clip(index) for index in indices]
+
+    def has_copy(self, source: Source, folder: "VideoFolder", other: Source) -> bool:
+        """Whether a file of this folder and one of another, or of the same, hold the same bytes."""
+        return source.content == other.content and same_bytes(self.index.path(source), folder.index.path(other))
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -4,12 +4,14 @@ Reading a video's properties takes longer than listing it, so they are kept in t
 """
 
 import contextlib
+import filecmp
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,8 @@ class Source:
         high: highest value of that range, likewise.
         notes: one sentence for each property that a user should know, such as several series in one folder.
         stamp: a hash of the name, size, modification time and reading options: it changes when the file does.
-        content: a hash of the size, the first and the last bytes: equal for copies.
+        content: a hash of the size, the first and the last bytes: equal for copies, and for files that differ only in
+            between, which :func:`same_bytes` tells apart.
     """
 
     name: str
@@ -280,6 +283,14 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file()) if is_array(path) else frame_files(path)
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Whether two sources are copies of each other, or the same; sources of one size are read to their end."""
+    if one.samefile(other):
+        return True
+    files, others = _files(one), _files(other)
+    return len(files) == len(others) and all(map(partial(filecmp.cmp, shallow=False), files, others))
 
 
 def _content(path: Path) -> str:

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from framepred.clips import Clip
-from framepred.warping import at_least_float32
+from framepred.clips import Clip, at_least_float32
 
 LEVEL = 1 / 255  # one gray level: smaller differences are invisible
 SATURATED_EXCESS = 0.5  # share of pixels that are white, black or either in predictions but not in the truth

@@ -115,7 +115,7 @@ def evaluate_together(
         name: Scorer(f"Baseline {name}", baseline, measures, device) for name, baseline in (baselines or {}).items()
     }
     scorers, checksum = [*models, *others.values()], ClipChecksum()
-    with eval_mode(*(scorer.predictor for scorer in scorers)), torch.inference_mode():
+    with eval_mode(*(scorer.predictor for scorer in scorers)):
         for batch in batches:
             _score_share(batch, scorers, checksum, device, distributed)
             if on_batch is not None:
@@ -138,6 +138,7 @@ def _left_out(checksum: ClipChecksum) -> tuple[str, ...]:
     return (f"{checksum.missing / pixels:.2%} of the pixels to predict are missing (NaN) and were left out.",)
 
 
+@torch.inference_mode()
 def _score_share(
     batch: ClipBatch, scorers: list[Scorer], checksum: ClipChecksum, device: torch.device, distributed: bool
 ) -> None:
@@ -208,7 +209,7 @@ def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBa
     wanted = {number: title for title, number in reversed(chosen.items())}
     found: dict[str, Example] = {}
     first = 0
-    with eval_mode(model.predictor), torch.inference_mode():
+    with eval_mode(model.predictor):
         for batch in batches:
             for number in sorted(wanted.keys() & set(range(first, first + len(batch.target)))):
                 found[wanted[number]] = _example(model, wanted[number], number, errors[number], batch, number - first)
@@ -218,6 +219,7 @@ def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBa
     return [found[title] for title in chosen if title in found]
 
 
+@torch.inference_mode()
 def _example(model: Scorer, title: str, number: int, mse: float, batch: ClipBatch, position: int) -> Example:
     context, target, _ = batch.filled()
     context, target = context[position : position + 1], target[position : position + 1]

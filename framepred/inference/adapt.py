@@ -203,16 +203,21 @@ class _Validation:
         return future
 
     def error_of(self, future: Clip) -> float:
-        """Mean squared error per pixel of predicted target frames."""
-        return float((future - self._target).square().nanmean(dim=(1, 2, 3, 4)).nan_to_num(0).mean())
+        """Mean squared error per pixel of predicted target frames; infinite if they are not finite."""
+        return float(self._squared(future).nanmean(dim=(1, 2, 3, 4)).nan_to_num(0, posinf=inf).mean())
 
     def error_factor(self, before: Clip, after: Clip) -> Float[Tensor, " k"]:
         """How many times as large the root mean squared error of one prediction is as that of another, by lead time."""
         squared = [
-            (future - self._target).square().nanmean(dim=(0, 2, 3, 4)).nan_to_num(0) + NEGLIGIBLE
+            self._squared(future).nanmean(dim=(0, 2, 3, 4)).nan_to_num(0, posinf=inf) + NEGLIGIBLE
             for future in (before, after)
         ]
         return (squared[1] / squared[0]).sqrt()
+
+    def _squared(self, future: Clip) -> Clip:
+        """Squared errors: NaN where a pixel is not measured, infinite where its prediction is not finite."""
+        errors = (future - self._target).square().nan_to_num(inf, posinf=inf)
+        return errors.masked_fill(self._target.isnan(), torch.nan)
 
 
 class _FineTuned(NamedTuple):

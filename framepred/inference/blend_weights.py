@@ -11,7 +11,7 @@ from torch import Tensor
 
 from framepred.baselines import OpticalFlow
 from framepred.clips import ClipBatch, fill_missing, missing_pixels, to_unit
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_finite
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
@@ -143,6 +143,9 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch, side: int 
         windows: the windows; missing pixels have no part.
         side: longest side, in pixels, of the frames that the members get and of the pictures that are compared. The
             optical flows are measured in the frames of the windows. None for the size of these.
+
+    Raises:
+        WeightsError: if a member predicts NaN or infinite pixels.
     """
     products = ErrorProducts(FIT_HORIZON, len(members), REGIONS)
     device = next((device_of(member) for member in members if any(True for _ in member.parameters())), None)
@@ -152,7 +155,7 @@ def measure_errors(members: Sequence[Forecaster], windows: ClipBatch, side: int 
     gaps, state = _gaps(windows), net.with_motion(net.observe_clip(context))
     for lead in range(min(target.shape[1], FIT_HORIZON)):
         state = net.advance(state) if lead else state
-        pictures = net.member_pictures(state)
+        pictures = check_finite(net.member_pictures(state))
         size = (pictures.shape[-2], pictures.shape[-1])
         regions = spread(net.region_shares(state), size)
         if gaps is not None:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from framepred.clips import Frame, RawClip, RawFrame, State, from_unit
-from framepred.forecaster import Forecaster, check_finite
+from framepred.forecaster import Forecaster, check_finite, eval_mode
 from framepred.inference.blend import Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
@@ -34,8 +34,10 @@ FrameMaker: TypeAlias = Callable[[RawClip, int], Iterator[RawFrame]]
 def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[RawFrame]:
     """Predict a batch of clips frame by frame, on the CPU, in the type of the context.
 
+    Between two frames the network has its own mode, and gradients are computed as the caller wants.
+
     Args:
-        net: the forecaster, on the device where it is to run.
+        net: the forecaster, on the device where it is to run; it predicts in eval mode.
         context: observed frames ``(b, t, c, h, w)``, integers or floats in [0, 1].
         horizon: number of frames to predict.
 
@@ -43,11 +45,12 @@ def predict_frames(net: Forecaster, context: RawClip, horizon: int) -> Iterator[
         ClipError: if there is no observed frame, or the forecaster changes the shape of frames.
         WeightsError: if it predicts NaN or infinite pixels.
     """
-    net.eval()
-    device = device_of(net)
-    with torch.inference_mode():
-        for prediction in islice(net.rollout(net.observe_clip(context.to(device))), horizon):
-            yield _finished(prediction, context)
+    with eval_mode(net), torch.inference_mode():
+        predictions = net.rollout(net.observe_clip(context.to(device_of(net))))
+    for _ in range(horizon):
+        with eval_mode(net), torch.inference_mode():
+            frame = _finished(next(predictions), context)
+        yield frame
 
 
 class BlendedPrediction:
@@ -84,12 +87,13 @@ class BlendedPrediction:
         with torch.inference_mode():
             net = DetailForecaster(evenly(self._members), self._max_side).eval()
             states = _states(net, net.with_motion(net.observe_clip(context.to(device))))
-            pixels = len(context) * context.shape[-2] * context.shape[-1]
-            compute = self._pool.map if pixels <= PARALLEL_PIXELS else map
-            while horizon > 0:
+        pixels = len(context) * context.shape[-2] * context.shape[-1]
+        compute = self._pool.map if pixels <= PARALLEL_PIXELS else map
+        while horizon > 0:
+            with torch.inference_mode():
                 ahead = list(islice(states, min(horizon, LOOKAHEAD)))
-                yield from compute(partial(self._frame, context), ahead)
-                horizon -= len(ahead)
+            yield from compute(partial(self._frame, context), ahead)
+            horizon -= len(ahead)
 
     @torch.inference_mode()
     def _frame(self, context: RawClip, state: State) -> RawFrame:

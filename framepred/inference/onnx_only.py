@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
-from framepred.errors import ClipError
+from framepred.errors import NOT_FINITE, ClipError, WeightsError
 from framepred.media.atomic import atomic_write
 from framepred.media.encoding import VideoWriter
 from framepred.media.frame_times import even_times, varying_rate
@@ -78,7 +78,13 @@ class OnnxForecaster:
         return self._run("feedback" if self.info.has_feedback else "observe", frame, state)
 
     def next_frame(self, state: State) -> Frame:
-        """Predict the next frame, clamped to [0, 1]."""
+        """Predict the next frame, clamped to [0, 1].
+
+        Raises:
+            WeightsError: if it holds NaN or infinite pixels.
+        """
+        if not np.isfinite(state.predicted).all():
+            raise WeightsError(NOT_FINITE)
         height, width = state.shape[-2:]
         return state.predicted[..., :height, :width].reshape(state.shape).clip(0, 1)
 

@@ -1,6 +1,5 @@
 """Whether networks were trained on the files that they are scored on."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -36,13 +35,19 @@ def training_notes(weights: WeightsRecord, net: nn.Module | None, files: VideoFo
     if files is None or learns_nothing or weights.name in bundled_names():
         return ()
     config = _run_config(expand_user(weights.name)) if weights.sha256 else None
-    trained = None if config is None else _training_sections(config)
+    trained = None if config is None else _training_files(config)
     if trained is None:
         return (
             f"Whether {weights.name} was trained on any of these files is not known: there is no {RUN_CONFIG} of its "
             "run with data that are still in their place. The files are divided as training does by default.",
         )
-    used = sum(any(_overlap(section, other) for other in trained) for section in files.sections)
+    used = sum(
+        any(
+            files.has_copy(section.source, trained, other.source) and _overlap(section, other)
+            for other in trained.sections
+        )
+        for section in files.sections
+    )
     if not used:
         return ()
     return (
@@ -57,7 +62,7 @@ def _run_config(checkpoint: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _training_sections(config: Path) -> Sequence[Section] | None:
+def _training_files(config: Path) -> VideoFolder | None:
     """The parts of files that a run trained on; None if its data are no folder, or not where they were.
 
     The file may come from anywhere, and nobody named it: only a folder of videos is built from it, and no other class.
@@ -70,14 +75,14 @@ def _training_sections(config: Path) -> Sequence[Section] | None:
         return None
     try:
         data = data_of_run(config)
-        return data.part("train").sections if isinstance(data, VideoFolderData) else None
+        return data.part("train") if isinstance(data, VideoFolderData) else None
     except FramepredError:
         return None
 
 
 def _overlap(one: Section, other: Section) -> bool:
-    """Whether two parts share clips and frames of the same content."""
-    return one.source.content == other.source.content and all(
+    """Whether two parts share clips and frames where their files are the same."""
+    return all(
         max(mine.start, yours.start) < min(mine.stop, yours.stop)
         for mine, yours in ((one.clips, other.clips), (one.frames, other.frames))
     )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framepred.clips import Clip, Frame, Future
+from framepred.clips import Clip, Frame, Future, at_least_float32
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import between_correlation, local_correlation, local_correlation_macs
@@ -15,7 +15,7 @@ from framepred.models.cost import BILINEAR_MACS
 from framepred.models.patches import check_frame, fold, unfold
 from framepred.models.pretrained import PretrainedRestorer
 from framepred.restorer import Missing, Sides, sides
-from framepred.warping import at_least_float32, warp
+from framepred.warping import warp
 
 FINE, COARSE = 4, 8
 """Pixels per position of the two feature maps: the fine one mixes pictures, the coarse one describes motion."""

@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.warping import Pictures, at_least_float32, local_mean, window_mean
+from framepred.clips import at_least_float32
+from framepred.warping import Pictures, local_mean, window_mean
 
 DETAIL = 9
 """Side of the high-pass window in pixels of the half resolution: its mean is subtracted before frames are compared."""

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framepred.clips import Frame, RawFrame, State
+from framepred.clips import Frame, RawFrame, State, at_least_float32
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
 from framepred.models.cost import BILINEAR_MACS
 from framepred.models.patches import check_frame, fold, to_input, unfold
 from framepred.models.pretrained import PretrainedForecaster
-from framepred.warping import at_least_float32, compose, warp
+from framepred.warping import compose, warp
 
 FINE, COARSE = 4, 8
 """Pixels per position of the two feature maps: the fine one for appearance, the coarse one for motion."""

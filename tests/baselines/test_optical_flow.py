@@ -44,6 +44,21 @@ def test_what_stands_still_stays() -> None:
     torch.testing.assert_close(OpticalFlow().eval()(clip, 4), clip[:, :1].expand(1, 4, 1, 72, 96), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("net", [OpticalFlow(), OpticalFlow(2, carried=True)], ids=["constant", "carried"])
+def test_motion_in_half_precision_is_as_exact_far_to_the_right(net: OpticalFlow, half: torch.dtype) -> None:
+    noise = torch.rand(1, 1, 48, 700, generator=torch.Generator().manual_seed(0))
+    picture = functional.avg_pool2d(noise, 9, stride=1, padding=4)
+    clip = torch.stack([picture[..., 20 - 3 * t : 660 - 3 * t] for t in range(6)], dim=1)
+    context, future = clip[:, :3], clip[:, 3:]
+    coarse = context.to(half)
+    error, of_rounding, exact = (
+        (guess.float() - future)[..., 40:-20].square().mean()
+        for guess in (net.eval()(coarse, 3), future.to(half), net.eval()(coarse.float(), 3))
+    )
+    assert error < 1.1 * (exact + of_rounding)
+
+
 def test_clips_of_a_batch_move_on_their_own() -> None:
     clips = torch.cat([panning(2, 0, 3), panning(0, -2, 3)])
     together = OpticalFlow().eval()(clips, 3)

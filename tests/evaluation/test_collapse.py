@@ -31,6 +31,14 @@ def test_collapse_is_one_sentence_with_causes(pred: Tensor, sentence: str) -> No
     assert "\n" not in found
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_pixels_in_half_precision_are_counted_exactly(half: torch.dtype) -> None:
+    truth = 0.1 + 0.8 * torch.rand(2, 10, 1, 128, 128)  # more pixels than the largest number in float16
+    black = truth.clone()
+    black[..., :77, :] = 0
+    assert "saturated: 60% of the pixels are black" in collapse(black.to(half), truth)
+
+
 def test_a_good_prediction_has_not_collapsed() -> None:
     assert collapse(TRUTH + 0.01, mse=1.0, blank_mse=20.0) == ""
 

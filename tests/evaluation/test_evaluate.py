@@ -213,6 +213,18 @@ def test_progress_is_reported_in_clips() -> None:
     assert batch_sizes == [3, 3, 1]
 
 
+def test_who_gives_the_clips_and_hears_of_them_keeps_gradients() -> None:
+    modes = []
+
+    def read() -> Iterator[ClipBatch]:
+        for batch in batches(noise(4), [2, 2]):
+            modes.append(torch.is_inference_mode_enabled())
+            yield batch
+
+    evaluate(Fading(), read(), data=DATA, on_batch=lambda _: modes.append(torch.is_inference_mode_enabled()))
+    assert modes == [False] * 4
+
+
 def test_the_device_can_be_named() -> None:
     assert flat(score(noise(2), device="cpu")) == flat(score(noise(2)))
 

@@ -157,6 +157,44 @@ def test_errors_change_by_lead_time() -> None:
     )
 
 
+class Diverging(Brightening):
+    """Predicts the last frame; the gradient at its first weights is infinite, so that training breaks it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change = torch.nn.Parameter(torch.zeros(4, 4))
+
+    def next_frame(self, state: tuple[Tensor, ...]) -> Tensor:
+        return state[0] + 0 * self.change.sqrt().sum()
+
+
+@pytest.mark.parametrize("filler", [None, 0.0])
+def test_training_that_diverges_changes_nothing(filler: float | None) -> None:
+    clip = brightening([0.02] * 30)
+    if filler is not None:
+        clip[..., 8:] = torch.nan
+    net = Diverging()
+    adapted = adapt(net, clip, steps=2, context=4, horizon=2, cuts=False, filler=filler)
+    assert (adapted.error_after, adapted.improved, adapted.share, adapted.network) == (inf, False, 0, net)
+    assert "gained nothing" in adapted.summary
+    assert adapted.blend(clip[None, -4:].nan_to_num(0), 2).isfinite().all()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_an_error_is_infinite_where_a_measured_pixel_is_not_predicted(value: float) -> None:
+    windows = ClipBatch(torch.zeros(2, 2, 1, 4, 4), torch.zeros(2, 3, 1, 4, 4), 0.0)
+    windows.target[1, 1, 0, 0, 0] = torch.nan
+    validation = adapting._Validation(windows, torch.device("cpu"))
+    whole = torch.full_like(windows.target, 0.1)
+    unused, broken = whole.clone(), whole.clone()
+    unused[1, 1, 0, 0, 0] = value
+    broken[1, 1, 0, 0, 1] = value
+    assert validation.error_of(unused) == validation.error_of(whole)
+    assert validation.error_of(broken) == inf
+    assert validation.error_factor(whole, unused).tolist() == [1, 1, 1]
+    assert validation.error_factor(whole, broken).tolist() == [1, inf, 1]
+
+
 def test_training_needs_no_blend(film: Tensor, small_net: EncoderForecaster, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(adapting, "monotonic", lambda: float(next(ticks)))

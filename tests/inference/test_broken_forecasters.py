@@ -10,6 +10,7 @@ import framepred
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError, FramepredError, WeightsError
 from framepred.forecaster import Forecaster
+from framepred.inference.adapt import adapt
 from framepred.models import EncoderForecaster
 
 Call = Callable[[Tensor, Forecaster], object]
@@ -22,6 +23,15 @@ CALLS: dict[str, Call] = {
     "restore, at the end": lambda clip, net: framepred.restore(clip, missing=[10, 11], weights=net).frames,
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+BLENDED: dict[str, Call] = {
+    "predict, blended": lambda clip, net: framepred.predict(clip, frames=2, weights=net),
+    "predict, blended and scaled": lambda clip, net: framepred.predict(clip, frames=2, weights=net, max_side=16),
+    "stream, blended": lambda clip, net: list(framepred.stream(clip, frames=2, weights=net)),
+    "adapt": lambda clip, net: adapt(net, clip, steps=1, context=3, horizon=2, cuts=False),
+    "watch": lambda clip, net: framepred.watch(clip.repeat(10, 1, 1, 1), normal=3.0, weights=net),
+}
+"""Calls in which other predictions could take the place of those that are not finite."""
 
 
 @pytest.fixture
@@ -46,7 +56,7 @@ class Graying(Cropping):
         return state[0][:, :1]
 
 
-@every_call
+@pytest.mark.parametrize("call", (CALLS | BLENDED).values(), ids=(CALLS | BLENDED).keys())
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_weights_that_predict_nan_are_refused(call: Call, clip: Tensor, value: float) -> None:
     net = EncoderForecaster(hidden_channels=[2], kernel_size=3).eval()

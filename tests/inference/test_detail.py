@@ -144,6 +144,22 @@ def test_frames_are_the_same_while_weights_are_being_measured(small_net: Encoder
     torch.testing.assert_close(found.int(), alone.int(), rtol=0, atol=1)
 
 
+@pytest.mark.parametrize("blended", [False, True])
+def test_who_takes_the_frames_keeps_gradients_and_the_network_its_mode(
+    small_net: EncoderForecaster, blended: bool
+) -> None:
+    clip, members = torch.rand(1, 4, 1, 24, 32), default_members(small_net)
+    weights = torch.full((1, REGIONS, len(members)), 1 / len(members))
+    small_net.train(not blended)  # the members of a blend are in eval mode
+    with BlendedPrediction(members, lambda: weights, 24) as prediction:
+        frames = prediction.frames(clip, 12) if blended else predict_frames(small_net, clip, 12)
+        for frame in frames:
+            assert not torch.is_inference_mode_enabled()
+            assert torch.is_grad_enabled()
+            assert not frame.requires_grad
+            assert small_net.training is not blended
+
+
 def test_an_error_while_weights_are_measured_is_raised(small_net: EncoderForecaster) -> None:
     def fail() -> Tensor:
         raise ClipError("no weights")

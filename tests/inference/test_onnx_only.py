@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import framepred
-from framepred.errors import ClipError
+from framepred.errors import ClipError, WeightsError
 from framepred.exporting.export import Export
 from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file, stream_file
 from framepred.inference.watching.forecasting import network_forecast, onnx_forecast
@@ -141,6 +141,15 @@ def freezing(path: Path) -> None:
     film = (scene + random.normal(0, 4, (150, 32, 48))).clip(0, 255).astype(np.uint8)
     film[120:140] = film[120]
     write_video(path, torch.from_numpy(film)[:, None], fps=10)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_predictions_that_are_not_finite_are_refused(weights: Path, value: float) -> None:
+    forecaster = OnnxForecaster(weights)
+    state = forecaster.observe(np.zeros((1, 1, 24, 32), np.float32))
+    state.predicted[0, 0, 3, 4] = value
+    with pytest.raises(WeightsError, match="predicted NaN or infinite pixels"):
+        forecaster.next_frame(state)
 
 
 def test_watch_runs_where_torch_cannot_be_imported(weights: Path, tmp_path: Path) -> None:

@@ -74,6 +74,14 @@ def test_all_types_of_frames_mean_the_same() -> None:
         torch.testing.assert_close(split(other)[1], split(clip)[1])
 
 
+def test_pixels_that_drop_out_and_come_back_are_no_cuts() -> None:
+    clip = 0.6 + 0.3 * torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)).repeat(30, 1, 1, 1)
+    clip[10:20, ..., 2:] = torch.nan
+    training, validation = split_past(clip, CONTEXT, HORIZON, filler=0.0)
+    assert training.pieces == [range(25)]
+    assert validation.clips.shape[1] == CONTEXT + HORIZON
+
+
 def test_no_scene_holds_a_window() -> None:
     with pytest.raises(ClipError, match=r"has 4 frames, but adapting needs 3 \+ 2"):
         split_past(filmed(2, 4, 3), CONTEXT, HORIZON)

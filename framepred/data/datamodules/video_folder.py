@@ -16,6 +16,7 @@ from framepred.data.digits import Split
 from framepred.data.frame_format import Fit
 from framepred.data.splitting import FRACTION, LIST, Choice, split_folder
 from framepred.data.video_folder import VideoFolder, evenly_spread
+from framepred.data.video_index import Source
 from framepred.errors import ConfigError, DataError
 from framepred.media.ranges import StatedRange, ValueRange
 
@@ -240,9 +241,17 @@ def _left_out(whole: VideoFolder, parts: Sequence[VideoFolder], files: int) -> l
 
 def _copies(parts: Mapping[Split, VideoFolder]) -> list[str]:
     """Return a warning about validation and test files with the content of a training file of another name."""
-    trained = {source.content: source.name for source in parts["train"].sources}
-    scored = [source for split in ("val", "test") for source in parts[split].sources]
-    copies = sum(trained.get(source.content, source.name) != source.name for source in scored)
+    trained: dict[str, list[Source]] = {}
+    for source in parts["train"].sources:
+        trained.setdefault(source.content, []).append(source)
+    copies = sum(
+        any(
+            source.name != other.name and part.has_copy(source, part, other)
+            for other in trained.get(source.content, ())
+        )
+        for part in (parts["val"], parts["test"])
+        for source in part.sources
+    )
     if not copies:
         return []
     return [f"warning  {copies:,} files of val and test are copies of training files: their scores are too good"]

@@ -72,7 +72,11 @@ class RollingForecast:
         return RollingForecast(self._observe, self._predict, self.name, self.channels, self._window, self.trained_range)
 
     def advance(self, picture: Float32[np.ndarray, "c h w"]) -> Float32[np.ndarray, "c h w"]:
-        """Observe the next frame, in [0, 1], and forecast the one after it."""
+        """Observe the next frame, in [0, 1], and forecast the one after it.
+
+        Raises:
+            WeightsError: if the weights predict NaN or infinite pixels.
+        """
         if len(picture) == 1 < self.channels:
             picture = np.repeat(picture, self.channels, axis=0)
         half = None if self._window is None else self._window // 2
@@ -111,7 +115,7 @@ def network_forecast(net: "Forecaster", name: str | None = None) -> RollingForec
     """
     import torch
 
-    from framepred.forecaster import eval_mode
+    from framepred.forecaster import check_finite, eval_mode
     from framepred.inference.devices import device_of
     from framepred.inference.networks import channels_of, is_network
 
@@ -125,7 +129,7 @@ def network_forecast(net: "Forecaster", name: str | None = None) -> RollingForec
     @torch.inference_mode()
     def predict(state: Any) -> Batch:
         with eval_mode(net):
-            return np.asarray(net.forecast(state, 1)[:, 0].float().cpu().numpy())
+            return np.asarray(check_finite(net.forecast(state, 1)[:, 0]).float().cpu().numpy())
 
     return RollingForecast(
         observe, predict, name or type(net).__name__, channels_of(net) or 1, WINDOW if is_network(net) else None

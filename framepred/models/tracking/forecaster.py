@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framepred.clips import Frame, RawFrame, State
+from framepred.clips import Frame, RawFrame, State, at_least_float32
 from framepred.errors import ConfigError
 from framepred.models.cells import ConvLSTMCell
 from framepred.models.correlation import local_correlation, local_correlation_macs
@@ -20,7 +20,7 @@ from framepred.models.tracking.refinement import estimate_layers, search_nearby
 from framepred.models.tracking.scene import SIGNS, Scene, absent_frames, appended, shown_mask, with_last
 from framepred.models.tracking.tracker import Tracks, track
 from framepred.models.tracking.translation import expected_picture, shift_distribution
-from framepred.warping import at_least_float32, no_autocast
+from framepred.warping import no_autocast
 
 FINE, COARSE = 4, 8
 """Strides in pixels of the fine map, which writes the layers, and of the coarse map, which has the larger context."""

@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from framepred.clips import at_least_float32
 from framepred.models.tracking.scene import holds_most_energy
 from framepred.models.tracking.translation import translate
-from framepred.warping import at_least_float32
 
 STEP_PX = 1
 """Largest offset per axis of one search step, pixels; larger errors are corrected over several frames."""

@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.clips import State
-from framepred.warping import at_least_float32
+from framepred.clips import State, at_least_float32
 
 OWN_SHARE = 0.65
 """Minimum projection of a written on its revealed layer, relative to the latter's energy, to own the object."""

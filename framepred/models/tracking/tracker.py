@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from framepred.clips import at_least_float32
 from framepred.models.tracking.cross_correlation import cross_correlation
 from framepred.models.tracking.translation import translate
-from framepred.warping import at_least_float32, local_mean
+from framepred.warping import local_mean
 
 BACKGROUND_PX = 17
 """Side of the window, in pixels, whose local mean is subtracted from frame and layers before correlation."""

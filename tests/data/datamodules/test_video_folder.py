@@ -221,6 +221,18 @@ def test_copies_among_the_splits_are_said(folder: Path, tmp_path: Path) -> None:
     assert "warning" not in small(folder).describe()
 
 
+def test_files_that_begin_and_end_alike_are_no_copies(tmp_path: Path) -> None:
+    """Their first and last frames are black and longer than what identifies a file."""
+    for number in range(4):
+        film = np.random.default_rng(number).integers(0, 256, (12, 300, 300), dtype=np.uint8)
+        film[[0, -1]] = 0
+        np.save(tmp_path / f"{number}.npy", film)
+    assert "copies" not in small(tmp_path).describe()
+    shutil.copy(tmp_path / "0.npy", tmp_path / "4.npy")
+    names = {"train": "[013].*", "val": "2.*", "test": "4.*"}
+    assert "warning  1 files of val and test are copies of training files" in small(tmp_path, **names).describe()
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_files_are_divided_along_time(tmp_path: Path, count: int) -> None:
     """Each frame's pixels hold its number: no frame of one split is within a clip of another's."""
