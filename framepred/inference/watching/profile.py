@@ -196,6 +196,7 @@ class Profile:
         """Start anew: the next frame does not follow from the last one."""
         self._reader.reset()
         self._means.reset()
+        self._trace.reset()
 
     def score(self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None) -> FrameScore:
         """Score the next frame of a stream, of any size; the profile slowly follows what it gets.
