@@ -28,6 +28,7 @@ from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, is_live
+from framepred.media.locking import check_unlocked
 from framepred.media.outputs import check_output, check_results_folder, expand_user
 
 if TYPE_CHECKING:
@@ -126,9 +127,12 @@ def watch(
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
     if events is not None:
-        from framepred.inference.watching.event_tables import check_event_tables
+        from framepred.inference.watching.event_tables import check_event_tables, check_events_unlocked
 
         check_event_tables(events)
+        check_events_unlocked(events)
+    for path in filter(None, (csv, output)):
+        check_unlocked(path)
     if events is None and serve is None:
         refuse_given(call, ("keep",), "a watch without --events or --serve")
     if not 0 < false_alarms < float("inf"):

@@ -13,8 +13,9 @@ from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.playing import PlayingSource
 from framepred.inference.watching.profile import Profile
-from framepred.inference.watching.recording import EventFolder, recorded
+from framepred.inference.watching.recording import EventFolder, FrameTable, recorded
 from framepred.media.live import Moment
+from full_disk import full_disk
 
 FPS = 10.0
 
@@ -103,6 +104,27 @@ def test_an_event_is_reported_when_its_source_is_lost_and_not_again(tmp_path: Pa
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [line["clip"] for line in lines] == ["event-000001.mp4", "event-000002.mp4"]
     assert all((tmp_path / line["clip"]).exists() and (tmp_path / line["picture"]).exists() for line in lines)
+
+
+def test_an_event_on_a_full_disk_reaches_the_other_recorders(tmp_path: Path) -> None:
+    folder, after = EventFolder(tmp_path, FPS), Kept()
+    (tmp_path / "events.jsonl").mkdir()  # in the place of a full disk
+    with pytest.raises(MediaError, match=r"events\.jsonl cannot be written"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [folder, after]))
+    assert [event.start_frame for event in after.events] == [20]
+
+
+@pytest.mark.parametrize("frames", [10, 25])
+def test_a_table_on_a_full_disk_keeps_whole_rows_and_no_event_back(frames: int, tmp_path: Path) -> None:
+    table, kept = FrameTable(tmp_path / "a.csv"), Kept()
+    size = len("frame,time,score,threshold,event\n") + frames * len("0,0.000,0.0000,0.0000,0\n")
+    with full_disk(size), pytest.raises(MediaError, match=r"a\.csv cannot be written \(File too large\)"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [table, kept]))
+    *rows, rest = (tmp_path / "a.csv").read_text().split("\n")
+    assert rest == ""
+    assert {row.count(",") for row in rows} == {4}
+    assert len(rows) >= frames - 2
+    assert [event.ended for event in kept.events] == [False] * (frames > 22)
 
 
 def test_events_have_the_numbers_of_the_folder_everywhere(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -23,11 +23,13 @@ from framepred.inference.watching.event_tables import (
     event_name,
     has_content,
     last_number,
+    locked_events,
 )
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.profile import FrameScore
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
+from framepred.media.growing import GrowingFile, append_line
 from framepred.media.pictures import bytes_of_picture, shrunk_picture
 from framepred.visualization.heat_map import WatchPage, heat_picture
 
@@ -103,17 +105,16 @@ class FrameTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
+        self._file: GrowingFile | None = None
 
     def write(self, step: WatchStep) -> None:
         """Append the line of one frame."""
-        with explain_os_errors(self.path):
-            if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("wb", buffering=0)  # unbuffered: complete whatever ends the program
-                self._file.write(b"frame,time,score,threshold,event\n")
-            line = f"{step.index},{step.time:.3f},{step.scored.score:.4f},{step.threshold:.4f},{int(step.active)}\n"
-            self._file.write(line.encode())
+        if self._file is None:
+            self._file = GrowingFile(self.path)
+            self._file.write("frame,time,score,threshold,event")
+        self._file.write(
+            f"{step.index},{step.time:.3f},{step.scored.score:.4f},{step.threshold:.4f},{int(step.active)}"
+        )
 
     def add(self, event: Event) -> None:
         """Events are not in this table."""
@@ -157,7 +158,7 @@ class WatchVideo:
 
 
 class EventFolder:
-    """A folder with a clip, a picture and a line for each event, of bounded size.
+    """A folder with a clip, a picture and a line for each event, of bounded size, which one watch at a time writes.
 
     Args:
         folder: it is made where it is missing, and may hold events of earlier watches, whose numbers go on.
@@ -168,6 +169,7 @@ class EventFolder:
         last_number: number of the newest event in it, also of the one that goes on; 0 for none.
 
     Raises:
+        ConfigError: if another process writes it.
         MediaError: if its events.csv or events.jsonl hold something else, or it cannot be written.
     """
 
@@ -181,8 +183,8 @@ class EventFolder:
         self._clip: _EventClip | None = None
         self._was_active = False
         check_event_tables(folder)
-        with explain_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = ExitStack()
+        self._lock.enter_context(locked_events(folder))
         self._lines, self._table = folder / LINES, folder / TABLE
         self.last_number = last_number(folder)
 
@@ -213,28 +215,24 @@ class EventFolder:
             with atomic_write(self.folder / f"{name}.png") as draft:
                 self._clip.picture.save(draft)
         clip, picture = f"{name}.mp4", f"{name}.png"
-        self._append(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
+        append_line(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
         if not has_content(self._table):
-            self._append(self._table, ",".join(EVENT_COLUMNS))
+            append_line(self._table, ",".join(EVENT_COLUMNS))
         edges = ["", "", "", ""] if event.place is None else [f"{edge:.4f}" for edge in event.place]
         times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]
         scores = [f"{event.score:.4f}", f"{event.threshold:.4f}"]
-        self._append(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
+        append_line(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
         self._bound(name)
 
     def close(self) -> None:
-        """Finish the clip that is open."""
-        self._close_clip()
+        """Finish the clip that is open, and release the folder."""
+        with self._lock:
+            self._close_clip()
 
     def _close_clip(self) -> None:
         if self._clip is not None:
             self._clip.close()
             self._clip = None
-
-    def _append(self, path: Path, line: str) -> None:
-        """Add a line by one write, so that a killed program leaves whole lines."""
-        with explain_os_errors(path), path.open("ab", buffering=0) as file:
-            file.write(f"{line}\n".encode())
 
     def _bound(self, newest: str) -> None:
         """Delete the oldest events, but not the newest, until the folder is small enough; their lines go with them."""
