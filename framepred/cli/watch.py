@@ -28,13 +28,14 @@ from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, is_live
+from framepred.media.locking import check_unlocked
 from framepred.media.outputs import check_output, check_results_folder, expand_user
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from framepred.inference.live_page import LivePage
-    from framepred.inference.watch import Watch
+    from framepred.inference.watch import Watch, WatchStep
     from framepred.inference.watching.events import Event
     from framepred.inference.watching.recording import Recorder
 
@@ -126,9 +127,12 @@ def watch(
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
     if events is not None:
-        from framepred.inference.watching.event_tables import check_event_tables
+        from framepred.inference.watching.event_tables import check_event_tables, check_events_unlocked
 
         check_event_tables(events)
+        check_events_unlocked(events)
+    for path in filter(None, (csv, output)):
+        check_unlocked(path)
     if events is None and serve is None:
         refuse_given(call, ("keep",), "a watch without --events or --serve")
     if not 0 < false_alarms < float("inf"):
@@ -148,7 +152,6 @@ def watch(
     from rich.console import Console
 
     import framepred
-    from framepred.inference.watching.events import Event
     from framepred.inference.watching.recording import recorded
 
     if value_range is not None:
@@ -158,7 +161,6 @@ def watch(
     ignored = given_options(call, ("normal", "max_side")) if profile and profile.is_file() else []
     if ignored:
         console.print(f"{profile} exists and is used; {' and '.join(ignored)} would make a new one.")
-    found = frames = 0
     truth = None
     if labels is not None:
         from framepred.inference.watching.labels import Evaluation, read_labels  # scikit-learn is slow to import
@@ -189,20 +191,16 @@ def watch(
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)
         with _live_page(serve, events, watching, console) as page:
-            recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console)]
+            printer = _Printer(as_json)
+            recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console), printer]
             with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
-                for item in playing:
+                for _ in playing:
                     if page is not None:
                         page.apply(watching)
-                    if isinstance(item, Event):
-                        found += 1
-                        _print_event(item, as_json)
-                    else:
-                        frames += 1
             _wait_for_viewers(page, stop, console)
     if measured is not None and truth is not None:
         print(measured.result(truth).to_text(as_json))
-    _print_end(source, found, frames, [path for path in (csv, output, events) if path], as_json)
+    _print_end(source, printer.frames, printer.events, [path for path in (csv, output, events) if path], as_json)
     stop.raise_if_set("Stopped; the files are complete up to the last frame.")
 
 
@@ -286,11 +284,25 @@ def _wait_for_viewers(page: "LivePage | None", stop: StopRequest, console: "Cons
             pass
 
 
-def _print_event(event: "Event", as_json: bool) -> None:
-    print(json.dumps({"event": "event", **event.to_dict()}) if as_json else event.sentence, flush=True)
+class _Printer:
+    """Prints each event, and counts frames and events."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.frames = self.events = 0
+        self._as_json = as_json
+
+    def write(self, _: "WatchStep") -> None:
+        self.frames += 1
+
+    def add(self, event: "Event") -> None:
+        self.events += 1
+        print(json.dumps({"event": "event", **event.to_dict()}) if self._as_json else event.sentence, flush=True)
+
+    def close(self) -> None:
+        """Do nothing: standard output stays open."""
 
 
-def _print_end(source: str, events: int, frames: int, files: list[Path], as_json: bool) -> None:
+def _print_end(source: str, frames: int, events: int, files: list[Path], as_json: bool) -> None:
     written = [str(path) for path in files if path.exists()]
     if as_json:
         print(json.dumps({"event": "end", "source": source, "frames": frames, "events": events, "files": written}))

@@ -4,9 +4,9 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
-from framepred.media.atomic import explain_os_errors
+from framepred.media.growing import GrowingFile
 
 COLUMNS = ("frame", "time", "mse", "cut")
 
@@ -83,6 +83,7 @@ class CsvSink:
         path: the file; missing folders are made.
 
     Raises:
+        ConfigError: on entering, if another process writes the file.
         MediaError: on entering or writing, if the file cannot be written.
     """
 
@@ -90,22 +91,16 @@ class CsvSink:
         self.path = Path(path)
 
     def __enter__(self) -> "CsvSink":
-        with explain_os_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = self.path.open("wb", buffering=0)  # unbuffered: complete whatever ends the program
-        self._write_line(",".join(COLUMNS))
+        self._file = GrowingFile(self.path)
+        self._file.write(",".join(COLUMNS))
         return self
 
     def write(self, step: ScoredStep) -> None:
         """Append the line of one frame."""
         mse = "" if step.mse is None else f"{step.mse:.6g}"
-        self._write_line(f"{step.index},{step.time:.3f},{mse},{int(step.cut)}")
+        self._file.write(f"{step.index},{step.time:.3f},{mse},{int(step.cut)}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-
-    def _write_line(self, line: str) -> None:
-        with explain_os_errors(self.path):
-            self._file.write(f"{line}\n".encode())

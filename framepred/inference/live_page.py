@@ -19,6 +19,7 @@ from PIL import Image
 
 from framepred.errors import ConfigError, reason_of
 from framepred.inference.watch import Watch, WatchStep
+from framepred.inference.watching.event_tables import event_name
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.recording import viewable
 from framepred.visualization.heat_map import heat_picture
@@ -81,7 +82,6 @@ class LivePage:
         self._step: WatchStep | None = None
         self._rate = false_alarms
         self._ended = False
-        self._known = {path.name for path in folder.glob("event-*.mp4")}
 
     def write(self, step: WatchStep) -> None:
         """Add the result of one frame."""
@@ -91,11 +91,10 @@ class LivePage:
 
     def add(self, event: Event) -> None:
         """Add one event, whose clip is already in the folder."""
-        clips = sorted(path.name for path in self.folder.glob("event-*.mp4") if path.name not in self._known)
-        self._known.update(clips)
-        clip = clips[0] if clips else None
+        clip = f"{event_name(event.number)}.mp4"
+        shown = event.to_dict() | {"clip": clip if (self.folder / clip).exists() else None, "sentence": event.sentence}
         with self._lock:
-            self._events.appendleft(event.to_dict() | {"clip": clip, "sentence": event.sentence})
+            self._events.appendleft(shown)
 
     def close(self) -> None:
         """Do nothing: the page has no open file."""

@@ -17,6 +17,7 @@ from framepred.inference.watching.learning import LAST_FRAME, learn_from_beginni
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import FrameScore, Profile
 from framepred.inference.watching.profile_check import LARGEST_SIDE
+from framepred.media.live import Moment
 from framepred.media.pictures import Picture, unit_picture
 
 if TYPE_CHECKING:  # these import PyTorch, which a watch needs for networks and some kinds of sources only
@@ -63,7 +64,7 @@ class WatchStep:
 
 
 class Watch:
-    """A source that is watched as it plays; iterate over it to get its events, or over :meth:`steps` for every frame.
+    """A source that is watched as it plays; iterate over it to get its events, or over :meth:`play` for frames as well.
 
     Attributes:
         fps: frames per second of the source.
@@ -107,30 +108,52 @@ class Watch:
         return self._finder.threshold
 
     def __iter__(self) -> Iterator[Event]:
-        for step in self.steps():
-            if step.event is not None:
-                yield step.event
-        last = self.finish()
-        if last is not None:
-            yield last
+        return (item for item in self.play() if isinstance(item, Event))
 
     def steps(self) -> Iterator[WatchStep]:
-        """Yield every frame with its score; afterwards :meth:`finish` gives the event that was not over, if any."""
-        for index, moment in zip(count(self._first), self._moments, strict=False):
-            frame, missing = moment.frame, moment.missing
-            if index == self._first:
-                self._check_proportions(frame)
-            if moment.fresh or self._is_cut(frame, missing):
-                self.profile.reset()
-            self._report_lost(index, moment.time, missing)
-            scored = self.profile.score(frame, missing)
-            event = self._finder.add(index, moment.time, scored)
-            active = self._finder.active
-            yield WatchStep(index, moment.time, frame, scored, self.threshold, active, event, missing)
+        """Yield every frame with its score."""
+        return (item for item in self.play() if isinstance(item, WatchStep))
 
-    def finish(self) -> Event | None:
-        """The event that had not ended with the source, once."""
-        return self._finder.finish()
+    def play(self) -> Iterator[WatchStep | Event]:
+        """Yield every frame, and each event once: when it has ended, or has gone on for long, after that frame.
+
+        An event that goes on is also reported when a live source is lost, and when the source ends or breaks.
+
+        Raises:
+            MediaError: if the source breaks, after the event that went on.
+        """
+        index = count(self._first)
+        try:
+            for moment in self._moments:
+                if moment is None:
+                    yield from _listed(self.interrupt())
+                    continue
+                step = self._step(next(index), moment)
+                yield step
+                yield from _listed(step.event)
+        except Exception:
+            yield from _listed(self.interrupt())
+            raise
+        yield from _listed(self._finder.finish())
+
+    def interrupt(self) -> Event | None:
+        """Give up the event that goes on; returns it, if it was not reported before."""
+        return self._finder.interrupt()
+
+    def number_after(self, count: int) -> None:
+        """Number the events from ``count + 1`` on; to be called before the first one."""
+        self._finder.count = count
+
+    def _step(self, index: int, moment: Moment) -> WatchStep:
+        frame, missing = moment.frame, moment.missing
+        if index == self._first:
+            self._check_proportions(frame)
+        if moment.fresh or self._is_cut(frame, missing):
+            self.profile.reset()
+        self._report_lost(index, moment.time, missing)
+        scored = self.profile.score(frame, missing)
+        event = self._finder.add(index, moment.time, scored)
+        return WatchStep(index, moment.time, frame, scored, self.threshold, self._finder.active, event, missing)
 
     def _check_proportions(self, frame: Picture) -> None:
         """Say that the profile was learned from frames of other proportions, most likely of another camera."""
@@ -266,6 +289,10 @@ def check_rate(false_alarms: float) -> None:
     """
     if not 0 < false_alarms < float("inf"):
         raise ConfigError(f"The rate of false alarms must be a positive number an hour, not {false_alarms:g}.")
+
+
+def _listed(event: Event | None) -> list[Event]:
+    return [] if event is None else [event]
 
 
 def _cut_detector() -> Callable[[Picture], bool]:

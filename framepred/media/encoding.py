@@ -16,8 +16,9 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.atomic import atomic_write, explain_os_errors
+from framepred.media.atomic import atomic_write
 from framepred.media.formats import GIF
+from framepred.media.locking import locked_file
 from framepred.media.outputs import check_output
 from framepred.media.pictures import bytes_of_picture
 from framepred.media.pixels import DEFAULT_FPS
@@ -59,7 +60,8 @@ class VideoWriter:
 
     Raises:
         MediaError: if the file cannot be written.
-        ConfigError: if ``fps`` is not a positive number, or more than ``MAX_GIF_FPS`` for a GIF.
+        ConfigError: if ``fps`` is not a positive number, or more than ``MAX_GIF_FPS`` for a GIF; on entering, if
+            another process writes the growing file.
         ClipError: at the end of the block, if no frame was written.
     """
 
@@ -79,7 +81,7 @@ class VideoWriter:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "VideoWriter":
-        self._draft = self._path_in_place() if self._growing else self._cleanup.enter_context(atomic_write(self.path))
+        self._draft = self._cleanup.enter_context(_in_place(self.path) if self._growing else atomic_write(self.path))
         return self
 
     def write(self, frame: Shaped[Any, "c h w"], time: float | None = None) -> None:
@@ -117,11 +119,6 @@ class VideoWriter:
                 raise ClipError(f"{self.path} was not written because there is no frame to write; give at least one.")
             with _encoding(self.path):
                 self._encoder.finish()
-
-    def _path_in_place(self) -> Path:
-        with explain_os_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.path
 
     def _abandon(self) -> None:
         if self._encoder is not None:
@@ -283,6 +280,12 @@ def _palette_picture(frame: UInt8[np.ndarray, "3 h w"]) -> av.VideoFrame:
 def _fraction(fps: float) -> Fraction:
     """The exact rate behind a rounded one: 29.97… becomes 30000/1001; below 1, the time between frames is the exact."""
     return Fraction(fps).limit_denominator(1001) if fps >= 1 else 1 / Fraction(1 / fps).limit_denominator(1001)
+
+
+@contextmanager
+def _in_place(path: Path) -> Iterator[Path]:
+    with locked_file(path):
+        yield path
 
 
 @contextmanager

@@ -173,6 +173,10 @@ class Player:
         self.value_range: ValueRange | None = getattr(self._stream, "value_range", None)  # pictures of cameras: none
 
     def __iter__(self) -> Iterator[Moment]:
+        return (moment for moment in self.with_losses() if moment is not None)
+
+    def with_losses(self) -> Iterator[Moment | None]:
+        """The frames, and None each time that a live source is lost, before it is tried again."""
         if not self._stream.endless:
             yield from self._to_its_end()
             return
@@ -181,6 +185,8 @@ class Player:
             for number, frame in enumerate(newest(self._stream.frames, self._ended)):
                 self._delay = FIRST_DELAY
                 yield Moment(frame, self._clock() - start, fresh=number == 0)
+            if not self._ended.is_set():
+                yield None
             self._reopen()
 
     def _to_its_end(self) -> Iterator[Moment]:

@@ -3,12 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import LearningRateMonitor
@@ -16,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from framepred.errors import ConfigError, WeightsError
 from framepred.evaluation.report import REPORT_NAME
+from framepred.media.locking import locked_folder
 from framepred.media.outputs import check_results_folder
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training.callbacks import PredictionPanels, RunReport
@@ -159,7 +159,8 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
     _check_processes(trainer)
     _check_monitors(trainer, task)
     trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
-    with _unused_folder_removed(trainer, folder), _locked(folder, trainer.is_global_zero and not trial):
+    lock = locked_folder(folder, LOCK, "trains in") if trainer.is_global_zero and not trial else nullcontext()
+    with _unused_folder_removed(trainer, folder), lock:
         with one_sentence_errors(folder):
             trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         return _finished(trainer, task, data)
@@ -239,26 +240,6 @@ def _resume_from(folder: Path, ckpt_path: str | None) -> Path | None:
     if missing := sorted(TRAINING_STATE - read_checkpoint(checkpoint).keys()):
         raise WeightsError(f"{checkpoint} has no {missing[0]}, so no run can be resumed from it; begin a new run.")
     return checkpoint
-
-
-@contextmanager
-def _locked(folder: Path, wanted: bool) -> Iterator[None]:
-    """Hold the lock of a run's folder; the operating system frees it when the process is killed."""
-    if not wanted:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(
-            f"Another process trains in {folder}; wait until it ends, or choose another folder for this run."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

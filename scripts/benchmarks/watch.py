@@ -15,9 +15,10 @@ from sklearn.metrics import roc_auc_score
 
 from framepred.inference.watching.events import EventFinder, heat_map
 from framepred.inference.watching.features import GLOBALS, MAX_SIDE, reduced_size
+from framepred.inference.watching.frame_reader import FrameReader
 from framepred.inference.watching.injected import KINDS, Film, InjectedFilm, inject, split_film
 from framepred.inference.watching.labels import Detection, measure
-from framepred.inference.watching.profile import FrameReader, FrameScore, Profile
+from framepred.inference.watching.profile import FrameScore, Profile
 from framepred.inference.watching.rareness import Calibration, Tails, block_peaks
 from framepred.inference.watching.scorer import scores_of
 from framepred.media.opencv import cv2

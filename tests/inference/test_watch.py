@@ -432,6 +432,22 @@ def test_a_threshold_that_no_score_can_reach_is_said() -> None:
     assert "no frame" not in many
 
 
+def test_a_threshold_above_the_score_of_a_black_picture_is_said(tmp_path: Path) -> None:
+    film = street(120)
+    known = Profile.fit(tensors(film), FPS)
+    known.save(tmp_path / "a.safetensors")
+    loaded, black = Profile.load(tmp_path / "a.safetensors").calibration, torch.zeros(1, 48, 64, dtype=torch.uint8)
+    assert loaded.highest == known.calibration.highest < 8
+    for frame in tensors(film[-10:]):
+        known.score(frame)
+    scores = [known.score(black).current for _ in range(5)]
+    assert known.calibration.highest - 0.5 < max(scores) < known.calibration.highest + 0.1
+    rates = np.geomspace(0.1, 60, 300).tolist()
+    said = [rate for rate in rates if "not even a black or a white picture" in loaded.summary(rate)]
+    assert said == [rate for rate in rates if loaded.highest <= loaded.threshold(rate) < 8]
+    assert said
+
+
 def test_labels_that_end_before_they_start_are_refused(tmp_path: Path) -> None:
     for text, line in (("start,end\n1,2\n52,50\n", 3), ("start,end\nnan,2\n", 2)):
         (tmp_path / "labels.csv").write_text(text)

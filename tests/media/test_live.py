@@ -134,6 +134,17 @@ def test_a_lost_source_is_tried_again_with_a_growing_delay(monkeypatch: pytest.M
     ]
 
 
+def test_each_loss_of_a_source_is_known_before_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug_in(monkeypatch, [1, 2], None, [3])
+    told: list[str] = []
+    levels = []
+    for moment in Player("0", told.append, ended=Patience(waits=5)).with_losses():
+        levels.append(None if moment is None else int(moment.frame[0, 0, 0]))
+        if moment is None:
+            assert not told or told[-1] == "Camera 0 is back."
+    assert levels == [1, 2, None, 3, None]
+
+
 def test_the_newest_frame_is_taken_and_others_are_passed_over() -> None:
     taken, read = Event(), Event()
 

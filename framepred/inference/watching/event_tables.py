@@ -2,13 +2,15 @@
 
 import json
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from framepred.errors import MediaError
 from framepred.media.atomic import explain_os_errors
+from framepred.media.locking import locked_folder
 from framepred.media.text import ENCODING
 
-LINES, TABLE = "events.jsonl", "events.csv"
+LINES, TABLE, LOCK = "events.jsonl", "events.csv", "watch.lock"
 _MOST_LINE_BYTES = 10_000
 _CLIP_NAME = re.compile(r"event-[0-9]+\.mp4")
 _EVENT_FILE = re.compile(r"event-[0-9]{6,}\.(mp4|png)")
@@ -46,6 +48,27 @@ def _is_event(line: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and {"number", "start", "end", "clip"} <= set(found)
+
+
+def locked_events(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a folder of events, which is made where it is missing.
+
+    Raises:
+        ConfigError: if another process holds it.
+        MediaError: if it cannot be written.
+    """
+    return locked_folder(folder, LOCK, "writes events into")
+
+
+def check_events_unlocked(folder: Path) -> None:
+    """Refuse a folder of events that another process writes, before long work.
+
+    Raises:
+        ConfigError: if one does.
+    """
+    if (folder / LOCK).exists():
+        with locked_events(folder):
+            pass
 
 
 def has_content(path: Path) -> bool:

@@ -90,13 +90,16 @@ class EventFinder:
     Args:
         threshold: the score above which an event begins; it may be set at any time.
         on_begin: called with the seconds at which an event begins.
+
+    Attributes:
+        count: number of the newest event; it may be set before the first one, so that numbers go on from there.
     """
 
     def __init__(self, threshold: float, on_begin: Callable[[float], None] = lambda _: None) -> None:
         self.threshold = threshold
+        self.count = 0
         self._on_begin = on_begin
         self._open: _OpenEvent | None = None
-        self._count = 0
 
     @property
     def active(self) -> bool:
@@ -108,8 +111,8 @@ class EventFinder:
         above = frame.current > self.threshold
         if self._open is None:
             if above:
-                self._count += 1
-                self._open = _OpenEvent(self._count, index, time, self.threshold)
+                self.count += 1
+                self._open = _OpenEvent(self.count, index, time, self.threshold)
                 self._open.add(index, time, frame)
                 self._on_begin(time)
             return None
@@ -120,8 +123,18 @@ class EventFinder:
 
     def finish(self) -> Event | None:
         """End the stream; returns the event that went on, if it was not reported before."""
+        return self._close(ended=True)
+
+    def interrupt(self) -> Event | None:
+        """Note that the source is lost or broken; returns the event that went on, if it was not reported before.
+
+        What is unusual in later frames is another event.
+        """
+        return self._close(ended=False)
+
+    def _close(self, ended: bool) -> Event | None:
         event, self._open = self._open, None
-        return None if event is None or event.reported else event.closed(ended=True)
+        return None if event is None or event.reported else event.closed(ended)
 
     def _reported(self) -> Event | None:
         if self._open is None or self._open.reported:

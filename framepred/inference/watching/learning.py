@@ -157,13 +157,15 @@ def learn_from_beginning(
 class _Taken:
     """The moments before a time; the first one after it is kept."""
 
-    def __init__(self, moments: Iterator[Moment], seconds: float) -> None:
+    def __init__(self, moments: Iterator[Moment | None], seconds: float) -> None:
         self._moments, self._seconds = moments, seconds
         self.next: Moment | None = None
         self.count = 0
 
     def __iter__(self) -> Iterator[Moment]:
         for moment in self._moments:
+            if moment is None:
+                continue
             if moment.time >= self._seconds:
                 self.next = moment
                 return
@@ -172,7 +174,8 @@ class _Taken:
 
 
 def _learned(playing: PlayingSource, forecasts: Forecasts, adapt: float | None, max_side: int) -> Profile:
-    steps, moments = forecasts.steps, playing.moments
+    steps = forecasts.steps
+    moments: Iterator[Moment] = (moment for moment in playing.moments if moment is not None)
     if forecasts.net is not None and adapt is not None:
         kept = [_reduced(moment, max_side) for moment in moments]  # read twice
         steps = _adapted(forecasts.net, [moment.frame for moment in kept[-ADAPT_FRAMES:]], adapt)

@@ -29,13 +29,13 @@ class PlayingSource:
     """A source that has been opened.
 
     Attributes:
-        moments: its frames, arrays ``(c, h, w)``, with their times.
+        moments: its frames, arrays ``(c, h, w)``, with their times; None where a live source is lost.
         fps: mean number of frames per second.
         notes: one sentence for each property of the source that a viewer should know.
         limits: the values that became 0 and 1; None where the type states them.
     """
 
-    moments: Iterator[Moment]
+    moments: Iterator[Moment | None]
     fps: float
     notes: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
@@ -83,7 +83,7 @@ def play_source(
     if plain and isinstance(source, (str, Path)) and needs_no_torch(source, trained_range):
         name = str(source)
         player = Player(name, on_notice, ended=stop, opened=lambda: _open_pictures(name))
-        return PlayingSource(_as_arrays(player), player.fps, player.notes)
+        return PlayingSource(_as_arrays(player.with_losses()), player.fps, player.notes)
     from framepred.inference.moments import open_moments  # imports PyTorch
     from framepred.inference.sources import SourceForm
     from framepred.media.ranges import ValueRange
@@ -113,9 +113,12 @@ def _open_pictures(source: str) -> _Pictures:
     return _Pictures(frames, header.fps, notes=header.notes, times=video_times(video, header))
 
 
-def _as_arrays(moments: Iterable[Moment], filler: float | None = None) -> Iterator[Moment]:
+def _as_arrays(moments: Iterable[Moment | None], filler: float | None = None) -> Iterator[Moment | None]:
     """The moments with arrays as frames, and with the filler where pixels are missing, which are NaN."""
     for moment in moments:
+        if moment is None:
+            yield None
+            continue
         picture = as_picture(moment.frame)
         missing = np.isnan(picture) if filler is not None and picture.dtype.kind == "f" else None
         if missing is None or not missing.any():

@@ -13,15 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.inference.watching.features import MAX_SIDE, FeatureExtractor, Map, Observation, reduced, reduced_size
+from framepred.inference.watching.features import MAX_SIDE, Map, reduced_size
 from framepred.inference.watching.forecasting import StepForecast, forecast_name
-from framepred.inference.watching.profile_check import check_contents, checked_limits
-from framepred.inference.watching.rareness import (
-    Calibration,
-    Tails,
-    Vector,
-    block_peaks,
-)
+from framepred.inference.watching.frame_reader import FrameReader
+from framepred.inference.watching.profile_check import check_contents, checked_highest, checked_limits
+from framepred.inference.watching.rareness import MOST, Calibration, Tails, Vector, block_peaks
 from framepred.inference.watching.scorer import (
     FEATURES,
     FLOORS,
@@ -33,7 +29,6 @@ from framepred.inference.watching.scorer import (
     scores_of,
 )
 from framepred.media.atomic import atomic_write
-from framepred.media.pictures import as_picture, resized_picture, unit_picture
 from framepred.media.pixels import DEFAULT_FPS
 
 FORMAT = "framepred-watch-profile-4"
@@ -71,49 +66,6 @@ class FrameScore:
     low: Vector = field(default_factory=lambda: np.zeros(0))
     high: Vector = field(default_factory=lambda: np.zeros(0))
     expected: Map | None = None
-
-
-class FrameReader:
-    """Reduces the frames of a stream, forecasts each, and measures their features.
-
-    Args:
-        fps: frames per second.
-        size: height and width of the reduced frames.
-        forecast: forecasts each frame from those before; None for the last frame.
-    """
-
-    def __init__(self, fps: float, size: tuple[int, int], forecast: StepForecast | None = None) -> None:
-        self._size = size
-        self._forecast = forecast
-        self._extractor = FeatureExtractor(fps)
-        self.reset()
-
-    def reset(self) -> None:
-        """Start anew: the next frame does not follow from the last one."""
-        self._extractor.reset()
-        self._forecast = self._forecast and self._forecast.fresh()
-        self._next: Map | None = None
-        self.expected: Map | None = None
-
-    def observe(
-        self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None
-    ) -> Observation | None:
-        """Measure the next frame; None for the first two, and where no pixel is measured, after which all starts anew.
-
-        ``expected`` is the forecast of this frame.
-        """
-        if missing is not None and missing.all():
-            self.reset()
-            return None
-        picture = as_picture(frame)
-        small_frame = reduced(picture, self._size, missing)
-        self.expected = self._next
-        observed = self._extractor.observe(small_frame, self.expected)
-        self._next = small_frame.gray
-        if self._forecast is not None:
-            small = unit_picture(resized_picture(picture, self._size))
-            self._next = reduced(self._forecast.advance(small), self._size).gray
-        return observed
 
 
 class Profile:
@@ -196,6 +148,7 @@ class Profile:
         """Start anew: the next frame does not follow from the last one."""
         self._reader.reset()
         self._means.reset()
+        self._trace.reset()
 
     def score(self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None) -> FrameScore:
         """Score the next frame of a stream, of any size; the profile slowly follows what it gets.
@@ -240,6 +193,7 @@ class Profile:
             "features": list(FEATURES),
             "forecast": forecast_name(self._forecast),
             "limits": self.limits,
+            "highest": self.calibration.highest,
         }
         with atomic_write(path) as draft:
             contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
@@ -274,8 +228,9 @@ class Profile:
             usual = UsualCells(tensors["mean"], tensors["variance"], int(meta["count"]))
             tails = Tails(*(tensors[name] for name in ("lower", "upper", "lower_scale", "upper_scale")))
             height, width = meta["size"]
-            limits, peaks = checked_limits(meta.get("limits")), Calibration(tensors["peaks"])
-            return cls(float(meta["fps"]), (height, width), usual, tails, peaks, forecast, limits)
+            limits = checked_limits(meta.get("limits"))
+            calibration = Calibration(tensors["peaks"], checked_highest(meta.get("highest")))
+            return cls(float(meta["fps"]), (height, width), usual, tails, calibration, forecast, limits)
         except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError, ClipError) as error:
             raise MediaError(f"{path} is damaged or no profile; make it again from normal footage.") from error
 
@@ -312,7 +267,7 @@ class ProfileBuilder:
     def add(self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None) -> None:
         """Learn the next frame, but for the pixels that are missing."""
         if self._reader is None:
-            _, height, width = frame.shape
+            self._channels, height, width = frame.shape
             self._size = reduced_size(height, width, self._max_side)
             self._reader = FrameReader(self.fps, self._size, self._forecast)
         observed = self._reader.observe(frame, missing)
@@ -344,5 +299,17 @@ class ProfileBuilder:
             block_peaks(scores_of(scored, Tails.fit(fitted, FLOORS), self.fps, counted).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
-        calibration = Calibration(np.concatenate(scores))
+        calibration = Calibration(np.concatenate(scores), self._highest_score(tails, counted))
         return Profile(self.fps, self._size, self._usual, tails, calibration, self._forecast)
+
+    def _highest_score(self, tails: Tails, counted: NDArray[np.bool_]) -> float:
+        """The score of a black or a white frame that comes after the footage, whichever is larger."""
+        scores = [0.0]
+        for level in (0, 255):
+            frame = np.full((self._channels, *self._size), level, np.uint8)
+            observed = None if self._reader is None else self._reader.observe(frame)
+            if observed is None:  # the footage ends with frames that do not follow from others
+                return MOST
+            vector = self._means.add(feature_vector(observed, self._usual.deviations(observed.maps)))
+            scores.append(float(tails.rareness(vector)[counted].mean()))
+        return max(scores)

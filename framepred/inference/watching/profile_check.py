@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framepred.inference.watching.features import CELL, MAPS, MIN_SIDE
+from framepred.inference.watching.rareness import MOST
 from framepred.inference.watching.scorer import FEATURES
 
 LARGEST_SIDE = 4096
@@ -28,6 +29,19 @@ def checked_limits(limits: Any) -> tuple[float, float] | None:
         return None
     low, high = limits
     return float(low), float(high)
+
+
+def checked_highest(score: Any) -> float:
+    """The score of a black or a white frame, of a profile file; the largest possible where it states none.
+
+    Raises:
+        ValueError: if it is no possible score.
+        TypeError: if it is no number.
+    """
+    highest = MOST if score is None else float(score)
+    if not 0 <= highest <= MOST:
+        raise ValueError(f"a score of {score!r}")
+    return highest
 
 
 def check_contents(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> None:

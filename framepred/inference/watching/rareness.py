@@ -98,9 +98,11 @@ class Calibration:
 
     Attributes:
         peaks: the largest score of each block of ``BLOCK_SECONDS``.
+        highest: the score of a black or a white frame after the footage; hardly any frame is more unusual.
     """
 
     peaks: Vector
+    highest: float = MOST
 
     def __post_init__(self) -> None:
         if len(self.peaks) < 2:
@@ -145,6 +147,11 @@ class Calibration:
         )
         if self.threshold(false_alarms) >= MOST:
             return f"{sentence}; no frame can reach the threshold, so give more normal footage or allow more of them."
+        if self.threshold(false_alarms) >= self.highest:
+            return (
+                f"{sentence}; not even a black or a white picture (score {self.highest:.1f}) reaches the threshold of "
+                f"{self.threshold(false_alarms):.1f}, so give more normal footage or allow more of them."
+            )
         if self.seconds * false_alarms < HOUR:
             return f"{sentence}; the footage is shorter than the time between two of them, so this is extrapolated."
         return f"{sentence}."

@@ -3,14 +3,16 @@
 import json
 from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from framepred.errors import MediaError
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.event_tables import (
     EVENT_COLUMNS,
@@ -21,11 +23,13 @@ from framepred.inference.watching.event_tables import (
     event_name,
     has_content,
     last_number,
+    locked_events,
 )
 from framepred.inference.watching.events import Event, heat_map
 from framepred.inference.watching.profile import FrameScore
 from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
+from framepred.media.growing import GrowingFile, append_line
 from framepred.media.pictures import bytes_of_picture, shrunk_picture
 from framepred.visualization.heat_map import WatchPage, heat_picture
 
@@ -58,26 +62,38 @@ class Recorder(Protocol):
 
 
 def recorded(watching: Watch, recorders: Sequence[Recorder]) -> Generator[WatchStep | Event]:
-    """Play a watch into all recorders; yields each frame, and each event after it was recorded."""
-    try:
-        for step in watching.steps():
-            for recorder in recorders:
-                recorder.write(step)
-            yield step
-            if step.event is not None:
-                yield _add(step.event, recorders)
-        last = watching.finish()
-        if last is not None:
-            yield _add(last, recorders)
-    finally:
-        for recorder in recorders:
-            recorder.close()
+    """Play a watch into all recorders; yields each frame, and each event after it was recorded.
+
+    The numbers of events go on from those in a folder of events.
+
+    Raises:
+        MediaError: if the source breaks or a recorder cannot write, after the event that went on was recorded.
+    """
+    with ExitStack() as closing:
+        for recorder in reversed(recorders):
+            closing.callback(recorder.close)
+            if isinstance(recorder, EventFolder):
+                watching.number_after(recorder.last_number)
+        try:
+            for item in watching.play():
+                _record(item, recorders)
+                yield item
+        except Exception:
+            event = watching.interrupt()  # None where the source broke: it was recorded
+            if event is not None:
+                with suppress(MediaError):  # the first error counts
+                    _record(event, recorders)
+            raise
 
 
-def _add(event: Event, recorders: Sequence[Recorder]) -> Event:
-    for recorder in recorders:
-        recorder.add(event)
-    return event
+def _record(item: WatchStep | Event, recorders: Sequence[Recorder]) -> None:
+    """Give a frame or an event to all recorders, also where one of them fails."""
+    with ExitStack() as calls:
+        for recorder in reversed(recorders):
+            if isinstance(item, Event):
+                calls.callback(recorder.add, item)
+            else:
+                calls.callback(recorder.write, item)
 
 
 class FrameTable:
@@ -89,17 +105,16 @@ class FrameTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
+        self._file: GrowingFile | None = None
 
     def write(self, step: WatchStep) -> None:
         """Append the line of one frame."""
-        with explain_os_errors(self.path):
-            if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("wb", buffering=0)  # unbuffered: complete whatever ends the program
-                self._file.write(b"frame,time,score,threshold,event\n")
-            line = f"{step.index},{step.time:.3f},{step.scored.score:.4f},{step.threshold:.4f},{int(step.active)}\n"
-            self._file.write(line.encode())
+        if self._file is None:
+            self._file = GrowingFile(self.path)
+            self._file.write("frame,time,score,threshold,event")
+        self._file.write(
+            f"{step.index},{step.time:.3f},{step.scored.score:.4f},{step.threshold:.4f},{int(step.active)}"
+        )
 
     def add(self, event: Event) -> None:
         """Events are not in this table."""
@@ -143,14 +158,18 @@ class WatchVideo:
 
 
 class EventFolder:
-    """A folder with a clip, a picture and a line for each event, of bounded size.
+    """A folder with a clip, a picture and a line for each event, of bounded size, which one watch at a time writes.
 
     Args:
         folder: it is made where it is missing, and may hold events of earlier watches, whose numbers go on.
         fps: frames per second.
         keep_mb: megabytes that it may take; the oldest events go first.
 
+    Attributes:
+        last_number: number of the newest event in it, also of the one that goes on; 0 for none.
+
     Raises:
+        ConfigError: if another process writes it.
         MediaError: if its events.csv or events.jsonl hold something else, or it cannot be written.
     """
 
@@ -162,70 +181,58 @@ class EventFolder:
             maxlen=max(1, round(AROUND_SECONDS * fps))
         )
         self._clip: _EventClip | None = None
-        self._number = 0
         self._was_active = False
         check_event_tables(folder)
-        with explain_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = ExitStack()
+        self._lock.enter_context(locked_events(folder))
         self._lines, self._table = folder / LINES, folder / TABLE
-        self._former = last_number(folder)
-
-    def number_of(self, event: Event) -> int:
-        """The number of an event in the folder, which counts on from those of earlier watches."""
-        return self._former + event.number
-
-    def name_of(self, event: Event) -> str:
-        """The name of an event's files, without suffix."""
-        return event_name(self.number_of(event))
+        self.last_number = last_number(folder)
 
     def write(self, step: WatchStep) -> None:
         """Take one frame: into the clip of the event that goes on, or into those kept before the next one."""
         frame = bytes_of_picture(shrunk_picture(viewable(step.frame), CLIP_SIDE))
         if step.active and not self._was_active:
             self._close_clip()
-            self._number += 1
-            path = self.folder / f"{event_name(self._former + self._number)}.mp4"
+            self.last_number += 1
+            path = self.folder / f"{event_name(self.last_number)}.mp4"
             self._clip = _EventClip(path, self._fps, tuple(frame.shape))
             for time, former in self._before:
-                self._clip.write(time, former)
+                if step.time - time <= AROUND_SECONDS + 1 / self._fps:  # not before the source was lost
+                    self._clip.write(time, former)
         self._was_active = step.active
         if self._clip is not None:
-            self._clip.write(step.time, frame)
-            self._clip.look(step)
             if not step.active and step.event is None and self._clip.is_over(step.time):  # add needs the picture
                 self._close_clip()
+            else:
+                self._clip.write(step.time, frame)
+                self._clip.look(step)
         self._before.append((step.time, frame))
 
     def add(self, event: Event) -> None:
         """Write the picture and the line of an event."""
-        name = self.name_of(event)
+        name = event_name(event.number)
         if self._clip is not None and self._clip.picture is not None:
             with atomic_write(self.folder / f"{name}.png") as draft:
                 self._clip.picture.save(draft)
         clip, picture = f"{name}.mp4", f"{name}.png"
-        number = self.number_of(event)
-        self._append(self._lines, json.dumps(event.to_dict() | {"number": number, "clip": clip, "picture": picture}))
+        append_line(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
         if not has_content(self._table):
-            self._append(self._table, ",".join(EVENT_COLUMNS))
+            append_line(self._table, ",".join(EVENT_COLUMNS))
         edges = ["", "", "", ""] if event.place is None else [f"{edge:.4f}" for edge in event.place]
         times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]
         scores = [f"{event.score:.4f}", f"{event.threshold:.4f}"]
-        self._append(self._table, ",".join([str(number), *times, *scores, event.kind, *edges, clip, picture]))
+        append_line(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
         self._bound(name)
 
     def close(self) -> None:
-        """Finish the clip that is open."""
-        self._close_clip()
+        """Finish the clip that is open, and release the folder."""
+        with self._lock:
+            self._close_clip()
 
     def _close_clip(self) -> None:
         if self._clip is not None:
             self._clip.close()
             self._clip = None
-
-    def _append(self, path: Path, line: str) -> None:
-        """Add a line by one write, so that a killed program leaves whole lines."""
-        with explain_os_errors(path), path.open("ab", buffering=0) as file:
-            file.write(f"{line}\n".encode())
 
     def _bound(self, newest: str) -> None:
         """Delete the oldest events, but not the newest, until the folder is small enough; their lines go with them."""
@@ -285,7 +292,7 @@ class _EventClip:
 
     def is_over(self, time: float) -> bool:
         """Whether enough frames after the event are in the clip."""
-        return time - self._last >= AROUND_SECONDS
+        return time - self._last > AROUND_SECONDS
 
     def close(self) -> None:
         """Finish the file."""

@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from http.client import HTTPException
 from queue import Empty, Full, Queue
 from threading import Event as Flag
 from threading import Thread
-from urllib.error import URLError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from framepred.inference.watch import WatchStep
 from framepred.inference.watching.addresses import check_webhook
@@ -30,6 +31,13 @@ LAST_SECONDS = 5.0
 """Seconds at the end of a watch in which the waiting events are still posted."""
 
 
+class _NoRedirect(HTTPRedirectHandler):
+    """Takes a redirect as an error: urllib would go there with a GET, without the event."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 class Webhook:
     """Posts each event as JSON, in a thread of its own, with retries and a bounded queue.
 
@@ -48,6 +56,7 @@ class Webhook:
         self._url = check_webhook(url)
         self._on_notice = on_notice
         self._first_pause = first_pause
+        self._opener = build_opener(_NoRedirect)
         self._queue: Queue[Event] = Queue(maxsize=QUEUE_LENGTH)
         self._ending = Flag()
         self._given_up = Flag()
@@ -91,12 +100,21 @@ class Webhook:
             try:
                 self._send(event)
                 return
-            except (URLError, OSError, ValueError) as error:
+            except (HTTPException, OSError, ValueError) as error:
+                if isinstance(error, HTTPError) and 300 <= error.code < 400:  # the next try is redirected as well
+                    self._on_notice(f"{self._url} did not take event {event.number} ({_redirect(error)}).")
+                    return
                 reason, pause = str(getattr(error, "reason", error)), (2 * pause if number else pause)
         self._on_notice(f"{self._url} did not take event {event.number} in {TRIES} tries ({reason}).")
 
     def _send(self, event: Event) -> None:
         body = json.dumps({"event": "event", "posted": time.time(), **event.to_dict()}).encode()
         request = Request(self._url, body, {"Content-Type": "application/json"}, method="POST")
-        with urlopen(request, timeout=TIMEOUT) as answer:
-            answer.read(1)
+        with self._opener.open(request, timeout=TIMEOUT):
+            return  # the status says that it was taken
+
+
+def _redirect(error: HTTPError) -> str:
+    """Where a redirect leads, for a sentence."""
+    target = error.headers.get("Location")
+    return f"{error.code} {error.reason}" + (f"; give the address {target}" if target else "")

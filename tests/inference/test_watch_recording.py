@@ -1,0 +1,136 @@
+"""What a watch reports and writes when its source is lost or breaks, or when its files cannot be written."""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred.errors import MediaError
+from framepred.inference.watch import Watch, WatchStep
+from framepred.inference.watching.events import Event
+from framepred.inference.watching.playing import PlayingSource
+from framepred.inference.watching.profile import Profile
+from framepred.inference.watching.recording import EventFolder, FrameTable, recorded
+from framepred.media.live import Moment
+from full_disk import full_disk
+
+FPS = 10.0
+
+
+def noise(count: int, level: int = 100) -> np.ndarray:
+    """A still scene with sensor noise: uint8 (t, 1, 32, 32)."""
+    return np.random.default_rng(level).integers(level - 10, level + 10, (count, 1, 32, 32), dtype=np.uint8)
+
+
+@lru_cache
+def normal_profile() -> Profile:
+    return Profile.fit(list(noise(120)), FPS)
+
+
+def watching(moments: Iterator[Moment | None]) -> Watch:
+    return Watch(PlayingSource(moments, FPS), 0, normal_profile().fresh(), 60.0)
+
+
+def connection(start: float, dark_after: int, dark: int) -> list[Moment]:
+    """The frames of a connection that turn dark and stay so until it is lost."""
+    frames = [*noise(dark_after), *noise(dark, level=20)]
+    return [Moment(frame, start + number / FPS, number == 0) for number, frame in enumerate(frames)]
+
+
+def breaking() -> Iterator[Moment]:
+    yield from connection(0.0, 20, 10)
+    raise MediaError("The source changes the size of its frames.")
+
+
+class Kept:
+    """Keeps the events that it gets."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def write(self, step: WatchStep) -> None:
+        """Frames are not kept."""
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def test_an_event_that_goes_on_is_reported_before_the_error_of_its_source(tmp_path: Path) -> None:
+    kept = Kept()
+    with pytest.raises(MediaError, match="changes the size"):
+        list(recorded(watching(breaking()), [EventFolder(tmp_path, FPS), kept]))
+    found: list[Event] = []
+    with pytest.raises(MediaError, match="changes the size"):
+        found.extend(watching(breaking()))
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [(event.start_frame, event.ended) for event in kept.events] == [(20, False)]
+    assert found == kept.events
+    assert [(line["start_frame"], line["ended"]) for line in lines] == [(20, False)]
+    assert {path.suffix for path in tmp_path.glob("event-000001.*")} == {".mp4", ".png"}
+
+
+def test_a_score_remembers_nothing_from_before_a_loss() -> None:
+    profile = normal_profile().fresh()
+    for moment in connection(0.0, 5, 5):
+        last = profile.score(moment.frame)
+    assert last.current > profile.threshold(60.0)
+    profile.reset()
+    assert profile.score(noise(1)[0]).score == 0
+
+
+def test_an_event_is_reported_when_its_source_is_lost_and_not_again(tmp_path: Path) -> None:
+    asked = []
+
+    def moments() -> Iterator[Moment | None]:
+        yield from connection(0.0, 20, 10)
+        yield None
+        asked.append("back")
+        yield from connection(300.0, 30, 10)
+        yield None
+        asked.append("back again")
+        yield from connection(600.0, 30, 0)
+
+    kept, found = Kept(), []
+    for item in recorded(watching(moments()), [EventFolder(tmp_path, FPS), kept]):
+        if isinstance(item, Event):
+            found.append((item.number, item.start_frame, item.ended, len(asked)))
+    assert found == [(1, 20, False, 0), (2, 60, False, 1)]
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [line["clip"] for line in lines] == ["event-000001.mp4", "event-000002.mp4"]
+    assert all((tmp_path / line["clip"]).exists() and (tmp_path / line["picture"]).exists() for line in lines)
+
+
+def test_an_event_on_a_full_disk_reaches_the_other_recorders(tmp_path: Path) -> None:
+    folder, after = EventFolder(tmp_path, FPS), Kept()
+    (tmp_path / "events.jsonl").mkdir()  # in the place of a full disk
+    with pytest.raises(MediaError, match=r"events\.jsonl cannot be written"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [folder, after]))
+    assert [event.start_frame for event in after.events] == [20]
+
+
+@pytest.mark.parametrize("frames", [10, 25])
+def test_a_table_on_a_full_disk_keeps_whole_rows_and_no_event_back(frames: int, tmp_path: Path) -> None:
+    table, kept = FrameTable(tmp_path / "a.csv"), Kept()
+    size = len("frame,time,score,threshold,event\n") + frames * len("0,0.000,0.0000,0.0000,0\n")
+    with full_disk(size), pytest.raises(MediaError, match=r"a\.csv cannot be written \(File too large\)"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [table, kept]))
+    *rows, rest = (tmp_path / "a.csv").read_text().split("\n")
+    assert rest == ""
+    assert {row.count(",") for row in rows} == {4}
+    assert len(rows) >= frames - 2
+    assert [event.ended for event in kept.events] == [False] * (frames > 22)
+
+
+def test_events_have_the_numbers_of_the_folder_everywhere(tmp_path: Path) -> None:
+    kept = Kept()
+    for _ in range(2):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [kept, EventFolder(tmp_path, FPS)]))
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event.number for event in kept.events] == [line["number"] for line in lines] == [1, 2]
+    assert [line["clip"] for line in lines] == ["event-000001.mp4", "event-000002.mp4"]

@@ -1,0 +1,83 @@
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framepred.errors import ConfigError
+from framepred.inference.csv_sink import CsvSink
+from framepred.inference.watching.recording import EventFolder
+from framepred.media.encoding import VideoWriter
+from framepred.media.growing import GrowingFile
+from framepred.media.locking import check_unlocked, locked_file, locked_folder
+
+LOCKS = [locked_file, partial(locked_folder, name="a.lock", does="writes")]
+
+
+def held_by_child(lock: Callable[[Path], AbstractContextManager[None]], path: Path) -> int:
+    """Fork a process that holds a lock until it is killed; returns its number."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with lock(path):
+            os.write(writing, b"x")
+            signal.pause()
+    os.read(reading, 1)
+    return child
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_refused_while_another_process_lives(
+    lock: Callable[[Path], AbstractContextManager[None]], tmp_path: Path
+) -> None:
+    child = held_by_child(lock, tmp_path / "a")
+    try:
+        with (
+            pytest.raises(ConfigError, match=r"^Another process writes .*a; wait until it ends, or "),
+            lock(tmp_path / "a"),
+        ):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    for _ in range(2):
+        with lock(tmp_path / "a"):
+            pass
+
+
+def grow_video(path: Path) -> None:
+    with VideoWriter(path, 10, growing=True) as writer:
+        writer.write(np.zeros((1, 32, 32), np.uint8))
+
+
+def grow_text(path: Path) -> None:
+    GrowingFile(path).close()
+
+
+def grow_table(path: Path) -> None:
+    with CsvSink(path):
+        pass
+
+
+@pytest.mark.parametrize("grow", [grow_video, grow_table, grow_text, check_unlocked])
+def test_a_file_that_grows_in_another_process_is_refused_and_stays(
+    grow: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("of the other process")
+    with locked_file(path), pytest.raises(ConfigError, match="Another process writes"):
+        grow(path)
+    assert path.read_text() == "of the other process"
+    grow(path)
+
+
+def test_a_folder_of_events_takes_one_watch_at_a_time(tmp_path: Path) -> None:
+    first = EventFolder(tmp_path, 10)
+    with pytest.raises(ConfigError, match=f"^Another process writes events into {tmp_path}; "):
+        EventFolder(tmp_path, 10)
+    first.close()
+    EventFolder(tmp_path, 10).close()
