@@ -137,7 +137,7 @@ def click_times(path: Path) -> np.ndarray:
     return loud[np.diff(loud, prepend=-1) > 0.2]
 
 
-@pytest.mark.parametrize("first_picture", [0.0, 0.7])
+@pytest.mark.parametrize("first_picture", [0.0, 0.5])
 @pytest.mark.parametrize(
     ("name", "codec", "rate"),
     [
