@@ -75,12 +75,8 @@ def stream_frames(name: str, stream: BufferedIOBase, value_range: RangeChoice = 
         MediaError: if it holds no video that can be decoded in order; while reading, if it is damaged or breaks off.
         ConfigError: if a range is stated for a film of bytes.
     """
-    return arriving_frames(VideoFile(Path(name), stream), value_range)
-
-
-def arriving_frames(video: VideoFile, value_range: RangeChoice = None) -> FrameStream:
-    """The frames of an open video that is read as its bytes arrive; see :func:`stream_frames`."""
-    name, header = video.path, arriving_header(video)
+    video = VideoFile(Path(name), stream)
+    header = arriving_header(video)
     choice = as_choice(value_range)
     if isinstance(choice, DefaultRange):
         choice = choice.learned
@@ -89,7 +85,7 @@ def arriving_frames(video: VideoFile, value_range: RangeChoice = None) -> FrameS
     if header.white is not None and chosen is None:
         whole = f"The values 0 to {header.white} of {name} become black to white; state a range if it uses fewer."
         header = replace(header, notes=(whole,))
-    return _stream(name, header, upright_frames(video, header), chosen, video_times(video, header))
+    return _stream(Path(name), header, upright_frames(video, header), chosen, video_times(video, header))
 
 
 def film_range(

@@ -108,8 +108,8 @@ def _open(url: str, start: int) -> Any:
 def film_at(url: str) -> VideoFile | None:
     """The film of a stated size at an http address, read as its bytes arrive.
 
-    None for what OpenCV has to open: live streams, playlists, other protocols, what the server does not give without a
-    password, and gray films with more than 8 bits.
+    OpenCV takes a connection that breaks off for the end. None for what it has to read all the same: what has no size,
+    playlists, other protocols, what needs a password, and gray films with more than 8 bits.
 
     Raises:
         MediaError: if it is no address, or the connection breaks off at once.

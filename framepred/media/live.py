@@ -94,8 +94,7 @@ def play(
         ConfigError: if a layout, range or name is stated for a source that has none, such as a camera.
     """
     from framepred.media.capture import live_frames  # these import PyTorch, which a player of arrays does not need
-    from framepred.media.decoding import arriving_frames, stream_frames
-    from framepred.media.http_file import film_at
+    from framepred.media.decoding import stream_frames
     from framepred.media.ranges import refuse_range
     from framepred.media.reading import open_frames, refuse_form
 
@@ -104,13 +103,12 @@ def play(
         refuse_form(name, layout, array_name)
     if is_standard_input(source):
         stream = endable(cast(BufferedIOBase, sys.stdin.buffer), ended or Event())
-        return stream_frames(name, stream, value_range)
+        return stream_frames(spoken_name(source), stream, value_range)
     if is_live(str(source)):
         refuse_range(value_range, name)
-        film = film_at(str(source))
-        return live_frames(str(source)) if film is None else arriving_frames(film)
+        return live_frames(str(source))
     if is_pipe(source):
-        return stream_frames(name, endable(Path(source).open("rb"), ended or Event()), value_range)
+        return stream_frames(str(source), endable(Path(source).open("rb"), ended or Event()), value_range)
     return open_frames(source, layout=layout, array_name=array_name, value_range=value_range)
 
 

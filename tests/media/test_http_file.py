@@ -45,14 +45,11 @@ class Film(BaseHTTPRequestHandler):
         self.answer(content=self.content, Content_Length=len(self.content))
 
     def ranges(self, share: float = 1.0) -> None:
-        start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        size = len(self.content)
-        self.answer(
-            206 if start else 200,
-            self.content[start : int(share * size)],
-            Content_Length=size - start,
-            Accept_Ranges="bytes",
-        )
+        asked, size = self.headers["Range"], len(self.content)
+        start = int((asked or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        part = {"Content_Range": f"bytes {start}-{size - 1}/{size}"} if asked else {}
+        content = self.content[start : int(share * size)]
+        self.answer(206 if asked else 200, content, Content_Length=size - start, Accept_Ranges="bytes", **part)
 
     def breaks(self) -> None:
         self.ranges(0.6)
@@ -110,7 +107,7 @@ def streamed(url: str) -> None:
 
 
 @pytest.mark.parametrize("read", [read_video, streamed, watched])
-@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.flv", "raw.y4m"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.avi", "raw.y4m"])
 def test_a_connection_that_breaks_off_is_no_end(
     served: Callable[[Path], str], tmp_path: Path, read: Callable[[str], object], name: str
 ) -> None:
@@ -121,8 +118,8 @@ def test_a_connection_that_breaks_off_is_no_end(
 
 
 @pytest.mark.parametrize("way", ["whole", "ranges"])
-@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.avi"])
-def test_a_whole_film_is_played_once(served: Callable[[Path], str], tmp_path: Path, way: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi"])
+def test_a_whole_film_is_played_to_its_end(served: Callable[[Path], str], tmp_path: Path, way: str, name: str) -> None:
     path = write_codec(tmp_path / name, "mpeg4", frames=20)
     address = f"{served(path)}/{way}/{name}"
     truth = stacked(open_frames(path).frames)

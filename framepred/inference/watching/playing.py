@@ -14,18 +14,10 @@ import numpy as np
 from framepred.inference.onnx_only import is_readable, open_film
 from framepred.media.camera import live_pictures
 from framepred.media.formats import is_array, is_live
-from framepred.media.http_file import film_at
 from framepred.media.live import Moment, Player
 from framepred.media.pictures import Picture, as_picture
 from framepred.media.video_file import VideoFile
-from framepred.media.video_header import (
-    Header,
-    arriving_header,
-    frames_of_one_size,
-    read_header,
-    upright_frames,
-    video_times,
-)
+from framepred.media.video_header import frames_of_one_size, read_header, upright_frames, video_times
 
 if TYPE_CHECKING:
     from framepred.inference.sources import Source
@@ -105,22 +97,16 @@ def needs_no_torch(source: str | Path) -> bool:
 
 def _open_pictures(source: str) -> _Pictures:
     if is_live(source):
-        film = film_at(source)
-        if film is not None:
-            return _film_pictures(film, arriving_header(film))
         live = live_pictures(source)
         return _Pictures(live.frames, live.fps, live.endless, times=live.times)
     path = Path(source)
     if is_array(path):
-        array = open_film(path)
-        return _Pictures(array.frames, array.fps)
+        film = open_film(path)
+        return _Pictures(film.frames, film.fps)
     header = read_header(path)
-    return _film_pictures(VideoFile(path), header)
-
-
-def _film_pictures(film: VideoFile, header: Header) -> _Pictures:
-    frames = (frame.transpose(2, 0, 1) for frame in frames_of_one_size(upright_frames(film, header), film.path))
-    return _Pictures(frames, header.fps, notes=header.notes, times=video_times(film, header))
+    video = VideoFile(path)
+    frames = (frame.transpose(2, 0, 1) for frame in frames_of_one_size(upright_frames(video, header), path))
+    return _Pictures(frames, header.fps, notes=header.notes, times=video_times(video, header))
 
 
 def _as_arrays(moments: Iterable[Moment], filler: float | None = None) -> Iterator[Moment]:
