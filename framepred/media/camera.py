@@ -1,4 +1,4 @@
-"""Cameras and live streams, read in order by OpenCV, as NumPy arrays; BGR ends here."""
+"""Cameras, live streams and films at addresses, read in order, as NumPy arrays; OpenCV's BGR ends here."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,8 +8,11 @@ from jaxtyping import UInt8
 
 from framepred.errors import MediaError
 from framepred.media.frame_times import stamped_times
+from framepred.media.http_file import film_at
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS
+from framepred.media.video_file import VideoFile
+from framepred.media.video_header import arriving_header, frames_of_one_size, upright_frames, video_times
 
 _TIMEOUT_MS = 10_000  # FFmpeg's own is 30 seconds
 _MAX_CAMERA_DIGITS = 9  # OpenCV takes 32-bit numbers
@@ -36,7 +39,8 @@ def live_pictures(source: str) -> LivePictures:
     """The frames of a camera, given by its number, or of a URL.
 
     Raises:
-        MediaError: if it cannot be opened; while reading, if its frames change size.
+        MediaError: if it cannot be opened; while reading, if its frames change size, or the connection to a film at an
+            http address breaks off.
     """
     camera = source.isdecimal()
     if camera:
@@ -49,8 +53,19 @@ def live_pictures(source: str) -> LivePictures:
         raise MediaError(f"{name} cannot be opened; {advice}.")
     fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
     endless = camera or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    film = None if endless else film_at(source)
+    if film is not None:
+        capture.release()
+        return _film_pictures(film)
     times = None if endless else stamped_times(lambda: capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, fps)
     return LivePictures(_grab(capture, source), fps, endless, times)
+
+
+def _film_pictures(film: VideoFile) -> LivePictures:
+    header = arriving_header(film)
+    pixels = frames_of_one_size(upright_frames(film, header), film.path)
+    frames = (np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in pixels)
+    return LivePictures(frames, header.fps, False, video_times(film, header))
 
 
 def _grab(capture: cv2.VideoCapture, source: str) -> Iterator[UInt8[np.ndarray, "3 h w"]]:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from framepred.media.frames import FrameStream, as_frame
-from framepred.media.pixels import DEFAULT_FPS, GRAY_WITHIN
+from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.ranges import DefaultRange, RangeChoice, ValueRange, as_choice, refuse_range
 from framepred.media.values import WHITE_16_BITS, chosen_range, to_frames
 from framepred.media.video_file import VideoFile
 from framepred.media.video_header import (
     Header,
+    arriving_header,
     frames_of_one_size,
     last_upright_frames,
     read_header,
@@ -71,12 +72,11 @@ def stream_frames(name: str, stream: BufferedIOBase, value_range: RangeChoice = 
         value_range: see :func:`file_frames`; values that are yet to come suggest none.
 
     Raises:
-        MediaError: if it holds no video that can be decoded in order.
+        MediaError: if it holds no video that can be decoded in order; while reading, if it is damaged or breaks off.
         ConfigError: if a range is stated for a film of bytes.
     """
     video = VideoFile(Path(name), stream)
-    rate = video.stream.average_rate or video.stream.guessed_rate or DEFAULT_FPS
-    header = Header(float(rate), steady=False, white=video.white)  # as far as is known
+    header = arriving_header(video)
     choice = as_choice(value_range)
     if isinstance(choice, DefaultRange):
         choice = choice.learned

@@ -6,26 +6,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from io import BufferedIOBase
 from pathlib import Path
 from typing import cast
-from urllib.error import URLError
-from urllib.parse import unquote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import unquote
 
 from framepred.errors import MediaError, name_original, reason_of
 from framepred.media.formats import (
+    IMAGES,
+    INPUTS,
     STANDARD_INPUT,
     check_input,
     file_of_url,
     is_pipe,
     is_standard_input,
     is_url,
+    split_url,
     spoken_name,
     url_of,
 )
+from framepred.media.http_file import HttpFile
 
 MAX_FETCHED_BYTES = 8 * 1024**3
 """Bytes that are copied to the temporary folder at most: several hours of HD video."""
@@ -33,7 +35,6 @@ MAX_FETCHED_BYTES = 8 * 1024**3
 MAX_FETCH_SECONDS = 1800.0
 """Seconds that copying may take; a live stream over HTTP has no end of its own."""
 
-_SILENCE_SECONDS = 10.0  # without data before a connection is given up
 _CHUNK_BYTES = 1 << 20
 
 
@@ -75,10 +76,9 @@ def fetched_file(name: str) -> Path:
 
 
 def _file_name(name: str) -> str:
-    if not is_url(name):
-        return "video"
-    base = Path(unquote(urlsplit(name).path)).name
-    return base if base and base not in (".", "..") else "video"
+    """A name with the suffix by which the reader is chosen."""
+    suffix = Path(unquote(split_url(name).path)).suffix.lower() if is_url(name) else ""
+    return f"video{suffix if suffix in (*INPUTS, *IMAGES) else ''}"
 
 
 @contextmanager
@@ -86,21 +86,11 @@ def _opened(name: str) -> Iterator[BufferedIOBase]:
     if name == spoken_name(STANDARD_INPUT):
         yield cast(BufferedIOBase, sys.stdin.buffer)
     elif is_url(name):
-        with closing(_response(name)) as response:
-            yield response
+        with HttpFile(name) as file:
+            yield file
     else:
         with Path(name).open("rb") as pipe:
             yield pipe
-
-
-def _response(url: str) -> BufferedIOBase:
-    try:
-        # urllib follows redirects to http, https and ftp only.
-        response: BufferedIOBase = urlopen(Request(url, headers={"User-Agent": "framepred"}), timeout=_SILENCE_SECONDS)
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise MediaError(f"{url} cannot be opened ({reason}); check the address and the network.") from error
-    return response
 
 
 def _copy(name: str, stream: BufferedIOBase, file: BufferedIOBase) -> None:

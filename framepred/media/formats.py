@@ -5,10 +5,10 @@ import re
 import stat
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import url2pathname
 
-from framepred.errors import MediaError
+from framepred.errors import MediaError, reason_of
 from framepred.media.headers import has_pages
 
 VIDEOS = (
@@ -61,8 +61,8 @@ _KNOWN = (
 
 
 def is_live(source: str) -> bool:
-    """Whether a source is a camera number or a URL; an existing path is a path, also ``0``."""
-    return not _exists(source) and (source.isdecimal() or is_url(source))
+    """Whether a source is a camera number or the URL of no local file; an existing path is a path, also ``0``."""
+    return not _exists(source) and (source.isdecimal() or (is_url(source) and file_of_url(url_of(source)) is None))
 
 
 def is_url(source: str | Path) -> bool:
@@ -77,9 +77,25 @@ def url_of(source: str | Path) -> str:
     return f"{scheme.lower()}:{slashes}{rest.lstrip('/')}"
 
 
+def split_url(url: str) -> SplitResult:
+    """The parts of an address.
+
+    Raises:
+        MediaError: if it is none, such as one with half a bracket.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise MediaError(f"{url} is no address ({reason_of(error)}); check how it is written.") from error
+
+
 def file_of_url(url: str) -> Path | None:
-    """The file that a ``file:`` address names; None for other addresses."""
-    parts = urlsplit(url)
+    """The file that a ``file:`` address names; None for other addresses.
+
+    Raises:
+        MediaError: if it is no address.
+    """
+    parts = split_url(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
@@ -97,7 +113,7 @@ def input_stem(source: str | Path) -> str:
     """A name for what is made of a source: its file name without the suffix; ``stdin`` for ``-``."""
     if is_standard_input(source):
         return "stdin"
-    name = urlsplit(url_of(source)).path if is_url(source) else str(source)
+    name = split_url(url_of(source)).path if is_url(source) else str(source)
     return Path(name).stem or "video"
 
 
@@ -219,7 +235,7 @@ def _expanded(source: str | Path) -> Path:
 
 def _checked_url(source: str | Path) -> Path:
     url = url_of(source)
-    scheme = urlsplit(url).scheme
+    scheme = split_url(url).scheme
     file = file_of_url(url)
     if file is not None:
         return check_input(file)

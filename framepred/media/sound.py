@@ -67,6 +67,7 @@ def _silent_kind(source: Path) -> str:
     return "a file of pictures" if suffix in IMAGES else ""
 
 
+_PRE_ROLL_SECONDS = 0.08  # that a decoder reads before what is heard: of Opus (RFC 7845, 4.6); of AAC one packet
 _MP4_CODECS = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac")
 
 
@@ -110,12 +111,15 @@ def _sound_track(container: InputContainer, source: Path) -> AudioStream:
 def _timed(
     packets: "Iterator[Packet[Any]]", number: int, start: float, end: float
 ) -> "Iterator[tuple[float, int, Packet[Any]]]":
-    """Packets with their decoding time in seconds after ``start``, those outside [0, end) left out."""
+    """Packets with their decoding time in seconds after ``start``, those that are not heard in [0, end) left out.
+
+    Sound before 0 is kept as far as decoders need it; the edit list of the file says that it is not heard.
+    """
     for packet in packets:
         if packet.dts is None or packet.pts is None:
             continue  # the empty packet at the end
         shift = round(start / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-        time = float(packet.dts * packet.time_base)
-        if number == 0 or 0 <= time < end:
+        time, duration = float(packet.dts * packet.time_base), float((packet.duration or 0) * packet.time_base)
+        if number == 0 or -max(_PRE_ROLL_SECONDS, duration) - duration < time < end:
             yield time, number, packet

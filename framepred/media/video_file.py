@@ -78,8 +78,11 @@ class VideoFile:
         self._last_end = 0.0
         self._interrupted = False  # whether packets are missing since the last one
         self._packets = 0  # of the video stream, from the start of the file
-        self.counted = self.container.format.name in _COUNTED_CONTAINERS
-        """Whether the file is checked by its number of packets, not by its duration, which FFmpeg shortens."""
+        self.counted = self.container.format.name in _COUNTED_CONTAINERS and self._bytes.seekable()
+        """Whether the file is checked by its number of packets, not by its duration, which FFmpeg shortens.
+
+        The index, which says how many there are, is at the end. The header also counts frames that were left out.
+        """
         self._indexed = len(self.stream.index_entries) if self.counted else None  # None after seeking, too
         self.shown: av.VideoFrame | None = None
         """The frame that was given last."""

@@ -72,6 +72,13 @@ def read_header(path: Path, skips_damage: bool = False) -> Header:
         return Header(fps, steady, seconds, _notes(video, first), timed, video.white)
 
 
+def arriving_header(video: VideoFile) -> Header:
+    """What an open stream of bytes states before its packets are read."""
+    rate = video.stream.average_rate or video.stream.guessed_rate or DEFAULT_FPS
+    seconds = None if video.counted else video.stated_seconds()
+    return Header(float(rate), steady=False, seconds=seconds, white=video.white)
+
+
 def upright_frames(video: VideoFile, header: Header) -> Iterator[Pixels]:
     """Yield all frames of an open file, and close it at the end.
 

@@ -1,5 +1,7 @@
 """Damage in the middle of video files is noticed, whatever the codec and the container, unless nothing shows it."""
 
+import io
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 import torch
 
 from framepred.errors import MediaError
+from framepred.media.decoding import stream_frames
 from framepred.media.random_access import map_video, open_reader
 from framepred.media.reading import open_frames
 from video_zoo import write_codec
@@ -104,6 +107,37 @@ def test_an_avi_that_leaves_out_repeated_frames_is_whole(tmp_path: Path) -> None
     content = film.read_bytes()
     for share in (0.5, 0.8, 0.95):
         assert not passes_in_silence(film, content[: int(share * len(content))]), share
+
+
+class Pipe(io.BytesIO):
+    """Bytes that arrive once, in order."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def piped_frames(name: str, content: bytes) -> torch.Tensor:
+    return torch.stack(list(stream_frames(name, Pipe(content)).frames))
+
+
+@pytest.mark.parametrize("times", [[0, 200, 240, 1000, 1880], list(range(0, 1000, 40))], ids=["camera", "end"])
+def test_an_avi_that_leaves_out_repeated_frames_is_whole_from_a_pipe(tmp_path: Path, times: list[int]) -> None:
+    """Its index cannot be read before its frames."""
+    film = write_codec(tmp_path / "camera.avi", "mpeg4", times=times, size=(240, 320))
+    content = film.read_bytes()
+    assert torch.equal(piped_frames(film.name, content), frames_of(film))
+    chunks = [match.start() for match in re.finditer(b"00dc(?!\0{4})", content[: content.index(b"idx1")])]
+    with pytest.raises(MediaError, match=r"breaks off after \d"):
+        piped_frames(film.name, content[: chunks[len(times) // 2]])
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith((".mp4", ".mov"))])
+def test_a_whole_file_is_whole_from_a_pipe(files: dict[str, Path], name: str) -> None:
+    content = files[name].read_bytes()
+    assert torch.equal(piped_frames(name, content), frames_of(files[name]))
+    if not name.endswith((".ts", ".mpg")):
+        with pytest.raises(MediaError):
+            piped_frames(name, content[: int(0.6 * len(content))])
 
 
 @pytest.mark.parametrize("spot", [4, 8, 12])

@@ -2,12 +2,14 @@ import socket
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from framepred.errors import MediaError
+from framepred.media.fetching import local_path
 from framepred.media.formats import (
     check_input,
     frame_files,
@@ -42,7 +44,15 @@ def test_frames_of_a_folder_pass_over_hidden_and_foreign_files(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("source", "live"), [("0", True), ("rtsp://host/1", True), ("clip.mp4", False), ("./0", False), ("", False)]
+    ("source", "live"),
+    [
+        ("0", True),
+        ("rtsp://host/1", True),
+        ("clip.mp4", False),
+        ("./0", False),
+        ("", False),
+        ("file:///a.mp4", False),
+    ],
 )
 def test_cameras_and_urls_are_live(source: str, live: bool) -> None:
     assert is_live(source) is live
@@ -75,6 +85,13 @@ def test_addresses_survive_a_path(source: str | Path, url: str) -> None:
     assert is_url(source)
     assert url_of(source) == url
     assert input_stem(source) in ("a", "b")
+
+
+@pytest.mark.parametrize("source", ["http://[", "https://[::1/a.mp4", "rtsp://[", "http://\u2100/a.mp4"])
+@pytest.mark.parametrize("use", [check_input, input_stem, is_live, read_video, local_path])
+def test_half_an_address_is_one_sentence(source: str, use: Callable[[str], object]) -> None:
+    with pytest.raises(MediaError, match=r" is no address \([^\n]+\); check how it is written\.$"):
+        use(source)
 
 
 def test_what_is_no_file_is_refused_by_its_right_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

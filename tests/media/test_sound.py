@@ -2,6 +2,7 @@
 
 import io
 import types
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -102,3 +103,57 @@ def test_sound_after_the_last_picture_is_refused_before_anything_is_restored(fil
     with pytest.raises(MediaError, match="begins after its last picture"):
         check_sound(late, tmp_path / "out.mp4")
     check_sound(film, tmp_path / "out.mp4")
+
+
+def write_clicks(path: Path, codec: str, first_picture: float, rate: int) -> Path:
+    """Two seconds of pictures from ``first_picture`` on, and sound from 0 on that clicks every half second."""
+    sound = np.zeros(int((2 + first_picture) * rate), np.float32)
+    for start in range(0, len(sound), rate // 2):
+        sound[start : start + rate // 100] = 0.9
+    packets: list[av.Packet] = []
+    with av.open(str(path), "w") as container:
+        pictures, track = container.add_stream("libx264", rate=FPS), container.add_stream(codec, rate=rate)
+        pictures.width, pictures.height, pictures.pix_fmt, track.layout = 64, 48, "yuv420p", "mono"
+        for number in range(2 * FPS):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * number, np.uint8), "rgb24")
+            frame.time_base, frame.pts = Fraction(1, FPS), number + round(first_picture * FPS)
+            packets += pictures.encode(frame)
+        samples = av.AudioFrame.from_ndarray(sound[None], "fltp", "mono")
+        samples.sample_rate, samples.time_base, samples.pts = rate, Fraction(1, rate), 0
+        packets += [*track.encode(samples), *track.encode(), *pictures.encode()]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+    return path
+
+
+def click_times(path: Path) -> np.ndarray:
+    """When clicks begin, in seconds after the first picture."""
+    with av.open(str(path)) as container:
+        track, pictures = container.streams.audio[0], container.streams.video[0]
+        first = float((pictures.start_time or 0) * pictures.time_base)
+        heard = [(frame.time - first, np.abs(frame.to_ndarray()[0])) for frame in container.decode(track)]
+        rate = track.codec_context.sample_rate
+    loud = np.concatenate([start + np.nonzero(sound > 0.4)[0] / rate for start, sound in heard])
+    return loud[np.diff(loud, prepend=-1) > 0.2]
+
+
+@pytest.mark.parametrize("first_picture", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [
+        ("a.mp4", "aac", 48_000),
+        ("a.mp4", "aac", 8_000),
+        ("a.mkv", "aac", 48_000),
+        ("a.mkv", "libopus", 48_000),
+        ("a.mp4", "libopus", 48_000),
+        ("a.mp4", "libmp3lame", 48_000),
+    ],
+)
+def test_each_click_is_heard_where_it_was(
+    tmp_path: Path, name: str, codec: str, rate: int, first_picture: float
+) -> None:
+    """Codecs decode the first sample that is heard from packets before it."""
+    source = write_clicks(tmp_path / name, codec, first_picture, rate)
+    expected = np.arange(0, 2, 0.5) + (-first_picture) % 0.5
+    framepred.restore(source, missing=[5], upsample=2, method="linear").save(tmp_path / "out.mp4", sound=True)
+    np.testing.assert_allclose(click_times(tmp_path / "out.mp4"), expected, atol=0.003)
