@@ -12,7 +12,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -138,7 +137,7 @@ class LivePage:
         elif not is_loopback(request.url.hostname or ""):
             return PlainTextResponse("This page can be opened only on the machine that serves it.", 403)
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             return PlainTextResponse("Requests from other sites are not allowed.", 403)
         response = await call_next(request)
         response.headers.update(_HEADERS)

@@ -352,7 +352,11 @@ def test_the_page_serves_state_pictures_and_clips_to_this_machine_alone(page: ob
     assert b"ftyp" in get(f"{address}/events/{shown['clip']}")[:32]
     for view in ("seen", "usual", "heat"):
         assert get(f"{address}/frame/{view}").startswith(b"\xff\xd8")
-    for path, headers in (("/state", {"Host": "evil.example"}), ("/state", {"Origin": "http://evil.example"})):
+    for path, headers in (
+        ("/state", {"Host": "evil.example"}),
+        ("/state", {"Origin": "http://evil.example"}),
+        ("/state", {"Origin": "http://["}),
+    ):
         with pytest.raises(HTTPError, match="403"):
             get(f"{address}{path}", **headers)
     for path in ("/events/..%2f..%2fetc%2fpasswd", "/frame/nosuch"):

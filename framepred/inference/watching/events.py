@@ -1,6 +1,5 @@
 """Events: stretches of frames whose score is above the threshold, with what and where they are."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,16 +88,14 @@ class EventFinder:
 
     Args:
         threshold: the score above which an event begins; it may be set at any time.
-        on_begin: called with the seconds at which an event begins.
 
     Attributes:
         count: number of the newest event; it may be set before the first one, so that numbers go on from there.
     """
 
-    def __init__(self, threshold: float, on_begin: Callable[[float], None] = lambda _: None) -> None:
+    def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.count = 0
-        self._on_begin = on_begin
         self._open: _OpenEvent | None = None
 
     @property
@@ -114,7 +111,6 @@ class EventFinder:
                 self.count += 1
                 self._open = _OpenEvent(self.count, index, time, self.threshold)
                 self._open.add(index, time, frame)
-                self._on_begin(time)
             return None
         if above:
             self._open.add(index, time, frame)
