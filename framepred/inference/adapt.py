@@ -111,8 +111,10 @@ def adapt(
     products = measure_past(default_members(MirrorMean(net)), [past], context, horizon, cuts=cuts, filler=filler)
     tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
     weights = weigh_members(products, error_factor=tuned.error_factor)[: min(horizon, FIT_HORIZON)]
-    blend = Blend(default_members(MirrorMean(net, tuned.copy, tuned.share)), weights).eval()
+    mean = MirrorMean(net, tuned.copy, tuned.share).eval()
+    blend = Blend(default_members(mean), weights).eval()
     return AdaptationResult(
+        mean,
         blend,
         tuned.better_than(given),
         tuned.share,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend
+from framepred.inference.mirrored import MirrorMean
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,11 @@ class AdaptationResult:
     frames of these windows.
 
     Attributes:
-        blend: the mean of the networks before and after training, and the baselines, in eval mode.
+        mean: the mean of what the networks before and after training predict of the clip and its mirror images, in eval
+            mode.
+        blend: the blend of this mean and the baselines, in eval mode.
         network: the better of the network before and after training.
-        share: weight of the trained network in that mean, in [0, 1].
+        share: weight of the trained network in the mean, in [0, 1].
         blend_error: error of the blend.
         error_before: error of the forecaster before training.
         error_after: lowest error during training; infinite if training diverged or there was no time for a step.
@@ -26,6 +29,7 @@ class AdaptationResult:
         steps: number of training steps.
     """
 
+    mean: MirrorMean
     blend: Blend
     network: Forecaster
     share: float
@@ -41,21 +45,24 @@ class AdaptationResult:
         """Whether training lowered the error of the network."""
         return self.error_after < self.error_before
 
-    @property
-    def summary(self) -> str:
-        """One-sentence summary of the adaptation."""
+    def describe(self, blended: bool = True) -> str:
+        """The adaptation in one sentence.
+
+        Args:
+            blended: whether to name the error of the blend.
+        """
         where = f"on the last {self.windows} window{'s' * (self.windows != 1)} of the past"
         baselines = ", ".join(f"{name.replace('-', ' ')} {error:.3g}" for name, error in self.baseline_errors.items())
+        blend = f", the blend has {self.blend_error:.3g}" * blended
         if not self.share:
             return (
-                f"Adapting gained nothing in {self.steps} steps, so the weights stay as they were: "
-                f"mse {self.error_before:.3g} per pixel {where}, the blend has {self.blend_error:.3g} "
-                f"({baselines})."
+                f"Training gained nothing in {self.steps} steps, so the network stays as it was, averaged over mirror "
+                f"images of the clip: mse {self.error_before:.3g} per pixel {where} without them{blend} ({baselines})."
             )
         best = min(self.baseline_errors.values())
-        gain = f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline" if best else ""
+        if blended and best:
+            blend += f", {100 * (1 - self.blend_error / best):.0f} % less than the better baseline"
         return (
             f"Adapted in {self.steps} steps: mse {self.error_after:.3g} per pixel {where}, {self.error_before:.3g} "
-            f"before; the share of the trained network is {self.share:g}, and the blend has {self.blend_error:.3g}"
-            f"{gain} ({baselines})."
+            f"before; the share of the trained network is {self.share:g}{blend} ({baselines})."
         )

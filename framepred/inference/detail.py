@@ -15,6 +15,7 @@ from framepred.baselines.optical_flow import measure_flow
 from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
 from framepred.forecaster import Forecaster
 from framepred.inference.blend import Blend, clamped_prediction, member_states
+from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of
 from framepred.inference.regions import spread
 from framepred.inference.scaling import ScaledForecaster, SmallFrame, resize, shrink
@@ -257,4 +258,6 @@ def at_full_size(net: Forecaster, max_side: int) -> Forecaster:
     """Return a forecaster of frames of any size, whose inner networks get frames of at most ``max_side`` pixels."""
     if isinstance(net, LastFrame):
         return net
-    return DetailForecaster(net, max_side).eval() if isinstance(net, Blend) else ScaledForecaster(net, max_side)
+    if isinstance(net, Blend) and not isinstance(net, MirrorMean):  # which averages the predictions of one network
+        return DetailForecaster(net, max_side).eval()
+    return ScaledForecaster(net, max_side)

@@ -287,7 +287,7 @@ class _Job:
             filler=filler,
             on_progress=lambda share: self.on_progress("adapting", share),
         )
-        return result.blend if self.blend else result.network, [result.summary]
+        return result.blend if self.blend else result.mean, [result.describe(self.blend)]
 
     def _predict_clips(
         self, make: FrameMaker, context: RawClip, clips: Sequence[Observed]

@@ -99,7 +99,8 @@ def test_the_copy_is_averaged_with_the_network(film: Tensor, small_net: EncoderF
     clip = film[None, :4] / 255
     expected = MirrorMean(small_net).eval()(clip, 3).lerp(MirrorMean(adapted.network).eval()(clip, 3), 0.5)
     torch.testing.assert_close(adapted.blend.members[0](clip, 3), expected)
-    assert "the share of the trained network is 0.5" in adapted.summary
+    torch.testing.assert_close(adapted.mean(clip, 3), expected)
+    assert "the share of the trained network is 0.5" in adapted.describe()
 
 
 @pytest.mark.parametrize("filler", [None, 0.0])
@@ -112,7 +113,7 @@ def test_a_copy_of_a_useless_network_takes_its_place(filler: float | None, monke
     assert adapted.share == 1
     assert adapted.blend.weights[..., 0].min() > 0.9
     assert adapted.blend_error < 0.1 * min(adapted.baseline_errors.values())
-    assert "the share of the trained network is 1," in adapted.summary
+    assert "the share of the trained network is 1," in adapted.describe()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_the_copy_gets_the_share_with_the_least_error(
     assert not adapted.improved
     assert adapted.network is small_net
     assert adapted.share == share
-    assert ("gained nothing" in adapted.summary) == (share == 0)
+    assert ("gained nothing" in adapted.describe()) == (share == 0)
 
 
 def test_errors_change_by_lead_time() -> None:
@@ -176,7 +177,7 @@ def test_training_that_diverges_changes_nothing(filler: float | None) -> None:
     net = Diverging()
     adapted = adapt(net, clip, steps=2, context=4, horizon=2, cuts=False, filler=filler)
     assert (adapted.error_after, adapted.improved, adapted.share, adapted.network) == (inf, False, 0, net)
-    assert "gained nothing" in adapted.summary
+    assert "gained nothing" in adapted.describe()
     assert adapted.blend(clip[None, -4:].nan_to_num(0), 2).isfinite().all()
 
 

@@ -14,6 +14,7 @@ from framepred.errors import ClipError, ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.inference import adapt as adapting
 from framepred.inference.predict import SCORE_SIDE
+from framepred.inference.scaling import ScaledForecaster
 from framepred.models import EncoderForecaster
 
 
@@ -145,6 +146,18 @@ def test_adapting_gets_all_but_the_held_out_frames(
         assert "in 1 steps" in found.notes[-1]
     assert torch.equal(given[0], clip[:27])
     assert torch.equal(given[1], clip)
+
+
+@pytest.mark.parametrize("side", [16, 256])
+def test_adapting_without_a_blend_averages_mirror_images(side: int, small_net: EncoderForecaster) -> None:
+    clip = film(30, channels=1)
+    adapted = adapting.adapt(small_net, clip, steps=5, context=4, horizon=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapting, "adapt", lambda *_, **__: adapted)
+        found = framepred.predict(clip, weights=small_net, frames=3, context=4, max_side=side, adapt=1, blend=False)
+    expected = ScaledForecaster(adapted.mean, side)(clip[None, -4:], 3)[0]
+    torch.testing.assert_close(found.frames.float() / 255, expected.clamp(0, 1), atol=1 / 255, rtol=0)
+    assert "the blend has" not in found.notes[-1]
 
 
 def test_progress_is_reported(small_net: EncoderForecaster) -> None:
