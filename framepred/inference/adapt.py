@@ -86,7 +86,7 @@ def adapt(
     to come, and multiplied by the factor by which the error in the validation windows has changed.
 
     Args:
-        net: the forecaster, on the device to train on; it is not modified.
+        net: the forecaster, on the device to train on; it is not modified. Half precision is adapted in float32.
         past: the observed frames, at the input size of ``net``: uint8, uint16, or floats in [0, 1].
         seconds: wall-clock budget; give either this or ``steps``.
         steps: number of training steps.
@@ -107,7 +107,7 @@ def adapt(
     budget = _Budget(seconds, steps)
     training, validation = _split(net, past, context, horizon, cuts, filler)
     baseline_errors = {name: validation.error(load_baseline(name)) for name in ("last-frame", "optical-flow")}
-    given, net = net, deepcopy(net)  # the blend, which is in eval mode, holds a forecaster of its own
+    given, net = net, _in_float32(net)  # the blend, which is in eval mode, holds a forecaster of its own
     products = measure_past(default_members(MirrorMean(net)), [past], context, horizon, cuts=cuts, filler=filler)
     tuned = _fine_tune(net, training, validation, budget, _PREDICTIONS, seed, on_progress)
     weights = weigh_members(products, error_factor=tuned.error_factor)[: min(horizon, FIT_HORIZON)]
@@ -142,7 +142,17 @@ def fine_tune(
     """
     budget = _Budget(seconds, None)
     training, validation = _split(net, past, context, horizon, cuts, None)
-    return _fine_tune(net, training, validation, budget).better_than(net)
+    return _fine_tune(_in_float32(net), training, validation, budget).better_than(net)
+
+
+def _in_float32(net: Forecaster) -> Forecaster:
+    """A copy whose parameters in half precision are float32, in which small steps of training are not lost."""
+    copy = deepcopy(net)
+    return (
+        copy.float()
+        if any(parameter.dtype.itemsize < torch.float32.itemsize for parameter in net.parameters())
+        else copy
+    )
 
 
 def _in_gray(windows: ClipBatch) -> ClipBatch:

@@ -253,6 +253,9 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     split = next((known for known in get_args(Split) if known == choice.split), None)
     if split is None:
         raise ConfigError(f"The data of {config} are scored by split; choose one of train, val and test.")
+    for name in ("layout", "array_name", "value_range"):
+        if getattr(choice, name) is not None:
+            raise ConfigError(f"{config} states its own data, so {name} would have no effect; leave it out.")
     data, learned = data_of_run(config), choice.learned_range
     if isinstance(data, VideoFolderData) and learned is not None and as_choice(data.value_range) != learned:
         data.value_range = DefaultRange(learned)

@@ -1,5 +1,5 @@
 import itertools
-from math import inf
+from math import inf, isfinite
 
 import pytest
 import torch
@@ -306,3 +306,13 @@ def test_what_cannot_learn_and_what_cannot_be_learned_from(film: Tensor, small_n
         adapt(LastFrame(), film, steps=1)
     with pytest.raises(ClipError, match="has 5 frames"):
         adapt(small_net, film[:5], steps=1, **SIZES)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_network_in_half_precision_is_adapted_in_float32(
+    dtype: torch.dtype, film: Tensor, small_net: EncoderForecaster
+) -> None:
+    adapted = adapt(small_net.to(dtype), film, steps=2, **SIZES)
+    assert {parameter.dtype for parameter in adapted.blend.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in small_net.parameters()} == {dtype}
+    assert isfinite(adapted.blend_error)

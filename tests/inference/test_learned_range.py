@@ -201,6 +201,12 @@ def config_of_run(root: Path, value_range: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("option", [{"value_range": "0,5"}, {"layout": "nthw"}, {"array_name": "rain"}])
+def test_what_a_config_states_is_not_stated_again(option: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"states its own data, so {next(iter(option))} would have no effect"):
+        framepred.evaluate(LAST, config_of_run(tmp_path / "clips", "0,200"), **option)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("stated", ["auto", "0,90"])
 def test_files_that_have_come_since_do_not_change_the_scale_of_a_run(tmp_path: Path, stated: str) -> None:
     root = tmp_path / "clips"
