@@ -27,6 +27,7 @@ _ERROR_DETECTION = "crccheck+bitstream+buffer+explode"  # without it, many decod
 VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find, and shortens the duration
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
+_MP4 = "mov,mp4"  # whose index may be at the end
 _JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
 _END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
 _SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")  # skip unreferenced frames on request, at any time
@@ -94,7 +95,14 @@ class VideoFile:
         codec.thread_count = 1  # threads decode ahead: memory and time for frames that may not be wanted
         strict = {} if codec.name in _OPEN_GOP_CODECS else {"err_detect": _ERROR_DETECTION}
         codec.options = {"max_pixels": str(MAX_PIXELS)} | strict
+        if not codec.width and self._reads_mp4_in_order:
+            raise self._undecodable(0)
         check_pixels(self.path, codec.width, codec.height)
+
+    @property
+    def _reads_mp4_in_order(self) -> bool:
+        """Whether nothing can be decoded if the index is at the end."""
+        return self.container.format.name.startswith(_MP4) and not self._bytes.seekable()
 
     def close(self) -> None:
         """Close the file and its decoder."""
@@ -209,7 +217,14 @@ class VideoFile:
         return decoded, not self._reported(messages)
 
     def _undecodable(self, count: int) -> MediaError:
-        return self._damaged(_frames(count)) if count else not_a_video(self.path)
+        if count:
+            return self._damaged(_frames(count))
+        if self._reads_mp4_in_order:
+            return MediaError(
+                f"{self.path} has its index at its end, so its frames cannot be read as they arrive; name the file "
+                "itself, or put the index first by ffmpeg -i FILE -c copy -movflags faststart NEW.mp4."
+            )
+        return not_a_video(self.path)
 
     def _refuse(self, error: MediaError, cause: Exception | None = None) -> None:
         """Raise the error about damage, or keep the first one where damage is passed over."""

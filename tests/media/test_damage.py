@@ -140,6 +140,15 @@ def test_a_whole_file_is_whole_from_a_pipe(files: dict[str, Path], name: str) ->
             piped_frames(name, content[: int(0.6 * len(content))])
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith((".mp4", ".mov"))])
+def test_an_index_at_the_end_is_said_to_keep_a_pipe_from_being_read(files: dict[str, Path], name: str) -> None:
+    content = files[name].read_bytes()
+    index = content.rindex(b"moov") - 4
+    unused = b"\0\x20\0\0free".ljust(1 << 21, b"\0")  # so that the frames are no longer in FFmpeg's memory
+    with pytest.raises(MediaError, match=r"has its index at its end, so its frames cannot be read as they arrive"):
+        piped_frames(name, content[:index] + unused + content[index:])
+
+
 @pytest.mark.parametrize("spot", [4, 8, 12])
 def test_no_frame_of_an_avi_is_left_out_in_silence(tmp_path: Path, spot: int) -> None:
     """Zeros over the head of a chunk make FFmpeg go on at the next one."""
