@@ -21,6 +21,7 @@ from framepred.inference.blend import FIT_HORIZON, Blend, default_members
 from framepred.inference.blend_weights import measure_past
 from framepred.inference.devices import device_of
 from framepred.inference.error_prior import weigh_members
+from framepred.inference.measured import channel_mean
 from framepred.inference.mirrored import MirrorMean
 from framepred.inference.networks import channels_of
 from framepred.inference.stacking import NEGLIGIBLE
@@ -157,9 +158,7 @@ def _in_float32(net: Forecaster) -> Forecaster:
 
 def _in_gray(windows: ClipBatch) -> ClipBatch:
     """The mean of the channels: one channel takes a third of the time of three, which is left for training."""
-    return windows._replace(
-        context=windows.context.mean(dim=2, keepdim=True), target=windows.target.mean(dim=2, keepdim=True)
-    )
+    return windows._replace(context=channel_mean(windows.context), target=channel_mean(windows.target))
 
 
 def _check(net: Forecaster, context: int, horizon: int) -> None:

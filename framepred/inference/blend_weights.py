@@ -16,7 +16,7 @@ from framepred.inference.blend import FIT_HORIZON, Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
 from framepred.inference.error_prior import weigh_members
-from framepred.inference.measured import fill_context, keep_measured
+from framepred.inference.measured import channel_mean, fill_context, keep_measured
 from framepred.inference.networks import channels_of
 from framepred.inference.reading_ahead import PAST_SIDE
 from framepred.inference.regions import REGIONS, spread
@@ -228,7 +228,7 @@ def _spread_indices(first: int, last: int, count: int) -> list[int]:
 
 def _gray(clip: Shaped[Tensor, "t _c h w"]) -> Float[Tensor, "t 1 h w"]:
     """The mean of the channels: the weights hardly depend on colour, and one channel costs a third of three."""
-    return torch.stack([to_unit(frame).mean(dim=0, keepdim=True) for frame in clip])
+    return torch.stack([channel_mean(to_unit(frame)) for frame in clip])
 
 
 def _without_idle(members: Sequence[Forecaster], weights: Float[Tensor, "k q m"]) -> Blend:

@@ -58,11 +58,15 @@ def fill_context(context: Shaped[Tensor, "t c h w"], filler: float | None) -> Sh
 
 
 def rebuild_lost(clip: Shaped[Tensor, "t c h w"], filler: float | None) -> Shaped[Tensor, "t c h w"]:
-    """The frames of one scene with lost planes rebuilt; other missing pixels, for which ``filler`` stands, stay NaN."""
+    """The frames of one scene with lost planes rebuilt; other missing pixels, for which ``filler`` stands, stay NaN.
+
+    So does a channel that all frames lack.
+    """
     lost = None if filler is None else lost_planes(clip)
     if lost is None:
         return clip
     rebuilt = rebuild_planes(fill_missing(clip, filler), lost)
+    lost &= ~lost.all(dim=0)
     return torch.where(lost[..., None, None], rebuilt, clip)
 
 
@@ -84,6 +88,12 @@ def rebuild_planes(clip: Shaped[Tensor, "t c h w"], lost: Bool[Tensor, "t c"] | 
             plane = clip[None, :, channel : channel + 1]
             rebuilt[missing, channel] = MotionCompensated().eval().restore(plane, missing)[0, missing, 0]
     return rebuilt
+
+
+def channel_mean(frames: Float[Tensor, "*frames c h w"]) -> Float[Tensor, "*frames 1 h w"]:
+    """The mean of the channels that are measured at each pixel; NaN where none is."""
+    mean = frames.mean(dim=-3, keepdim=True)
+    return frames.nanmean(dim=-3, keepdim=True) if mean.isnan().any() else mean
 
 
 def fill_from_nearest(frames: Float[Tensor, "*frames h w"]) -> Float[Tensor, "*frames h w"]:

@@ -6,8 +6,12 @@ import torch
 from numpy.typing import NDArray
 
 import framepred
+from framepred.baselines import LastFrame, OpticalFlow
+from framepred.inference.adapt import adapt
+from framepred.inference.blend_weights import fit_weights
 from framepred.inference.stream import StreamStep
 from framepred.inference.training_windows import split_past
+from framepred.models import EncoderForecaster
 
 RANGE = "0,200,nan=0"
 LAST = {"value_range": RANGE, "weights": "baseline:last-frame"}
@@ -162,3 +166,18 @@ def test_training_windows_show_no_lost_frame() -> None:
     assert (training.frames[1:] - past[1:]).abs().max() < 0.05
     assert not windows.context.isnan().any()
     assert windows.target.isnan().any()
+
+
+def test_a_channel_that_is_never_measured_is_no_truth_and_hides_no_other(small_net: EncoderForecaster) -> None:
+    clip = torch.from_numpy(two_channels(rain(40))[0] / 200)
+    clip[:, 1] = torch.nan
+    windows, validation = split_past(clip, 4, 3, False, 0.0)
+    assert windows.crops(np.random.default_rng(0), 4, 16, False).target[:, :, 1].isnan().all()
+    assert validation.target[:, :, 1].isnan().all()
+    alone, both = (
+        adapt(small_net, frames, steps=1, context=4, horizon=3, filler=0.0) for frames in (clip[:, :1], clip)
+    )
+    assert both.baseline_errors == pytest.approx(alone.baseline_errors)
+    assert min(both.baseline_errors.values()) > 0
+    weights = [fit_weights([OpticalFlow(), LastFrame()], [frames], 4, 3, filler=0.0) for frames in (clip[:, :1], clip)]
+    torch.testing.assert_close(*weights)
