@@ -34,7 +34,8 @@ from framepred.cli.options import (
 from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips
 from framepred.media.memory import check_memory
-from framepred.media.outputs import check_results_folder, expand_user
+from framepred.media.outputs import check_results_folder
+from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card

@@ -23,7 +23,8 @@ from framepred.cli.options import (
 from framepred.cli.without_torch import check_torch, runs_without_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, input_stem, is_folder_of_clips, stated_path
-from framepred.media.outputs import check_new_folder, check_output, expand_user, list_suffixes
+from framepred.media.outputs import check_new_folder, check_output, list_suffixes
+from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
     from framepred.evaluation import Card

@@ -29,7 +29,8 @@ from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.formats import check_input, is_live
 from framepred.media.locking import check_unlocked
-from framepred.media.outputs import check_output, check_results_folder, expand_user
+from framepred.media.outputs import check_output, check_results_folder
+from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -30,6 +30,7 @@ from jaxtyping import UInt8
 from framepred.data.cache import cache_folder
 from framepred.data.digit_files import embedded_digits, read_idx_images
 from framepred.errors import ConfigError, DataError, reason_of
+from framepred.media.paths import expand_user
 
 Split: TypeAlias = Literal["train", "val", "test"]
 FilePart: TypeAlias = Literal["train", "test"]
@@ -93,7 +94,7 @@ def find_digits(name: str, split: Split, root: Path | None = None, download: boo
         ConfigError: if the name is unknown.
         DataError: if digits are missing, damaged, or those of another data set.
     """
-    if root is not None and not root.expanduser().is_dir():
+    if root is not None and not expand_user(root).is_dir():
         raise DataError(f"{root} is not a folder; set root to the folder that holds the digits, or leave it out.")
     if name == EMBEDDED:
         return _embedded_bank(split)
@@ -165,7 +166,7 @@ def _search_folders(root: Path | None) -> dict[str, Path | None]:
 
 def _locate(name: str, part: FilePart, root: Path | None) -> Path | None:
     candidates = (
-        base.expanduser() / folder / (FILES[part] + suffix)
+        expand_user(base) / folder / (FILES[part] + suffix)
         for base in _search_folders(root).values()
         if base
         for folder in FOLDERS[name]
@@ -179,7 +180,7 @@ def _search_report(name: str, part: FilePart, root: Path | None) -> str:
     for label, folder in _search_folders(root).items():
         if folder is None:
             failures.append(f"{label} is not set")
-        elif not folder.expanduser().is_dir():
+        elif not expand_user(folder).is_dir():
             failures.append(f"{label} {folder} is not a folder")
         else:
             failures.append(f"{label} {folder} does not hold {FILES[part]}[.gz]")

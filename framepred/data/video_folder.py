@@ -17,6 +17,7 @@ from framepred.data.clip_dataset import ClipDataset, check_counts
 from framepred.data.frame_format import Fit, common_format
 from framepred.data.video_index import Source, VideoIndex, same_bytes
 from framepred.errors import DataError, MediaError, reason_of
+from framepred.media.paths import expand_user
 from framepred.media.random_access import FrameReader
 from framepred.media.ranges import StatedRange, as_choice
 
@@ -111,7 +112,7 @@ class VideoFolder(ClipDataset):
         skip_broken: bool = False,
     ) -> None:
         check_counts(length=length, frame_step=frame_step, stride=stride, channels=channels)
-        self.root = Path(root).expanduser()
+        self.root = expand_user(root)
         self.length = length
         self.frame_step = frame_step
         self.span = (length - 1) * frame_step + 1

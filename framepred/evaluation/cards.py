@@ -10,7 +10,7 @@ from typing import Any
 from framepred.errors import DataError, reason_of
 from framepred.evaluation.evidence import Evidence
 from framepred.evaluation.protocols import ProtocolVersion
-from framepred.media.outputs import expand_user
+from framepred.media.paths import expand_user
 from framepred.media.text import read_small_text
 
 MAX_BYTES = 1 << 28  # of a card.json; a card of a million clips has about 40 MB

@@ -10,7 +10,7 @@ from framepred.clips import Clip, PerFrame
 from framepred.errors import ClipError, WeightsError
 from framepred.evaluation.formulas import Truth
 from framepred.evaluation.protocols import Measure, ProtocolVersion, find_protocol
-from framepred.media.outputs import expand_user
+from framepred.media.paths import expand_user
 
 MIN_SIDE = 32  # pixels: AlexNet's three poolings leave nothing of smaller frames
 

@@ -12,6 +12,7 @@ from framepred.evaluation.compare import compare
 from framepred.evaluation.protocols import find_protocol
 from framepred.evaluation.references import Reference, find_references, fitting_references
 from framepred.evaluation.tables import Column, columns, score_rows, title
+from framepred.media.paths import expand_user
 from framepred.visualization.charts import histogram, line_chart
 from framepred.visualization.curves import Curve
 from framepred.visualization.report import Chart, Player, Report, error_pictures, make_player, write_html
@@ -33,7 +34,7 @@ def write_report(
     Returns:
         The path of the file.
     """
-    place = Path(path).expanduser()
+    place = expand_user(path)
     place = place / REPORT_NAME if place.is_dir() else place
     write_html(place, build_report(card, others, references))
     return place

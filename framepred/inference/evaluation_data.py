@@ -33,7 +33,7 @@ from framepred.inference.saved_clips import ClipSource
 from framepred.inference.sources import SourceForm, arranged_in_memory
 from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
-from framepred.media.outputs import expand_user
+from framepred.media.paths import expand_user
 from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
 from framepred.media.reading import open_frames
 from framepred.media.values import beyond_note, scaling_note
@@ -260,7 +260,7 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
     if isinstance(data, VideoFolderData) and learned is not None and as_choice(data.value_range) != learned:
         data.value_range = DefaultRange(learned)
     root = Path(getattr(data, "root", None) or ".")
-    if not root.expanduser().exists():
+    if not expand_user(root).exists():
         started = "" if root.is_absolute() else ", seen from the folder in which the training was started"
         raise DataError(
             f"The data of {config} are in {root}{started}, which does not exist here; go there, or move them back."

@@ -16,6 +16,7 @@ from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference.missing import one_sided
 from framepred.inference.sources import to_stored
 from framepred.media.formats import ARRAYS
+from framepred.media.paths import expand_user
 from framepred.media.ranges import ValueRange
 from framepred.media.sound import add_sound, check_sound
 from framepred.media.writing import tile_clips, write_frames, write_video
@@ -169,7 +170,7 @@ class Restoration:
         """
         if beside is not None and beside not in self.methods:
             raise ConfigError(f"{beside} is not among the methods {', '.join(self.methods)}; name it in compare.")
-        path = Path(path).expanduser()
+        path = expand_user(path)
         if not sound:
             self._write(path, beside)
             return

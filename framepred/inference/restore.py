@@ -32,6 +32,7 @@ from framepred.media.decoding import intact_frames
 from framepred.media.fetching import local_path
 from framepred.media.formats import VIDEOS, check_input
 from framepred.media.frame_times import frame_times, varying_rate
+from framepred.media.paths import expand_user
 from framepred.media.ranges import StatedRange
 from framepred.media.sequences import note_of_inserted
 from framepred.media.video_header import keeps_rate
@@ -152,7 +153,7 @@ def restore(
         exact = replace(form, value_range=opened.value_range and replace(opened.value_range, scales=False))
         return zip(places, _open(source, exact, find).frames, strict=False)
 
-    file = Path(source).expanduser() if isinstance(source, (str, Path)) else None
+    file = expand_user(source) if isinstance(source, (str, Path)) else None
     known = None if opened.value_range is None else originals
     return Restoration(run, names, fps * upsample, holdout, notes, opened.value_range, file, times, known)
 

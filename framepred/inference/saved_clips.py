@@ -18,7 +18,7 @@ from framepred.errors import ClipError, DataError, MediaError
 from framepred.inference.sources import values_in_memory
 from framepred.media.arrays import open_array
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
-from framepred.media.outputs import expand_user
+from framepred.media.paths import expand_user
 from framepred.media.reading import open_frames
 
 ClipSource: TypeAlias = str | Path | NDArray[Any] | Tensor

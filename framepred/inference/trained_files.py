@@ -11,7 +11,7 @@ from framepred.errors import FramepredError
 from framepred.evaluation import WeightsRecord
 from framepred.inference.evaluation_data import data_of_run
 from framepred.inference.networks import is_network
-from framepred.media.outputs import expand_user
+from framepred.media.paths import expand_user
 from framepred.models.pretrained import bundled_names
 
 RUN_CONFIG = "config.yaml"

@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 
 from framepred.errors import MediaError, reason_of
 from framepred.media.headers import has_pages
+from framepred.media.paths import expand_user
 
 VIDEOS = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
@@ -228,7 +229,7 @@ def _exists(source: str | Path) -> bool:
 
 def _expanded(source: str | Path) -> Path:
     try:
-        return Path(source).expanduser()
+        return expand_user(source)
     except RuntimeError:  # ``~name`` of nobody
         return Path(source)
 

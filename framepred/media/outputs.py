@@ -9,6 +9,7 @@ from pathlib import Path
 
 from framepred.errors import MediaError
 from framepred.media.atomic import refuse_special_file
+from framepred.media.paths import expand_user
 
 PICTURE_FOLDER = ""
 """No suffix: a folder of png files."""
@@ -101,11 +102,6 @@ def check_new_folder(target: str | Path, *, inputs: Iterable[str | Path] = ()) -
     if path.suffix or path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise MediaError(f"{path} cannot take the results of a folder of clips; name a new or empty folder.")
     return check_output(path, inputs=inputs)
-
-
-def expand_user(path: str | os.PathLike[str]) -> Path:
-    """A path with ``~`` replaced by the home folder, where there is one."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser fails for unknown users
 
 
 def _refuse_stream(path: Path) -> None:

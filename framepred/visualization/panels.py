@@ -19,6 +19,7 @@ from framepred.errors import ClipError
 from framepred.media.atomic import atomic_write
 from framepred.media.frames import as_tensor, to_8_bits
 from framepred.media.images import encode_png
+from framepred.media.paths import expand_user
 from framepred.visualization.colour_map import COLOURMAP
 from framepred.visualization.error_map import absolute_error, colour_error
 
@@ -103,7 +104,7 @@ def write_panel(
         ClipError: if the shapes do not fit or values are not finite.
     """
     picture = panel(context, target, prediction, title)
-    with atomic_write(Path(path).expanduser()) as draft:
+    with atomic_write(expand_user(path)) as draft:
         draft.write_bytes(encode_png(picture.permute(2, 0, 1)))
 
 
@@ -140,7 +141,7 @@ def write_restored_panel(
         for number in range(len(clips))
     ]
     picture = torch.from_numpy(_draw(rows, None, scale=False))
-    with atomic_write(Path(path).expanduser()) as draft:
+    with atomic_write(expand_user(path)) as draft:
         draft.write_bytes(encode_png(picture.permute(2, 0, 1)))
 
 

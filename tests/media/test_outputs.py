@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+import framepred
 from framepred.errors import MediaError
 from framepred.media.images import encode_png
 from framepred.media.outputs import check_new_folder, check_output, check_results_folder, mark_frame
+from framepred.media.paths import expand_user
 
 
 @pytest.fixture
@@ -161,3 +163,12 @@ def test_an_older_folder_of_frames_may_be_replaced_but_no_pictures_of_others(tmp
     (tmp_path / "0001.png").mkdir()
     with pytest.raises(MediaError, match="would delete"):
         check_output(tmp_path)
+
+
+def test_the_home_folder_is_looked_up_in_one_way() -> None:
+    """``Path.expanduser`` raises a RuntimeError where there is no such user."""
+    package = Path(framepred.__file__).parent
+    users = [file for file in package.rglob("*.py") if ".expanduser(" in file.read_text("utf-8")]
+    assert users == [package / "media/paths.py"]
+    assert expand_user("~no such user/a.npy") == Path("~no such user/a.npy")
+    assert expand_user("~/a.npy") == Path.home() / "a.npy"
