@@ -208,8 +208,8 @@ class VideoIndex:
             first = next(iter(reader.read(range(1))), None)
             if first is None:
                 raise MediaError(f"{path} holds no frames; record it again, or leave it out.")
-            floats = _name(first.dtype) == stored == _FLOATS
-            if video_map is None and (self.thorough or floats):  # floats may hold NaN, which must not end a training
+            may_hold_nan = reader.may_lack or _name(first.dtype) == stored == _FLOATS  # which must not end a training
+            if video_map is None and (self.thorough or may_hold_nan):
                 _read_all(reader)
         found = (reader.value_range or ValueRange(0, 1)) if choice == "auto" else None
         channels, height, width = first.shape

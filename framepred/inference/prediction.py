@@ -53,10 +53,10 @@ class Prediction:
         """The predicted frames in the values of the source, with NaN where it has them."""
         if self.value_range is None:
             return self.frames
-        values = self.value_range.from_unit(self.frames)
-        if self.missing is None or self.value_range.whole:
-            return values
-        return values.masked_fill(self.missing.unsqueeze(-4), torch.nan)
+        values = self.value_range.values(self.frames)
+        if self.missing is not None:
+            values = values.masked_fill(self.missing.unsqueeze(-4), torch.nan)
+        return self.value_range.stored(values)
 
     def save(self, path: str | Path, view: View = "predicted") -> None:
         """Write a video, array or folder of pictures, by the suffix of the path.

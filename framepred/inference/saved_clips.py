@@ -106,7 +106,13 @@ def _file_part(path: Path, layout: str | None) -> _Part:
 
 
 def _array_part(name: str, array: Any) -> _Part:
-    return _Part(name, len(array), array.shape[1], lambda index: _tensor(array[index : index + 1], name)[0])
+    def read(index: int) -> Shaped[Tensor, "t c h w"]:
+        clip = array[index : index + 1]
+        if clip.dtype != array.dtype:
+            raise ClipError(f"{name} holds {array.dtype} values, and some are missing; save floats in [0, 1] and NaN.")
+        return _tensor(clip, name)[0]
+
+    return _Part(name, len(array), array.shape[1], read)
 
 
 def _five_axes(array: NDArray[Any] | Tensor, layout: str | None) -> NDArray[Any]:

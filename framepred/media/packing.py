@@ -1,7 +1,7 @@
 """Packed numbers of NetCDF: factor, offset, unsigned integers, and those that mean that nothing was measured."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Packing:
         fillers: stored numbers that stand for missing values.
         lowest: stored numbers below are missing.
         highest: stored numbers above are missing.
+        keeps_integers: whether integers stay integers where none of those that are read is missing.
     """
 
     scale: float = 1.0
@@ -39,9 +40,10 @@ class Packing:
     fillers: tuple[float, ...] = ()
     lowest: float = -math.inf
     highest: float = math.inf
+    keeps_integers: bool = False
 
     def unpacked_type(self, stored: np.dtype[Any]) -> np.dtype[Any]:
-        """The type of the values: that of stored floats which are not scaled, else float32."""
+        """The type of values that may be missing: that of stored floats which are not scaled, else float32."""
         scaled = (self.scale, self.offset) != (1.0, 0.0)
         return np.promote_types(stored if stored.kind == "f" and not scaled else np.float32, np.float32)
 
@@ -49,6 +51,7 @@ class Packing:
 def packing_of(source: Any, *, filled: bool = False) -> Packing | None:
     """How the values of a data set are packed, by its attributes; None where they are stored as they are.
 
+    No values are read: only those that are wanted later tell whether whole numbers of NetCDF are missing among them.
     Bytes of which one value means that nothing was measured stay bytes, so that pictures with such an attribute do.
 
     Args:
@@ -72,8 +75,7 @@ def packing_of(source: Any, *, filled: bool = False) -> Packing | None:
     )
     if found == Packing() and not scaled:
         return None
-    is_certain = dtype.kind == "f" or scaled or found != Packing(fillers=unwritten)
-    return found if is_certain or _holds(source, found.fillers) else None  # so that whole numbers stay integers
+    return replace(found, keeps_integers=dtype.kind != "f" and not scaled and found == Packing(fillers=unwritten))
 
 
 def _unwritten(source: Any) -> tuple[float, ...]:
@@ -83,13 +85,6 @@ def _unwritten(source: Any) -> tuple[float, ...]:
     if number is None or "_FillValue" in source.attrs:
         return ()
     return (float(np.array(number, stored).view(stored_type(source)).item()),)
-
-
-def _holds(source: Any, numbers: tuple[float, ...]) -> bool:
-    """Whether any stored number is one of these; all are read, one part after the other."""
-    chunked = getattr(source, "chunks", None) is not None
-    parts = source.iter_chunks() if chunked else ((slice(row, row + 1),) for row in range(source.shape[0]))
-    return any(np.isin(np.asarray(source[part]).view(stored_type(source)), numbers).any() for part in parts)
 
 
 def _xarray_filler(source: Any) -> tuple[float, ...]:
@@ -131,5 +126,7 @@ def stored_type(source: Any) -> np.dtype[Any]:
 def unpacked(values: NDArray[Any], packing: Packing) -> NDArray[Any]:
     """Values from stored numbers; missing ones are NaN."""
     missing = np.isin(values, packing.fillers) | (values < packing.lowest) | (values > packing.highest)
+    if packing.keeps_integers and not missing.any():
+        return values
     found = np.where(missing, np.nan, values * packing.scale + packing.offset)
     return found.astype(packing.unpacked_type(values.dtype))

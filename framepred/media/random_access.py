@@ -26,6 +26,7 @@ from framepred.media.images import read_image, read_pixels
 from framepred.media.pages import page_frames, read_pages, survey_pages
 from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.sequences import sequence_notes
+from framepred.media.stored import StoredArray
 from framepred.media.values import chosen_range, to_frames
 from framepred.media.video_file import VideoFile, not_a_video
 from framepred.media.video_header import check_whole, has_high_bit_depth, read_header
@@ -45,12 +46,14 @@ class FrameReader(ABC):
         frames: number of frames of each clip.
         value_range: the values that become 0 and 1; None where the type states the range.
         notes: one sentence for each property of the source that a viewer should know.
+        may_lack: whether values that are stored as integers may be missing, which only reading all of them tells.
     """
 
     clips: int = 1
     frames: int
     value_range: ValueRange | None = None
     notes: tuple[str, ...] = ()
+    may_lack: bool = False
 
     def close(self) -> None:  # noqa: B027 (most readers hold nothing open)
         """Release what is held open; nothing can be read afterwards."""
@@ -119,6 +122,7 @@ class ArrayReader(FrameReader):
         self.path = path
         self._array = open_array(path, layout, channels, name)
         self.clips, self.frames = self._array.shape[:2]
+        self.may_lack = isinstance(self._array, StoredArray) and self._array.mixes_types
         self.value_range = chosen_range(value_range, self._parts)
 
     def _parts(self) -> Iterator[np.ndarray]:

@@ -70,8 +70,11 @@ class ValueRange:
         return frames.double() * (self.high - self.low) + self.low
 
     def stored(self, values: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
-        """Values in the type that a file gets: float32, or the smallest integers that hold them and the range."""
-        if not self.whole or bool((values.abs() >= _BEYOND_INT64).any()):
+        """Values in the type that a file gets: float32, or the smallest integers that hold them and the range.
+
+        Values with NaN among them are float32.
+        """
+        if not self.whole or not bool((values.abs() < _BEYOND_INT64).all()):
             return values.float()
         whole = values.round().long()
         low, high = (int(edge) for edge in whole.aminmax()) if whole.numel() else (0, 0)

@@ -62,12 +62,18 @@ class StoredArray:
 
     Packed values of NetCDF (``scale_factor``, ``add_offset``; CF conventions, 8.1) are unpacked to floats, with NaN for
     ``_FillValue`` and ``missing_value`` and outside ``valid_range`` (2.5.1). ``_Unsigned`` integers are unsigned.
-    Without ``_FillValue``, values of NetCDF that nobody wrote are NaN, too; integers then are looked through once.
+    Without ``_FillValue``, values of NetCDF that nobody wrote are NaN, too: a part of an array of integers is float32
+    where it holds such values, and otherwise integers. So nothing is read that is not wanted.
 
     Args:
         source: an HDF5 data set or a zarr array.
         order: the order of its axes.
         path: where it lies.
+
+    Attributes:
+        dtype: the type of the values where none is missing.
+        shape: the lengths of the axes ``(n, t, c, h, w)``.
+        mixes_types: whether integers are float32 in parts in which some are missing.
     """
 
     def __init__(self, source: Any, order: str, path: Path) -> None:
@@ -77,7 +83,8 @@ class StoredArray:
         with reading(path, "a file of arrays"):
             self._packing = packing_of(source, filled=_is_filled_netcdf(source))
         stored = stored_type(source)
-        self.dtype = self._packing.unpacked_type(stored) if self._packing else stored
+        self.mixes_types = self._packing is not None and self._packing.keeps_integers
+        self.dtype = stored if self._packing is None or self.mixes_types else self._packing.unpacked_type(stored)
         lengths = dict(zip(order, source.shape, strict=True))
         self.shape = tuple(int(lengths.get(axis, 1)) for axis in AXES)
 

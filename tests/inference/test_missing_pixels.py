@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -14,9 +15,11 @@ import framepred
 from framepred.baselines import BASELINES, LastFrame
 from framepred.clips import ClipBatch
 from framepred.data import VideoFolder, VideoFolderData
-from framepred.errors import DataError
+from framepred.errors import ClipError, DataError
 from framepred.evaluation import PROTOCOLS, Card, ClipAverage, DataRecord, evaluate
 from framepred.evaluation.formulas import FrameFormula, frame_mse
+from framepred.inference.prediction import Prediction
+from framepred.inference.saved_clips import SavedClips
 from framepred.media.ranges import ValueRange
 from framepred.models import BidirectionalForecaster, EncoderForecaster
 from framepred.training import ForecastTask, RestoreTask, TeacherForcing
@@ -206,6 +209,45 @@ def test_held_out_frames_are_scored_where_they_are_measured(folder: Path) -> Non
     known = prediction.target[..., :COVERED].square().mean().item()
     assert prediction.score.metrics["mse"].value / SIDE**2 == pytest.approx(known, rel=1e-5)
     assert np.isnan(prediction.values.numpy()).mean() == pytest.approx(1 - COVERED / SIDE)
+
+
+def counts(path: Path, frames: int) -> NDArray[np.uint16]:
+    """Whole numbers in NetCDF, ``(t, h, w)``, of which one pixel of the third frame was not written."""
+    values = np.random.default_rng(0).integers(0, 100, (frames, SIDE, SIDE)).astype(np.uint16)
+    with h5py.File(path, "w") as file:
+        file.attrs["_NCProperties"] = "version=2,netcdf=4.9.2,hdf5=1.14.3"
+        file["counts"] = values
+        file["counts"][2, 4, 5] = 65535
+    return values
+
+
+def test_whole_numbers_that_lack_after_the_first_frame_stay_missing(tmp_path: Path) -> None:
+    values = counts(tmp_path / "a.nc", 6).astype(float)
+    values[2, 4, 5] = np.nan
+    known = ValueRange(0, 100, filler=0)
+    restored = framepred.restore(tmp_path / "a.nc", missing=[3], method="linear", cuts=False, value_range=known)
+    restored.save(tmp_path / "restored.npy")
+    np.testing.assert_array_equal(np.delete(np.load(tmp_path / "restored.npy")[:, 0], 3, 0), np.delete(values, 3, 0))
+    prediction = Prediction(
+        torch.zeros(2, 1, 1, 2), torch.zeros(1, 1, 1, 2), None, 1, None, (), ValueRange(0, 100, whole=True),
+        missing=torch.tensor([[[True, False]]]),
+    )  # fmt: skip
+    assert prediction.values.isnan().flatten().tolist() == [True, False] * 2
+
+
+def test_whole_numbers_that_lack_are_found_before_training(tmp_path: Path) -> None:
+    counts(tmp_path / "a.nc", 6)
+    with pytest.raises(DataError, match="not finite"):
+        VideoFolder(tmp_path, 2, value_range=(0, 100))
+    clips = VideoFolder(tmp_path, 2, value_range=ValueRange(0, 100, filler=50))
+    assert clips[1][0, 0, 4, 5] == 0.5
+
+
+def test_saved_clips_of_whole_numbers_do_not_lack_any(tmp_path: Path) -> None:
+    """One clip would be scaled by its type and the next one not."""
+    counts(tmp_path / "a.nc", 6)
+    with pytest.raises(ClipError, match="uint16 values, and some are missing"):
+        SavedClips(tmp_path / "a.nc")[0]
 
 
 def test_a_forecast_goes_across_last_frames_without_a_measured_pixel(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ UNWRITTEN = {
 """The default fill values of ``netcdf.h``."""
 
 
-def partly_written(path: Path, dtype: str, kind: str, **attributes: object) -> Path:
+def partly_written(path: Path, dtype: str, kind: str, compression: str | None = None, **attributes: object) -> Path:
     """Three scans of which the library of NetCDF, or HDF5, filled the second."""
     filler, shape = UNWRITTEN.get(dtype, -127), (3, 4, 5)
     values = np.full(shape, 50, dtype)
@@ -258,9 +258,8 @@ def partly_written(path: Path, dtype: str, kind: str, **attributes: object) -> P
         return path
     never = kind == "filled by nobody"
     with h5py.File(path, "w") as file:
-        data = file.create_dataset(
-            "v", data=values, chunks=(1, 4, 5), fillvalue=values[1, 0, 0], fill_time="never" if never else "ifset"
-        )
+        fill = {"fillvalue": values[1, 0, 0], "fill_time": "never" if never else "ifset"}
+        data = file.create_dataset("v", data=values, chunks=(1, 4, 5), compression=compression, **fill)
         data.attrs.update(attributes)
         if kind == "named dimensions":
             for axis, (name, length) in enumerate(zip("tyx", shape, strict=True)):
@@ -313,6 +312,37 @@ def test_whole_numbers_of_netcdf_stay_integers_where_all_were_written(tmp_path: 
     clip = np.arange(3 * 4 * 5).reshape(3, 4, 5).astype(dtype)
     named(tmp_path / "4.nc", clip, ("time", "y", "x"))
     assert open_array(tmp_path / "4.nc")[:].dtype == dtype
+
+
+@pytest.mark.parametrize("kind", ["NetCDF-3", "NetCDF-4", "named dimensions"])
+def test_parts_of_whole_numbers_are_floats_only_where_some_are_missing(tmp_path: Path, kind: str) -> None:
+    array = open_array(partly_written(tmp_path / "a.nc", "i4", kind), "thw")
+    assert [array[:, time : time + 1].dtype.kind for time in range(3)] == ["i", "f", "i"]
+    assert array.dtype.kind == "i"
+
+
+def test_only_the_wanted_part_of_whole_numbers_is_read(tmp_path: Path) -> None:
+    """The first frames are damaged, which nobody finds who reads the last ones."""
+    path = partly_written(tmp_path / "a.nc", "i2", "NetCDF-4", compression="gzip")
+    with h5py.File(path, "r+") as file:
+        file["v"].id.write_direct_chunk((0, 0, 0), b"damaged")
+    array = open_array(path, "thw")
+    assert (array[:, 2:] == 50).all()
+    with pytest.raises(MediaError, match="damaged"):
+        array[:, :1]
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 5), (3, 0, 5), (3, 4, 0)])
+@pytest.mark.parametrize("chunks", [(1, 4, 5), None])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4"])
+def test_netcdf_without_frames_is_no_damaged_file(
+    tmp_path: Path, shape: tuple[int, ...], chunks: tuple[int, ...] | None, dtype: str
+) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.attrs["_NCProperties"] = "version=2,netcdf=4.9.2,hdf5=1.14.3"
+        file.create_dataset("v", shape, dtype, chunks=chunks, maxshape=(None, None, None) if chunks else None)
+    with pytest.raises(ClipError, match=r"a\.nc holds no frames: its shape is"):
+        open_array(tmp_path / "a.nc")
 
 
 def test_unsigned_and_packed_fill_values_are_missing(tmp_path: Path) -> None:

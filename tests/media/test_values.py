@@ -137,3 +137,9 @@ def test_integers_beyond_those_of_pytorch_become_floats() -> None:
     values = torch.tensor([0.0, 2.0**63, 2.0**64], dtype=torch.float64)
     assert ValueRange(0, 2.0**64, whole=True).stored(values).tolist() == [0, 2.0**63, 2.0**64]
     assert ValueRange(0, 2.0**62, whole=True).stored(values[:1]).dtype == torch.int64
+
+
+def test_whole_numbers_of_which_some_are_missing_are_stored_as_floats() -> None:
+    values = torch.tensor([0, torch.nan, 7])
+    stored = ValueRange(0, 100, whole=True).stored(values)
+    torch.testing.assert_close(stored, values, equal_nan=True)
