@@ -91,8 +91,11 @@ class CsvSink:
         self.path = Path(path)
 
     def __enter__(self) -> "CsvSink":
-        self._file = GrowingFile(self.path)
-        self._file.write(",".join(COLUMNS))
+        with ExitStack() as opening:
+            self._file = GrowingFile(self.path)
+            opening.callback(self._file.close)
+            self._file.write(",".join(COLUMNS))
+            opening.pop_all()
         return self
 
     def write(self, step: ScoredStep) -> None:

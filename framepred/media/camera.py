@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from framepred.errors import MediaError
 from framepred.media.frame_times import stamped_times
-from framepred.media.http_file import film_at
+from framepred.media.http_file import film_at, is_http
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS
 from framepred.media.video_file import VideoFile
@@ -42,6 +42,20 @@ def live_pictures(source: str) -> LivePictures:
         MediaError: if it cannot be opened; while reading, if its frames change size, or the connection to a film at an
             http address breaks off.
     """
+    capture = _opened(source)
+    fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
+    endless = source.isdecimal() or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+    if not endless and is_http(source):
+        capture.release()  # some servers answer one request at a time
+        film = film_at(source)
+        if film is not None:
+            return _film_pictures(film)
+        capture = _opened(source)
+    times = None if endless else stamped_times(lambda: capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, fps)
+    return LivePictures(_grab(capture, source), fps, endless, times)
+
+
+def _opened(source: str) -> cv2.VideoCapture:
     camera = source.isdecimal()
     if camera:
         capture = cv2.VideoCapture(int(source)) if len(source) <= _MAX_CAMERA_DIGITS else cv2.VideoCapture()
@@ -51,14 +65,7 @@ def live_pictures(source: str) -> LivePictures:
         name = f"Camera {source}" if camera else source
         advice = "check that it is plugged in and not in use" if camera else "check the address and the network"
         raise MediaError(f"{name} cannot be opened; {advice}.")
-    fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
-    endless = camera or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
-    film = None if endless else film_at(source)
-    if film is not None:
-        capture.release()
-        return _film_pictures(film)
-    times = None if endless else stamped_times(lambda: capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, fps)
-    return LivePictures(_grab(capture, source), fps, endless, times)
+    return capture
 
 
 def _film_pictures(film: VideoFile) -> LivePictures:

@@ -105,6 +105,15 @@ def _open(url: str, start: int) -> Any:
     return response
 
 
+def is_http(url: str) -> bool:
+    """Whether an address is read by http or https.
+
+    Raises:
+        MediaError: if it is no address.
+    """
+    return split_url(url).scheme in ("http", "https")
+
+
 def film_at(url: str) -> VideoFile | None:
     """The film of a stated size at an http address, read as its bytes arrive.
 
@@ -114,7 +123,7 @@ def film_at(url: str) -> VideoFile | None:
     Raises:
         MediaError: if it is no address, or the connection breaks off at once.
     """
-    if split_url(url).scheme not in ("http", "https"):
+    if not is_http(url):
         return None
     name_original(str(Path(url)), url)  # a Path joins the slashes
     try:

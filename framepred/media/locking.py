@@ -47,7 +47,9 @@ def locked_folder(folder: Path, name: str, does: str) -> Iterator[None]:
 
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
-    """Hold the lock of a file that grows, which is made where it is missing; its content stays.
+    """Hold the lock of a file that grows; its content stays.
+
+    The file is made where it is missing, and deleted at the end if nothing was written into it.
 
     Raises:
         ConfigError: if another process writes it.
@@ -55,11 +57,18 @@ def locked_file(path: Path) -> Iterator[None]:
     """
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        try:
+            file, is_new = path.open("xb"), True
+        except FileExistsError:
+            file, is_new = path.open("ab"), False
     with file:
         if fcntl is not None:
             _lock(file, path)
-        yield
+        try:
+            yield
+        finally:
+            if is_new:
+                _delete_empty(path)
 
 
 def check_unlocked(path: Path) -> None:
@@ -72,6 +81,12 @@ def check_unlocked(path: Path) -> None:
     if path.is_file():
         with locked_file(path):
             pass
+
+
+def _delete_empty(path: Path) -> None:
+    with suppress(OSError):  # the error of the writing counts
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -19,7 +19,7 @@ from framepred.inference.watching.injected import KINDS, inject
 from framepred.inference.watching.labels import measure, read_labels
 from framepred.inference.watching.learning import learn_profile
 from framepred.inference.watching.playing import PlayingSource, play_source
-from framepred.inference.watching.profile import FrameScore, Profile
+from framepred.inference.watching.profile import FrameScore, Profile, ProfileBuilder
 from framepred.inference.watching.rareness import Calibration
 from framepred.inference.watching.recording import EventFolder, WatchVideo, recorded
 from framepred.media.live import Moment
@@ -446,6 +446,38 @@ def test_a_threshold_above_the_score_of_a_black_picture_is_said(tmp_path: Path) 
     said = [rate for rate in rates if "not even a black or a white picture" in loaded.summary(rate)]
     assert said == [rate for rate in rates if loaded.highest <= loaded.threshold(rate) < 8]
     assert said
+
+
+@pytest.mark.parametrize("fps", [2.0, 10.0])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_highest_score_is_that_of_a_black_or_a_white_picture_that_stays(fps: float, inverted: bool) -> None:
+    frames = tensors(255 - street(130) if inverted else street(130))
+    known = Profile.fit(frames[:120], fps)
+    scores = []
+    for level in (0, 255):
+        live = known.fresh()
+        for frame in frames[120:]:
+            live.score(frame)
+        scores += [live.score(torch.full_like(frames[0], level)).current for _ in range(10)]
+    assert known.calibration.highest == pytest.approx(max(scores), abs=0.1)
+
+
+def test_a_profile_that_is_built_and_its_footage_that_goes_on_leave_each_other_alone() -> None:
+    frames, forecast = tensors(street(110)), network_forecast(load_baseline("optical-flow"))
+    builder = ProfileBuilder(FPS, forecast)
+    for frame in frames[:85]:
+        builder.add(frame)
+    first, again = builder.build(), builder.build()
+    for frame in frames[85:100]:
+        builder.add(frame)
+    on = builder.build()
+    once, at_once = (Profile.fit(frames[:count], FPS, forecast) for count in (85, 100))
+    for one, other in ((first, once), (again, once), (on, at_once)):
+        assert one.calibration.highest == other.calibration.highest
+        known, same = one.fresh(), other.fresh()
+        assert [known.score(frame).score for frame in frames[100:]] == [
+            same.score(frame).score for frame in frames[100:]
+        ]
 
 
 def test_labels_that_end_before_they_start_are_refused(tmp_path: Path) -> None:

@@ -1,20 +1,21 @@
 """What a watch reports and writes when its source is lost or breaks, or when its files cannot be written."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from framepred.errors import MediaError
+from framepred.errors import ConfigError, MediaError
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.playing import PlayingSource
 from framepred.inference.watching.profile import Profile
-from framepred.inference.watching.recording import EventFolder, FrameTable, recorded
+from framepred.inference.watching.recording import EventFolder, FrameTable, Recorder, WatchVideo, recorded
 from framepred.media.live import Moment
+from framepred.media.locking import locked_file
 from full_disk import full_disk
 
 FPS = 10.0
@@ -134,3 +135,23 @@ def test_events_have_the_numbers_of_the_folder_everywhere(tmp_path: Path) -> Non
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event.number for event in kept.events] == [line["number"] for line in lines] == [1, 2]
     assert [line["clip"] for line in lines] == ["event-000001.mp4", "event-000002.mp4"]
+
+
+@pytest.mark.parametrize("record", [FrameTable, lambda path: WatchVideo(path, FPS)])
+def test_a_file_of_another_watch_is_said_to_be_and_stays(record: Callable[[Path], Recorder], tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("of the other watch")
+    with locked_file(path), pytest.raises(ConfigError, match=r"^Another process writes .*a\.mp4; "):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [record(path)]))
+    assert path.read_text() == "of the other watch"
+
+
+@pytest.mark.parametrize(
+    "record", [lambda folder: WatchVideo(folder / "a.mp4", FPS), lambda folder: EventFolder(folder, FPS)]
+)
+def test_a_video_whose_first_frame_cannot_be_written_says_why_and_leaves_no_file(
+    record: Callable[[Path], Recorder], tmp_path: Path
+) -> None:
+    with full_disk(), pytest.raises(MediaError, match=r"\.mp4 cannot be encoded \(File too large\)"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [record(tmp_path)]))
+    assert not list(tmp_path.glob("*.mp4"))

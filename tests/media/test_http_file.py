@@ -1,11 +1,12 @@
 """Films at http addresses: connections that break off, answers that are none, servers with and without ranges."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -25,12 +26,14 @@ class Film(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     content = b""
+    requests: ClassVar[list[str]] = []
 
     def log_message(self, *_: object) -> None:
         pass
 
     def do_GET(self) -> None:
         self.close_connection = True
+        self.requests.append(self.path)
         getattr(self, self.path.split("/")[1])()
 
     def answer(self, status: int = 200, content: bytes = b"", **headers: object) -> None:
@@ -50,6 +53,10 @@ class Film(BaseHTTPRequestHandler):
         part = {"Content_Range": f"bytes {start}-{size - 1}/{size}"} if asked else {}
         content = self.content[start : int(share * size)]
         self.answer(206 if asked else 200, content, Content_Length=size - start, Accept_Ranges="bytes", **part)
+
+    def kept(self) -> None:
+        self.ranges()
+        self.close_connection = False  # wait for another request of this reader until it leaves
 
     def breaks(self) -> None:
         self.ranges(0.6)
@@ -81,13 +88,14 @@ def _not_fetched() -> Iterator[None]:
 
 
 @pytest.fixture
-def served() -> Iterator[Callable[[Path], str]]:
+def served() -> Iterator[Callable[..., str]]:
     """Serve a file; gives the address, to which the way is appended."""
     servers = []
+    Film.requests.clear()
 
-    def serve(path: Path) -> str:
+    def serve(path: Path, kind: type[HTTPServer] = ThreadingHTTPServer) -> str:
         handler: Any = type("Handler", (Film,), {"content": path.read_bytes()})
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server = kind(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}"
@@ -192,4 +200,15 @@ def test_a_live_stream_is_left_to_opencv(served: Callable[[Path], str], tmp_path
     live = live_pictures(address)
     assert live.endless
     assert len(list(live.frames)) == 10
+    assert len(Film.requests) == 2  # of film_at and of live_pictures, which leaves the stream open
     assert film_at("rtsp://127.0.0.1:9/camera") is None
+
+
+@pytest.mark.parametrize(("codec", "pixels"), [("libx264", "yuv420p"), ("ffv1", "gray10le")])  # OpenCV reads the second
+def test_a_server_that_answers_one_request_at_a_time_is_enough(
+    served: Callable[..., str], tmp_path: Path, codec: str, pixels: str
+) -> None:
+    address = f"{served(write_codec(tmp_path / 'a.mkv', codec, pixels), HTTPServer)}/kept/a.mkv"
+    start = time.monotonic()
+    assert len(list(live_pictures(address).frames)) == 40
+    assert time.monotonic() - start < 5  # seconds; half of what a request that is not answered takes

@@ -1,19 +1,20 @@
 import os
 import signal
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from framepred.errors import ConfigError
+from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.csv_sink import CsvSink
 from framepred.inference.watching.recording import EventFolder
 from framepred.media.encoding import VideoWriter
 from framepred.media.growing import GrowingFile
 from framepred.media.locking import check_unlocked, locked_file, locked_folder
+from full_disk import full_disk
 
 LOCKS = [locked_file, partial(locked_folder, name="a.lock", does="writes")]
 
@@ -73,6 +74,44 @@ def test_a_file_that_grows_in_another_process_is_refused_and_stays(
         grow(path)
     assert path.read_text() == "of the other process"
     grow(path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"of the user"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_growing_file_without_content_is_there_after_if_it_was_before(
+    content: bytes | None, fails: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with suppress(ClipError, ZeroDivisionError), VideoWriter(path, 10, growing=True):
+        assert not fails or 1 / 0
+    assert (path.read_bytes() if path.exists() else None) == content
+
+
+@pytest.mark.parametrize("grow", [grow_video, grow_table, grow_text])
+def test_a_full_disk_leaves_no_empty_file(grow: Callable[[Path], object], tmp_path: Path) -> None:
+    with full_disk(), suppress(MediaError):
+        grow(tmp_path / "a.mp4")
+    assert not (tmp_path / "a.mp4").exists()
+    grow_video(tmp_path / "a.mp4")
+
+
+def test_a_file_that_another_process_could_lock_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mp4"
+    with ExitStack() as other, monkeypatch.context() as patch:
+        made = Path.open
+
+        def overtaken(self: Path, mode: str) -> object:
+            patch.undo()
+            file = made(self, mode)
+            other.enter_context(locked_file(path))
+            return file
+
+        patch.setattr(Path, "open", overtaken)
+        with pytest.raises(ConfigError, match="Another process writes"):
+            grow_video(path)
+        assert path.exists()
 
 
 def test_a_folder_of_events_takes_one_watch_at_a_time(tmp_path: Path) -> None:

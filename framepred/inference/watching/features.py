@@ -1,5 +1,6 @@
 """Features of a frame in which unusual events show: maps over a grid of cells, and global values."""
 
+import copy
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -112,6 +113,12 @@ class FeatureExtractor:
         self._last_flow: NDArray[np.float32] | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=self._recent_length)
         self._missing: deque[Mask | None] = deque(maxlen=3)  # the motion between two frames goes on to a third
+
+    def copy(self) -> "FeatureExtractor":
+        """The same extractor, which goes on on its own."""
+        copied = copy.copy(self)
+        copied._recent, copied._missing = self._recent.copy(), self._missing.copy()
+        return copied
 
     def observe(self, frame: ReducedFrame, expected: Map | None = None) -> Observation | None:
         """Measure the next frame; all frames have one size.

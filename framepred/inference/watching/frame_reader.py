@@ -1,5 +1,6 @@
 """Reduce the frames of a stream, forecast each from those before, and measure their features."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ class FrameReader:
         self._forecast = self._forecast and self._forecast.fresh()
         self._next: Map | None = None
         self.expected: Map | None = None
+
+    def copy(self) -> "FrameReader":
+        """The same reader, which goes on on its own."""
+        copied = copy.copy(self)
+        copied._extractor = self._extractor.copy()
+        copied._forecast = copy.copy(self._forecast)  # replaces its states, and changes none
+        return copied
 
     def observe(
         self, frame: Shaped[Any, "c h w"], missing: Shaped[np.ndarray, "c h w"] | None = None

@@ -1,6 +1,7 @@
 """What is usual in a scene: learned from normal footage, kept in a file, and compared with new frames."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,9 @@ UNUSUAL_SHARE = 0.1
 
 LEAST_SECONDS = 8.0
 """Seconds of normal footage, at least."""
+
+STAYING_SECONDS = 1.0
+"""How long a picture stays, at least until its score has risen to its highest: more than ``MEAN_SECONDS``."""
 
 MOST_FRAMES = 200_000
 """Frames of normal footage that calibrate, at most: two hours at 25 frames a second, 40 MB."""
@@ -299,17 +303,20 @@ class ProfileBuilder:
             block_peaks(scores_of(scored, Tails.fit(fitted, FLOORS), self.fps, counted).current, self.fps)
             for fitted, scored in (parts, parts[::-1])
         ]
-        calibration = Calibration(np.concatenate(scores), self._highest_score(tails, counted))
-        return Profile(self.fps, self._size, self._usual, tails, calibration, self._forecast)
+        highest = MOST if self._reader is None else self._highest_score(self._reader, tails, counted)
+        calibration = Calibration(np.concatenate(scores), highest)
+        return Profile(self.fps, self._size, self._usual.copy(), tails, calibration, self._forecast)
 
-    def _highest_score(self, tails: Tails, counted: NDArray[np.bool_]) -> float:
-        """The score of a black or a white frame that comes after the footage, whichever is larger."""
+    def _highest_score(self, last: FrameReader, tails: Tails, counted: NDArray[np.bool_]) -> float:
+        """The highest score of a black or a white picture that comes after the footage and stays for a while."""
         scores = [0.0]
         for level in (0, 255):
             frame = np.full((self._channels, *self._size), level, np.uint8)
-            observed = None if self._reader is None else self._reader.observe(frame)
-            if observed is None:  # the footage ends with frames that do not follow from others
-                return MOST
-            vector = self._means.add(feature_vector(observed, self._usual.deviations(observed.maps)))
-            scores.append(float(tails.rareness(vector)[counted].mean()))
+            reader, means = last.copy(), self._means.copy()
+            for _ in range(1 + math.ceil(STAYING_SECONDS * self.fps)):
+                observed = reader.observe(frame)
+                if observed is None:  # the footage ends with frames that do not follow from others
+                    return MOST
+                vector = means.add(feature_vector(observed, self._usual.deviations(observed.maps)))
+                scores.append(float(tails.rareness(vector)[counted].mean()))
         return max(scores)

@@ -98,7 +98,7 @@ class Calibration:
 
     Attributes:
         peaks: the largest score of each block of ``BLOCK_SECONDS``.
-        highest: the score of a black or a white frame after the footage; hardly any frame is more unusual.
+        highest: the score of a black or a white picture after the footage; hardly any frame is more unusual.
     """
 
     peaks: Vector

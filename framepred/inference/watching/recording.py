@@ -134,7 +134,7 @@ class WatchVideo:
     """
 
     def __init__(self, path: Path, fps: float) -> None:
-        self._writer = VideoWriter(path, fps, growing=True)
+        self._video = _GrowingVideo(path, fps)
         self._page: WatchPage | None = None
 
     def write(self, step: WatchStep) -> None:
@@ -142,9 +142,8 @@ class WatchVideo:
         if self._page is None:
             height, width = step.frame.shape[-2:]
             self._page = WatchPage(height, width, step.threshold)
-            self._writer.__enter__()
         heat = _heat(step.scored)
-        self._writer.write(
+        self._video.write(
             self._page.drawn(viewable(step.frame), heat, step.scored.score, step.time, step.active), step.time
         )
 
@@ -153,8 +152,7 @@ class WatchVideo:
 
     def close(self) -> None:
         """Finish the file."""
-        if self._page is not None:
-            self._writer.__exit__(None, None, None)
+        self._video.close()
 
 
 class EventFolder:
@@ -262,6 +260,27 @@ class EventFolder:
             draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
+class _GrowingVideo:
+    """A video that is opened by its first frame; where that fails, nothing stays open."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._writer = VideoWriter(path, fps, growing=True)
+        self._open: ExitStack | None = None
+
+    def write(self, frame: UInt8[np.ndarray, "c h w"], time: float) -> None:
+        """Append one frame that is shown at a time in seconds."""
+        with ExitStack() as opening:
+            if self._open is None:
+                opening.enter_context(self._writer)
+            self._writer.write(frame, time)
+            self._open = self._open or opening.pop_all()
+
+    def close(self) -> None:
+        """Finish the file, if there is one."""
+        if self._open is not None:
+            self._open.close()
+
+
 class _EventClip:
     """The clip and the picture of an event that goes on."""
 
@@ -269,7 +288,7 @@ class _EventClip:
         self.path = path
         self.picture: Image.Image | None = None
         self._shape = shape
-        self._writer = VideoWriter(path, fps, growing=True).__enter__()
+        self._video = _GrowingVideo(path, fps)
         self._start: float | None = None
         self._last = 0.0
         self._highest = -1.0
@@ -278,7 +297,7 @@ class _EventClip:
         """Append a frame; after a change of size, frames are left out."""
         self._start = time if self._start is None else self._start
         if tuple(frame.shape) == self._shape and time - self._start < MOST_CLIP_SECONDS:
-            self._writer.write(frame, time - self._start)
+            self._video.write(frame, time - self._start)
 
     def look(self, step: WatchStep) -> None:
         """Note when the event was last above the threshold, and draw its most unusual frame."""
@@ -296,7 +315,7 @@ class _EventClip:
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.__exit__(None, None, None)
+        self._video.close()
 
 
 def viewable(frame: Shaped[np.ndarray, "_c h w"]) -> Shaped[np.ndarray, "_channels h w"]:

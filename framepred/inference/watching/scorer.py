@@ -1,5 +1,6 @@
 """The score of each frame of a stream: the mean rareness of its features, over a short time."""
 
+import copy
 import math
 from dataclasses import dataclass, field
 
@@ -137,6 +138,10 @@ class FeatureMeans:
     def reset(self) -> None:
         """Forget the last frames."""
         self._mean: Vector | None = None
+
+    def copy(self) -> "FeatureMeans":
+        """The same means, which go on on their own."""
+        return copy.copy(self)
 
     def add(self, vector: Vector) -> Vector:
         """All features of the next frame, in the order of ``FEATURES``, from those in the order of ``MEASURED``."""
