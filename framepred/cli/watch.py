@@ -27,9 +27,15 @@ from framepred.cli.options import (
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
+from framepred.inference.watching.event_tables import (
+    check_event_tables,
+    check_events_unlocked,
+    check_no_events,
+    check_outside_events,
+)
 from framepred.media.formats import check_input, is_live
 from framepred.media.locking import check_unlocked
-from framepred.media.outputs import check_output, check_results_folder, expand_user
+from framepred.media.outputs import check_distinct, check_output, check_results_folder, expand_user
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,9 +132,12 @@ def watch(
     csv = csv and check_output(csv, inputs=inputs, suffixes=(".csv",))
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
+    files = [path for path in (csv, output, profile) if path is not None]
+    check_distinct(files)
+    if csv is not None:
+        check_no_events(csv)
     if events is not None:
-        from framepred.inference.watching.event_tables import check_event_tables, check_events_unlocked
-
+        check_outside_events(events, files)
         check_event_tables(events)
         check_events_unlocked(events)
     for path in filter(None, (csv, output)):
