@@ -175,7 +175,7 @@ def watch(
         from framepred.inference.watching.labels import Evaluation, read_labels  # scikit-learn is slow to import
 
         truth = read_labels(labels)
-    with stop_when_ready() as stop:
+    with stop_when_ready() as stop, _live_page(serve, events, false_alarms, console) as page:
         try:
             watching = framepred.watch(
                 source,
@@ -199,14 +199,13 @@ def watch(
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)
-        with _live_page(serve, events, watching, console) as page:
-            printer = _Printer(as_json)
-            recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console), printer]
-            with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
-                for _ in playing:
-                    if page is not None:
-                        page.apply(watching)
-            _wait_for_viewers(page, stop, console)
+        printer = _Printer(as_json)
+        recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console), printer]
+        with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
+            for _ in playing:
+                if page is not None:
+                    page.apply(watching)
+        _wait_for_viewers(page, stop, console)
     if measured is not None and truth is not None:
         print(measured.result(truth).to_text(as_json))
     _print_end(source, printer.frames, printer.events, [path for path in (csv, output, events) if path], as_json)
@@ -272,14 +271,14 @@ def _recorders(
 
 @contextmanager
 def _live_page(
-    serve: str | None, events: Path | None, watching: "Watch", console: "Console"
+    serve: str | None, events: Path | None, false_alarms: float, console: "Console"
 ) -> "Iterator[LivePage | None]":
     if serve is None:
         yield None
         return
     from framepred.inference.live_page import serve_page
 
-    with serve_page(serve, events, watching.false_alarms) as page:
+    with serve_page(serve, events, false_alarms) as page:
         console.print(f"Live page: {page.address}")
         yield page
 
