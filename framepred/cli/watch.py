@@ -33,9 +33,9 @@ from framepred.inference.watching.event_tables import (
     check_no_events,
     check_outside_events,
 )
-from framepred.media.formats import check_input, is_live
+from framepred.media.formats import check_input, is_live, stated_path
 from framepred.media.locking import check_unlocked
-from framepred.media.outputs import check_distinct, check_output, check_results_folder, expand_user
+from framepred.media.outputs import check_distinct, check_output, check_results_folder, expand_user, stated_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +83,13 @@ def watch(
         float, typer.Option("--false-alarms", metavar="PER_HOUR", help="False alarms an hour that are acceptable.")
     ] = 1.0,
     events: Annotated[
-        Path | None, typer.Option("--events", help="Folder for clips, pictures, events.jsonl and events.csv.")
+        Path | None,
+        typer.Option(
+            "--events",
+            metavar="<path>",
+            parser=stated_output,
+            help="Folder for clips, pictures, events.jsonl and events.csv.",
+        ),
     ] = None,
     keep: Annotated[
         float, typer.Option("--keep", metavar="MB", min=1, help="Megabytes that --events takes; the oldest go first.")
@@ -214,7 +220,8 @@ def watch(
 
 def _normal(normal: str) -> "float | Path":
     """Seconds, or the path of footage; a path that exists is a path."""
-    if not expand_user(normal).exists():
+    path = expand_user(stated_path(normal))
+    if not path.exists():
         try:
             seconds = float(normal)
         except ValueError:
@@ -222,7 +229,6 @@ def _normal(normal: str) -> "float | Path":
         if not 0 < seconds < float("inf"):
             raise ConfigError(f"--normal must be a positive number of seconds, not {normal}.")
         return seconds
-    path = expand_user(normal)
     return path if path.is_dir() else check_input(path)
 
 

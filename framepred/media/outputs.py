@@ -22,6 +22,17 @@ _AFTER_HEADER = 8 + 25
 """Bytes of the signature and the first chunk of a png file."""
 
 
+def stated_output(text: str | Path) -> Path:
+    """The path of an output that a user wrote.
+
+    Raises:
+        MediaError: if nothing was written, which would be the current folder.
+    """
+    if not str(text):
+        raise MediaError("The path of the output is empty; name a file or a folder.")
+    return Path(text)
+
+
 def check_output(
     target: str | Path, *, inputs: Iterable[str | Path] = (), suffixes: tuple[str, ...] = VIDEO_OUTPUTS
 ) -> Path:
