@@ -6,12 +6,18 @@ from typing import Annotated
 import typer
 
 from framepred.cli.options import Device, DeviceOption, WeightsOption
-from framepred.media.outputs import check_results_folder
+from framepred.media.outputs import check_results_folder, stated_output
 
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", help="Folder for the video, picture, results card and report.")
+        Path,
+        typer.Option(
+            "--output",
+            metavar="<path>",
+            parser=stated_output,
+            help="Folder for the video, picture, results card and report.",
+        ),
     ] = Path("demo"),
     weights: WeightsOption = "moving-mnist",
     device: DeviceOption = Device.AUTO,

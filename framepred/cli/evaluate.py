@@ -32,9 +32,9 @@ from framepred.cli.options import (
     refuse_given,
 )
 from framepred.errors import ConfigError
-from framepred.media.formats import check_input, is_folder_of_clips
+from framepred.media.formats import check_input, is_folder_of_clips, stated_path
 from framepred.media.memory import check_memory
-from framepred.media.outputs import check_results_folder
+from framepred.media.outputs import check_results_folder, stated_output
 from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
@@ -87,13 +87,31 @@ def evaluate(
     ] = "10",
     horizon: HorizonOption = 10,
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Another program's predicted frames: file or folder of clips.")
+        Path | None,
+        typer.Option(
+            "--predictions",
+            metavar="<path>",
+            parser=stated_path,
+            help="Another program's predicted frames: file or folder of clips.",
+        ),
     ] = None,
-    truth: Annotated[Path | None, typer.Option("--truth", help="The true frames of --predictions.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="<path>", parser=stated_path, help="The true frames of --predictions."),
+    ] = None,
     context_frames: Annotated[
-        Path | None, typer.Option("--context-frames", help="The frames before --truth, which the baselines need.")
+        Path | None,
+        typer.Option(
+            "--context-frames",
+            metavar="<path>",
+            parser=stated_path,
+            help="The frames before --truth, which the baselines need.",
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Folder for card.json and report.html.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="<path>", parser=stated_output, help="Folder for card.json and report.html."),
+    ] = None,
     root: RootOption = None,
     download: DownloadOption = False,
     layout: LayoutOption = None,
@@ -171,7 +189,7 @@ def _refuse_unused(call: typer.Context, data: str, saved: bool, counts_context: 
 def _read_context(context: str, saved: bool) -> tuple[int, Path | None]:
     """A number of frames or, with saved predictions, the path of the frames before them."""
     if saved and not context.lstrip("-").isdecimal():
-        return 10, Path(context)
+        return 10, stated_path(context)
     if not re.fullmatch("[0-9]{1,9}", context) or not 1 <= int(context) <= MAX_FRAMES:
         raise ConfigError(f"--context must be a number of frames from 1 to {MAX_FRAMES:,}, not {context}.")
     return int(context), None

@@ -1,8 +1,11 @@
 """What the command line adds to a sentence: the option that a library's advice means, and what a usage error lacks."""
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from framepred.cli.watch import ADDRESS
 
 
 class Hint(NamedTuple):
@@ -64,7 +67,9 @@ def usage_sentence(error: Any) -> str:
         meant = sorted(option for option in options if option.startswith(f"-{unknown[:2]}"))
         found += f" (Possible options: {', '.join(meant)})" if meant else ""
     if found.startswith("Got unexpected extra argument") and "--output" in options:
-        found += "; the file to write is named by --output"
+        after = dict(pairwise(sys.argv)).get("--serve", "-")
+        served = after.startswith("-") or ADDRESS.fullmatch(after)
+        found += f"; {'the file to write is named by --output' if served else 'an address of --serve is HOST:PORT'}"
     if error.ctx is not None:
         path = error.ctx.command_path
     else:  # the parser does not say which command it is

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from framepred.errors import ConfigError
+from framepred.media.formats import stated_path
 
 if TYPE_CHECKING:
     from framepred.media.ranges import RangeChoice
@@ -83,7 +84,10 @@ SeedOption: TypeAlias = Annotated[
     int, typer.Option("--seed", min=0, max=MAX_SEED, help="Number that determines the generated clips.")
 ]
 RootOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--root", help="Folder of the IDX files of MNIST or Fashion-MNIST.")
+    Path | None,
+    typer.Option(
+        "--root", metavar="<path>", parser=stated_path, help="Folder of the IDX files of MNIST or Fashion-MNIST."
+    ),
 ]
 DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Download digits that are missing.")]
 DeviceOption: TypeAlias = Annotated[Device, typer.Option("--device", help="Where the network runs.")]

@@ -27,8 +27,9 @@ from framepred.cli.options import (
 )
 from framepred.cli.signals import stop_when_ready
 from framepred.cli.without_torch import check_torch, runs_without_torch
+from framepred.inference.watching.event_tables import check_no_events
 from framepred.media.formats import check_input, is_live
-from framepred.media.outputs import check_output
+from framepred.media.outputs import check_distinct, check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +70,9 @@ def stream(
     source = source if is_live(source) else str(check_input(source))
     csv = csv and check_output(csv, inputs=[source], suffixes=(".csv",))
     output = output and check_output(output, inputs=[source], suffixes=(".mp4",))
+    check_distinct(path for path in (csv, output) if path is not None)
+    if csv is not None:
+        check_no_events(csv)
 
     accelerated = compiled or precision is not Precision.FLOAT32
     plain = not (blend or cuts or output or layout or array or value_range or accelerated) and device is not Device.CUDA

@@ -27,9 +27,15 @@ from framepred.cli.options import (
 from framepred.cli.signals import StopRequest, stop_when_ready
 from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
-from framepred.media.formats import check_input, is_live
+from framepred.inference.watching.event_tables import (
+    check_event_tables,
+    check_events_unlocked,
+    check_no_events,
+    check_outside_events,
+)
+from framepred.media.formats import check_input, is_live, stated_path
 from framepred.media.locking import check_unlocked
-from framepred.media.outputs import check_output, check_results_folder
+from framepred.media.outputs import check_distinct, check_output, check_results_folder, stated_output
 from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
@@ -78,7 +84,13 @@ def watch(
         float, typer.Option("--false-alarms", metavar="PER_HOUR", help="False alarms an hour that are acceptable.")
     ] = 1.0,
     events: Annotated[
-        Path | None, typer.Option("--events", help="Folder for clips, pictures, events.jsonl and events.csv.")
+        Path | None,
+        typer.Option(
+            "--events",
+            metavar="<path>",
+            parser=stated_output,
+            help="Folder for clips, pictures, events.jsonl and events.csv.",
+        ),
     ] = None,
     keep: Annotated[
         float, typer.Option("--keep", metavar="MB", min=1, help="Megabytes that --events takes; the oldest go first.")
@@ -127,9 +139,12 @@ def watch(
     csv = csv and check_output(csv, inputs=inputs, suffixes=(".csv",))
     output = output and check_output(output, inputs=inputs, suffixes=(".mp4",))
     events = events and check_results_folder(events)
+    files = [path for path in (csv, output, profile) if path is not None]
+    check_distinct(files)
+    if csv is not None:
+        check_no_events(csv)
     if events is not None:
-        from framepred.inference.watching.event_tables import check_event_tables, check_events_unlocked
-
+        check_outside_events(events, files)
         check_event_tables(events)
         check_events_unlocked(events)
     for path in filter(None, (csv, output)):
@@ -167,7 +182,7 @@ def watch(
         from framepred.inference.watching.labels import Evaluation, read_labels  # scikit-learn is slow to import
 
         truth = read_labels(labels)
-    with stop_when_ready() as stop:
+    with stop_when_ready() as stop, _live_page(serve, events, false_alarms, console) as page:
         try:
             watching = framepred.watch(
                 source,
@@ -191,14 +206,13 @@ def watch(
         if profile and not profile.is_file():
             watching.profile.save(profile)
         measured = None if truth is None else Evaluation(watching.fps)
-        with _live_page(serve, events, watching, console) as page:
-            printer = _Printer(as_json)
-            recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console), printer]
-            with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
-                for _ in playing:
-                    if page is not None:
-                        page.apply(watching)
-            _wait_for_viewers(page, stop, console)
+        printer = _Printer(as_json)
+        recorders = [*_recorders(watching, csv, output, events, keep, webhook, page, console), printer]
+        with closing(recorded(watching, [*recorders, measured] if measured else recorders)) as playing:
+            for _ in playing:
+                if page is not None:
+                    page.apply(watching)
+        _wait_for_viewers(page, stop, console)
     if measured is not None and truth is not None:
         print(measured.result(truth).to_text(as_json))
     _print_end(source, printer.frames, printer.events, [path for path in (csv, output, events) if path], as_json)
@@ -207,7 +221,8 @@ def watch(
 
 def _normal(normal: str) -> "float | Path":
     """Seconds, or the path of footage; a path that exists is a path."""
-    if not expand_user(normal).exists():
+    path = expand_user(stated_path(normal))
+    if not path.exists():
         try:
             seconds = float(normal)
         except ValueError:
@@ -215,7 +230,6 @@ def _normal(normal: str) -> "float | Path":
         if not 0 < seconds < float("inf"):
             raise ConfigError(f"--normal must be a positive number of seconds, not {normal}.")
         return seconds
-    path = expand_user(normal)
     return path if path.is_dir() else check_input(path)
 
 
@@ -264,14 +278,14 @@ def _recorders(
 
 @contextmanager
 def _live_page(
-    serve: str | None, events: Path | None, watching: "Watch", console: "Console"
+    serve: str | None, events: Path | None, false_alarms: float, console: "Console"
 ) -> "Iterator[LivePage | None]":
     if serve is None:
         yield None
         return
     from framepred.inference.live_page import serve_page
 
-    with serve_page(serve, events, watching.false_alarms) as page:
+    with serve_page(serve, events, false_alarms) as page:
         console.print(f"Live page: {page.address}")
         yield page
 

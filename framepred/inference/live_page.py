@@ -242,13 +242,13 @@ def _listen(address: str) -> tuple[socket.socket, str]:
     host, _, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or int(port) > 65_535:
-        raise ConfigError(f"{address} is not an address of the form host:port, such as 127.0.0.1:8400.")
+        raise ConfigError(f"{address!r} is not an address of the form HOST:PORT, such as 127.0.0.1:8400.")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, int(port)))
         listener.listen()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that is too long
         listener.close()
         raise ConfigError(f"Cannot listen on {address} ({reason_of(error)}); choose another port or host.") from error
     return listener, host

@@ -5,6 +5,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable
+from itertools import permutations
 from pathlib import Path
 
 from framepred.errors import MediaError
@@ -20,6 +21,17 @@ _STANDARD_STREAMS = re.compile(r"-|/dev/(stdin|stdout|stderr|fd/\d+)|/proc/[^/]+
 _WRITTEN_FRAME = re.compile(r"\d{4,}\.png")
 _AFTER_HEADER = 8 + 25
 """Bytes of the signature and the first chunk of a png file."""
+
+
+def stated_output(text: str | Path) -> Path:
+    """The path of an output that a user wrote.
+
+    Raises:
+        MediaError: if nothing was written, which would be the current folder.
+    """
+    if not str(text):
+        raise MediaError("The path of the output is empty; name a file or a folder.")
+    return Path(text)
 
 
 def check_output(
@@ -57,6 +69,19 @@ def check_output(
         _check_replaceable(path)
     _check_writable(path, path)
     return path
+
+
+def check_distinct(files: Iterable[Path]) -> None:
+    """Refuse files written by one run of which one would overwrite another or be its folder.
+
+    Raises:
+        MediaError: if there are any, whatever spelling or link names them.
+    """
+    for one, other in permutations(files, 2):
+        real, real_other = (Path(os.path.realpath(path)) for path in (one, other))
+        same = one.exists() and other.exists() and one.samefile(other)
+        if same or real in (real_other, *real_other.parents):
+            raise MediaError(f"{one} and {other} are the same, or one would hold the other; choose another name.")
 
 
 def mark_frame(png: bytes) -> bytes:

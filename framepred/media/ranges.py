@@ -159,10 +159,10 @@ def parse_range(text: str) -> "ValueRange | Literal['auto']":
     """
     if text == "auto":
         return "auto"
-    numbers, _, filler = text.partition(",nan=")
+    numbers, states_filler, filler = text.partition(",nan=")
     try:
         low, high = (float(part) for part in numbers.split(","))
-        return ValueRange(low, high, filler=float(filler) if filler else None)
+        return ValueRange(low, high, filler=float(filler) if states_filler else None)
     except ValueError as error:
         raise ConfigError(
             f"A range of values is auto or two numbers such as 0,4095, not {text}; where NaN is to be read, add what "

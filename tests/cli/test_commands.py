@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,28 @@ def test_train_prints_its_summary_and_nothing_else() -> None:
     assert [line.split()[0] for line in told.stderr.splitlines()] == [
         "Trains", "data", "clips", "steps", "writes", "took", "The",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "subject"),
+    [
+        (("watch", "film.npy", "--normal"), "input"),
+        (("watch", "film.npy", "--events"), "output"),
+        (("evaluate", "--data", "film.npy", "--output"), "output"),
+        (("evaluate", "--root"), "input"),
+        (("evaluate", "--truth", "film.npy", "--predictions"), "input"),
+        (("evaluate", "--predictions", "film.npy", "--truth"), "input"),
+        (("evaluate", "--predictions", "film.npy", "--truth", "film.npy", "--context"), "input"),
+        (("evaluate", "--predictions", "film.npy", "--truth", "film.npy", "--context-frames"), "input"),
+        (("demo", "--output"), "output"),
+        (("diagnose", "--config", "smoke", "--output"), "output"),
+        (("data", "moving-mnist", "--output", "a.mp4", "--root"), "input"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    framepred: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], subject: str
+) -> None:
+    np.save("film.npy", np.zeros((30, 16, 16), np.uint8))
+    expected = f"The path of the {subject} is empty; name a file or a folder.\n"
+    assert framepred(*arguments, "") == (2, "", expected)
+    assert [path.name for path in Path.cwd().iterdir()] == ["film.npy"]

@@ -49,6 +49,18 @@ def test_train_names_the_setting(framepred: Run) -> None:
     ("arguments", "sentence"),
     [
         (("predict", "a.mp4", "b.mp4"), "(b.mp4); the file to write is named by --output. See framepred predict"),
+        (("watch", "a.mp4", "--serve", "x"), "(x); an address of --serve is HOST:PORT. See framepred watch"),
+        (("watch", "--serve", "8400", "a.mp4"), "(a.mp4); an address of --serve is HOST:PORT. See framepred watch"),
+        (("watch", "--serve", "http://a:1/", "a.mp4"), "; an address of --serve is HOST:PORT. See framepred watch"),
+        (
+            ("watch", "--serve", "a:1", "a.mp4", "b.mp4"),
+            "; the file to write is named by --output. See framepred watch",
+        ),
+        (("watch", "a.mp4", "b.mp4", "--serve"), "; the file to write is named by --output. See framepred watch"),
+        (
+            ("watch", "a.mp4", "b.mp4", "--serve", "--json"),
+            "; the file to write is named by --output. See framepred watch",
+        ),
         (("restore", "-o", "a.mp4"), "No such option: -o (Possible options: --output). See framepred restore"),
         (("evaluate", "--zzz"), "No such option: --zzz. See framepred evaluate"),
         (("--version=3",), "'--version' does not take a value. See framepred"),

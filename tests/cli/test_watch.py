@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
+import re
 import signal
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +26,7 @@ from framepred.cli.main import app
 from framepred.inference.live_page import is_loopback, serve_page
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching import webhook
+from framepred.inference.watching.event_tables import EVENT_COLUMNS
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.profile import FrameScore
 from framepred.inference.watching.recording import EventFolder, recorded
@@ -143,7 +148,6 @@ def test_labels_beyond_the_film_are_said_to_be(framepred: Run, labels: str) -> N
         (["film.npy", "--webhook", "ftp://host"], "no http or https address"),
         (["film.npy", "--profile", "p.pkl"], "choose .safetensors"),
         (["film.npy", "--labels", "nosuch.csv"], "nosuch.csv does not exist"),
-        (["film.npy", "--normal", "8", "--serve", "nowhere:port"], "is not an address of the form host:port"),
     ],
 )
 def test_what_cannot_be_watched_gets_one_sentence(framepred: Run, arguments: list[str], sentence: str) -> None:
@@ -185,6 +189,56 @@ def test_serve_may_stand_without_an_address(arguments: list[str], address: str |
         given = [*arguments, source] if first else [source, *arguments]
         context = command.commands["watch"].make_context("watch", given)
         assert (context.params["serve"], context.params["source"]) == (address, source)
+
+
+@pytest.fixture
+def port_in_use() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("x:y", "'x:y' is not an address of the form HOST:PORT, such as 127.0.0.1:8400."),
+        ("127.0.0.1:99999", "'127.0.0.1:99999' is not an address of the form HOST:PORT"),
+        ("", "'' is not an address of the form HOST:PORT"),
+        ("1.2.3.4:8123", "Cannot listen on 1.2.3.4:8123 ("),
+        ("[half:8123", "Cannot listen on [half:8123 ("),
+        (f"{'long' * 20}:8123", "Cannot listen on longlong"),
+        ("127.0.0.1:IN_USE", "choose another port or host."),
+    ],
+)
+def test_an_address_that_cannot_be_served_is_refused_before_the_watch(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, port_in_use: int, address: str, sentence: str
+) -> None:
+    np.save("film.npy", freezing(20, 10))
+    monkeypatch.setattr(package, "watch", None)
+    code, out, err = framepred("watch", "film.npy", f"--serve={address.replace('IN_USE', str(port_in_use))}")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert sentence in err
+
+
+def test_a_live_page_without_its_packages_is_refused_before_the_watch(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save("film.npy", freezing(20, 10))
+    monkeypatch.setattr(package, "watch", None)
+    monkeypatch.delitem(sys.modules, "framepred.inference.live_page")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    expected = "The live page needs Starlette and Uvicorn; install framepred[web].\n"
+    assert framepred("watch", "film.npy", "--serve") == (2, "", expected)
+
+
+def test_the_address_is_free_again_after_a_watch_that_failed(framepred: Run) -> None:
+    np.save("film.npy", freezing(100, 80))
+    for _ in range(2):
+        code, _, err = framepred("watch", "film.npy", "--normal", 100, "--serve", "127.0.0.1:0")
+        assert code == 2
+        assert "nothing is left to watch" in err
+    port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", err)[1])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
 def event(number: int) -> Event:
@@ -298,6 +352,73 @@ def test_tables_of_others_are_not_added_to(framepred: Run, name: str, content: s
     assert (code, out) == (2, "")
     assert err == f"out/{name} is no table of events that watch wrote; name another folder, or move the file.\n"
     assert (Path("out") / name).read_text() == content
+
+
+@pytest.fixture
+def earlier(framepred: Run, monkeypatch: pytest.MonkeyPatch) -> dict[Path, bytes]:
+    """The files of a folder of events of an earlier watch; from now on no watch gets beyond its checks."""
+    np.save("film.npy", freezing(20, 10))
+    Path("out").mkdir()
+    Path("out/events.csv").write_text(",".join(EVENT_COLUMNS) + "\n")
+    Path("out/events.jsonl").write_text("")
+    Path("out/event-000001.mp4").write_bytes(b"clip")
+    os.link("out/events.csv", "hard.csv")
+    Path("soft.csv").symlink_to("out/events.csv")
+    Path("loop").symlink_to("out")
+    Path("a.csv").symlink_to("shared")
+    Path("a.mp4").symlink_to("shared")
+    monkeypatch.setattr(package, "watch", None)
+    return {path: path.read_bytes() for path in Path("out").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--events out --csv out/events.csv", "out/events.csv is a table of events, which would be lost"),
+        ("--events new --csv new/events.csv", "new/events.csv is a file of the folder of events new"),
+        ("--events new --csv new/../new/Events.CSV", "is a file of the folder of events new"),
+        ("--events out --output loop/event-000002.mp4", "is a file of the folder of events out"),
+        ("--events out --profile out/event-000002.safetensors", "is a file of the folder of events out"),
+        ("--events b.csv --csv b.csv", "b.csv is or holds the folder of events b.csv"),
+        ("--events b.mp4/c/d --output b.mp4", "b.mp4 is or holds the folder of events b.mp4/c/d"),
+        ("--csv out/events.csv", "is a table of events, which would be lost"),
+        ("--csv hard.csv", "hard.csv is a table of events, which would be lost"),
+        ("--csv soft.csv", "soft.csv is a table of events, which would be lost"),
+        ("--csv a.csv --output a.mp4", "a.csv and a.mp4 are the same, or one would hold the other"),
+        ("--csv b.csv/c.csv/d.csv --output b.csv/c.mp4 --profile b.csv/c.mp4/p.safetensors", "would hold the other"),
+    ],
+)
+def test_an_output_that_would_spoil_another_is_refused_at_the_start(
+    framepred: Run, earlier: dict[Path, bytes], arguments: str, sentence: str
+) -> None:
+    before = sorted(Path.cwd().iterdir())
+    code, out, err = framepred("watch", "film.npy", *arguments.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert sentence in err
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == earlier
+    assert sorted(Path.cwd().iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [("--csv soft.csv", "soft.csv is a table of events"), ("--csv a.csv --output a.mp4", "are the same, or one")],
+)
+def test_a_stream_spoils_no_events_and_no_other_output(
+    framepred: Run, earlier: dict[Path, bytes], arguments: str, sentence: str
+) -> None:
+    code, _, err = framepred("stream", "film.npy", "--weights", "baseline:last-frame", *arguments.split())
+    assert (code, err.count("\n")) == (2, 1)
+    assert sentence in err
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == earlier
+
+
+def test_other_files_may_lie_in_the_folder_of_events(framepred: Run) -> None:
+    np.save("film.npy", freezing())
+    files = ["--csv", "out/frames.csv", "--output", "out/frames.mp4", "--profile", "out/p.safetensors"]
+    for _ in range(2):
+        code, _, err = framepred("watch", "film.npy", "--normal", 10, "--false-alarms", 30, "--events", "out", *files)
+        assert code == 0, err
+    assert Path("out/frames.csv").read_text().startswith("frame,time,score")
 
 
 def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:

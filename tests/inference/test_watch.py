@@ -414,11 +414,13 @@ def test_detection_is_measured() -> None:
         "start,end\n2.0,2.9\n",
         "frame,label\n20,1\n21,1\n3,0\n",
         " start , end\n 2.0, 2.9 \n",
+        "start,end\r2.0,2.9\r",
+        "start,end\r\n2.0,2.9\r\n",
         'frame, "label" ,note\n20, 1,\n21,1.0,x\n',
     ],
 )
 def test_labels_are_intervals_or_frames(tmp_path: Path, text: str) -> None:
-    (tmp_path / "labels.csv").write_text(text)
+    (tmp_path / "labels.csv").write_bytes(text.encode())
     found = read_labels(tmp_path / "labels.csv")(np.arange(40), np.arange(40) / FPS)
     assert found[20]
     assert found[21]
@@ -481,10 +483,33 @@ def test_a_profile_that_is_built_and_its_footage_that_goes_on_leave_each_other_a
 
 
 def test_labels_that_end_before_they_start_are_refused(tmp_path: Path) -> None:
-    for text, line in (("start,end\n1,2\n52,50\n", 3), ("start,end\nnan,2\n", 2)):
-        (tmp_path / "labels.csv").write_text(text)
-        with pytest.raises(DataError, match=rf"line {line} ends before it starts"):
-            read_labels(tmp_path / "labels.csv")
+    (tmp_path / "labels.csv").write_text("start,end\n1,2\n52,50\n")
+    with pytest.raises(DataError, match=r"line 3 ends before it starts"):
+        read_labels(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"start,end\n1,2\n3\n", "(the end of line 3 is missing); give a number."),
+        (b"start,end\n\n1,2\n,4\n", "(the start of line 4 is missing); give a number."),
+        (b"start,end\n1,two\n", "(the end of line 2 is two); give a number."),
+        (b"start,end\nnan,2\n", "(line 2 has NaN for a time); give seconds."),
+        (b"start,end\r1,2\r3,nan\r", "(line 3 has NaN for a time); give seconds."),
+        (b"frame,label\n1,1\n7\n", "(the label of line 3 is missing); give a number."),
+        (b"frame,label\nx,0\n", "(the frame of line 2 is x); give a number."),
+        (b"frame,label\n2.5,1\n", "(the frame of line 2 is 2.5); give whole numbers."),
+        (b"frame,label\ninf,1\n", "(the frame of line 2 is inf); give whole numbers."),
+        ("start,end\n1,2\n".encode("utf-16"), "(it is not UTF-8 text); save it as CSV in UTF-8."),
+        ("start,end\n1,2 é\n".encode("latin-1"), "(it is not UTF-8 text); save it as CSV in UTF-8."),
+    ],
+)
+def test_labels_that_cannot_be_read_are_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_labels(path)
+    assert str(error.value) == f"{path} cannot be read as labels {sentence}"
 
 
 @pytest.mark.parametrize("label", ["5", "-1", "0.5", "nan"])

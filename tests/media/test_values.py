@@ -63,7 +63,7 @@ def test_written_ranges() -> None:
     assert parse_range("auto") == "auto"
     assert parse_range("-32,60") == ValueRange(-32, 60)
     assert parse_range("-32,60,nan=-32") == ValueRange(-32, 60, filler=-32)
-    for text in ("", "5", "a,b", "1,2,3", "1,2,nan=x", "nan=1"):
+    for text in ("", "5", "a,b", "1,2,3", "1,2,nan=x", "1,2,nan=", "nan=1"):
         with pytest.raises(ConfigError, match="is auto or two numbers such as 0,4095, not"):
             parse_range(text)
     for text in ("5,5", "7,3", "nan,1", "0,inf", "0,1,nan=nan"):

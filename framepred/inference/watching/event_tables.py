@@ -1,7 +1,9 @@
 """Names, numbers and tables in a folder of events."""
 
 import json
+import os
 import re
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -29,13 +31,52 @@ def check_event_tables(folder: Path) -> None:
     """
     for name, is_ours in ((TABLE, _is_header), (LINES, _is_event)):
         path = folder / name
-        with explain_os_errors(path):
-            if not has_content(path):
-                continue
-            with path.open("rb") as file:
-                first = file.readline(_MOST_LINE_BYTES).decode(ENCODING, errors="replace").strip()
-        if not is_ours(first):
+        first = _first_line(path)
+        if first is not None and not is_ours(first):
             raise MediaError(f"{path} is no table of events that watch wrote; name another folder, or move the file.")
+
+
+def check_outside_events(folder: Path, files: Iterable[Path]) -> None:
+    """Refuse files that are, hold or replace a folder of events or a file that a watch writes into it.
+
+    Raises:
+        MediaError: if there is one, whatever spelling or link names it.
+    """
+    real_folder = Path(os.path.realpath(folder))
+    for path in files:
+        real = Path(os.path.realpath(path))
+        if real in (real_folder, *real_folder.parents):
+            raise MediaError(f"{path} is or holds the folder of events {folder}; choose another name.")
+        is_table = any(path.exists() and table.exists() and path.samefile(table) for table in _tables(folder))
+        if is_table or (real.parent == real_folder and _is_of_events(real.name.lower())):
+            raise MediaError(f"{path} is a file of the folder of events {folder}; choose another name.")
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [folder / name for name in (LINES, TABLE, LOCK)]
+
+
+def _is_of_events(name: str) -> bool:
+    return name in (LINES, TABLE, LOCK) or _EVENT_NUMBER.match(name) is not None
+
+
+def check_no_events(path: Path) -> None:
+    """Refuse to replace a table of events by another one.
+
+    Raises:
+        MediaError: if the file is one, or cannot be read.
+    """
+    if _is_header(_first_line(path) or ""):
+        raise MediaError(f"{path} is a table of events, which would be lost; choose another name.")
+
+
+def _first_line(path: Path) -> str | None:
+    """The first line of a file; None where it is missing or empty."""
+    with explain_os_errors(path):
+        if not has_content(path):
+            return None
+        with path.open("rb") as file:
+            return file.readline(_MOST_LINE_BYTES).decode(ENCODING, errors="replace").strip()
 
 
 def _is_header(line: str) -> bool:

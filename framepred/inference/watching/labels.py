@@ -173,42 +173,60 @@ def read_labels(path: Path) -> Labels:
 
     Args:
         path: with the columns ``start`` and ``end`` in seconds (an event a line), or ``frame`` and ``label`` (0 or 1; a
-            frame a line; frames that are missing are normal).
+            frame a line; frames that are missing are normal). Its text is UTF-8, with line ends of any system.
 
     Spaces around values and names of columns do not count.
 
     Raises:
-        DataError: if the columns are others, a value is no number, a label is neither 0 nor 1, or an event ends before
-            it starts.
+        DataError: if it cannot be read, the columns are others, a value is missing or no number, a frame is no whole
+            number, a label is neither 0 nor 1, or an event ends before it starts.
     """
     try:
-        table = csv.DictReader(StringIO(read_small_text(path, MAX_BYTES)), skipinitialspace=True)
+        table = csv.DictReader(StringIO(read_small_text(path, MAX_BYTES), newline=None), skipinitialspace=True)
         table.fieldnames = [name.strip() for name in table.fieldnames or ()]
-        columns, rows = set(table.fieldnames), list(table)
-        if {"start", "end"} <= columns:
-            return Labels(spans=_spans(path, rows))
-        if {"frame", "label"} <= columns:
-            return Labels(frames=_unusual_frames(path, rows))
-    except (OSError, TypeError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as labels ({reason_of(error)}); give numbers only.") from error
+        rows = [(table.line_num, row) for row in table]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} cannot be read as labels (it is not UTF-8 text); save it as CSV in UTF-8.") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as labels ({reason_of(error)}); give a CSV of numbers.") from error
+    if {"start", "end"} <= set(table.fieldnames):
+        return Labels(spans=[_span(path, line, row) for line, row in rows])
+    if {"frame", "label"} <= set(table.fieldnames):
+        numbers = [_labelled(path, line, row) for line, row in rows]
+        return Labels(frames=[number for number in numbers if number is not None])
     raise DataError(
         f"{path} has no known columns; the first line must be 'start,end' (seconds) or 'frame,label' (0 or 1)."
     )
 
 
-def _spans(path: Path, rows: Sequence[Mapping[str, str]]) -> list[tuple[float, float]]:
-    spans = [(float(row["start"]), float(row["end"])) for row in rows]
-    wrong = next((number for number, (start, end) in enumerate(spans, 2) if not start <= end), None)
-    if wrong is not None:
-        raise DataError(f"{path} cannot be read as labels (line {wrong} ends before it starts); correct it.")
-    return spans
+def _span(path: Path, line: int, row: Mapping[str, str | None]) -> tuple[float, float]:
+    start, end = _number(path, line, row, "start"), _number(path, line, row, "end")
+    if math.isnan(start) or math.isnan(end):
+        raise DataError(f"{path} cannot be read as labels (line {line} has NaN for a time); give seconds.")
+    if start > end:
+        raise DataError(f"{path} cannot be read as labels (line {line} ends before it starts); correct it.")
+    return start, end
 
 
-def _unusual_frames(path: Path, rows: Sequence[Mapping[str, str]]) -> list[int]:
-    wrong = next((number for number, row in enumerate(rows, 2) if float(row["label"]) not in (0, 1)), None)
-    if wrong is not None:
+def _labelled(path: Path, line: int, row: Mapping[str, str | None]) -> int | None:
+    """The number of the frame if it is unusual."""
+    frame, label = _number(path, line, row, "frame"), _number(path, line, row, "label")
+    if not frame.is_integer():
+        raise DataError(f"{path} cannot be read as labels (the frame of line {line} is {frame:g}); give whole numbers.")
+    if label not in (0, 1):
         raise DataError(
-            f"{path} cannot be read as labels (the label of line {wrong} is {rows[wrong - 2]['label'].strip()}); "
+            f"{path} cannot be read as labels (the label of line {line} is {label:g}); "
             "write 1 for an unusual frame and 0 for others."
         )
-    return [int(row["frame"]) for row in rows if float(row["label"]) == 1]
+    return int(frame) if label else None
+
+
+def _number(path: Path, line: int, row: Mapping[str, str | None], column: str) -> float:
+    """The number in a column of a row."""
+    text = (row[column] or "").strip()
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(
+            f"{path} cannot be read as labels (the {column} of line {line} is {text or 'missing'}); give a number."
+        ) from None
