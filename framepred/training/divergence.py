@@ -89,8 +89,9 @@ class StopOnDivergence(Callback):
         if self._finite_step is None or not trainer.strategy.reduce_boolean_decision(diverged, all=False):
             return
         raise ConfigError(
-            f"The training diverged after step {int(self._finite_step):,} of {trainer.max_steps:,}: its loss, weights or predictions are "
-            "not finite; lower the learning rate or clip gradients (trainer.gradient_clip_val)."
+            f"The training diverged after step {int(self._finite_step):,} of {trainer.max_steps:,}: its loss, "
+            "weights or predictions are not finite; lower the learning rate "
+            "or clip gradients (trainer.gradient_clip_val)."
         )
 
 
