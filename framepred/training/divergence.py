@@ -90,8 +90,8 @@ class StopOnDivergence(Callback):
             return
         raise ConfigError(
             f"The training diverged after step {int(self._finite_step):,} of {trainer.max_steps:,}: its loss, "
-            "weights or predictions are not finite; lower the learning rate "
-            "or clip gradients (trainer.gradient_clip_val)."
+            "weights or predictions are not finite; lower the learning rate or clip gradients "
+            "(trainer.gradient_clip_val)."
         )
 
 
