@@ -130,3 +130,5 @@ def test_any_number_of_channels_and_what_to_do_about_another(make: str, channels
         ClipError, match=f"{channels} channels, and these frames have 3; convert the frames to {channels}"
     ):
         predict(torch.rand(1, 2, 3, 8, 8), 2)
+    with pytest.raises(ClipError, match=r"these frames have 1; .*, or use weights with 1 channel\.$"):
+        predict(torch.rand(1, 2, 1, 8, 8), 2)

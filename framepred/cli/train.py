@@ -37,7 +37,7 @@ def resolve_configs(arguments: list[str]) -> list[str]:
     Raises:
         ConfigError: if no config is given, or one is neither a file nor shipped.
     """
-    resolved = list(arguments)
+    resolved: list[str | None] = list(arguments)
     given = "--help" in arguments
     for index, argument in enumerate(arguments):
         option, equals, value = argument.partition("=")
@@ -47,7 +47,7 @@ def resolve_configs(arguments: list[str]) -> list[str]:
         if equals:
             resolved[index] = f"{option}={find_config(value)}"
         elif index + 1 < len(arguments):
-            resolved[index : index + 2] = ["", f"--config={find_config(arguments[index + 1])}"]
+            resolved[index : index + 2] = [None, f"--config={find_config(arguments[index + 1])}"]
     if not given:
         raise ConfigError(f"Give a config with --config: a YAML file, or one of {', '.join(configs())}.")
-    return [argument for argument in resolved if argument]
+    return [argument for argument in resolved if argument is not None]

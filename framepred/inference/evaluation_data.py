@@ -275,8 +275,10 @@ def data_of_run(config: Path) -> ClipData:
     """The data that the config of a run names.
 
     Raises:
-        ConfigError: if it names none.
+        ConfigError: if it names none, or does not exist.
     """
+    if not config.exists():
+        raise ConfigError(f"{config} does not exist; check the path.")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(ClipData, "data")
     try:

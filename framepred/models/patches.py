@@ -35,9 +35,10 @@ def check_frame(frame: Frame, state: State | None, channels: int, smallest: int 
         raise ClipError(f"A frame has the axes (b, c, h, w), not the shape {tuple(frame.shape)}; add the missing axes.")
     found, height, width = frame.shape[-3:]
     if channels not in (1, found):
+        fitting = "1 channel" if found == 1 else f"1 or {found} channels"
         raise ClipError(
             f"These weights take frames of {channels} channels, and these frames have {found}; "
-            f"convert the frames to {channels} channels, or use weights with 1 or {found} channels."
+            f"convert the frames to {channels} channels, or use weights with {fitting}."
         )
     if min(height, width) < smallest:
         raise ClipError(

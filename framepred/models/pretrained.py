@@ -221,6 +221,8 @@ def locate(name: str | Path) -> Path:
     Raises:
         WeightsError: if there is none.
     """
+    if not str(name):
+        raise WeightsError("The name of the weights is empty; give a bundled name, a folder or a .ckpt.")
     path = Path(name)
     if str(name) in bundled_names():
         return BUNDLED / str(name)

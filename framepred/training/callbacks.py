@@ -144,7 +144,7 @@ class PredictionPanels(Callback):
             return
         if batch.context.shape[2] not in PICTURE_CHANNELS or not trainer.is_global_zero:
             return
-        if not isinstance(outputs, torch.Tensor):
+        if not isinstance(outputs, torch.Tensor) or not outputs.isfinite().all():  # StopOnDivergence says so
             return
         assert isinstance(pl_module, Task)
         shown = first_clips(pl_module.validation_batch(batch), self.clips)

@@ -183,13 +183,15 @@ class TrainCLI(LightningCLI):
         """Parse, take the network from the weights where some are given, and check what the config names."""
         assert isinstance(args, list)
         self.config = parser.parse_args(args)
-        if self.config.weights:
+        if self.config.weights is not None:
             self.pretrained = load_weights(self.config.weights).net
             if isinstance(self.pretrained, ExportedForecaster):
                 raise ConfigError(f"The export {self.config.weights} cannot be trained; start from its weights.")
             first = _end_of_configs(args)  # what follows the config replaces settings of the weights, too
             spec = f"--model.net={_network_spec(self.pretrained)}"
             self.config = parser.parse_args([*args[:first], spec, *args[first:]])
+        if self.config.trainer.default_root_dir is None:
+            self.config.trainer.default_root_dir = DEFAULTS["default_root_dir"]
         check_classes(self.config)
         seed = self.config.seed_everything
         if not isinstance(seed, bool) and seed is not None and seed < 0:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from framepred.clips import ClipBatch, State, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster, HasNamedMemory
+from framepred.training.losses import one_loss
 from framepred.visualization.gradient_flow import Flow
 
 SHORTEST_CLIP = 3
@@ -24,7 +25,8 @@ def gradient_flow(net: Forecaster, loss: nn.Module, batch: ClipBatch) -> list[Fl
         batch: clips; all frames but the last are inputs.
 
     Raises:
-        ConfigError: if the network has no recurrent memory, or the clips have fewer than three frames.
+        ConfigError: if the network has no recurrent memory, the clips have fewer than three frames, or the loss is not
+            one number.
     """
     clips, context = to_unit(batch.filled().clips), batch.context.shape[1]
     if clips.shape[1] < SHORTEST_CLIP:
@@ -39,7 +41,7 @@ def gradient_flow(net: Forecaster, loss: nn.Module, batch: ClipBatch) -> list[Fl
                 f"{type(net).__name__} has no recurrent state for a gradient to flow through; "
                 "diagnose a network of recurrent cells, such as framepred.models.EncoderForecaster."
             )
-        error = loss(net.next_frame(states[-1])[:, None], clips[:, -1:].clone())
+        error = one_loss(loss, net.next_frame(states[-1])[:, None], clips[:, -1:].clone())
         tensors = [tensor for memory in memories for tensor in memory.values()]
         gradients = torch.autograd.grad(error, tensors, allow_unused=True)
     norms = torch.tensor([_norm(gradient) for gradient in gradients], dtype=torch.float64).view(len(states), -1)

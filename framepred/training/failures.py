@@ -15,10 +15,18 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from framepred import errors
 from framepred.errors import ConfigError, DataError, FramepredError, MediaError
 
-CHECKING_LIBRARIES = ("lightning", "torch.optim", "torchmetrics", "jsonargparse")
-"""Libraries whose errors about arguments are shown to the user as they are."""
+CHECKING_LIBRARIES = {
+    "torch.optim.lr_scheduler": "model.lr_scheduler", "torch.optim": "model.optimizer", "lightning": "the trainer",
+    "torchmetrics": "the trainer", "jsonargparse": "the trainer",
+}  # fmt: skip
+"""Libraries whose errors about arguments are shown to the user as they are, and whose arguments these are."""
 # Lines of the parser's message that repeat what was given, or say that an option may be left out.
-REDUNDANT_LINES = ("Does not validate against", "Subtypes", "Errors", "Expected a <class 'NoneType'>", "Given value")
+REDUNDANT_LINES = (
+    "Does not validate against", "Subtypes", "Errors", "Expected a <class 'NoneType'>", "Given value",
+    "Expected a path but", "Expected a dot import path",
+)  # fmt: skip
+# What the parser says about classes whose arguments are wrong: the type that it expects and all arguments.
+REDUNDANT_WORDS = re.compile(r"Type \S.* expects a function or a callable class: |\.? Got value: Namespace\(.*")
 MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|unable to allocate", re.IGNORECASE)
 LOST_PROCESS = re.compile(r"connection closed by peer|connection reset by peer|timed out waiting", re.IGNORECASE)
 
@@ -84,14 +92,16 @@ def explain(error: Exception, folder: Path | None = None) -> FramepredError | No
         return DataError(f"A process that reads clips ended ({text.split(' is killed')[0]}); lower num_workers.")
     if LOST_PROCESS.search(text):
         return ConfigError("Another process of this training ended, so this one cannot continue.")
-    if _raised_in(error.__traceback__).startswith(CHECKING_LIBRARIES):
-        return ConfigError(f"{type(error).__name__}: {text.rstrip('.')}; correct the arguments of the trainer.")
+    module = _raised_in(error.__traceback__)
+    if part := next((part for library, part in CHECKING_LIBRARIES.items() if module.startswith(library)), None):
+        return ConfigError(f"{type(error).__name__}: {text.rstrip('.')}; correct the arguments of {part}.")
     return None
 
 
 def _parser_sentence(message: str) -> str:
     """Join the lines of a parser's message that say what was parsed and what is wrong with it."""
-    lines = [line.strip(" -").rstrip(".:") for line in message.splitlines()]
+    message = message.replace("Expected a <class 'float'>", "Expected a finite number")
+    lines = [REDUNDANT_WORDS.sub("", line).strip(" -").rstrip(".:") for line in message.splitlines()]
     kept = [line for line in lines if line and not line.startswith(REDUNDANT_LINES)]
     return f"{': '.join(dict.fromkeys(kept))}."
 

@@ -50,7 +50,8 @@ class ForecastTask(Task):
     Raises:
         ConfigError: as ``Task``, or if ``compiled`` is set for a network without recurrent cells, ``tbptt_steps`` or
             ``shortest_context`` is less than 1, ``auxiliary_weight`` or ``burn_in`` is negative, or ``burn_in`` meets
-            ``tbptt_steps``; in training, if ``tbptt_steps`` meets 16-mixed precision.
+            ``tbptt_steps``; in training, if ``tbptt_steps`` meets 16-mixed precision, ``shortest_context`` is longer
+            than the context of the data, or ``burn_in`` meets a context of one frame.
     """
 
     net: Forecaster
@@ -98,8 +99,16 @@ class ForecastTask(Task):
         return self.net
 
     def on_fit_start(self) -> None:
-        """Refuse float16 with truncation: the gradients of a chunk are computed before the loss is scaled."""
+        """Refuse settings without effect, and float16 with truncation: its gradients come before the loss is scaled."""
         super().on_fit_start()
+        context = getattr(getattr(self.trainer, "datamodule", None), "context", None)
+        if context == 1 and self.burn_in:
+            raise ConfigError("burn_in plays the first half of a context of at least 2 frames; raise the context.")
+        if context and self.shortest_context and self.shortest_context > context:
+            raise ConfigError(
+                f"shortest_context must be at most the context of the data, {context} frames, not "
+                f"{self.shortest_context}."
+            )
         if self.tbptt_steps and self.trainer.precision == "16-mixed":
             raise ConfigError("tbptt_steps cannot be trained in the precision 16-mixed; use bf16-mixed or 32-true.")
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from framepred.clips import Clip, fill_missing
+from framepred.errors import ConfigError
 
 CHANGE_FLOOR = 5e-4
 """Added to the change of a clip with pixels in [0, 1]; that of a still clip with noise stays below it."""
@@ -62,8 +63,25 @@ def measured_loss(loss: nn.Module, prediction: Clip, target: Clip, filler: float
         prediction: ``(b, t, c, h, w)``.
         target: of the same shape.
         filler: what missing pixels stand for; None where none can be missing.
+
+    Raises:
+        ConfigError: as :func:`one_loss`.
     """
     if filler is not None:
         prediction = prediction.masked_fill(target.isnan(), filler)
-    found: Tensor = loss(prediction, fill_missing(target, filler))
+    return one_loss(loss, prediction, fill_missing(target, filler))
+
+
+def one_loss(loss: nn.Module, prediction: Tensor, target: Tensor) -> Tensor:
+    """Return a loss as one number, which training minimises.
+
+    Raises:
+        ConfigError: if the loss returns several numbers.
+    """
+    found: Tensor = loss(prediction, target)
+    if found.numel() != 1:
+        raise ConfigError(
+            f"{type(loss).__name__} returns {found.numel():,} numbers, but a loss must be one number; set its "
+            "reduction to mean or sum."
+        )
     return found

@@ -16,6 +16,7 @@ from framepred.forecaster import Forecaster
 from framepred.models.tracking.bounds import measure_bounds
 from framepred.models.tracking.forecaster import TrackingForecaster
 from framepred.training.forecast_task import ForecastTask
+from framepred.training.losses import one_loss
 
 WRONG_EXTENT_SHARE = 0.5
 """Share of outliers whose measured extent is wrong as well as their centre."""
@@ -99,7 +100,7 @@ class PathTask(ForecastTask):
         """Return the mean loss over all lead times and both axes.
 
         Raises:
-            ConfigError: if the paths have at most as many frames as the path network reads.
+            ConfigError: if the paths have at most as many frames as the path network reads, or as ``one_loss``.
         """
         if batch.corners.shape[1] <= self.path.history:
             raise ConfigError(
@@ -111,7 +112,7 @@ class PathTask(ForecastTask):
         lead_times = min(self.path.lead_times, inputs.displacements.shape[-1])
         reach = self.path.reach
         classes = inputs.displacements[..., :lead_times].long().clamp(-reach, reach) + reach
-        loss: Tensor = self.loss(log_probabilities[..., :lead_times, :].flatten(0, 2), classes.flatten())
+        loss = one_loss(self.loss, log_probabilities[..., :lead_times, :].flatten(0, 2), classes.flatten())
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

@@ -20,6 +20,7 @@ from framepred.media.outputs import check_results_folder
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training.callbacks import PredictionPanels, RunReport
 from framepred.training.checkpointing import AtomicCheckpointIO, LastCheckpoint, best_checkpoint, best_path, last_path
+from framepred.training.divergence import StopOnDivergence
 from framepred.training.failures import one_sentence_errors
 from framepred.training.progress_bar import EpochBar
 from framepred.training.run_summary import RunSummary
@@ -88,7 +89,9 @@ def standard_callbacks(
         checkpoints: whether checkpoints are saved.
         logs: whether there is a logger.
     """
-    callbacks: list[Callback] = [StopOnSignal(), PredictionPanels(), RunReport(folder), RunSummary(folder)]
+    callbacks: list[Callback] = [
+        StopOnSignal(), StopOnDivergence(), PredictionPanels(), RunReport(folder), RunSummary(folder),
+    ]  # fmt: skip
     if checkpoints:
         callbacks += [best_checkpoint(folder), LastCheckpoint(folder)]
     if logs:
@@ -146,8 +149,8 @@ def fit(trainer: Trainer, task: Task, data: LightningDataModule, ckpt_path: str 
         The checkpoints and the best score. A run that is finished already is returned as it is.
 
     Raises:
-        ConfigError: if there is nothing to resume, the folder holds another run, another process trains in it, or the
-            run to resume follows another course; see :meth:`Task.course`.
+        ConfigError: if there is nothing to resume, the folder holds another run, another process trains in it, the
+            run to resume follows another course (see :meth:`Task.course`), or the training diverges.
         WeightsError: if the checkpoint is damaged or foreign.
         TrainingStopped: if a signal stopped the training; ``last.ckpt`` is saved.
     """

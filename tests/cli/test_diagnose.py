@@ -57,3 +57,13 @@ def test_errors_are_one_sentence(framepred: Run, extra: list[str], expected: str
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert expected in err
     assert not Path("diagnosis").exists()
+
+
+def test_what_cannot_be_diagnosed_gets_one_sentence(framepred: Run) -> None:
+    for extra, expected in (
+        (["--weights", ""], "The name of the weights is empty"),
+        (["--model.loss.init_args.reduction=none"], "a loss must be one number"),
+    ):
+        code, _, err = framepred("diagnose", "--config", "smoke", *extra)
+        assert (code, err.count("\n")) == (2, 1), err
+        assert expected in err

@@ -95,10 +95,19 @@ def test_a_signal_ends_with_a_sentence_and_a_checkpoint(
         (["--seed_everything=-1"], "The seed must be 0 or more, not -1"),
         (["--model.optimizer.init_args.lr=-1"], "The optimizer or its scheduler cannot be made: Invalid learning rate"),
         (["--trainer.devices=99", "--trainer.strategy=nosuch"], "nosuch"),
+        (["--model.optimizer.init_args.lr=nan"], 'Parser key "lr": Expected a finite number.'),
+        (["--model.loss.init_args.reduction=none"], "a loss must be one number; set its reduction to mean or sum."),
+        (["--model.shortest_context=99"], "shortest_context must be at most the context of the data"),
+        (
+            ["--model.burn_in=9", "--data.init_args.context=1"],
+            "burn_in plays the first half of a context of at least 2",
+        ),
         (["--trainer.max_steps=0"], "at least 1, not 0"),
         (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=nosuch"], "nosuch"),
         (["--model.net.init_args.nosuch=1"], "nosuch"),
         (["--weights", "nosuch"], "There are no weights 'nosuch'"),
+        (["--weights="], "The name of the weights is empty"),
+        (["--weights", ""], "The name of the weights is empty"),
         (["--ckpt_path", "last"], "There is no checkpoint run/checkpoints/last.ckpt to resume from"),
         (["--trainer.logger=WandbLogger"], "wandb"),
         (["--trainer.devices=999"], "asks for 999 processes"),
@@ -124,6 +133,18 @@ def test_wrong_arguments_are_one_sentence_and_leave_no_folder(framepred: Run, ex
     assert expected in last
     assert "Traceback" not in err
     assert not Path("run").exists()
+
+
+def test_the_scheduler_is_named_when_its_argument_is_wrong(framepred: Run) -> None:
+    scheduler = ["--model.lr_scheduler=torch.optim.lr_scheduler.StepLR", "--model.lr_scheduler.init_args.step_size=0"]
+    code, _, err = framepred("train", *SMOKE, *scheduler)
+    assert code == 2
+    assert err.endswith("correct the arguments of model.lr_scheduler.\n")
+
+
+def test_no_folder_is_the_default_folder() -> None:
+    run = open_config([f"--config={configs()['smoke']}", "--trainer.default_root_dir=null"])
+    assert run.trainer.default_root_dir == run.config.trainer.default_root_dir == "runs/unnamed"
 
 
 def test_settings_of_one_run_do_not_reach_the_next() -> None:

@@ -174,8 +174,12 @@ def test_few_clips_are_spread_over_the_files(run: Run) -> None:
         ),
         ("nothing", [], "nothing does not exist; check the path."),
         ("empty", [], "The folder empty holds no videos, arrays or pictures that make a clip; put some in it"),
-        ("gone.yaml", [], "gone.yaml names no data to test on; give the config.yaml that lies in the folder of a run."),
-        ("text.yaml", [], "text.yaml names no data to test on"),
+        ("gone.yaml", [], "gone.yaml does not exist; check the path."),
+        (
+            "text.yaml",
+            [],
+            "text.yaml names no data to test on; give the config.yaml that lies in the folder of a run.",
+        ),
         ("wrong.yaml", [], "wrong.yaml names no data to test on"),
     ],
 )

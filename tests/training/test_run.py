@@ -397,3 +397,68 @@ def test_the_first_lines_say_what_is_trained_and_the_last_what_it_took(
 def test_callbacks_can_be_pickled_for_spawned_processes(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, 1, accelerator="cpu", logger=False)
     pickle.loads(pickle.dumps(trainer.callbacks))
+
+
+class Diverge(Callback):
+    """Makes the weights NaN after a step, as an infinite gradient does."""
+
+    def __init__(self, step: int, value: float = float("nan")) -> None:
+        self.step, self.value = step, value
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+        if trainer.global_step == self.step:
+            next(pl_module.parameters()).data.fill_(self.value)
+
+
+class Overflowing(ForecastTask):
+    """Has losses that are not finite after step 1, as steps in float16 may."""
+
+    finite_from = 99
+
+    def training_step(self, batch: ClipBatch) -> torch.Tensor:
+        loss = super().training_step(batch)
+        return loss * (1 if self.global_step < 1 or self.global_step >= self.finite_from else float("inf"))
+
+    def on_before_optimizer_step(self, *_: object) -> None:
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0, 0, 0)
+
+
+class Recovering(Overflowing):
+    finite_from = 5
+
+
+@pytest.mark.parametrize("step", [1, 5, 10])
+@pytest.mark.parametrize("steps_between", [3, 99])
+def test_a_training_that_diverges_says_so_and_keeps_the_last_sound_checkpoint(
+    tmp_path: Path, step: int, steps_between: int
+) -> None:
+    rhythm = {"val_check_interval": steps_between, "logger": default_logger(tmp_path)}
+    with pytest.raises(ConfigError, match=rf"^The training diverged after step {step} of {STEPS}: .*gradient_clip_val"):
+        train(tmp_path, Diverge(step), **rhythm)
+    last, kept = tmp_path / "checkpoints/last.ckpt", step // 3 * 3 if steps_between == 3 else 0
+    assert last.exists() == bool(kept)
+    if kept:
+        assert read_checkpoint(last)["global_step"] == kept
+        assert train(tmp_path, ckpt_path="last", **rhythm)[1].steps == STEPS
+
+
+def test_predictions_that_are_not_finite_are_never_the_best(tmp_path: Path) -> None:
+    """The weights are finite, and the activations overflow."""
+    rhythm = {"val_check_interval": 3, "logger": default_logger(tmp_path)}
+    with pytest.raises(ConfigError, match="The training diverged"):
+        train(tmp_path, Diverge(3, 3e38), **rhythm)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_signal_does_not_save_weights_that_are_not_finite(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="The training diverged"):
+        train(tmp_path, Diverge(KILLED_AT - 2), Signal(signal.SIGTERM), val_check_interval=99)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_losses_may_overflow_for_a_few_steps_but_not_for_ever(tmp_path: Path) -> None:
+    assert train(tmp_path / "few", kind=Recovering)[1].steps == STEPS
+    with pytest.raises(ConfigError, match="The training diverged after step 1 of 31"):
+        train(tmp_path / "all", kind=Overflowing, steps=31, val_check_interval=99)
