@@ -101,7 +101,6 @@ def test_other_precisions(name: str, dtype: torch.dtype, tolerance: float, conte
     assert run(net, (context * 255).byte()).isfinite().all()
 
 
-@pytest.mark.slow
 @every_network
 def test_shapes_without_memory(name: str, context: Tensor) -> None:
     net = make(name)
