@@ -4,12 +4,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from framepred.media.fetching import fetched_file
+
 
 @pytest.fixture(autouse=True)
 def _silence(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """No test of this room, and so no codec, may say anything."""
     yield
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture(autouse=True)
+def _not_fetched() -> Iterator[None]:
+    fetched_file.cache_clear()
+    yield
+    fetched_file.cache_clear()
 
 
 @pytest.fixture(scope="session")

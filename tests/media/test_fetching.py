@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from framepred.errors import FramepredError, MediaError
-from framepred.media.fetching import fetched_file
 from framepred.media.live import Player, play
 from framepred.media.reading import open_frames, read_clips, read_video
 from video_zoo import stacked, write_codec
@@ -22,13 +21,6 @@ from video_zoo import stacked, write_codec
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
-
-
-@pytest.fixture(autouse=True)
-def _not_fetched() -> Iterator[None]:
-    fetched_file.cache_clear()
-    yield
-    fetched_file.cache_clear()
 
 
 @pytest.fixture

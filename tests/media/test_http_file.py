@@ -14,7 +14,6 @@ import torch
 from framepred.errors import MediaError
 from framepred.inference.watching.playing import play_source
 from framepred.media.camera import live_pictures
-from framepred.media.fetching import fetched_file
 from framepred.media.http_file import HttpFile, film_at
 from framepred.media.live import Player
 from framepred.media.reading import open_frames, read_video
@@ -80,13 +79,6 @@ class Film(BaseHTTPRequestHandler):
         self.answer(302, Location=self.path, Content_Length=0)
 
 
-@pytest.fixture(autouse=True)
-def _not_fetched() -> Iterator[None]:
-    fetched_file.cache_clear()
-    yield
-    fetched_file.cache_clear()
-
-
 @pytest.fixture
 def served() -> Iterator[Callable[..., str]]:
     """Serve a file; gives the address, to which the way is appended."""
@@ -95,7 +87,8 @@ def served() -> Iterator[Callable[..., str]]:
 
     def serve(path: Path, kind: type[HTTPServer] = ThreadingHTTPServer) -> str:
         handler: Any = type("Handler", (Film,), {"content": path.read_bytes()})
-        server = kind(("127.0.0.1", 0), handler)
+        quiet: Any = type("Quiet", (kind,), {"handle_error": lambda *_: None})  # a client may leave early
+        server: HTTPServer = quiet(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}"
