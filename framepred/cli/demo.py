@@ -3,21 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from framepred.cli.options import Device, DeviceOption, WeightsOption
-from framepred.media.outputs import check_results_folder, stated_output
+from framepred.cli.options import Device, DeviceOption, WeightsOption, output_path
+from framepred.media.outputs import check_results_folder
 
 
 def demo(
     output: Annotated[
         Path,
-        typer.Option(
-            "--output",
-            metavar="<path>",
-            parser=stated_output,
-            help="Folder for the video, picture, results card and report.",
-        ),
+        output_path("--output", "Folder for the video, picture, results card and report."),
     ] = Path("demo"),
     weights: WeightsOption = "moving-mnist",
     device: DeviceOption = Device.AUTO,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from framepred.media.outputs import check_results_folder, stated_output
+from framepred.cli.options import output_path
+from framepred.media.outputs import check_results_folder
 from framepred.training.config_files import find_config
 
 
@@ -13,7 +14,7 @@ def diagnose(
     config: Annotated[str, typer.Option("--config", "-c", help="YAML file or shipped name: network, loss and data.")],
     output: Annotated[
         Path,
-        typer.Option("--output", metavar="<path>", parser=stated_output, help="Folder for the plot and its numbers."),
+        output_path("--output", "Folder for the plot and its numbers."),
     ] = Path("diagnosis"),
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[--weights W] [--data.…] [--model.…]", show_default=False)

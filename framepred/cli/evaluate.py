@@ -28,13 +28,15 @@ from framepred.cli.options import (
     RangeOption,
     RootOption,
     SeedOption,
+    input_path,
+    output_path,
     parsed_range,
     refuse_given,
 )
 from framepred.errors import ConfigError
 from framepred.media.formats import check_input, is_folder_of_clips, stated_path
 from framepred.media.memory import check_memory
-from framepred.media.outputs import check_results_folder, stated_output
+from framepred.media.outputs import check_results_folder
 from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
@@ -88,29 +90,19 @@ def evaluate(
     horizon: HorizonOption = 10,
     predictions: Annotated[
         Path | None,
-        typer.Option(
-            "--predictions",
-            metavar="<path>",
-            parser=stated_path,
-            help="Another program's predicted frames: file or folder of clips.",
-        ),
+        input_path("--predictions", "Another program's predicted frames: file or folder of clips."),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="<path>", parser=stated_path, help="The true frames of --predictions."),
+        input_path("--truth", "The true frames of --predictions."),
     ] = None,
     context_frames: Annotated[
         Path | None,
-        typer.Option(
-            "--context-frames",
-            metavar="<path>",
-            parser=stated_path,
-            help="The frames before --truth, which the baselines need.",
-        ),
+        input_path("--context-frames", "The frames before --truth, which the baselines need."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="<path>", parser=stated_output, help="Folder for card.json and report.html."),
+        output_path("--output", "Folder for card.json and report.html."),
     ] = None,
     root: RootOption = None,
     download: DownloadOption = False,

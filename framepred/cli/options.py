@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from framepred.errors import ConfigError
 from framepred.media.formats import stated_path
+from framepred.media.outputs import stated_output
 
 if TYPE_CHECKING:
     from framepred.media.ranges import RangeChoice
@@ -83,11 +84,20 @@ ClipsOption: TypeAlias = Annotated[int, typer.Option("--clips", min=1, max=MAX_C
 SeedOption: TypeAlias = Annotated[
     int, typer.Option("--seed", min=0, max=MAX_SEED, help="Number that determines the generated clips.")
 ]
+
+
+def input_path(option: str, text: str) -> Any:
+    """An option that names what is read; an empty path is refused."""
+    return typer.Option(option, metavar="<path>", parser=stated_path, help=text)
+
+
+def output_path(option: str, text: str) -> Any:
+    """An option that names what is written; an empty path is refused."""
+    return typer.Option(option, metavar="<path>", parser=stated_output, help=text)
+
+
 RootOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--root", metavar="<path>", parser=stated_path, help="Folder of the IDX files of MNIST or Fashion-MNIST."
-    ),
+    Path | None, input_path("--root", "Folder of the IDX files of MNIST or Fashion-MNIST.")
 ]
 DownloadOption: TypeAlias = Annotated[bool, typer.Option("--download", help="Download digits that are missing.")]
 DeviceOption: TypeAlias = Annotated[Device, typer.Option("--device", help="Where the network runs.")]

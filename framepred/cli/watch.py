@@ -22,6 +22,7 @@ from framepred.cli.options import (
     OneClipOption,
     RangeOption,
     given_options,
+    output_path,
     refuse_given,
 )
 from framepred.cli.signals import StopRequest, stop_when_ready
@@ -35,7 +36,7 @@ from framepred.inference.watching.event_tables import (
 )
 from framepred.media.formats import check_input, is_live, stated_path
 from framepred.media.locking import check_unlocked
-from framepred.media.outputs import check_distinct, check_output, check_results_folder, stated_output
+from framepred.media.outputs import check_distinct, check_output, check_results_folder
 from framepred.media.paths import expand_user
 
 if TYPE_CHECKING:
@@ -85,12 +86,7 @@ def watch(
     ] = 1.0,
     events: Annotated[
         Path | None,
-        typer.Option(
-            "--events",
-            metavar="<path>",
-            parser=stated_output,
-            help="Folder for clips, pictures, events.jsonl and events.csv.",
-        ),
+        output_path("--events", "Folder for clips, pictures, events.jsonl and events.csv."),
     ] = None,
     keep: Annotated[
         float, typer.Option("--keep", metavar="MB", min=1, help="Megabytes that --events takes; the oldest go first.")
