@@ -21,7 +21,7 @@ from framepred.media.frames import DEFAULT_FPS, FrameStream, with_nan
 from framepred.media.pictures import shrunk_size
 from framepred.media.pixels import GRAY_WITHIN
 from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice, with_missing
-from framepred.media.reading import open_frames, read_clips
+from framepred.media.reading import Video, open_frames, read_clips
 from framepred.media.resizing import resized, to_gray
 from framepred.media.stored import arranged
 from framepred.media.values import chosen_range, range_notes, scaling_note
@@ -69,6 +69,29 @@ class SourceForm:
     def accepted_channels(self) -> tuple[int, ...]:
         """Numbers of channels by which the layout of an array is found."""
         return CHANNELS if self.channels is None else (self.channels,)
+
+    def read(self, path: str | Path, last: int | None = None) -> Video:
+        """Read an array file, all of it or its last frames; see :func:`~framepred.media.reading.read_clips`."""
+        return read_clips(
+            path,
+            last=last,
+            layout=self.layout,
+            array_name=self.array_name,
+            channels=self.accepted_channels,
+            value_range=self.range_of_files,
+            ignored=self.ignored,
+        )
+
+    def open(self, path: str | Path, last: int | None = None) -> FrameStream:
+        """Open another file, or a folder; see :func:`~framepred.media.reading.open_frames`."""
+        return open_frames(
+            path,
+            last=last,
+            layout=self.layout,
+            array_name=self.array_name,
+            value_range=self.range_of_files,
+            ignored=self.ignored,
+        )
 
 
 @dataclass(frozen=True)
@@ -142,19 +165,9 @@ def read_end(source: Source | ReadAhead, size: EndSize, form: SourceForm) -> Sou
         clips, value_range = clips_in_memory(source, form)
         return _both_ends(clips, size, _notes_in_memory(clips, value_range), value_range)
     if is_array(Path(source)):
-        video = read_clips(
-            source,
-            last=size.recent,
-            layout=form.layout,
-            array_name=form.array_name,
-            channels=form.accepted_channels,
-            value_range=form.range_of_files,
-        )
+        video = form.read(source, last=size.recent)
         return _both_ends(video.clips, size, video.notes, video.value_range)
-    stream = open_frames(
-        source, last=size.recent, layout=form.layout, array_name=form.array_name, value_range=form.range_of_files
-    )
-    return _stream_end(stream, size, source_name(source))
+    return _stream_end(form.open(source, last=size.recent), size, source_name(source))
 
 
 def open_source(source: Source, form: SourceForm) -> OpenSource:
@@ -170,23 +183,9 @@ def open_source(source: Source, form: SourceForm) -> OpenSource:
         notes = _notes_in_memory(clips, value_range)
         return OpenSource(iter(clips.unbind(dim=1)), DEFAULT_FPS, True, notes, value_range)
     if is_array(Path(source)):
-        video = read_clips(
-            source,
-            layout=form.layout,
-            array_name=form.array_name,
-            channels=form.accepted_channels,
-            value_range=form.range_of_files,
-            ignored=form.ignored,
-        )
+        video = form.read(source)
         return OpenSource(iter(video.clips.unbind(dim=1)), video.fps, True, video.notes, video.value_range)
-    stream = open_frames(
-        source,
-        layout=form.layout,
-        array_name=form.array_name,
-        value_range=form.range_of_files,
-        ignored=form.ignored,
-    )
-    return open_stream(stream, source_name(source))
+    return open_stream(form.open(source), source_name(source))
 
 
 def open_stream(stream: FrameStream, name: str) -> OpenSource:
