@@ -81,7 +81,7 @@ class VideoWriter:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> "VideoWriter":
-        self._draft = self._cleanup.enter_context(_in_place(self.path) if self._growing else atomic_write(self.path))
+        self._draft = self._cleanup.enter_context(locked_file(self.path) if self._growing else atomic_write(self.path))
         return self
 
     def write(self, frame: Shaped[Any, "c h w"], time: float | None = None) -> None:
@@ -280,12 +280,6 @@ def _palette_picture(frame: UInt8[np.ndarray, "3 h w"]) -> av.VideoFrame:
 def _fraction(fps: float) -> Fraction:
     """The exact rate behind a rounded one: 29.97… becomes 30000/1001; below 1, the time between frames is the exact."""
     return Fraction(fps).limit_denominator(1001) if fps >= 1 else 1 / Fraction(1 / fps).limit_denominator(1001)
-
-
-@contextmanager
-def _in_place(path: Path) -> Iterator[Path]:
-    with locked_file(path):
-        yield path
 
 
 @contextmanager

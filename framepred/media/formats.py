@@ -207,7 +207,7 @@ def check_input(source: str | Path) -> Path:
         return _checked_url(source)
     if not str(source):
         raise MediaError(EMPTY_PATH)
-    path = _expanded(source)
+    path = expand_user(source)
     if is_standard_input(path):  # "./-" is a file or folder of that name
         path = path.absolute()
     if not _exists(path):
@@ -222,16 +222,9 @@ def check_input(source: str | Path) -> Path:
 
 def _exists(source: str | Path) -> bool:
     try:
-        return _expanded(source).exists()
+        return expand_user(source).exists()
     except (OSError, ValueError):  # a name too long, a null byte
         return False
-
-
-def _expanded(source: str | Path) -> Path:
-    try:
-        return expand_user(source)
-    except RuntimeError:  # ``~name`` of nobody
-        return Path(source)
 
 
 def _checked_url(source: str | Path) -> Path:

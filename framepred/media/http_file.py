@@ -115,16 +115,14 @@ def is_http(url: str) -> bool:
 
 
 def film_at(url: str) -> VideoFile | None:
-    """The film of a stated size at an http address, read as its bytes arrive.
+    """The film at an http address whose size the server states, read as its bytes arrive.
 
-    OpenCV takes a connection that breaks off for the end. None for what it has to read all the same: what has no size,
-    playlists, other protocols, what needs a password, and gray films with more than 8 bits.
+    OpenCV takes a connection that breaks off for the end of the film. None for what OpenCV has to read nevertheless:
+    what has no size, playlists, what needs a password, and gray films with more than 8 bits.
 
     Raises:
         MediaError: if it is no address, or the connection breaks off at once.
     """
-    if not is_http(url):
-        return None
     name_original(str(Path(url)), url)  # a Path joins the slashes
     try:
         file = HttpFile(url)

@@ -46,8 +46,8 @@ def locked_folder(folder: Path, name: str, does: str) -> Iterator[None]:
 
 
 @contextmanager
-def locked_file(path: Path) -> Iterator[None]:
-    """Hold the lock of a file that grows; its content stays.
+def locked_file(path: Path) -> Iterator[Path]:
+    """Hold the lock of a file that grows, and yield its path; its content stays.
 
     The file is made where it is missing, and deleted at the end if nothing was written into it.
 
@@ -65,7 +65,7 @@ def locked_file(path: Path) -> Iterator[None]:
         if fcntl is not None:
             _lock(file, path)
         try:
-            yield
+            yield path
         finally:
             if is_new:
                 _delete_empty(path)

@@ -67,7 +67,7 @@ def _silent_kind(source: Path) -> str:
     return "a file of pictures" if suffix in IMAGES else ""
 
 
-_PRE_ROLL_SECONDS = 0.08  # that a decoder reads before what is heard: of Opus (RFC 7845, 4.6); of AAC one packet
+_PRE_ROLL_SECONDS = 0.08  # of Opus that are decoded before the first sample is right (RFC 7845, 4.6); AAC: a packet
 _MP4_CODECS = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac")
 
 
@@ -111,9 +111,9 @@ def _sound_track(container: InputContainer, source: Path) -> AudioStream:
 def _timed(
     packets: "Iterator[Packet[Any]]", number: int, start: float, end: float
 ) -> "Iterator[tuple[float, int, Packet[Any]]]":
-    """Packets with their decoding time in seconds after ``start``, those that are not heard in [0, end) left out.
+    """Packets with their decoding time in seconds after ``start``, those outside [0, end) left out.
 
-    Sound before 0 is kept as far as decoders need it; the edit list of the file says that it is not heard.
+    Audio packets before 0 are kept as far as decoders need them; the edit list of the file leaves them out on playback.
     """
     for packet in packets:
         if packet.dts is None or packet.pts is None:

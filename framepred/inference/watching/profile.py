@@ -44,8 +44,8 @@ UNUSUAL_SHARE = 0.1
 LEAST_SECONDS = 8.0
 """Seconds of normal footage, at least."""
 
-STAYING_SECONDS = 1.0
-"""How long a picture stays, at least until its score has risen to its highest: more than ``MEAN_SECONDS``."""
+PICTURE_SECONDS = 1.0
+"""Seconds for which a black or a white picture is scored: more than ``MEAN_SECONDS``, so that its score is highest."""
 
 MOST_FRAMES = 200_000
 """Frames of normal footage that calibrate, at most: two hours at 25 frames a second, 40 MB."""
@@ -308,12 +308,12 @@ class ProfileBuilder:
         return Profile(self.fps, self._size, self._usual.copy(), tails, calibration, self._forecast)
 
     def _highest_score(self, last: FrameReader, tails: Tails, counted: NDArray[np.bool_]) -> float:
-        """The highest score of a black or a white picture that comes after the footage and stays for a while."""
+        """The highest score of a black or a white picture that follows the footage for ``PICTURE_SECONDS``."""
         scores = [0.0]
         for level in (0, 255):
             frame = np.full((self._channels, *self._size), level, np.uint8)
             reader, means = last.copy(), self._means.copy()
-            for _ in range(1 + math.ceil(STAYING_SECONDS * self.fps)):
+            for _ in range(1 + math.ceil(PICTURE_SECONDS * self.fps)):
                 observed = reader.observe(frame)
                 if observed is None:  # the footage ends with frames that do not follow from others
                     return MOST
