@@ -38,16 +38,23 @@ class LivePictures(NamedTuple):
 def live_pictures(source: str) -> LivePictures:
     """The frames of a camera, given by its number, or of a URL.
 
+    An http address is that of a film, which has an end, where the server states its size or the film its length; any
+    other one is that of a live stream.
+
     Raises:
         MediaError: if it cannot be opened; while reading, if its frames change size, or the connection to a film at an
             http address breaks off.
     """
+    # Films are closed before they are opened again: some servers answer one request at a time.
+    film = film_at(source) if is_http(source) else None
+    if film is not None:
+        return _film_pictures(film)
     capture = _opened(source)
     fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
     endless = source.isdecimal() or capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
     if not endless and is_http(source):
-        capture.release()  # some servers answer one request at a time
-        film = film_at(source)
+        capture.release()
+        film = film_at(source, has_end=True)
         if film is not None:
             return _film_pictures(film)
         capture = _opened(source)

@@ -114,11 +114,15 @@ def is_http(url: str) -> bool:
     return split_url(url).scheme in ("http", "https")
 
 
-def film_at(url: str) -> VideoFile | None:
-    """The film at an http address whose size the server states, read as its bytes arrive.
+def film_at(url: str, *, has_end: bool = False) -> VideoFile | None:
+    """The film at an http address, read as its bytes arrive.
 
     OpenCV takes a connection that breaks off for the end of the film. None for what OpenCV has to read nevertheless:
-    what has no size, playlists, what needs a password, and gray films with more than 8 bits.
+    live streams, playlists, what needs a password, and gray films with more than 8 bits.
+
+    Args:
+        url: the address.
+        has_end: whether it is known to be no live stream. A server that states the size of a film says so itself.
 
     Raises:
         MediaError: if it is no address, or the connection breaks off at once.
@@ -129,7 +133,7 @@ def film_at(url: str) -> VideoFile | None:
     except MediaError:
         return None
     try:
-        film = None if file.size is None else VideoFile(Path(url), file)
+        film = VideoFile(Path(url), file) if has_end or file.size is not None else None
     except MediaError as error:
         if file.failure is not None:
             raise file.failure from error

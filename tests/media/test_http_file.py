@@ -1,5 +1,7 @@
 """Films at http addresses: connections that break off, answers that are none, servers with and without ranges."""
 
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +65,25 @@ class Film(BaseHTTPRequestHandler):
     def endless(self) -> None:
         self.answer(content=self.content)
 
+    def in_chunks(self, share: float = 1.0, end: bytes = b"0\r\n\r\n") -> None:
+        content = self.content[: int(share * len(self.content))]
+        parts = [content[start : start + 1000] for start in range(0, len(content), 1000)]
+        body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+        self.answer(content=body + end, Transfer_Encoding="chunked")
+
+    def breaks_between_chunks(self) -> None:
+        self.in_chunks(0.6, end=b"")
+
+    def breaks_in_a_chunk(self) -> None:
+        self.in_chunks(0.6, end=b"3e8\r\nabc")
+
+    def resets(self) -> None:
+        self.answer(content=self.content[: int(0.6 * len(self.content))])
+        self.wfile.flush()
+        time.sleep(0.1)  # seconds in which the reader takes what was sent
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
     def chunks(self) -> None:
         self.answer(content=b"%x\r\n" % len(self.content) + self.content[:500], Transfer_Encoding="chunked")
 
@@ -118,8 +139,24 @@ def test_a_connection_that_breaks_off_is_no_end(
         read(address)
 
 
-@pytest.mark.parametrize("way", ["whole", "ranges"])
-@pytest.mark.parametrize("name", ["a.mkv", "a.avi"])
+@pytest.mark.parametrize("read", [read_video, streamed, watched])
+@pytest.mark.parametrize("way", ["breaks_between_chunks", "breaks_in_a_chunk", "resets"])
+def test_a_connection_that_breaks_off_without_a_stated_size_is_no_end(
+    served: Callable[[Path], str], tmp_path: Path, read: Callable[[str], object], way: str
+) -> None:
+    address = f"{served(write_codec(tmp_path / 'a.mkv', options={'g': '5'}))}/{way}/a.mkv"
+    with pytest.raises(MediaError, match=rf"^{address} broke off \([^\n]+\); try again\.$"):
+        read(address)
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        *(("whole", name) for name in ("a.mkv", "a.avi", "a.ts")),
+        *(("ranges", name) for name in ("a.mkv", "a.avi", "a.ts")),
+        *(("in_chunks", name) for name in ("a.mkv", "a.avi")),
+    ],
+)
 def test_a_whole_film_is_played_to_its_end(served: Callable[[Path], str], tmp_path: Path, way: str, name: str) -> None:
     path = write_codec(tmp_path / name, "mpeg4", frames=20)
     address = f"{served(path)}/{way}/{name}"
@@ -193,7 +230,7 @@ def test_a_live_stream_is_left_to_opencv(served: Callable[[Path], str], tmp_path
     live = live_pictures(address)
     assert live.endless
     assert len(list(live.frames)) == 10
-    assert len(Film.requests) == 2  # of film_at and of live_pictures, which leaves the stream open
+    assert len(Film.requests) == 3  # of film_at; of live_pictures, which asks for the size and leaves the stream open
     assert film_at("rtsp://127.0.0.1:9/camera") is None
 
 
