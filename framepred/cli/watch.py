@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,12 +30,12 @@ from framepred.cli.without_torch import has_torch
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.inference.watching.event_tables import (
     check_event_tables,
-    check_events_unlocked,
     check_no_events,
     check_outside_events,
+    reserved_events,
 )
 from framepred.media.formats import check_input, is_live, stated_path
-from framepred.media.locking import check_unlocked
+from framepred.media.locking import locked_file, reserved
 from framepred.media.outputs import check_distinct, check_output, check_results_folder
 from framepred.media.paths import expand_user
 
@@ -142,9 +142,6 @@ def watch(
     if events is not None:
         check_outside_events(events, files)
         check_event_tables(events)
-        check_events_unlocked(events)
-    for path in filter(None, (csv, output)):
-        check_unlocked(path)
     if events is None and serve is None:
         refuse_given(call, ("keep",), "a watch without --events or --serve")
     if not 0 < false_alarms < float("inf"):
@@ -178,7 +175,11 @@ def watch(
         from framepred.inference.watching.labels import Evaluation, read_labels  # scikit-learn is slow to import
 
         truth = read_labels(labels)
-    with stop_when_ready() as stop, _live_page(serve, events, false_alarms, console) as page:
+    with (
+        _reserved(csv, output, events),
+        stop_when_ready() as stop,
+        _live_page(serve, events, false_alarms, console) as page,
+    ):
         try:
             watching = framepred.watch(
                 source,
@@ -244,6 +245,17 @@ def _check_without_torch(source: str, normal: float | Path, weights: str, needs_
             "PyTorch is not installed; without it watch takes a camera, a URL, a video file or .npy of uint8, "
             f"--weights {LAST_FRAME} or an .onnx export, and not --adapt, --cuts, --layout, --array or --range."
         )
+
+
+@contextmanager
+def _reserved(csv: Path | None, output: Path | None, events: Path | None) -> Iterator[None]:
+    """Lock what the watch writes while the normal footage is read, before the recorders take it."""
+    with ExitStack() as locks:
+        for path in filter(None, (csv, output)):
+            locks.enter_context(reserved(path, locked_file(path)))
+        if events is not None:
+            locks.enter_context(reserved_events(events))
+        yield
 
 
 def _recorders(

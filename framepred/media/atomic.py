@@ -52,7 +52,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     with explain_os_errors(path):
         target = Path(os.path.realpath(path))
         refuse_special_file(path)
-        with _parent_folders(target.parent):
+        with new_folders(target.parent):
             remove_stale_drafts(target.parent)
             with _draft_folder(target.parent) as folder:
                 draft = folder / target.name
@@ -115,7 +115,7 @@ def remove_stale_drafts(folder: Path) -> None:
 
 
 @contextmanager
-def _parent_folders(folder: Path) -> Iterator[None]:
+def new_folders(folder: Path) -> Iterator[None]:
     """Create a folder and its parents; remove the new ones again if the block fails."""
     new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:

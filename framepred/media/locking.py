@@ -1,22 +1,47 @@
 """Locks of what one process at a time writes; the operating system frees those of a killed process."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from framepred.errors import ConfigError
-from framepred.media.atomic import explain_os_errors
+from framepred.media.atomic import explain_os_errors, new_folders
 
 try:
     import fcntl
 except ImportError:  # not on Windows, where growing files are not locked
     fcntl = None  # type: ignore[assignment]
 
+_reserved: dict[str, ExitStack] = {}  # by the real path of what is locked
+
+
+@contextmanager
+def reserved(path: Path, lock: AbstractContextManager[object]) -> Iterator[None]:
+    """Hold a lock from the start of long work; what locks the path later in this process takes it over.
+
+    Args:
+        path: the file that is locked.
+        lock: its lock, by :func:`locked_file` or :func:`locked_folder`.
+
+    Raises:
+        ConfigError: if another process holds it.
+        MediaError: if it cannot be written.
+    """
+    name = os.path.realpath(path)
+    with ExitStack() as held:
+        held.enter_context(lock)
+        _reserved[name] = held
+        try:
+            yield
+        finally:
+            _reserved.pop(name, None)
+
 
 @contextmanager
 def locked_folder(folder: Path, name: str, does: str) -> Iterator[None]:
-    """Hold the lock of a folder, which is made where it is missing.
+    """Hold the lock of a folder, which is made where it is missing, and removed if an error leaves nothing in it.
 
     Args:
         folder: the folder.
@@ -27,22 +52,34 @@ def locked_folder(folder: Path, name: str, does: str) -> Iterator[None]:
         ConfigError: if another process holds it.
         MediaError: if the folder cannot be written.
     """
+    with _reserved.pop(os.path.realpath(folder / name), _folder_lock(folder, name, does)):
+        yield
+
+
+@contextmanager
+def _folder_lock(folder: Path, name: str, does: str) -> Iterator[None]:
     from filelock import FileLock, Timeout  # slow to import
 
-    with explain_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / name)
+    with ExitStack() as cleanup:
+        with explain_os_errors(folder):
+            cleanup.enter_context(new_folders(folder))
+            lock = FileLock(folder / name)
+            try:
+                with suppress(NotImplementedError):  # some file systems have no locks
+                    lock.acquire(timeout=0)
+            except Timeout:
+                raise ConfigError(
+                    f"Another process {does} {folder}; wait until it ends, or choose another folder for this run."
+                ) from None
         try:
-            with suppress(NotImplementedError):  # some file systems have no locks
-                lock.acquire(timeout=0)
-        except Timeout:
-            raise ConfigError(
-                f"Another process {does} {folder}; wait until it ends, or choose another folder for this run."
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+            yield
+        except BaseException:
+            with suppress(OSError):
+                if [entry.name for entry in folder.iterdir()] == [name]:
+                    (folder / name).unlink()
+            raise
+        finally:
+            lock.release()
 
 
 @contextmanager
@@ -55,32 +92,25 @@ def locked_file(path: Path) -> Iterator[Path]:
         ConfigError: if another process writes it.
         MediaError: if it cannot be written.
     """
-    with explain_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            file, is_new = path.open("xb"), True
-        except FileExistsError:
-            file, is_new = path.open("ab"), False
-    with file:
+    with _reserved.pop(os.path.realpath(path), _file_lock(path)):
+        yield path
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    with ExitStack() as cleanup:
+        with explain_os_errors(path):
+            cleanup.enter_context(new_folders(path.parent))
+            try:
+                file, is_new = path.open("xb"), True
+            except FileExistsError:
+                file, is_new = path.open("ab"), False
+        cleanup.enter_context(file)
         if fcntl is not None:
             _lock(file, path)
-        try:
-            yield path
-        finally:
-            if is_new:
-                _delete_empty(path)
-
-
-def check_unlocked(path: Path) -> None:
-    """Refuse a file that grows in another process, before long work.
-
-    Raises:
-        ConfigError: if it does.
-        MediaError: if it cannot be written.
-    """
-    if path.is_file():
-        with locked_file(path):
-            pass
+        if is_new:
+            cleanup.callback(_delete_empty, path)
+        yield
 
 
 def _delete_empty(path: Path) -> None:

@@ -1,6 +1,7 @@
 """``framepred watch`` as users type it: events, files, refusals, the webhook, and the live page."""
 
 import csv
+import fcntl
 import json
 import os
 import re
@@ -23,15 +24,17 @@ import typer
 import framepred as package
 from browser import CHROMIUM, browser
 from framepred.cli.main import app
+from framepred.errors import ClipError
 from framepred.inference.live_page import is_loopback, serve_page
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching import webhook
-from framepred.inference.watching.event_tables import EVENT_COLUMNS
+from framepred.inference.watching.event_tables import EVENT_COLUMNS, locked_events
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.profile import FrameScore
 from framepred.inference.watching.recording import EventFolder, recorded
 from framepred.inference.watching.webhook import Webhook
 from framepred.media.frame_times import frame_times
+from framepred.media.locking import locked_file
 from framepred.media.reading import read_video
 from framepred.media.writing import write_video
 
@@ -410,6 +413,33 @@ def test_a_stream_spoils_no_events_and_no_other_output(
     assert (code, err.count("\n")) == (2, 1)
     assert sentence in err
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == earlier
+
+
+def test_what_a_watch_writes_is_locked_while_it_learns(framepred: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learned(*_: object, **__: object) -> Watch:
+        for name in ("a/b.csv", "a/b.mp4", "a/c/watch.lock"):
+            with Path(name).open("ab") as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        raise ClipError("The normal footage is too short.")
+
+    np.save("film.npy", freezing(20, 10))
+    monkeypatch.setattr(package, "watch", learned)
+    code, _, err = framepred("watch", "film.npy", "--csv", "a/b.csv", "--output", "a/b.mp4", "--events", "a/c")
+    assert (code, err) == (2, "The normal footage is too short.\n")
+    assert [path.name for path in Path.cwd().iterdir()] == ["film.npy"]
+
+
+@pytest.mark.parametrize("arguments", ["--csv b.csv", "--output b.mp4", "--events b"])
+def test_a_second_watch_is_refused_at_its_start(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    np.save("film.npy", freezing(20, 10))
+    monkeypatch.setattr(package, "watch", None)
+    path = Path(arguments.split()[1])
+    with locked_events(path) if path.name == "b" else locked_file(path):
+        code, _, err = framepred("watch", "film.npy", *arguments.split())
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("Another process writes ")
 
 
 def test_other_files_may_lie_in_the_folder_of_events(framepred: Run) -> None:

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from framepred.inference.csv_sink import CsvSink
 from framepred.inference.watching.recording import EventFolder
 from framepred.media.encoding import VideoWriter
 from framepred.media.growing import GrowingFile
-from framepred.media.locking import check_unlocked, locked_file, locked_folder
+from framepred.media.locking import locked_file, locked_folder, reserved
 from full_disk import full_disk
 
 LOCKS = [locked_file, partial(locked_folder, name="a.lock", does="writes")]
@@ -50,6 +51,15 @@ def test_a_lock_is_refused_while_another_process_lives(
             pass
 
 
+def held_elsewhere(path: Path) -> None:
+    """Refuse a path that is locked, by a descriptor of its own as in another process."""
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError("Another process holds it.") from None
+
+
 def grow_video(path: Path) -> None:
     with VideoWriter(path, 10, growing=True) as writer:
         writer.write(np.zeros((1, 32, 32), np.uint8))
@@ -64,7 +74,12 @@ def grow_table(path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("grow", [grow_video, grow_table, grow_text, check_unlocked])
+def reserve(path: Path) -> None:
+    with reserved(path, locked_file(path)):
+        pass
+
+
+@pytest.mark.parametrize("grow", [grow_video, grow_table, grow_text, reserve])
 def test_a_file_that_grows_in_another_process_is_refused_and_stays(
     grow: Callable[[Path], object], tmp_path: Path
 ) -> None:
@@ -95,6 +110,31 @@ def test_a_full_disk_leaves_no_empty_file(grow: Callable[[Path], object], tmp_pa
         grow(tmp_path / "a.mp4")
     assert not (tmp_path / "a.mp4").exists()
     grow_video(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("name", ["folder/a.mp4", "folder/other/a.lock"])
+def test_what_is_reserved_is_taken_over_once_and_refused_to_others(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+
+    def lock() -> AbstractContextManager[object]:
+        return locked_file(path) if name.endswith("mp4") else locked_folder(path.parent, "a.lock", "writes")
+
+    with reserved(path, lock()):
+        with pytest.raises(ConfigError, match="Another process"):
+            held_elsewhere(path)
+        for _ in range(2):
+            with lock(), pytest.raises(ConfigError, match="Another process"), lock():
+                pass
+        held_elsewhere(path)
+
+
+@pytest.mark.parametrize("name", ["folder/a.mp4", "folder/other/a.lock"])
+def test_a_failure_leaves_nothing_of_what_was_reserved(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    lock = locked_file(path) if name.endswith("mp4") else locked_folder(path.parent, "a.lock", "writes")
+    with suppress(ZeroDivisionError), reserved(path, lock):
+        assert 1 / 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_another_process_could_lock_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from framepred.errors import MediaError
 from framepred.media.atomic import explain_os_errors
-from framepred.media.locking import locked_folder
+from framepred.media.locking import locked_folder, reserved
 from framepred.media.text import ENCODING
 
 LINES, TABLE, LOCK = "events.jsonl", "events.csv", "watch.lock"
@@ -101,15 +101,14 @@ def locked_events(folder: Path) -> AbstractContextManager[None]:
     return locked_folder(folder, LOCK, "writes events into")
 
 
-def check_events_unlocked(folder: Path) -> None:
-    """Refuse a folder of events that another process writes, before long work.
+def reserved_events(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a folder of events from the start of long work, see :func:`framepred.media.locking.reserved`.
 
     Raises:
-        ConfigError: if one does.
+        ConfigError: if another process holds it.
+        MediaError: if it cannot be written.
     """
-    if (folder / LOCK).exists():
-        with locked_events(folder):
-            pass
+    return reserved(folder / LOCK, locked_events(folder))
 
 
 def has_content(path: Path) -> bool:
