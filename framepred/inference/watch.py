@@ -174,10 +174,11 @@ class Watch:
         return self._cuts(frame)
 
     def _report_lost(self, index: int, time: float, missing: Shaped[np.ndarray, "c h w"] | None) -> None:
-        """Say that no pixel of a frame is measured, once for frames in a row."""
-        lost = missing is not None and bool(missing.all())
-        if lost and not self._lost:
-            self._on_notice(f"No pixel of frame {index}, {time:.2f} s, is measured; it is not scored.")
+        """Say that no pixel of a frame is measured, or none in all channels, once for frames in a row."""
+        lost = missing is not None and bool(missing.any(axis=0).all())
+        if missing is not None and lost and not self._lost:
+            part = "" if missing.all() else " in all channels"
+            self._on_notice(f"No pixel of frame {index}, {time:.2f} s, is measured{part}; it is not scored.")
         self._lost = lost
 
 
@@ -213,7 +214,8 @@ def watch(
         layout: the order of an array's axes, such as ``thwc``, where its shape does not determine it.
         array_name: which array of a file that holds several, such as NetCDF.
         value_range: the values of an array that become 0 and 1, see :func:`framepred.predict`, also of ``normal``.
-            Where it states a filler, pixels that are NaN do not count, and frames of nothing else are not scored.
+            Where it states a filler, pixels that are NaN in a channel do not count, and frames of nothing else are not
+            scored.
         max_side: longer side, in pixels, to which frames are scaled down; a profile keeps that with which it was made.
         cuts: whether the source has scene cuts, which are not unusual then.
         on_notice: called with sentences: what a viewer should know of the source, such as interlacing; how sure the

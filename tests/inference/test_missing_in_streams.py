@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import framepred
 from framepred.baselines import load_baseline
 from framepred.clips import to_unit
+from framepred.errors import ClipError
 from framepred.inference.adapt import adapt
 from framepred.inference.blend import default_members
 from framepred.inference.blend_weights import fit_weights
@@ -128,6 +129,16 @@ def test_no_alarm_is_raised_by_missing_pixels(footage: NDArray[np.float32]) -> N
 def test_scores_do_not_depend_on_the_filler(footage: NDArray[np.float32]) -> None:
     scores = [[step.scored.score for step in watched(footage, filler)[0]] for filler in (-32, 60)]
     assert scores[0] == pytest.approx(scores[1])
+
+
+def test_a_channel_that_is_never_measured_is_said_to_be() -> None:
+    clip = np.stack([scene(13 * FPS)] * 3, axis=1)
+    clip[12 * FPS + 5 :, 1] = np.nan
+    steps, notices = watched(clip, 60)
+    assert notices[-1] == f"No pixel of frame {steps[5].index}, 12.50 s, is measured in all channels; it is not scored."
+    clip[:, 1] = np.nan
+    with pytest.raises(ClipError, match=r"lasts 12\.0 s, but in only 0\.0 s a pixel is measured in all channels"):
+        watched(clip, 60)
 
 
 def test_what_is_measured_still_raises_an_alarm(footage: NDArray[np.float32]) -> None:

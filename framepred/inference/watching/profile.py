@@ -260,6 +260,7 @@ class ProfileBuilder:
         self._usual = UsualCells()
         self._means = FeatureMeans(fps)
         self._vectors: list[Vector] = []
+        self._frames = 0
         self._reader: FrameReader | None = None
 
     def reset(self) -> None:
@@ -274,6 +275,7 @@ class ProfileBuilder:
             self._channels, height, width = frame.shape
             self._size = reduced_size(height, width, self._max_side)
             self._reader = FrameReader(self.fps, self._size, self._forecast)
+        self._frames += 1
         observed = self._reader.observe(frame, missing)
         if observed is None:
             return
@@ -286,9 +288,15 @@ class ProfileBuilder:
         """The profile.
 
         Raises:
-            ClipError: if less than ``LEAST_SECONDS`` were added.
+            ClipError: if less than ``LEAST_SECONDS`` were added, or measured.
         """
         seconds = len(self._vectors) / self.fps
+        if seconds < LEAST_SECONDS - 1 <= self._frames / self.fps:
+            raise ClipError(
+                f"The normal footage lasts {self._frames / self.fps:.1f} s, but in only {seconds:.1f} s a pixel is "
+                f"measured in all channels of three frames in a row, and {LEAST_SECONDS:g} s are needed; leave out a "
+                "channel that is never measured, or give more of it."
+            )
         if seconds < LEAST_SECONDS - 1:
             raise ClipError(
                 f"The normal footage lasts {seconds:.1f} s but at least {LEAST_SECONDS:g} s are needed; "
