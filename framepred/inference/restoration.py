@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -85,6 +86,7 @@ class Restoration:
         self._file = file
         self._times = times
         self._originals = originals
+        self._floats = torch.float32  # float64 where float32 does not hold the observed values
         self.methods = tuple(methods)
         self.fps = fps
         self._holdout = holdout
@@ -188,7 +190,8 @@ class Restoration:
         frames = self._shown(beside) if store is None else self._values(beside)
         if path.suffix.lower() in ARRAYS:
             clips = torch.stack(list(frames), dim=1)
-            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=store)
+            to_file = None if self.value_range is None else partial(self.value_range.stored, floats=self._floats)
+            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=to_file)
             return
         filler = None
         if self.value_range is not None:
@@ -212,7 +215,9 @@ class Restoration:
             if number == place:
                 copies = len(values) // len(original)
                 observed = ~torch.tensor(restored.rebuilt).repeat(copies)
-                values[observed] = original.repeat(copies, 1, 1, 1)[observed]
+                values[observed] = exact = original.repeat(copies, 1, 1, 1)[observed]
+                if not torch.equal(exact.float().double().nan_to_num(), exact.nan_to_num()):
+                    self._floats = torch.float64
                 place, original = next(originals, (-1, original))
             yield values
 

@@ -329,7 +329,7 @@ def to_source_values(path: str | Path, value_range: ValueRange | None) -> Callab
 def to_stored(path: str | Path, value_range: ValueRange | None) -> Callable[[Tensor], Tensor] | None:
     """What gives values of the source the type that a file holds; None where a file does not hold them.
 
-    Arrays get the values themselves, as float32 where they are no whole numbers. Png files get them as 16-bit integers,
+    Arrays get the values themselves, as floats where they are no whole numbers. Png files get them as 16-bit integers,
     if these can hold the range and are no coarser than its 256 levels of 8 bits.
     """
     suffix = Path(path).suffix.lower()

@@ -43,9 +43,8 @@ class Packing:
     keeps_integers: bool = False
 
     def unpacked_type(self, stored: np.dtype[Any]) -> np.dtype[Any]:
-        """The type of values that may be missing: that of stored floats which are not scaled, else float32."""
-        scaled = (self.scale, self.offset) != (1.0, 0.0)
-        return np.promote_types(stored if stored.kind == "f" and not scaled else np.float32, np.float32)
+        """The type of values that may be missing: the smallest floats, from float32 on, that hold the stored ones."""
+        return np.promote_types(stored, np.float32)
 
 
 def packing_of(source: Any, *, filled: bool = False) -> Packing | None:

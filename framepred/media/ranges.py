@@ -69,13 +69,15 @@ class ValueRange:
         """Scale floats in [0, 1] back to the values of the file, in double precision."""
         return frames.double() * (self.high - self.low) + self.low
 
-    def stored(self, values: Float[Tensor, "..."]) -> Shaped[Tensor, "..."]:
-        """Values in the type that a file gets: float32, or the smallest integers that hold them and the range.
+    def stored(self, values: Float[Tensor, "..."], floats: torch.dtype = torch.float32) -> Shaped[Tensor, "..."]:
+        """Values in the type that a file gets: floats, or the smallest integers that hold them and the range.
 
-        Values with NaN among them are float32.
+        Args:
+            values: the values; those with NaN among them become floats.
+            floats: the type of floats.
         """
         if not self.whole or not bool((values.abs() < _BEYOND_INT64).all()):
-            return values.float()
+            return values.to(floats)
         whole = values.round().long()
         low, high = (int(edge) for edge in whole.aminmax()) if whole.numel() else (0, 0)
         return whole.to(_integers(min(self.low, low), max(self.high, high)))

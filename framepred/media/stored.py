@@ -62,7 +62,7 @@ class StoredArray:
 
     Packed values of NetCDF (``scale_factor``, ``add_offset``; CF conventions, 8.1) are unpacked to floats, with NaN for
     ``_FillValue`` and ``missing_value`` and outside ``valid_range`` (2.5.1). ``_Unsigned`` integers are unsigned.
-    Without ``_FillValue``, values of NetCDF that nobody wrote are NaN, too: a part of an array of integers is float32
+    Without ``_FillValue``, values of NetCDF that nobody wrote are NaN, too: a part of an array of integers is floats
     where it holds such values, and otherwise integers. So nothing is read that is not wanted.
 
     Args:
@@ -73,7 +73,7 @@ class StoredArray:
     Attributes:
         dtype: the type of the values where none is missing.
         shape: the lengths of the axes ``(n, t, c, h, w)``.
-        mixes_types: whether integers are float32 in parts in which some are missing.
+        mixes_types: whether integers are floats in parts in which some are missing.
     """
 
     def __init__(self, source: Any, order: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -312,8 +313,25 @@ def test_values_of_a_frame_that_is_rebuilt_in_another_clip_are_kept(tmp_path: Pa
     restored.save(tmp_path / "a.npy")
     found = np.load(tmp_path / "a.npy")[:, :, 0]
     assert restored.rebuilt == (10,)
-    assert np.array_equal(found[1], clips[1].astype(np.float32))
-    assert not np.array_equal(found[0, 10], clips[0, 10].astype(np.float32))
+    assert np.array_equal(found[1], clips[1])
+    assert not np.array_equal(found[0, 10], clips[0, 10])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.float64])
+@pytest.mark.parametrize("way", ["plain", "masked", "NetCDF"])
+def test_observed_values_that_float32_does_not_hold_are_kept(tmp_path: Path, dtype: type, way: str) -> None:
+    clip = np.random.default_rng(0).integers(2**24, 2**31 - 1, (5, 6, 7)).astype(dtype)
+    lost = np.zeros(clip.shape, bool)
+    lost[1, :2] = way != "plain"
+    source: Path | np.ndarray = np.ma.array(clip, mask=lost) if way == "masked" else clip
+    if way == "NetCDF":
+        source = tmp_path / "a.nc"
+        with h5py.File(source, "w") as file:
+            file.create_dataset("v", data=np.where(lost, 0, clip)).attrs["_FillValue"] = dtype(0)
+    restored = framepred.restore(source, missing=[3], method="linear", value_range=f"0,{2**31},nan=0", layout="thw")
+    restored.save(tmp_path / "a.npy")
+    found = np.load(tmp_path / "a.npy")[[0, 1, 2, 4], 0]
+    assert np.array_equal(found, np.where(lost, np.nan, clip)[[0, 1, 2, 4]], equal_nan=True)
 
 
 @pytest.mark.parametrize(
