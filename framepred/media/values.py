@@ -198,7 +198,7 @@ def chosen_range(stated: object, arrays: Callable[[], Iterable[NDArray[Any]]]) -
 
     Args:
         stated: a range, ``auto``, a default or None. A stated range of whole numbers gives whole numbers again where
-            the source holds integers.
+            the source holds integers or booleans.
         arrays: gives the values of the source; of a stated range only the first are looked at.
 
     Raises:
@@ -210,7 +210,7 @@ def chosen_range(stated: object, arrays: Callable[[], Iterable[NDArray[Any]]]) -
     if isinstance(choice, ValueRange):
         first = next(iter(arrays()), None)
         whole = all(float(edge).is_integer() for edge in (choice.low, choice.high))
-        return replace(choice, whole=first is not None and first.dtype.kind in "ui" and whole)
+        return replace(choice, whole=first is not None and first.dtype.kind in "bui" and whole)
     return suggested_range(*extent(arrays())) if choice == "auto" else None
 
 

@@ -317,6 +317,19 @@ def test_values_of_a_frame_that_is_rebuilt_in_another_clip_are_kept(tmp_path: Pa
     assert not np.array_equal(found[0, 10], clips[0, 10])
 
 
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_booleans_are_black_and_white_or_zero_and_one_again_by_a_range(tmp_path: Path, in_memory: bool) -> None:
+    clip = np.random.default_rng(0).random((5, 6, 7)) < 0.5
+    np.save(tmp_path / "a.npy", clip)
+    source = clip if in_memory else tmp_path / "a.npy"
+    for stated, white in ((None, 255), ((0, 1), 1)):
+        framepred.restore(source, missing=[3], method="linear", value_range=stated).save(tmp_path / "b.npy")
+        found = np.load(tmp_path / "b.npy")[:, 0]
+        assert found.dtype == np.uint8
+        assert np.array_equal(found[[0, 1, 2, 4]], clip[[0, 1, 2, 4]] * white)
+        assert set(np.unique(found[3])) <= set(range(white + 1))
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.float64])
 @pytest.mark.parametrize("way", ["plain", "masked", "NetCDF"])
 def test_observed_values_that_float32_does_not_hold_are_kept(tmp_path: Path, dtype: type, way: str) -> None:
