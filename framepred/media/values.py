@@ -151,7 +151,7 @@ def to_frames(
     if missing is not None and value_range is not None:
         array = np.where(missing, np.asarray(value_range.filler, array.dtype), array)
     check_finite(array, name, axes)
-    if array.dtype.kind == "b":
+    if array.dtype.kind == "b" and (value_range is None or value_range.scales_bytes):  # as bytes
         array = array.astype(np.uint8) * 255
     if value_range is not None:
         wide = array if array.dtype.kind == "f" and array.itemsize <= 8 else array.astype(np.float64)
