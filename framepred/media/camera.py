@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from framepred.errors import MediaError
 from framepred.media.frame_times import stamped_times
-from framepred.media.http_file import film_at, is_http
+from framepred.media.http_file import film_at, is_http, states_size
 from framepred.media.opencv import cv2
 from framepred.media.pixels import DEFAULT_FPS
 from framepred.media.video_file import VideoFile
@@ -46,7 +46,7 @@ def live_pictures(source: str) -> LivePictures:
             http address breaks off.
     """
     # Films are closed before they are opened again: some servers answer one request at a time.
-    film = film_at(source) if is_http(source) else None
+    film = film_at(source) if is_http(source) and states_size(source) else None
     if film is not None:
         return _film_pictures(film)
     capture = _opened(source)

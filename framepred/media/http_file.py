@@ -1,6 +1,7 @@
 """Files at http addresses, read so that a connection that breaks off is noticed."""
 
 import io
+from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -35,8 +36,7 @@ class HttpFile(io.BufferedIOBase):
         self.failure: MediaError | None = None
         self._response = _open(url, 0)
         headers = self._response.headers
-        length = "" if "Transfer-Encoding" in headers else headers.get("Content-Length", "")
-        self.size = int(length) if length.isdecimal() else None
+        self.size = _stated_size(headers)
         self._has_ranges = headers.get("Accept-Ranges", "").lower() == "bytes" and self.size is not None
 
     def readable(self) -> bool:
@@ -89,6 +89,11 @@ class HttpFile(io.BufferedIOBase):
         return self.failure
 
 
+def _stated_size(headers: Message) -> int | None:
+    length = "" if "Transfer-Encoding" in headers else headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
+
+
 def _open(url: str, start: int) -> Any:
     """The answer to a request for the bytes from ``start`` on."""
     headers = {"User-Agent": "framepred"} | ({"Range": f"bytes={start}-"} if start else {})
@@ -112,6 +117,16 @@ def is_http(url: str) -> bool:
         MediaError: if it is no address.
     """
     return split_url(url).scheme in ("http", "https")
+
+
+def states_size(url: str) -> bool:
+    """Whether the server of an http address states a size without sending the bytes, which begins no live stream."""
+    try:
+        request = Request(url, headers={"User-Agent": "framepred"}, method="HEAD")
+        with urlopen(request, timeout=_SILENCE_SECONDS) as response:
+            return bool(_stated_size(response.headers))
+    except (HTTPException, OSError, ValueError):
+        return False
 
 
 def film_at(url: str, *, has_end: bool = False) -> VideoFile | None:
