@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, FrameMask, State, fill_missing
+from framepred.baselines.lost_frames import read_for_training
+from framepred.clips import Clip, ClipBatch, FrameMask, State
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
@@ -149,10 +150,11 @@ class ForecastTask(Task):
         if self.tbptt_steps:
             return truncated(self.net, loss, batch.clips, context, teacher, self.tbptt_steps, filler)
         clips = self.to_float(batch.clips)
-        inputs = fill_missing(clips, filler)
+        inputs, lost = read_for_training(clips, context, filler)
         start, state = self._burned_in(inputs, context)
         inputs, target, teacher = inputs[:, start:], clips[:, start + 1 :], teacher[:, start:]
-        predicted = predict_every_frame(self.net, inputs, context - start, teacher, state)
+        lost = None if lost is None else lost[:, start:]
+        predicted = predict_every_frame(self.net, inputs, context - start, teacher, state, lost)
         return loss(predicted, target), frame_mse(predicted.frames.detach(), target)
 
     def _burned_in(self, clips: Clip, context: int) -> tuple[int, State | None]:
