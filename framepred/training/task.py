@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from framepred.baselines.lost_frames import fill_context, forecast_measured
-from framepred.clips import Clip, ClipBatch, Future, to_unit
+from framepred.clips import ClipBatch, Future, to_unit
 from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
@@ -129,20 +129,23 @@ class Task(LightningModule, ABC):
 
     def validation_step(self, batch: ClipBatch) -> Future | None:
         """Score the validation clips of a batch and return the predictions; a process without clips gets no clips."""
-        context, target, filler = self.validation_batch(batch)
+        clips = self.validation_batch(batch)
+        target = clips.target
         if self._validation is None:
             self._validation = Validation(self.protocol, target)
         if not len(target):
             return None
-        prediction: Future = self._predict(self.to_float(context), target.shape[1], filler).float()
+        prediction = self.predict_target(clips)
         self._validation.add(prediction, to_unit(target).float())
         return prediction
 
-    def _predict(self, context: Clip, horizon: int, filler: float | None) -> Future:
-        """Predict as ``evaluate`` does, and run a divided network equally often in all processes."""
+    def predict_target(self, batch: ClipBatch) -> Future:
+        """Predict the target of a validation batch as ``evaluate`` does, ``(b, t, c, h, w)`` in float32."""
+        context, filler = self.to_float(batch.context), batch.filler
         if filler is not None and self._trainer and divides_parameters(self.trainer):
+            # All processes must run the network equally often.
             context, filler = torch.stack([fill_context(clip, filler) for clip in context]), None
-        return forecast_measured(self.predictor, context, horizon, filler)
+        return forecast_measured(self.predictor, context, batch.target.shape[1], filler).float()
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the clips of all processes."""
