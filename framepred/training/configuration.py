@@ -85,7 +85,8 @@ def make_task(
         tbptt_steps: forecasters only: frames after which backpropagation through time is cut.
         auxiliary_weight: forecasters only: weight of the network's auxiliary loss.
         shortest_context: forecasters only: observed frames of a training step at least; each step draws their number.
-        burn_in: forecasters only: longest stream that the network observes before a clip, in frames.
+        burn_in: forecasters only: longest stream that the network observes before a clip, in frames. It plays the
+            first half of the context forward and backward again and again, so it may be longer than the clips.
         compiled: forecasters with recurrent cells only: whether the cells run compiled in training.
         gaps: restorers only: distribution of the frames that a step removes.
         paths: tracking forecasters only: errors of the simulated tracker; trains the path network alone.

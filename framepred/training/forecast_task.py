@@ -43,9 +43,10 @@ class ForecastTask(Task):
         shortest_context: observed frames of a training step at least; each step draws their number, up to the context
             of the data, and keeps the horizon. None for always the context of the data. A recurrent network that is
             trained on a single length learns to count frames, and fails in longer streams.
-        burn_in: longest stream before a clip, in frames. Half of the steps begin in the state that the network has
-            after a stream of up to this length: the first half of the context, back and forth, without gradients. 0 for
-            none; not with ``tbptt_steps``.
+        burn_in: longest stream before a clip, in frames; it may be longer than the clips. Half of the steps begin in
+            the state that the network has after a stream of up to this length, without gradients. The stream is the
+            first half of the context, played forward and backward again and again, so its motion turns at both ends. 0
+            for none; not with ``tbptt_steps``.
         compiled: whether the recurrent cells run compiled in training. Compiling takes about a minute at the start.
 
     Raises:
