@@ -161,7 +161,7 @@ def test_half_of_the_steps_begin_after_a_stream(small_net: EncoderForecaster, mo
         assert torch.equal(learned, clips[:, 3:])
         assert (context, teacher.shape[1]) == (3, 6)
         assert any(all(map(torch.equal, state, stream)) for stream in streams)
-    for _, learned, context, _, _ in (call for call in begun if call[4] is None):
+    for _, learned, context, *_ in (call for call in begun if call[4] is None):
         assert torch.equal(learned, clips)
         assert context == 6
     with pytest.raises(ConfigError, match="burn_in is a number of frames of at least 0"):
