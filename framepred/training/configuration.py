@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
+from framepred.models.class_names import PACKAGE, exported_class
 from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import RANGE, Network, describe, load_weights
 from framepred.restorer import Restorer
@@ -291,7 +292,9 @@ def _end_of_configs(arguments: Sequence[str]) -> int:
 def _network_spec(net: Network) -> str:
     """Return the class path and arguments of a network as JSON."""
     arguments = {name: value for name, value in describe(net).items() if name not in ("class", RANGE)}
-    return json.dumps({"class_path": f"framepred.models.{type(net).__name__}", "init_args": arguments})
+    kind = type(net)
+    module = PACKAGE if exported_class(kind.__name__) is kind else kind.__module__
+    return json.dumps({"class_path": f"{module}.{kind.__qualname__}", "init_args": arguments})
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
