@@ -37,10 +37,11 @@ class SavedPredictions:
     """Predictions that another program made, scored like a network's.
 
     Args:
-        clips: the predicted frames of each clip, in the order of the true clips.
+        clips: the predicted frames of each clip, in the order of the true clips; a tensor ``(b, t, c, h, w)`` or a source
+            of them.
     """
 
-    def __init__(self, clips: ClipSource) -> None:
+    def __init__(self, clips: ClipSource | RawClip) -> None:
         self.clips = clips
 
     def read(self, numbers: Sequence[int]) -> Future:
@@ -54,7 +55,8 @@ class SavedPredictions:
                 f"There are predictions for {len(self.clips)} clips but truth for at least {max(numbers) + 1}; save "
                 "both from the same clips."
             )
-        found = self.clips.__getitems__(numbers)
+        clips = self.clips
+        found = clips[list(numbers)] if isinstance(clips, Tensor) else clips.__getitems__(numbers)
         frames = to_unit(found if isinstance(found, Tensor) else torch.stack(list(found)))
         finite = frames[frames.isfinite()]  # NaN may stand where a true pixel is missing
         low, high = (edge.item() for edge in finite.aminmax()) if finite.numel() else (0.0, 0.0)

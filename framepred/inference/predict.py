@@ -8,7 +8,6 @@ from typing import TypeAlias, TypedDict
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.utils.data import Subset
 
 from framepred.baselines import BASELINES, LastFrame, load_baseline
 from framepred.baselines.lost_frames import lost_at_end
@@ -339,7 +338,7 @@ def score_frames(
     context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (clips.context, clips.target, predicted))
     height, width = clips.target.shape[-2:]
     card = evaluate(
-        SavedPredictions(Subset(guess, range(len(guess)))),
+        SavedPredictions(guess),
         (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
         data=data,
         weights=record,

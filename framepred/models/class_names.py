@@ -18,7 +18,8 @@ def imported_class(name: str, base: type) -> type | None:
 
     Nothing is imported for it, because weights from elsewhere must not choose which code runs.
     """
-    for kind in reversed(base.__subclasses__()):
+    kinds: list[type] = base.__subclasses__()
+    for kind in reversed(kinds):
         named = kind.__name__ == name and kind.__module__.partition(".")[0] != "framepred"
         if found := kind if named else imported_class(name, kind):
             return found
