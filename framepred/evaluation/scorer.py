@@ -37,8 +37,8 @@ class SavedPredictions:
     """Predictions that another program made, scored like a network's.
 
     Args:
-        clips: the predicted frames of each clip, in the order of the true clips; a tensor ``(b, t, c, h, w)`` or a source
-            of them.
+        clips: the predicted frames of each clip, in the order of the true clips; a source of them, or a tensor
+            ``(b, t, c, h, w)``.
     """
 
     def __init__(self, clips: ClipSource | RawClip) -> None:
