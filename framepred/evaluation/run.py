@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from framepred.clips import ClipBatch, fill_missing
+from framepred.clips import ClipBatch
 from framepred.errors import DataError
 from framepred.evaluation.averages import process_count, process_rank
 from framepred.evaluation.cards import Card, DataRecord, Interval, WeightsRecord
@@ -44,7 +44,8 @@ def evaluate(
     Args:
         predictor: any callable ``(context, horizon) -> frames``, such as a forecaster; or ``SavedPredictions``.
         batches: clips of one context, horizon, size and type: uint8, uint16, or floats in [0, 1]. Where a batch states
-            a filler, NaN is a missing pixel: predictors get the filler, and scores leave the pixel out, as
+            a filler, NaN is a missing pixel: predictors read contexts by
+            :func:`framepred.baselines.lost_frames.forecast_measured`, and scores leave the pixel out, as
             :mod:`framepred.evaluation.formulas` describes.
         protocol: name of the protocol.
         data: what is known of the data; counts, sizes and the hash are filled in.
@@ -149,11 +150,11 @@ def _score_share(
     start = (rank - first) % world
     numbers = range(first + start, first + len(batch.target), world)
     if numbers:
-        context = fill_missing(read_batch(batch.context[start::world], device), batch.filler)
+        context = read_batch(batch.context[start::world], device)
         target = read_batch(batch.target[start::world], device)
         for scorer in scorers:
             _check_context(scorer, batch)
-            scorer.predict_and_add(context, target, numbers)
+            scorer.predict_and_add(context, target, numbers, batch.filler)
 
 
 def _check_context(scorer: Scorer, batch: ClipBatch) -> None:
@@ -223,7 +224,8 @@ def _examples(model: Scorer, errors: tuple[float, ...], batches: Iterable[ClipBa
 def _example(model: Scorer, title: str, number: int, mse: float, batch: ClipBatch, position: int) -> Example:
     context, target, _ = batch.filled()
     context, target = context[position : position + 1], target[position : position + 1]
-    prediction = model.predict(read_batch(context, model.device), target.shape[1], [number])
+    measured = read_batch(batch.context[position : position + 1], model.device)
+    prediction = model.predict(measured, target.shape[1], [number], batch.filler)
     return Example(title, number, mse, context[0].cpu(), target[0].cpu(), prediction[0].clamp(0, 1).cpu())
 
 

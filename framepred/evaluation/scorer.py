@@ -8,6 +8,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from framepred.baselines.lost_frames import forecast_measured
 from framepred.clips import Clip, Future, RawClip, to_unit
 from framepred.errors import DataError, WeightsError
 from framepred.evaluation.averages import ClipAverage, Score, Sums
@@ -36,10 +37,11 @@ class SavedPredictions:
     """Predictions that another program made, scored like a network's.
 
     Args:
-        clips: the predicted frames of each clip, in the order of the true clips.
+        clips: the predicted frames of each clip, in the order of the true clips; a source of them, or a tensor
+            ``(b, t, c, h, w)``.
     """
 
-    def __init__(self, clips: ClipSource) -> None:
+    def __init__(self, clips: ClipSource | RawClip) -> None:
         self.clips = clips
 
     def read(self, numbers: Sequence[int]) -> Future:
@@ -53,7 +55,8 @@ class SavedPredictions:
                 f"There are predictions for {len(self.clips)} clips but truth for at least {max(numbers) + 1}; save "
                 "both from the same clips."
             )
-        found = self.clips.__getitems__(numbers)
+        clips = self.clips
+        found = clips[list(numbers)] if isinstance(clips, Tensor) else clips.__getitems__(numbers)
         frames = to_unit(found if isinstance(found, Tensor) else torch.stack(list(found)))
         finite = frames[frames.isfinite()]  # NaN may stand where a true pixel is missing
         low, high = (edge.item() for edge in finite.aminmax()) if finite.numel() else (0.0, 0.0)
@@ -157,18 +160,24 @@ class Scorer(ClipScores):
         self.predictor = predictor.to(device) if isinstance(predictor, nn.Module) else predictor
         self._predictor_device = device
 
-    def predict_and_add(self, context: Clip, target: Future, numbers: Sequence[int]) -> None:
+    def predict_and_add(
+        self, context: Clip, target: Future, numbers: Sequence[int], filler: float | None = None
+    ) -> None:
         """Predict the clips of these numbers, ``(b, t, c, h, w)``, and score them.
+
+        ``filler`` stands for missing pixels of the context, which are NaN; None where there are none.
 
         Raises:
             WeightsError: if a prediction is not finite; DataError if it is a saved one.
             ClipError: if predictions have another shape than the target.
         """
-        pred, target = self.predict(context, target.shape[1], numbers), target.to(self.device)
+        pred, target = self.predict(context, target.shape[1], numbers, filler), target.to(self.device)
         self._check_finite(pred, target, numbers)
         self.add(pred, target, numbers)
 
-    def predict(self, context: Clip, horizon: int, numbers: Sequence[int]) -> Shaped[Tensor, "..."]:
+    def predict(
+        self, context: Clip, horizon: int, numbers: Sequence[int], filler: float | None = None
+    ) -> Shaped[Tensor, "..."]:
         """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract.
 
         The predictor gets a copy of the context, which it may change: others predict from the same clips. It may return
@@ -176,7 +185,8 @@ class Scorer(ClipScores):
         """
         if isinstance(self.predictor, SavedPredictions):
             return self.predictor.read(numbers).to(self.device, torch.float32)
-        return self.predictor(context.to(self._predictor_device, copy=True), horizon).to(self.device)
+        context = context.to(self._predictor_device, copy=True)
+        return forecast_measured(self.predictor, context, horizon, filler).to(self.device)
 
     def _check_finite(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
         """Check the predictions of pixels that are not missing."""

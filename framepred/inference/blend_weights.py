@@ -10,13 +10,14 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from framepred.baselines import OpticalFlow
+from framepred.baselines.lost_frames import fill_context
 from framepred.clips import ClipBatch, fill_missing, missing_pixels, to_unit
 from framepred.forecaster import Forecaster, check_finite
 from framepred.inference.blend import FIT_HORIZON, Blend, evenly
 from framepred.inference.detail import DetailForecaster
 from framepred.inference.devices import device_of
 from framepred.inference.error_prior import weigh_members
-from framepred.inference.measured import channel_mean, fill_context, keep_measured
+from framepred.inference.measured import channel_mean, keep_measured
 from framepred.inference.networks import channels_of
 from framepred.inference.reading_ahead import PAST_SIDE
 from framepred.inference.regions import REGIONS, spread

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framepred.baselines import MotionCompensated
 from framepred.clips import fill_missing, missing_pixels
 from framepred.media.opencv import cv2
 
@@ -36,58 +35,6 @@ def keep_measured(clip: Shaped[Tensor, "t c h w"], filler: float | None) -> Shap
         return clip
     *_, first = keep_last_measured(clip.flip(0), filler)
     return torch.stack(list(keep_last_measured(clip, filler, first)))
-
-
-def lost_planes(clips: Shaped[Tensor, "*frames c h w"]) -> Bool[Tensor, "*frames c"] | None:
-    """Which channels of which frames have no measured pixel; None where all have one."""
-    missing = missing_pixels(clips)
-    lost = None if missing is None else missing.flatten(-2).all(dim=-1)
-    return lost if lost is not None and bool(lost.any()) else None
-
-
-def lost_at_end(clip: Shaped[Tensor, "t c h w"]) -> int:
-    """How many last frames have no measured pixel; 0 if no frame has any."""
-    lost = lost_planes(clip)
-    measured = [] if lost is None else (~lost.all(dim=1)).nonzero().flatten().tolist()
-    return len(clip) - 1 - measured[-1] if measured else 0
-
-
-def fill_context(context: Shaped[Tensor, "t c h w"], filler: float | None) -> Shaped[Tensor, "t c h w"]:
-    """The frames of one scene as forecasters read them: lost planes rebuilt, ``filler`` for other missing pixels."""
-    return fill_missing(rebuild_lost(context, filler), filler)
-
-
-def rebuild_lost(clip: Shaped[Tensor, "t c h w"], filler: float | None) -> Shaped[Tensor, "t c h w"]:
-    """The frames of one scene with lost planes rebuilt; other missing pixels, for which ``filler`` stands, stay NaN.
-
-    So does a channel that all frames lack.
-    """
-    lost = None if filler is None else lost_planes(clip)
-    if lost is None:
-        return clip
-    rebuilt = rebuild_planes(fill_missing(clip, filler), lost)
-    lost &= ~lost.all(dim=0)
-    return torch.where(lost[..., None, None], rebuilt, clip)
-
-
-def rebuild_planes(clip: Shaped[Tensor, "t c h w"], lost: Bool[Tensor, "t c"] | None) -> Shaped[Tensor, "t c h w"]:
-    """The clip with lost planes, each one channel of one frame, rebuilt from the nearest other frames of the channel.
-
-    Between two such frames it moves along their optical flow; at the ends the nearest one is repeated. A channel that
-    all frames lack stays as it is.
-
-    Args:
-        clip: the frames of one scene, without NaN.
-        lost: the planes; None for none.
-    """
-    if lost is None:
-        return clip
-    rebuilt = clip.clone()
-    for channel, missing in enumerate(lost.unbind(dim=1)):
-        if missing.any() and not missing.all():
-            plane = clip[None, :, channel : channel + 1]
-            rebuilt[missing, channel] = MotionCompensated().eval().restore(plane, missing)[0, missing, 0]
-    return rebuilt
 
 
 def channel_mean(frames: Float[Tensor, "*frames c h w"]) -> Float[Tensor, "*frames 1 h w"]:

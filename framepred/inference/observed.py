@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from framepred.baselines.lost_frames import fill_context, lost_planes, rebuild_lost
 from framepred.clips import fill_missing
-from framepred.inference.measured import fill_context, keep_measured, lost_planes, rebuild_lost
+from framepred.inference.measured import keep_measured
 from framepred.inference.repeats import Cadence, find_cadence
 from framepred.inference.scenes import find_scenes
 

@@ -10,7 +10,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from framepred.baselines import BASELINES, LastFrame, load_baseline
-from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_pixels, to_unit
+from framepred.baselines.lost_frames import lost_at_end
+from framepred.clips import ClipBatch, RawClip, RawFrame, fill_missing, missing_pixels
 from framepred.errors import ClipError, ConfigError
 from framepred.evaluation import Card, DataRecord, WeightsRecord
 from framepred.forecaster import Forecaster, eval_mode
@@ -20,7 +21,7 @@ from framepred.inference.detail import at_full_size
 from framepred.inference.devices import pick_device
 from framepred.inference.frame_prediction import BlendedPrediction, FrameMaker, predict_frames
 from framepred.inference.integers import as_integer
-from framepred.inference.measured import keep_measured, lost_at_end
+from framepred.inference.measured import keep_measured
 from framepred.inference.networks import (
     NATURAL,
     NamedForecaster,
@@ -193,12 +194,11 @@ class _Job:
         score = score_frames(clips, predicted, self.named.record, data) if self.holdout else None
         stop = context.shape[1] - min(lost)
         shown = context[:, max(0, stop - max(len(clip.scene) for clip in observed)) : stop]
-        target = fill_missing(clips.target, end.filler)
         missing = missing_pixels(clips.context)
         return Prediction(
             single_or_all(predicted),
             single_or_all(shown),
-            single_or_all(target) if self.holdout else None,
+            single_or_all(fill_missing(clips.target, end.filler)) if self.holdout else None,
             end.fps,
             score,
             tuple(notes),
@@ -333,12 +333,12 @@ def score_frames(
         record: what the card says of the weights.
         data: what the card says of the data.
     """
-    from framepred.evaluation import evaluate  # only scores need it
+    from framepred.evaluation import SavedPredictions, evaluate  # only scores need it
 
     context, target, guess = (shrink_clips(part, SCORE_SIDE) for part in (clips.context, clips.target, predicted))
-    futures, (height, width) = iter(guess), clips.target.shape[-2:]
+    height, width = clips.target.shape[-2:]
     card = evaluate(
-        lambda _context, _horizon: to_unit(next(futures)[None]),
+        SavedPredictions(guess),
         (ClipBatch(context[number][None], target[number][None], clips.filler) for number in range(len(target))),
         data=data,
         weights=record,

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from framepred.baselines.lost_frames import rebuild_lost
 from framepred.clips import ClipBatch, to_unit
 from framepred.errors import ClipError
-from framepred.inference.measured import keep_measured, rebuild_lost
+from framepred.inference.measured import keep_measured
 from framepred.inference.scenes import find_scenes
 
 MIN_PIECE = 3

@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from framepred.baselines.lost_frames import lost_planes, rebuild_planes
 from framepred.clips import RawFrame, from_unit, missing_pixels
 from framepred.errors import ClipError
 from framepred.forecaster import eval_mode
 from framepred.inference.devices import device_of
-from framepred.inference.measured import fill_from_nearest, keep_last_measured, lost_planes, rebuild_planes
+from framepred.inference.measured import fill_from_nearest, keep_last_measured
 from framepred.inference.missing import MAX_GAP, check_within
 from framepred.inference.scenes import iter_cuts
 from framepred.restorer import Restorer

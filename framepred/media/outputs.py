@@ -107,9 +107,9 @@ def check_results_folder(target: str | Path) -> Path:
     """Return the path of a folder that results can be added to; it need not exist, and keeps what it holds.
 
     Raises:
-        MediaError: if it is no folder, or may not be written.
+        MediaError: if it is empty or no folder, or may not be written.
     """
-    path = expand_user(target)
+    path = expand_user(stated_output(target))
     _refuse_stream(path)
     refuse_special_file(path)
     _check_writable(path, path / "result")

@@ -1,4 +1,4 @@
-"""Names of the classes that configs and ``config.json`` may build: those that ``framepred.models`` exports."""
+"""Names of the classes that saved weights may build: those that ``framepred.models`` exports, and imported ones."""
 
 from importlib import import_module
 
@@ -11,6 +11,19 @@ def exported_class(name: str) -> type | None:
     """Return the class that ``framepred.models`` exports by a name; None if there is none. No other module is read."""
     found = getattr(import_module(PACKAGE), name, None)
     return found if isinstance(found, type) else None
+
+
+def imported_class(name: str, base: type) -> type | None:
+    """Return the subclass of ``base`` of a name outside framepred, the one defined last, if it is imported already.
+
+    Nothing is imported for it, because weights from elsewhere must not choose which code runs.
+    """
+    kinds: list[type] = base.__subclasses__()
+    for kind in reversed(kinds):
+        named = kind.__name__ == name and kind.__module__.partition(".")[0] != "framepred"
+        if found := kind if named else imported_class(name, kind):
+            return found
+    return None
 
 
 def check_exported(kind: type) -> None:

@@ -23,7 +23,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
 from framepred.models.checkpoints import read_checkpoint
-from framepred.models.class_names import check_exported, exported_class
+from framepred.models.class_names import check_exported, exported_class, imported_class
 from framepred.models.exported import load_onnx
 from framepred.models.forecast_restorer import ForecastRestorer
 from framepred.models.tensor_shapes import SizeLimit, difference, tensor_shapes
@@ -54,7 +54,8 @@ _Net = TypeVar("_Net", bound="Pretrained")
 class Pretrained(nn.Module):
     """A network that is saved and loaded as weights, in a folder or on the Hugging Face Hub.
 
-    Subclasses are exported by ``framepred.models`` and take plain arguments, which JSON can hold.
+    Subclasses take plain arguments, which JSON can hold. Weights of those that ``framepred.models`` does not export
+    load once the module that defines them is imported.
 
     Attributes:
         arguments: those of ``__init__`` that rebuild the network, by name.
@@ -334,11 +335,11 @@ def _described(config: object, path: Path) -> tuple[type[Network], dict[str, Any
     """Return the class and the arguments of a config, checked before anything is built."""
     arguments = dict(config) if isinstance(config, dict) else {}
     name = arguments.pop("class", None)
-    kind = exported_class(str(name))
+    kind = exported_class(str(name)) or imported_class(str(name), Pretrained)
     if not (kind and issubclass(kind, Pretrained) and issubclass(kind, (Forecaster, Restorer))):
         raise WeightsError(
-            f"{path} holds weights of the class {name!r:.80}, which framepred.models does not have; "
-            "build the network yourself and use load_state_dict."
+            f"{path} holds weights of the class {name!r:.80}, which framepred.models does not have; import the module "
+            "that defines it first, in Python, as a subclass of PretrainedForecaster or PretrainedRestorer."
         )
     return kind, arguments
 

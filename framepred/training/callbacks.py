@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from rich.console import Console
 from typing_extensions import override
 
@@ -17,7 +16,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.atomic import atomic_write
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.training.diagnosis import gradient_flow
-from framepred.training.task import Task, validates_a_training
+from framepred.training.task import Task, divides_parameters, validates_a_training
 from framepred.visualization.gradient_flow import flow_image
 from framepred.visualization.panels import panel
 
@@ -77,11 +76,6 @@ class RunReport(Callback):
         console().print(f"step {trainer.global_step:>7,}   {score.summary}")
         if score.note:
             console().print(score.note, style="bold red")
-
-
-def divides_parameters(trainer: Trainer) -> bool:
-    """Whether each process holds a part of the parameters, so that no process can run the network alone."""
-    return isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy))
 
 
 def _cost_and_clips(task: Task, batch: Any, *, whole: bool) -> tuple[str, list[str]]:

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster
 from framepred.media.outputs import check_results_folder
+from framepred.models.class_names import PACKAGE, exported_class
 from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import RANGE, Network, describe, load_weights
 from framepred.restorer import Restorer
@@ -85,7 +86,8 @@ def make_task(
         tbptt_steps: forecasters only: frames after which backpropagation through time is cut.
         auxiliary_weight: forecasters only: weight of the network's auxiliary loss.
         shortest_context: forecasters only: observed frames of a training step at least; each step draws their number.
-        burn_in: forecasters only: longest stream that the network observes before a clip, in frames.
+        burn_in: forecasters only: longest stream that the network observes before a clip, in frames. It plays the
+            first half of the context forward and backward again and again, so it may be longer than the clips.
         compiled: forecasters with recurrent cells only: whether the cells run compiled in training.
         gaps: restorers only: distribution of the frames that a step removes.
         paths: tracking forecasters only: errors of the simulated tracker; trains the path network alone.
@@ -290,7 +292,9 @@ def _end_of_configs(arguments: Sequence[str]) -> int:
 def _network_spec(net: Network) -> str:
     """Return the class path and arguments of a network as JSON."""
     arguments = {name: value for name, value in describe(net).items() if name not in ("class", RANGE)}
-    return json.dumps({"class_path": f"framepred.models.{type(net).__name__}", "init_args": arguments})
+    kind = type(net)
+    module = PACKAGE if exported_class(kind.__name__) is kind else kind.__module__
+    return json.dumps({"class_path": f"{module}.{kind.__qualname__}", "init_args": arguments})
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from typing_extensions import override
 
+from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
-from framepred.training.task import validates_a_training
+from framepred.forecaster import eval_mode
+from framepred.training.task import Task, validates_a_training
 
 CHECK_INTERVAL = 50
 """Batches between two checks, which wait for the device."""
@@ -21,9 +23,10 @@ LONGEST_OVERFLOW = 20
 class StopOnDivergence(Callback):
     """Ends a training that has diverged, so that no checkpoint holds its weights.
 
-    It has diverged if a weight or a prediction of a validation is not finite, or if no loss was finite in the last
+    It has diverged if a weight or a prediction is not finite, or if no loss was finite in the last
     ``LONGEST_OVERFLOW`` steps. Checked every ``CHECK_INTERVAL`` batches, at validations, before a checkpoint is
-    written, and at the end; all processes of a distributed training stop together.
+    written, and at the end; all processes of a distributed training stop together. Weights that are saved have
+    predicted a clip of the last batch where no validation came after their last step.
 
     Raises:
         ConfigError: in training, if it has diverged.
@@ -33,6 +36,8 @@ class StopOnDivergence(Callback):
         # On the device, so that no step waits for them.
         self._finite_step: Tensor | None = None  # last step with a finite loss; None before training
         self._finite_predictions = torch.tensor(True)
+        self._predicted_step: int | None = None  # step whose weights are known to predict finite pixels
+        self._last_clip: ClipBatch | None = None
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -47,6 +52,7 @@ class StopOnDivergence(Callback):
         if isinstance(outputs, Mapping) and self._finite_step is not None:
             finite = outputs["loss"].isfinite().all()
             self._finite_step = torch.where(finite, trainer.global_step, self._finite_step)
+        self._last_clip = _first_clip(batch)
         if (batch_idx + 1) % CHECK_INTERVAL == 0:
             self._check(trainer, pl_module)
 
@@ -68,21 +74,35 @@ class StopOnDivergence(Callback):
         """Check the predictions before the best checkpoint is chosen."""
         if validates_a_training(trainer):
             self._stop_if(trainer, not self._finite_predictions)
+            self._predicted_step = trainer.global_step
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the last step."""
         self._check(trainer, pl_module)
+        self._check_prediction(trainer, pl_module)
+        self._last_clip = None
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the former checkpoint rather than replace it by a useless one."""
         self._check(trainer, pl_module)
+        self._check_prediction(trainer, pl_module)
 
     def _check(self, trainer: Trainer, module: LightningModule) -> None:
         if self._finite_step is not None:
             overflows = trainer.global_step - int(self._finite_step) >= LONGEST_OVERFLOW
             self._stop_if(trainer, overflows or not _has_finite_weights(module))
+
+    @torch.no_grad()
+    def _check_prediction(self, trainer: Trainer, module: LightningModule) -> None:
+        """Predict a clip with weights that predicted none since their last step."""
+        if self._last_clip is None or self._predicted_step == trainer.global_step or not isinstance(module, Task):
+            return
+        with eval_mode(module):
+            prediction = module.predict_target(module.validation_batch(self._last_clip))
+        self._stop_if(trainer, not prediction.isfinite().all())
+        self._predicted_step = trainer.global_step
 
     def _stop_if(self, trainer: Trainer, diverged: bool) -> None:
         """Stop if any process has found that the training diverged."""
@@ -93,6 +113,13 @@ class StopOnDivergence(Callback):
             "weights or predictions are not finite; lower the learning rate or clip gradients "
             "(trainer.gradient_clip_val)."
         )
+
+
+def _first_clip(batch: Any) -> ClipBatch | None:
+    """A copy of the first clip of a batch; None for batches that are no clips, such as simulated paths."""
+    if not isinstance(batch, ClipBatch) or not len(batch.target):
+        return None
+    return ClipBatch(batch.context[:1].clone(), batch.target[:1].clone(), batch.filler)
 
 
 def _has_finite_weights(module: LightningModule) -> bool:

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from framepred.clips import Clip, ClipBatch, FrameMask, State, fill_missing
+from framepred.baselines.lost_frames import read_for_training
+from framepred.clips import Clip, ClipBatch, FrameMask, State
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
@@ -42,9 +43,10 @@ class ForecastTask(Task):
         shortest_context: observed frames of a training step at least; each step draws their number, up to the context
             of the data, and keeps the horizon. None for always the context of the data. A recurrent network that is
             trained on a single length learns to count frames, and fails in longer streams.
-        burn_in: longest stream before a clip, in frames. Half of the steps begin in the state that the network has
-            after a stream of up to this length: the first half of the context, back and forth, without gradients. 0 for
-            none; not with ``tbptt_steps``.
+        burn_in: longest stream before a clip, in frames; it may be longer than the clips. Half of the steps begin in
+            the state that the network has after a stream of up to this length, without gradients. The stream is the
+            first half of the context, played forward and backward again and again, so its motion turns at both ends. 0
+            for none; not with ``tbptt_steps``.
         compiled: whether the recurrent cells run compiled in training. Compiling takes about a minute at the start.
 
     Raises:
@@ -149,10 +151,11 @@ class ForecastTask(Task):
         if self.tbptt_steps:
             return truncated(self.net, loss, batch.clips, context, teacher, self.tbptt_steps, filler)
         clips = self.to_float(batch.clips)
-        inputs = fill_missing(clips, filler)
+        inputs, lost = read_for_training(clips, context, filler)
         start, state = self._burned_in(inputs, context)
         inputs, target, teacher = inputs[:, start:], clips[:, start + 1 :], teacher[:, start:]
-        predicted = predict_every_frame(self.net, inputs, context - start, teacher, state)
+        lost = None if lost is None else lost[:, start:]
+        predicted = predict_every_frame(self.net, inputs, context - start, teacher, state, lost)
         return loss(predicted, target), frame_mse(predicted.frames.detach(), target)
 
     def _burned_in(self, clips: Clip, context: int) -> tuple[int, State | None]:

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from framepred.baselines.lost_frames import rebuild_around
 from framepred.clips import ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle
+from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle, middle
 from framepred.training.losses import measured_loss
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -101,13 +102,20 @@ class RestoreTask(Task):
 
     def validation_batch(self, batch: ClipBatch) -> ClipBatch:
         """Take the target out of the middle of the clip."""
-        return cut_middle(batch.clips, batch.target.shape[1])._replace(filler=batch.filler)
+        clips, horizon = batch.clips, batch.target.shape[1]
+        gap = torch.zeros(clips.shape[1], dtype=torch.bool)
+        gap[middle(clips.shape[1] - horizon, horizon)] = True
+        observed = cut_middle(rebuild_around(clips, gap, batch.filler), horizon).context
+        return ClipBatch(observed, cut_middle(clips, horizon).target, batch.filler)
 
     def training_step(self, batch: ClipBatch) -> Tensor:
         """Return the loss over the removed frames."""
         clips = self.to_float(self.shorten(batch).clips)
         missing = self.gaps.draw(self.random, clips.shape[1]).to(clips.device)
-        restored, truth = self.net.fill(fill_missing(clips, batch.filler), missing), clips[:, missing]
+        restored, truth = (
+            self.net.fill(fill_missing(rebuild_around(clips, missing, batch.filler), batch.filler), missing),
+            clips[:, missing],
+        )
         loss = measured_loss(self.loss, restored, truth, batch.filler)
         self.log_training(loss, frame_mse(restored.detach(), truth).nanmean())
         return loss

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, fill_missing, to_unit
+from framepred.baselines.lost_frames import LostPlanes, read_for_training
+from framepred.clips import Clip, Frame, FrameMask, Future, RawClip, State, to_unit
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster, HasAuxiliaryLoss
 
@@ -22,7 +23,12 @@ class Predicted(NamedTuple):
 
 
 def predict_every_frame(
-    net: Forecaster, clips: Clip, context: int, teacher: FrameMask, state: State | None = None
+    net: Forecaster,
+    clips: Clip,
+    context: int,
+    teacher: FrameMask,
+    state: State | None = None,
+    lost: LostPlanes | None = None,
 ) -> Predicted:
     """Predict frames 1 to t - 1 of each clip from those before it.
 
@@ -35,11 +41,13 @@ def predict_every_frame(
         context: number of context frames, in 1 … t - 1.
         teacher: ``(b, t)``, where the input is the true frame; only used from frame ``context`` on.
         state: state of the network before the first frame; None at the start of a video.
+        lost: planes after the first frame for which the network's own prediction stands, whatever ``teacher`` says;
+            None for none.
 
     Returns:
         Predictions ``(b, t - 1, c, h, w)`` of ``clips[:, 1:]``.
     """
-    return next(predict_in_chunks(net, clips, context, teacher, clips.shape[1] - 1, state))
+    return next(predict_in_chunks(net, clips, context, teacher, clips.shape[1] - 1, state, lost))
 
 
 @torch.no_grad()
@@ -66,7 +74,13 @@ def observe_back_and_forth(net: Forecaster, clips: Clip, frames: int) -> State:
 
 
 def predict_in_chunks(
-    net: Forecaster, clips: RawClip, context: int, teacher: FrameMask, steps: int, state: State | None = None
+    net: Forecaster,
+    clips: RawClip,
+    context: int,
+    teacher: FrameMask,
+    steps: int,
+    state: State | None = None,
+    lost: LostPlanes | None = None,
 ) -> Iterator[Predicted]:
     """Predict as :func:`predict_every_frame`, in chunks of ``steps`` frames: states carry over, gradients do not.
 
@@ -77,6 +91,7 @@ def predict_in_chunks(
         teacher: ``(b, t)``, where the input is the true frame.
         steps: predictions per chunk, at least 1.
         state: state of the network before the first frame; None at the start of a video.
+        lost: as :func:`predict_every_frame`.
 
     Yields:
         Predictions ``(b, steps, c, h, w)``; the last chunk may be shorter. Together they predict ``clips[:, 1:]``.
@@ -89,6 +104,9 @@ def predict_in_chunks(
         auxiliary: list[Tensor] = []
         for time in times[start : start + steps]:
             truth = to_unit(clips[:, time]).to(dtype)
+            if lost is not None and time:
+                own = last.clamp(0, 1) if time < context else last  # observe takes frames in [0, 1]
+                truth = torch.where(lost[:, time, :, None, None], own, truth)
             if time < context or state is None:
                 state = net.observe(truth, state)
             else:
@@ -137,8 +155,9 @@ def truncated(
     losses: list[Tensor] = []
     errors: list[Tensor] = []
     chunks = torch.split(clips[:, 1:], steps, dim=1)
-    inputs = fill_missing(clips, filler)
-    for predicted, frames in zip(predict_in_chunks(net, inputs, context, teacher, steps), chunks, strict=True):
+    inputs, lost = read_for_training(clips, context, filler)
+    rolled = predict_in_chunks(net, inputs, context, teacher, steps, lost=lost)
+    for predicted, frames in zip(rolled, chunks, strict=True):
         target = to_unit(frames).to(predicted.frames.dtype)
         share = loss(predicted, target) * (frames.shape[1] / (clips.shape[1] - 1))
         with torch.autocast(clips.device.type, enabled=False):  # backward passes follow the types of the forward pass

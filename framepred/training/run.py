@@ -237,6 +237,11 @@ def _resume_from(folder: Path, ckpt_path: str | None) -> Path | None:
         if last.exists():
             raise ConfigError(f"{folder} holds a run already; resume it, or choose another folder for the new run.")
         return None
+    if not ckpt_path:
+        raise ConfigError(
+            "The path of the checkpoint is empty; give a .ckpt, or 'last' to resume the run in its folder, or leave it "
+            "out to begin a new run."
+        )
     checkpoint = last if ckpt_path == RESUME_LAST else Path(ckpt_path)
     if not checkpoint.is_file():
         raise ConfigError(f"There is no checkpoint {checkpoint} to resume from; check the folder, or begin a new run.")

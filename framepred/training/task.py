@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from framepred.clips import ClipBatch, Future, fill_missing, to_unit
+from framepred.baselines.lost_frames import fill_context, forecast_measured
+from framepred.clips import ClipBatch, Future, to_unit
 from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
@@ -127,14 +129,23 @@ class Task(LightningModule, ABC):
 
     def validation_step(self, batch: ClipBatch) -> Future | None:
         """Score the validation clips of a batch and return the predictions; a process without clips gets no clips."""
-        context, target, filler = self.validation_batch(batch)
+        clips = self.validation_batch(batch)
+        target = clips.target
         if self._validation is None:
             self._validation = Validation(self.protocol, target)
         if not len(target):
             return None
-        prediction: Future = self.predictor(self.to_float(fill_missing(context, filler)), target.shape[1]).float()
+        prediction = self.predict_target(clips)
         self._validation.add(prediction, to_unit(target).float())
         return prediction
+
+    def predict_target(self, batch: ClipBatch) -> Future:
+        """Predict the target of a validation batch as ``evaluate`` does, ``(b, t, c, h, w)`` in float32."""
+        context, filler = self.to_float(batch.context), batch.filler
+        if filler is not None and self._trainer and divides_parameters(self.trainer):
+            # All processes must run the network equally often.
+            context, filler = torch.stack([fill_context(clip, filler) for clip in context]), None
+        return forecast_measured(self.predictor, context, batch.target.shape[1], filler).float()
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the clips of all processes."""
@@ -243,3 +254,8 @@ def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
 def validates_a_training(trainer: Trainer) -> bool:
     """Whether a validation is part of a training, unlike ``trainer.validate`` and the sanity check."""
     return trainer.state.fn is TrainerFn.FITTING and not trainer.sanity_checking
+
+
+def divides_parameters(trainer: Trainer) -> bool:
+    """Whether each process holds a part of the parameters, so that no process can run the network alone."""
+    return isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy))

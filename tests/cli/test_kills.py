@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from framepred.cli.main import main
+from framepred.cli.signals import STOP_SIGNALS
 from framepred.media.atomic import DRAFT_PREFIX
 from framepred.media.reading import read_clips
 
 KILLS, STOPS = 6, 2  # of SIGKILL, and of each signal that can be handled
 LATEST_SHARE = 0.9  # of the time that the command takes
-FIRST_SECONDS = 0.02  # from the fork until the command has installed its handlers
+FIRST_SECONDS = 0.02  # after the fork
 SENTENCES = ("Stopped; nothing half-written is left.", "Stopped; the files are complete up to the last frame.")
 
 
@@ -75,7 +76,7 @@ def test_kills_leave_nothing_half_written(
     folder, rows = new_folder(tmp_path / "killed"), []
     for number in signals:
         code, earlier = 0, drafts(folder)
-        while code == 0:  # the command came to its end before the signal
+        while code == 0:  # the command came to its end, as the signal was too early or too late
             delay = rng.uniform(FIRST_SECONDS, max(LATEST_SHARE * seconds, 2 * FIRST_SECONDS))
             code = killed(command, folder, number, delay)
         left = drafts(folder)
@@ -118,8 +119,16 @@ def imported(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def started(command: Command, folder: Path) -> int:
-    """Run a command in a forked process, which needs no imports; return its process id."""
+    """Run a command in a forked process, which needs no imports; return its process id.
+
+    A signal that comes before the command handles it, or after its end, has no effect.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     child = os.fork()
+    if child == 0:
+        for signal_number in STOP_SIGNALS:  # before and after the command, which sets handlers of its own
+            signal.signal(signal_number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     if child == 0:
         code = 1
         try:

@@ -4,14 +4,22 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 import framepred
-from framepred.baselines import LastFrame, OpticalFlow
+from framepred.baselines import LastFrame, LinearInterpolation, OpticalFlow
+from framepred.baselines.lost_frames import forecast_measured, read_for_training
+from framepred.clips import ClipBatch
+from framepred.evaluation import DataRecord, evaluate
+from framepred.evaluation.formulas import frame_mse
 from framepred.inference.adapt import adapt
 from framepred.inference.blend_weights import fit_weights
+from framepred.inference.networks import open_forecaster
 from framepred.inference.stream import StreamStep
 from framepred.inference.training_windows import split_past
 from framepred.models import EncoderForecaster
+from framepred.training import ForecastTask, RestoreTask, TeacherForcing
+from framepred.training.rollout import predict_every_frame
 
 RANGE = "0,200,nan=0"
 LAST = {"value_range": RANGE, "weights": "baseline:last-frame"}
@@ -181,3 +189,86 @@ def test_a_channel_that_is_never_measured_is_no_truth_and_hides_no_other(small_n
     assert min(both.baseline_errors.values()) > 0
     weights = [fit_weights([OpticalFlow(), LastFrame()], [frames], 4, 3, filler=0.0) for frames in (clip[:, :1], clip)]
     torch.testing.assert_close(*weights)
+
+
+def cut(lost: tuple[int, ...], context: int = 8) -> ClipBatch:
+    """Two clips of 12 frames, of which the first one lacks some frames."""
+    clips = torch.from_numpy(np.stack([without(rain(12), *lost), rain(12, ahead=2)])[:, :, None] / 200)
+    return ClipBatch.cut(clips, context, 0.0)
+
+
+LOST_IN_CONTEXT = [(7,), (6, 7), (4,), (0, 1), (3, 7)]
+
+
+@pytest.mark.parametrize("lost", LOST_IN_CONTEXT)
+@pytest.mark.parametrize("weights", ["baseline:optical-flow", "natural-small"])
+def test_an_evaluation_reads_lost_frames_as_a_prediction_does(lost: tuple[int, ...], weights: str) -> None:
+    context, target, filler = cut(lost)
+    net = open_forecaster(weights).net
+    found = forecast_measured(net, context, 4, filler)
+    for clip, frames in zip(context, found, strict=True):
+        alone = framepred.predict(clip * 200, frames=4, context=8, value_range=RANGE, weights=weights, blend=False)
+        torch.testing.assert_close(frames.clamp(0, 1), alone.frames, atol=1e-4, rtol=0)
+    card = evaluate(net, [cut(lost)], data=DataRecord("rain"))
+    assert card.per_clip["mse"] == pytest.approx(frame_mse(found, target).mean(dim=1).tolist())
+    assert card.evidence is not None
+    example = card.evidence.examples()[0]
+    torch.testing.assert_close(example.prediction, found[example.number].clamp(0, 1))
+
+
+@pytest.mark.parametrize("lost", LOST_IN_CONTEXT)
+def test_a_validation_reads_lost_frames_as_an_evaluation_does(
+    lost: tuple[int, ...], small_net: EncoderForecaster
+) -> None:
+    task, batch = ForecastTask(small_net.eval(), 10, nn.MSELoss()), cut(lost)
+    torch.testing.assert_close(task.validation_step(batch), forecast_measured(small_net, batch.context, 4, 0.0))
+
+
+@pytest.mark.parametrize("lost", LOST_IN_CONTEXT)
+@pytest.mark.parametrize("tbptt_steps", [None, 3])
+def test_training_goes_across_lost_frames(
+    lost: tuple[int, ...], tbptt_steps: int | None, small_net: EncoderForecaster
+) -> None:
+    """Without a teacher, the last predictions of a training step are those of an evaluation."""
+    shown: list[Tensor] = []
+    task = ForecastTask(
+        small_net.eval(), 10, nn.MSELoss(), teacher_forcing=TeacherForcing(0.0), tbptt_steps=tbptt_steps
+    )
+    task.log = lambda *_, **__: None
+    task.loss.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0].detach()))
+    batch = cut(lost)
+    task.training_step(batch)
+    predicted = torch.cat(shown, dim=1)[:, -4:].clamp(0, 1)
+    torch.testing.assert_close(predicted, forecast_measured(small_net, batch.context, 4, 0.0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("after", [9, 10])
+def test_a_teacher_shows_no_lost_frame(after: int, small_net: EncoderForecaster) -> None:
+    teacher, batch = torch.ones(2, 12, dtype=torch.bool), cut((after,))
+    read, lost = read_for_training(batch.clips, 8, 0.0)
+    found = predict_every_frame(small_net, read, 8, teacher, lost=lost).frames
+    teacher[0, after] = False
+    expected = predict_every_frame(small_net, batch.filled().clips, 8, teacher).frames
+    torch.testing.assert_close(found, expected)
+
+
+class Recording(LinearInterpolation):
+    """Keeps the clip that it fills."""
+
+    def fill(self, clip: Tensor, missing: Tensor) -> Tensor:
+        self.clip, self.missing = clip, missing
+        self.scale = nn.Parameter(torch.ones(()))
+        return super().fill(clip, missing) * self.scale
+
+
+@pytest.mark.parametrize("lost", [(4,), (3,), (10,), (1, 9)])
+def test_restorers_learn_from_no_lost_frame(lost: tuple[int, ...]) -> None:
+    net, batch = Recording(), cut(lost)
+    task = RestoreTask(net, 10, nn.MSELoss())
+    task.log = lambda *_, **__: None
+    task.training_step(batch)
+    whole = torch.from_numpy(rain(12)[:, None] / 200)[~net.missing]
+    assert (net.clip[0, ~net.missing] - whole).abs().max() < 0.2  # an empty frame is 0.6 off, a repeated one 0.11
+    context, target, _ = task.validation_batch(batch)
+    assert not context.isnan().any()
+    torch.testing.assert_close(target, batch.clips[:, 4:8], equal_nan=True)

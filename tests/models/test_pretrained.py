@@ -1,3 +1,4 @@
+import importlib
 import json
 import pickle
 import resource
@@ -229,6 +230,42 @@ def test_only_framepreds_own_networks_are_built(folder: Path, name: object) -> N
     (folder / "config.json").write_text(json.dumps({**config, "class": name}))
     with pytest.raises(WeightsError, match=r"framepred.models does not have"):
         load(folder)
+
+
+OWN_NETWORK = """
+import torch
+from framepred.models.pretrained import PretrainedForecaster
+
+class Fading(PretrainedForecaster):
+    def __init__(self, rate: float = 1.0) -> None:
+        super().__init__()
+        self.rate = torch.nn.Parameter(torch.tensor(rate))
+
+    def observe(self, frame, state=None):
+        return (frame.float(),)
+
+    def next_frame(self, state):
+        return self.rate * state[0]
+"""
+
+
+def test_a_network_of_a_module_of_ones_own_loads_once_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fading_of_mine.py").write_text(OWN_NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/config.json").write_text('{"class": "Fading", "rate": 0.5}')
+    save_file({"rate": torch.tensor(0.25)}, tmp_path / "weights/model.safetensors")
+    with pytest.raises(WeightsError, match=r"'Fading', which framepred.models does not have; import the module"):
+        load(tmp_path / "weights")
+    assert "fading_of_mine" not in sys.modules
+    kind = importlib.import_module("fading_of_mine").Fading
+    net = load(tmp_path / "weights")
+    assert type(net) is kind
+    assert net(torch.ones(1, 2, 1, 8, 8), 2)[0, :, 0, 0, 0].tolist() == [0.25, 0.0625]
+    net.save_pretrained(tmp_path / "again")
+    assert load(tmp_path / "again").rate == 0.25
 
 
 NO_CONFIGS = [

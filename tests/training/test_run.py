@@ -16,7 +16,7 @@ from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import ConstantLR, ReduceLROnPlateau
 
 from framepred.clips import ClipBatch, State
 from framepred.data import MovingMNISTData
@@ -449,6 +449,16 @@ def test_predictions_that_are_not_finite_are_never_the_best(tmp_path: Path) -> N
     rhythm = {"val_check_interval": 3, "logger": default_logger(tmp_path)}
     with pytest.raises(ConfigError, match="The training diverged"):
         train(tmp_path, Diverge(3, 3e38), **rhythm)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("data", [{}, {"val_clips": 0}])
+def test_weights_that_no_validation_has_tried_are_tried_before_they_are_saved(
+    tmp_path: Path, data: dict[str, Any]
+) -> None:
+    rate = {"optimizer": partial(torch.optim.AdamW, lr=1e30), "lr_scheduler": partial(ConstantLR, factor=1)}
+    with pytest.raises(ConfigError, match="The training diverged after step 1 of 1: "):
+        train(tmp_path, steps=1, settings=rate, data=data, val_check_interval=4)
     assert not list(tmp_path.rglob("*.ckpt"))
 
 

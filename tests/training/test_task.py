@@ -157,11 +157,11 @@ def test_half_of_the_steps_begin_after_a_stream(small_net: EncoderForecaster, mo
         streams.append(state)
     after = [call for call in begun if call[4] is not None]
     assert 3 < len(after) < 17
-    for _, learned, context, teacher, state in after:
+    for _, learned, context, teacher, state, _ in after:
         assert torch.equal(learned, clips[:, 3:])
         assert (context, teacher.shape[1]) == (3, 6)
         assert any(all(map(torch.equal, state, stream)) for stream in streams)
-    for _, learned, context, _, _ in (call for call in begun if call[4] is None):
+    for _, learned, context, *_ in (call for call in begun if call[4] is None):
         assert torch.equal(learned, clips)
         assert context == 6
     with pytest.raises(ConfigError, match="burn_in is a number of frames of at least 0"):

@@ -75,6 +75,8 @@ class ClipData(LightningDataModule, ABC):
 
     def __init__(self, context: int, horizon: int, batch_size: int, num_workers: int) -> None:
         super().__init__()
+        if empty := [name for name, value in self.arguments.items() if value == ""]:
+            raise ConfigError(f"{empty[0]} is empty; set it, or leave it out.")
         if min(context, horizon) < 1:
             raise ConfigError(f"context and horizon must be at least 1 frame each, not {context} and {horizon}.")
         if num_workers < 0:

@@ -113,14 +113,18 @@ class VideoFolderData(ClipData):
         self.skip_broken = skip_broken
 
     def course(self) -> dict[str, Any]:
-        """As ``ClipData`` does; list files count by their names, and validation files by their content."""
+        """As ``ClipData`` does; list files count by their names, training and validation files by their content."""
         names = {
             split: Path(choice).name
             for split, choice in self.patterns.items()
             if isinstance(choice, str) and choice.endswith(LIST)
         }
-        parts = [(one.source.content, one.clips, one.frames) for one in self.part("val").sections]
-        return super().course() | names | {"val_files": sha256(repr(sorted(parts, key=str)).encode()).hexdigest()}
+        train, val = self.part("train"), self.part("val")
+        files = {
+            "train_files": f"{len(train.sources):,} files, {len(train):,} clips, {_hash(_identity(train))}",
+            "val_files": _hash(sorted(_identity(val), key=str)),
+        }
+        return super().course() | names | files
 
     def prepare_data(self) -> None:
         """Read the properties of all files, once per machine; they are kept in the user's cache."""
@@ -199,6 +203,15 @@ class VideoFolderData(ClipData):
     @cached_property
     def _parts(self) -> dict[Split, VideoFolder]:
         return split_folder(self.whole, self.patterns, self.fractions, self.stride)
+
+
+def _identity(part: VideoFolder) -> list[tuple[str, range, range]]:
+    """What the sections of a part hold, in their order, whatever their files are called."""
+    return [(one.source.content, one.clips, one.frames) for one in part.sections]
+
+
+def _hash(identity: object) -> str:
+    return sha256(repr(identity).encode()).hexdigest()
 
 
 def _values(whole: VideoFolder) -> list[str]:

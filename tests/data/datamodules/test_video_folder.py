@@ -19,6 +19,7 @@ from framepred.clips import ClipBatch
 from framepred.data import VideoFolderData
 from framepred.errors import ConfigError, DataError
 from framepred.media.writing import write_video
+from framepred.training.course import differing
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -74,6 +75,21 @@ def test_the_course_knows_the_files_by_their_content(folder: Path, tmp_path: Pat
         assert small(folder, **chosen | changed).course() != course
     shutil.copy(folder / "05.mp4", moved / "01.mp4")
     assert small(moved, **chosen).course() != course
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced", "added", "cut"])
+def test_the_course_knows_the_training_files(folder: Path, tmp_path: Path, change: str) -> None:
+    chosen = {"val": "01.mp4", "test": "02.mp4"}
+    course = small(folder, **chosen).course()
+    other = shutil.copytree(folder, tmp_path / "other")
+    assert small(other, **chosen).course() == course
+    if change == "removed":
+        (other / "03.mp4").unlink()
+    elif change == "cut":
+        np.save(other / "04.npy", np.load(other / "04.npy")[:-1])
+    else:
+        shutil.copy(other / "05.mp4", other / {"replaced": "03.mp4", "added": "99.mp4"}[change])
+    assert differing(course, small(other, **chosen).course()) == {"train_files"}
 
 
 def test_files_are_split_and_never_their_windows(folder: Path) -> None:
