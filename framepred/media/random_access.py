@@ -272,13 +272,13 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
         except (av.FFmpegError, OSError, ValueError) as error:
             raise not_a_video(path) from error
         found = _map([(time, key) for time, key in stamps if time is not None])
-        exact = video.exact
-        certain = exact and not video.vague and 0 < len(stamps) == found.shape[1]
+        enterable = video.enterable
+        certain = enterable and not video.vague and 0 < len(stamps) == found.shape[1]
         tick = float(video.stream.time_base or 0)
         end = video.end_seconds(None, header.fps)
     if thorough or not (certain and _can_be_entered(path, found)):
         found = _decoded_map(path)
-        found[1] *= exact
+        found[1] *= enterable
     shown = float(np.ptp(found[0])) * tick + 1 / header.fps if found.size else 0.0
     check_whole(path, max(shown, end) if found.size else 0.0, header)
     return found

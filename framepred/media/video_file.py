@@ -1,20 +1,20 @@
-"""An open video file: choose its stream, seek, decode with PyAV."""
+"""An open video file: seek, decode with PyAV."""
 
 import weakref
 from collections.abc import Iterator
 from io import BufferedIOBase
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 
 from framepred.errors import MediaError
 from framepred.media.ffmpeg_messages import CollectedMessages, Messages, reports_damage
 from framepred.media.formats import DEMUXERS
 from framepred.media.limits import MAX_PIXELS, check_pixels
+from framepred.media.main_stream import main_stream
 from framepred.media.video_pixels import PixelReader, Pixels
 
 _OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "none"}
@@ -27,6 +27,7 @@ _ERROR_DETECTION = "crccheck+bitstream+buffer+explode"  # without it, many decod
 VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find, and shortens the duration
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
+_PALETTE = "pal8"  # whose colours many containers give with the first packet only
 _MP4 = "mov,mp4"  # whose index may be at the end
 _JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
 _END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
@@ -64,7 +65,7 @@ class VideoFile:
         self.container = cast(InputContainer, opened)
         try:
             with CollectedMessages() as more:
-                self.stream = _main_stream(self.container, path)
+                self.stream = main_stream(self.container, path)
             self._configure()
             if self._reported([*messages, *more]):
                 self._refuse(self._damaged(""))
@@ -118,8 +119,13 @@ class VideoFile:
 
     @property
     def exact(self) -> bool:
-        """Whether decoding can begin within the file and give the same frames as from its start."""
+        """Whether time stamps always belong to the same frames."""
         return self.container.format.name not in _INEXACT_CONTAINERS
+
+    @property
+    def enterable(self) -> bool:
+        """Whether decoding can begin within the file and give the same frames as from its start."""
+        return self.exact and self.stream.codec_context.pix_fmt != _PALETTE
 
     def seek(self, pts: int) -> None:
         """Move to the key frame at or before a time stamp."""
@@ -270,7 +276,7 @@ class VideoFile:
         """The time stamp of the frame that ``count - 1`` others follow; None where it is known only by decoding."""
         seconds = self.stated_seconds()
         base = self.stream.time_base
-        if self.vague or not self.exact or seconds is None or not base:
+        if self.vague or not self.enterable or seconds is None or not base:
             return None
         reach = count / fps + _MARGIN_SECONDS
         while reach < seconds:
@@ -320,26 +326,3 @@ def _open_bytes(path: Path) -> BufferedIOBase:
         raise MediaError(f"{path} may not be read; check its permissions.") from error
     except OSError as error:
         raise MediaError(f"{path} cannot be opened ({error.strerror}); check the path.") from error
-
-
-def _main_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    """The stream of the film itself: no cover picture, no stream of a single picture beside a longer one."""
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
-    if not streams:
-        raise MediaError(f"{path} holds no moving pictures, only other streams; give a file with video.")
-    decodable = [stream for stream in streams if cast("object | None", stream.codec_context) is not None]
-    if not decodable:
-        raise MediaError(f"{path} is coded in a way that FFmpeg does not know; convert it, for instance to .mp4.")
-    moving = [stream for stream in decodable if not _is_still(container, stream)] if len(decodable) > 1 else []
-    best = container.streams.best("video")
-    candidates = moving or decodable
-    same = [stream for stream in candidates if best is not None and stream.index == best.index]
-    return (same or candidates)[0]
-
-
-def _is_still(container: InputContainer, stream: av.VideoStream) -> bool:
-    """Whether a stream has a single packet."""
-    count = sum(1 for packet in islice(container.demux(stream), 2) if packet.size)
-    container.seek(0)
-    return count < 2
