@@ -257,19 +257,26 @@ class VideoFile:
     def stated_seconds(self) -> float | None:
         """Stated duration of the video, or of the whole file where the stream has none."""
         if self.stream.duration is not None and self.stream.time_base is not None:
-            return float(self.stream.duration * self.stream.time_base)
+            fragmented = self.container.format.name.startswith(_MP4) and not self.stream.frames
+            start = (self.stream.start_time or 0) * fragmented  # fragments state where they end, counted from time 0
+            return float((self.stream.duration - start) * self.stream.time_base)
         if not self.container.duration:
             return None
         absolute = self.container.format.name in _END_CONTAINERS
         return (self.container.duration - absolute * (self.container.start_time or 0)) / av.time_base
 
-    def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
-        """Where what was read ends, in seconds from the start of what states its duration."""
+    def end_seconds(self, last: "av.VideoFrame | av.Packet[av.VideoStream] | None", fps: float) -> float:
+        """Where what was read ends, in seconds from the start of what states its duration.
+
+        Args:
+            last: the last frame, or its packet.
+            fps: mean frames per second; a frame lasts at least so long.
+        """
         base, has_duration = self.stream.time_base or 0, self.stream.duration is not None
         start = self._first_start or 0.0 if self.stream.start_time is None else float(self.stream.start_time * base)
         if not has_duration and self.container.start_time is not None:
             start = self.container.start_time / av.time_base  # as the duration of the file counts
-        shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
+        shown = 0.0 if last is None else _end_of(last, fps)
         return max(shown, 0.0 if has_duration else self._last_end) - start  # other streams may be longer
 
     def start_of_last(self, count: int, fps: float) -> int | None:
@@ -312,6 +319,13 @@ class VideoFile:
 
 def _frames(count: int) -> str:
     return f" after {count} decoded frame{'s' * (count != 1)}"
+
+
+def _end_of(shown: "av.VideoFrame | av.Packet[av.VideoStream]", fps: float) -> float:
+    """Until when a frame is shown, in seconds; 0 where it has no time."""
+    if shown.pts is None or shown.time_base is None:
+        return 0.0
+    return float(shown.pts * shown.time_base) + max(float((shown.duration or 0) * shown.time_base), 1 / fps)
 
 
 def not_a_video(path: Path) -> MediaError:
