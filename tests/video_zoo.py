@@ -73,6 +73,10 @@ def picture(number: int, count: int, size: tuple[int, int], pixels: str) -> av.V
     texture[:, : width // 2, 3] = (
         0 if "a" in pixels.removeprefix("gray").removeprefix("yuvj").replace("bgr", "") else 255
     )
+    if pixels == "pal8":  # which FFmpeg does not convert to
+        palette = np.random.default_rng(1).integers(0, 256, (256, 4), dtype=np.uint8) | np.uint8([255, 0, 0, 0])
+        indexed: Any = (np.ascontiguousarray(texture[..., 0]), palette)  # PyAV's stub does not list pairs
+        return av.VideoFrame.from_ndarray(indexed, format="pal8")
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(texture), format="rgba").reformat(format=pixels)
 
 
@@ -134,6 +138,9 @@ ZOO = [
     Sample("wmv2.wmv", "wmv2", more=_LONG),
     Sample("prores-alpha.mov", "prores_ks", "yuva444p10le"),
     Sample("animation-alpha.mov", "qtrle", "argb"),
+    Sample("animation-palette.mov", "qtrle", "gray", more=_LONG),
+    Sample("raw-palette.mov", "rawvideo", "gray", more=_LONG),
+    Sample("raw-palette.avi", "rawvideo", "pal8", more=_LONG),
     Sample("png.mov", "png", "rgb24"),
     Sample("ffv1-gray.mkv", "ffv1", "gray", more=_LONG),
     Sample("raw.y4m", "wrapped_avframe", more=_LONG),

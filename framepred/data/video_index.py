@@ -32,7 +32,7 @@ from framepred.media.ranges import DefaultRange, RangeChoice, ValueRange, refuse
 from framepred.media.reading import refuse_form
 from framepred.media.video_header import has_high_bit_depth
 
-_VERSION = 5  # of the cache's format
+_VERSION = 6  # of the cache's format
 _PROBE = 1 << 16  # bytes at a file's start and end that identify its content
 _BYTES, _FLOATS = "uint8", "float32"
 _TYPE_RANGES = {"uint16": (0.0, 65535.0), _FLOATS: (0.0, 1.0)}

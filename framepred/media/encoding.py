@@ -193,7 +193,8 @@ class _Mp4(_Encoder):
         self.time_base = _TICK if self.timed else 1 / _fraction(self.fps)
         self._reformatter = VideoReformatter()  # one for all frames: making it takes milliseconds
         container = av.open(path, "w", format="mp4", options=self.container_options)
-        stream = container.add_stream("libx264", rate=_fraction(self.fps), options=self.codec_options)
+        in_order = {"bf": "0"} if self.timed else {}  # else the muxer states how long the frames last in coding order
+        stream = container.add_stream("libx264", rate=_fraction(self.fps), options=self.codec_options | in_order)
         _, height, width = self.shape
         (stream.height, stream.width), stream.pix_fmt = even_size(height, width), "yuv420p"
         coding = stream.codec_context

@@ -4,6 +4,7 @@ A video is entered by time stamp at the nearest key frame before the wanted fram
 those that ``file_frames`` gives in order.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -266,26 +267,32 @@ def map_video(path: Path, thorough: bool = False) -> VideoMap:
         MediaError: if the file is no video, breaks off early, or is damaged where frames are decoded.
     """
     header = read_header(path)
-    with closing(VideoFile(path)) as video:
-        try:
-            stamps = [(p.pts, p.is_keyframe) for p in video.packets() if p.size and not p.is_discard]
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise not_a_video(path) from error
-        found = _map([(time, key) for time, key in stamps if time is not None])
-        exact = video.exact
-        certain = exact and not video.vague and 0 < len(stamps) == found.shape[1]
-        tick = float(video.stream.time_base or 0)
-        end = video.end_seconds(None, header.fps)
-    if thorough or not (certain and _can_be_entered(path, found)):
-        found = _decoded_map(path)
-        found[1] *= exact
-    shown = float(np.ptp(found[0])) * tick + 1 / header.fps if found.size else 0.0
-    check_whole(path, max(shown, end) if found.size else 0.0, header)
+    found, end = (None if thorough else _packet_map(path, header.fps)) or _decoded_map(path, header.fps)
+    check_whole(path, end if found.size else 0.0, header)
     return found
 
 
-def _map(stamps: list[tuple[int, bool]]) -> VideoMap:
-    return np.array(sorted(stamps), np.int64).reshape(-1, 2).T
+def _packet_map(path: Path, fps: float) -> tuple[VideoMap, float] | None:
+    """The map by the headers of packets, and where these end in seconds; None where they do not state the frames."""
+    stamps: list[tuple[int, bool]] = []
+    last, latest = None, -math.inf
+    with closing(VideoFile(path)) as video:
+        if video.vague or not video.enterable:
+            return None
+        try:
+            for packet in video.packets():
+                if not packet.size or packet.is_discard:
+                    continue
+                if packet.pts is None:
+                    return None
+                if packet.pts > latest:
+                    last, latest = packet, packet.pts
+                stamps.append((packet.pts, packet.is_keyframe))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise not_a_video(path) from error
+        end = video.end_seconds(last, fps)
+    found: VideoMap = np.array(sorted(stamps), np.int64).reshape(-1, 2).T
+    return (found, end) if _can_be_entered(path, found) else None
 
 
 def _can_be_entered(path: Path, found: VideoMap) -> bool:
@@ -300,11 +307,12 @@ def _can_be_entered(path: Path, found: VideoMap) -> bool:
         return False
 
 
-def _decoded_map(path: Path) -> VideoMap:
-    """The map by decoding every frame."""
+def _decoded_map(path: Path, fps: float) -> tuple[VideoMap, float]:
+    """The map by decoding every frame, and where they end in seconds."""
     with closing(VideoFile(path)) as video:
         stamps = [(-1 if frame.pts is None else frame.pts, bool(frame.key_frame)) for frame in video.frames()]
+        enterable, end = video.enterable, video.end_seconds(video.shown, fps)
     found: VideoMap = np.array(stamps, np.int64).reshape(-1, 2).T
-    if (np.diff(found[0]) <= 0).any():
+    if not enterable or (np.diff(found[0]) <= 0).any():
         found[1] = 0
-    return found
+    return found, end

@@ -1,7 +1,9 @@
 """Copy the sound track of one video file into another."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
+from fractions import Fraction
 from heapq import merge
 from pathlib import Path
 from typing import Any
@@ -32,9 +34,9 @@ def check_sound(source: Path, output: Path) -> None:
     silent = _silent_kind(source)
     if silent:
         raise MediaError(f"{source} has no sound, because it is {silent} and no video file; leave sound out.")
-    with closing(VideoFile(local_path(source))) as film:
+    with closing(VideoFile(local_path(source), skips_damage=True)) as film:
         track = _sound_track(film.container, source)
-        if _begins_after(track, film.stream):
+        if _begins_after(track, film):
             raise MediaError(f"The sound of {spoken_name(source)} begins after its last picture; leave sound out.")
         try:
             supported = av.Codec(track.codec_context.name).name in _MP4_CODECS
@@ -47,12 +49,18 @@ def check_sound(source: Path, output: Path) -> None:
             )
 
 
-def _begins_after(track: AudioStream, pictures: VideoStream) -> bool:
-    """Whether the sound begins after the end of the pictures, as far as the file states both."""
-    if track.start_time is None or pictures.duration is None or not (track.time_base and pictures.time_base):
+def _begins_after(track: AudioStream, film: VideoFile) -> bool:
+    """Whether the sound begins after the last picture, as far as packets state when they end."""
+    if track.start_time is None or not track.time_base:
         return False
-    end = ((pictures.start_time or 0) + pictures.duration) * pictures.time_base
-    return track.start_time * track.time_base >= end
+    start = track.start_time * track.time_base
+    return all(_end(packet) <= start for packet in film.packets() if packet.size)
+
+
+def _end(packet: "Packet[VideoStream]") -> Fraction | float:
+    """Where a picture ends in seconds; infinite where it is not known."""
+    begin = packet.dts if packet.pts is None else packet.pts
+    return math.inf if begin is None else (begin + (packet.duration or 0)) * packet.time_base
 
 
 def _silent_kind(source: Path) -> str:
@@ -84,6 +92,7 @@ def add_sound(pictures: Path, source: Path, output: Path) -> None:
     Raises:
         MediaError: if a file cannot be read or written.
     """
+    start = _first_shown(local_path(source))
     with closing(VideoFile(local_path(source))) as film, av.open(str(pictures)) as video, atomic_write(output) as draft:
         track = _sound_track(film.container, source)
         shown = video.streams.video[0]
@@ -91,7 +100,6 @@ def add_sound(pictures: Path, source: Path, output: Path) -> None:
             with av.open(str(draft), "w", format="mp4") as container:
                 targets = [container.add_stream_from_template(stream) for stream in (shown, track)]
                 end = float(shown.duration * shown.time_base) if shown.duration and shown.time_base else float("inf")
-                start = float((film.stream.start_time or 0) * (film.stream.time_base or 0))
                 sources = (_timed(video.demux(shown), 0, 0.0, end), _timed(film.container.demux(track), 1, start, end))
                 for _, number, packet in merge(*sources, key=lambda each: each[:2]):
                     packet.stream = targets[number]
@@ -100,6 +108,13 @@ def add_sound(pictures: Path, source: Path, output: Path) -> None:
             raise MediaError(
                 f"The sound track of {spoken_name(source)} cannot be copied to {output}: {error}."
             ) from error
+
+
+def _first_shown(source: Path) -> float:
+    """When the first frame that can be decoded is shown, in seconds; recordings may begin with others."""
+    with closing(VideoFile(source, skips_damage=True)) as film:
+        first = next(film.frames(), None)
+    return 0.0 if first is None or first.time is None else first.time
 
 
 def _sound_track(container: InputContainer, source: Path) -> AudioStream:

@@ -1,20 +1,20 @@
-"""An open video file: choose its stream, seek, decode with PyAV."""
+"""An open video file: seek, decode with PyAV."""
 
 import weakref
 from collections.abc import Iterator
 from io import BufferedIOBase
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 
 from framepred.errors import MediaError
 from framepred.media.ffmpeg_messages import CollectedMessages, Messages, reports_damage
 from framepred.media.formats import DEMUXERS
 from framepred.media.limits import MAX_PIXELS, check_pixels
+from framepred.media.main_stream import main_stream
 from framepred.media.video_pixels import PixelReader, Pixels
 
 _OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "none"}
@@ -27,6 +27,7 @@ _ERROR_DETECTION = "crccheck+bitstream+buffer+explode"  # without it, many decod
 VAGUE_CONTAINERS, _VAGUE_CODECS = ("avi",), ("vp8",)
 _COUNTED_CONTAINERS = ("avi",)  # of which FFmpeg leaves out frames that it does not find, and shortens the duration
 _INEXACT_CONTAINERS = ("mpeg", "mpegvideo")  # after seeking, time stamps are given to other frames
+_PALETTE = "pal8"  # whose colours many containers give with the first packet only
 _MP4 = "mov,mp4"  # whose index may be at the end
 _JOINED_CONTAINERS = ("mpegts", "mpeg")  # whose files people append to each other
 _END_CONTAINERS = ("matroska,webm",)  # state where they end, counted from time 0, instead of how long they last
@@ -64,7 +65,7 @@ class VideoFile:
         self.container = cast(InputContainer, opened)
         try:
             with CollectedMessages() as more:
-                self.stream = _main_stream(self.container, path)
+                self.stream = main_stream(self.container, path)
             self._configure()
             if self._reported([*messages, *more]):
                 self._refuse(self._damaged(""))
@@ -118,8 +119,13 @@ class VideoFile:
 
     @property
     def exact(self) -> bool:
-        """Whether decoding can begin within the file and give the same frames as from its start."""
+        """Whether time stamps always belong to the same frames."""
         return self.container.format.name not in _INEXACT_CONTAINERS
+
+    @property
+    def enterable(self) -> bool:
+        """Whether decoding can begin within the file and give the same frames as from its start."""
+        return self.exact and self.stream.codec_context.pix_fmt != _PALETTE
 
     def seek(self, pts: int) -> None:
         """Move to the key frame at or before a time stamp."""
@@ -251,26 +257,33 @@ class VideoFile:
     def stated_seconds(self) -> float | None:
         """Stated duration of the video, or of the whole file where the stream has none."""
         if self.stream.duration is not None and self.stream.time_base is not None:
-            return float(self.stream.duration * self.stream.time_base)
+            fragmented = self.container.format.name.startswith(_MP4) and not self.stream.frames
+            start = (self.stream.start_time or 0) * fragmented  # fragments state where they end, counted from time 0
+            return float((self.stream.duration - start) * self.stream.time_base)
         if not self.container.duration:
             return None
         absolute = self.container.format.name in _END_CONTAINERS
         return (self.container.duration - absolute * (self.container.start_time or 0)) / av.time_base
 
-    def end_seconds(self, last: av.VideoFrame | None, fps: float) -> float:
-        """Where what was read ends, in seconds from the start of what states its duration."""
+    def end_seconds(self, last: "av.VideoFrame | av.Packet[av.VideoStream] | None", fps: float) -> float:
+        """Where what was read ends, in seconds from the start of what states its duration.
+
+        Args:
+            last: the last frame, or its packet.
+            fps: mean frames per second; a frame lasts at least so long.
+        """
         base, has_duration = self.stream.time_base or 0, self.stream.duration is not None
         start = self._first_start or 0.0 if self.stream.start_time is None else float(self.stream.start_time * base)
         if not has_duration and self.container.start_time is not None:
             start = self.container.start_time / av.time_base  # as the duration of the file counts
-        shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
+        shown = 0.0 if last is None else _end_of(last, fps)
         return max(shown, 0.0 if has_duration else self._last_end) - start  # other streams may be longer
 
     def start_of_last(self, count: int, fps: float) -> int | None:
         """The time stamp of the frame that ``count - 1`` others follow; None where it is known only by decoding."""
         seconds = self.stated_seconds()
         base = self.stream.time_base
-        if self.vague or not self.exact or seconds is None or not base:
+        if self.vague or not self.enterable or seconds is None or not base:
             return None
         reach = count / fps + _MARGIN_SECONDS
         while reach < seconds:
@@ -308,6 +321,13 @@ def _frames(count: int) -> str:
     return f" after {count} decoded frame{'s' * (count != 1)}"
 
 
+def _end_of(shown: "av.VideoFrame | av.Packet[av.VideoStream]", fps: float) -> float:
+    """Until when a frame is shown, in seconds; 0 where it has no time."""
+    if shown.pts is None or shown.time_base is None:
+        return 0.0
+    return float(shown.pts * shown.time_base) + max(float((shown.duration or 0) * shown.time_base), 1 / fps)
+
+
 def not_a_video(path: Path) -> MediaError:
     """The error about a file in which no video can be decoded."""
     return MediaError(f"{path} holds no video that can be decoded; copy it again or convert it, for instance to .mp4.")
@@ -320,26 +340,3 @@ def _open_bytes(path: Path) -> BufferedIOBase:
         raise MediaError(f"{path} may not be read; check its permissions.") from error
     except OSError as error:
         raise MediaError(f"{path} cannot be opened ({error.strerror}); check the path.") from error
-
-
-def _main_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    """The stream of the film itself: no cover picture, no stream of a single picture beside a longer one."""
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
-    if not streams:
-        raise MediaError(f"{path} holds no moving pictures, only other streams; give a file with video.")
-    decodable = [stream for stream in streams if cast("object | None", stream.codec_context) is not None]
-    if not decodable:
-        raise MediaError(f"{path} is coded in a way that FFmpeg does not know; convert it, for instance to .mp4.")
-    moving = [stream for stream in decodable if not _is_still(container, stream)] if len(decodable) > 1 else []
-    best = container.streams.best("video")
-    candidates = moving or decodable
-    same = [stream for stream in candidates if best is not None and stream.index == best.index]
-    return (same or candidates)[0]
-
-
-def _is_still(container: InputContainer, stream: av.VideoStream) -> bool:
-    """Whether a stream has a single packet."""
-    count = sum(1 for packet in islice(container.demux(stream), 2) if packet.size)
-    container.seek(0)
-    return count < 2

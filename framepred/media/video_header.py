@@ -1,11 +1,13 @@
 """What a video file states about itself, and whether its frames keep to it; PyTorch is not needed."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 
@@ -20,6 +22,7 @@ _PROBED_PACKETS = 1000
 _UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
+_Stamp: TypeAlias = tuple[int | None, bool]  # the time stamp of a packet, and whether it holds a key frame
 _HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
 
 
@@ -55,19 +58,20 @@ def read_header(path: Path, skips_damage: bool = False) -> Header:
         MediaError: if no frame can be decoded.
     """
     with closing(VideoFile(path, skips_damage=skips_damage)) as video:
-        times: list[float | None] = []
+        stamps: list[_Stamp] = []
         first = None
         try:
             for packet in islice(video.packets(), _PROBED_PACKETS):
                 if packet.size:
-                    times.append(None if packet.pts is None else float(packet.pts * (packet.time_base or 0)))
+                    stamps.append((packet.pts, packet.is_keyframe))
                 first = first or next(iter(packet.decode()), None)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise not_a_video(path) from error
         if first is None:
             raise not_a_video(path)
-        fps, steady = _rate(video.stream, times, video.exact)
-        timed = video.exact and video.container.format.name not in VAGUE_CONTAINERS and None not in times
+        fps, steady = _rate(video, stamps)
+        stamped = all(stamp is not None for stamp, _ in stamps)
+        timed = video.exact and video.container.format.name not in VAGUE_CONTAINERS and stamped
         seconds = None if video.counted else video.stated_seconds()
         return Header(fps, steady, seconds, _notes(video, first), timed, video.white)
 
@@ -115,9 +119,7 @@ def keeps_rate(path: Path) -> bool:
         MediaError: if bytes of the container are damaged.
     """
     with closing(VideoFile(path)) as video:
-        stamps = [packet.pts for packet in video.packets() if packet.size]
-        tick = float(video.stream.time_base or 0)
-        return _rate(video.stream, [None if stamp is None else stamp * tick for stamp in stamps], video.exact)[1]
+        return _rate(video, [(packet.pts, packet.is_keyframe) for packet in video.packets() if packet.size])[1]
 
 
 def last_upright_frames(path: Path, header: Header, count: int) -> Iterator[Pixels]:
@@ -176,12 +178,18 @@ def frames_of_one_size(frames: Iterable[Pixels], path: Path) -> Iterator[Pixels]
         yield frame
 
 
-def _rate(stream: av.VideoStream, times: Sequence[float | None], exact: bool) -> tuple[float, bool]:
-    """Mean rate and steadiness by time stamps in seconds; headers state rates that files do not keep."""
-    stated = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
-    known = sorted({time for time in times if time is not None})
+def _rate(video: VideoFile, stamps: Sequence[_Stamp]) -> tuple[float, bool]:
+    """Mean rate and steadiness by the time stamps of packets; headers state rates that files do not keep.
+
+    Frames that are shown before the first key frame do not count: they refer to others that a recording may lack.
+    """
+    stated = float(video.stream.average_rate or video.stream.guessed_rate or DEFAULT_FPS)
+    tick = float(video.stream.time_base or 0)
+    times = sorted({stamp * tick for stamp, _ in stamps if stamp is not None})
+    begin = next((stamp * tick for stamp, is_key in stamps if is_key and stamp is not None), -math.inf)
+    known = [time for time in times if time >= begin]
     gaps = [after - before for before, after in pairwise(known)]
-    if not exact or not gaps or None in times:
+    if not video.exact or not gaps or any(stamp is None for stamp, _ in stamps):
         return stated, True
     mean = len(gaps) / (known[-1] - known[0])
     drift = max(abs(time - known[0] - number / mean) for number, time in enumerate(known))

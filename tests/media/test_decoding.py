@@ -23,11 +23,11 @@ from video_zoo import ZOO, Sample, set_display_matrix, stacked, write_codec
 
 INTERLACED = ("h264-interlaced.mts", "mpeg2-interlaced.mpg", "dv-interlaced.dv", "dv-interlaced.mov")
 UNSTEADY = ("h264-variable.mp4", "h264-variable.mkv")
-EQUAL_RGB = ("ffv1-gray.mkv",)
+EQUAL_RGB = ("ffv1-gray.mkv", "animation-palette.mov", "raw-palette.mov")
 QUICK = (
     "h264-b-frames.mp4", "h264-open-gop.ts", "h264-variable.mkv", "h264-without-times.avi", "hevc-hdr-pq.mp4",
     "av1.mp4", "vp8-hidden-frames.webm", "mpeg1.mpeg", "mpeg2.mxf", "mpeg4.avi", "dv-interlaced.mov",
-    "prores-alpha.mov", "png.mov", "ffv1-gray.mkv", "h264.flv",
+    "prores-alpha.mov", "png.mov", "ffv1-gray.mkv", "h264.flv", "raw-palette.avi",
 )  # fmt: skip
 """One file for each way in which frames are ordered, timed, hidden, converted, described or found."""
 

@@ -3,6 +3,7 @@
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,9 +15,11 @@ from torch import Tensor
 from framepred.errors import ClipError, MediaError
 from framepred.media.decoding import file_frames
 from framepred.media.random_access import FrameReader, InOrderReader, VideoReader, map_video, open_reader
-from framepred.media.reading import read_video
+from framepred.media.reading import open_frames, read_video
 from framepred.media.video_file import VideoFile
+from framepred.media.video_header import keeps_rate, read_header
 from framepred.media.writing import write_video
+from video_zoo import write_codec
 
 STEADY = [40 * number for number in range(40)]
 UNSTEADY = np.cumsum(np.random.default_rng(0).integers(15, 90, 40)).tolist()
@@ -144,18 +147,25 @@ def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
 
 
-def fragmented(path: Path) -> Path:
-    """A file whose header comes first, so that it can still be opened when its end is lost."""
-    with (
-        av.open(str(path)) as source,
-        av.open(str(path.with_name("f.mp4")), "w", options={"movflags": "faststart"}) as to,
-    ):
+def remuxed(path: Path, movflags: str = "faststart", begin: int = 0, last: int = 1) -> Path:
+    """A copy whose header comes first, so that it can still be opened when its end is lost.
+
+    Args:
+        path: the file.
+        movflags: of the container.
+        begin: seconds by which all frames are moved.
+        last: factor of the duration of the last frame.
+    """
+    copy = path.with_name("f.mp4")
+    with av.open(str(path)) as source, av.open(str(copy), "w", options={"movflags": movflags}) as to:
         stream = to.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                to.mux(packet)
-    return path.with_name("f.mp4")
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        packets[-1].duration *= last
+        for packet in packets:
+            shift = round(begin / packet.time_base)
+            packet.stream, packet.pts, packet.dts = stream, packet.pts + shift, packet.dts + shift
+            to.mux(packet)
+    return copy
 
 
 def test_text_is_no_video(tmp_path: Path) -> None:
@@ -167,14 +177,49 @@ def test_text_is_no_video(tmp_path: Path) -> None:
 @pytest.mark.parametrize("header_first", [False, True])
 def test_a_truncated_video(tmp_path: Path, header_first: bool) -> None:
     path = write_with(tmp_path / "a.mp4", **X264)
-    path = fragmented(path) if header_first else path
+    path = remuxed(path) if header_first else path
     truncated(path)
     with pytest.raises(MediaError, match="(is damaged|breaks off) after" if header_first else "holds no video"):
         map_video(path)
 
 
+FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof+delay_moov+dash"
+
+
+@pytest.mark.parametrize(
+    "form", [{"last": 50}, {"movflags": FRAGMENTS}, {"movflags": FRAGMENTS, "begin": 1000}, {"begin": 1000}], ids=str
+)
+def test_a_file_is_whole_if_its_last_frame_ends_where_it_states(tmp_path: Path, form: dict[str, Any]) -> None:
+    """A last frame that stands still, and fragments that begin late, as in a recording of a live stream."""
+    path = remuxed(write_with(tmp_path / "a.mp4", bf="0", g="12"), **form)
+    assert map_video(path).shape == map_video(path, thorough=True).shape == (2, 40)
+    assert len(read_video(path)) == 40
+    assert len(list(open_frames(path, last=5).frames)) == 5
+    truncated(path)
+    for read in (map_video, read_video, lambda path: list(open_frames(path, last=5).frames)):
+        with pytest.raises(MediaError, match=r"(is damaged|breaks off) after"):
+            read(path)
+
+
+@pytest.mark.parametrize("gop", ["open", "closed"])
+def test_a_recording_that_begins_between_two_key_frames(tmp_path: Path, gop: str) -> None:
+    """Frames before the first key frame, which cannot be decoded, count neither as missing nor for the rate."""
+    x264 = f"open-gop={int(gop == 'open')}:keyint=20:bframes=3:b-adapt=0:scenecut=0"
+    path = write_codec(tmp_path / "a.ts", frames=60, options={"x264-params": x264})
+    content = path.read_bytes()
+    path.write_bytes(content[len(content) // 188 // 6 * 188 :])
+    truth = list(file_frames(path).frames)
+    with av.open(str(path)) as container:
+        assert len(truth) < sum(packet.size > 0 for packet in container.demux(video=0)) - 5
+    header = read_header(path)
+    assert header.steady
+    assert header.fps == 25
+    assert keeps_rate(path)
+    assert_same_pixels(open_reader(path), truth)
+
+
 def test_damage_in_the_midst_is_found_by_a_thorough_look_or_when_it_is_read(tmp_path: Path) -> None:
-    path = fragmented(write_with(tmp_path / "a.mp4", **X264))
+    path = remuxed(write_with(tmp_path / "a.mp4", **X264))
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 2000] = bytes(2000)

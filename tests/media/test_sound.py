@@ -2,6 +2,7 @@
 
 import io
 import types
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from framepred.media.fetching import fetched_file
 from framepred.media.sound import check_sound
 
 RATE, FPS, FRAMES = 16_000, 10, 20
+EVEN = tuple(number / FPS for number in range(FRAMES))
+"""Seconds of pictures at a constant rate."""
+SLOWER = (*(number / 30 for number in range(60)), *(2 + number / 2 for number in range(5)))
+"""Seconds of pictures that come less and less often."""
 
 
 @pytest.fixture
@@ -105,21 +110,38 @@ def test_sound_after_the_last_picture_is_refused_before_anything_is_restored(fil
     check_sound(film, tmp_path / "out.mp4")
 
 
-def write_clicks(path: Path, codec: str, first_picture: float, rate: int) -> Path:
-    """Two seconds of pictures from ``first_picture`` on, and sound from 0 on that clicks every half second."""
-    sound = np.zeros(int((2 + first_picture) * rate), np.float32)
+def write_clicks(
+    path: Path,
+    codec: str = "aac",
+    rate: int = 48_000,
+    shown: Sequence[float] = EVEN,
+    sound_from: float = 0,
+    **options: str,
+) -> Path:
+    """Pictures that are shown at these seconds, and sound that clicks every half second.
+
+    Args:
+        path: the file; its suffix names the container.
+        codec: FFmpeg's name of the encoder of the sound.
+        rate: samples per second.
+        shown: seconds of each picture.
+        sound_from: seconds, a multiple of half a second.
+        options: of the encoder of the pictures.
+    """
+    sound = np.zeros(int((shown[-1] + 0.1 - sound_from) * rate), np.float32)
     for start in range(0, len(sound), rate // 2):
         sound[start : start + rate // 100] = 0.9
     packets: list[av.Packet] = []
     with av.open(str(path), "w") as container:
-        pictures, track = container.add_stream("libx264", rate=FPS), container.add_stream(codec, rate=rate)
+        pictures, track = container.add_stream("libx264", rate=FPS, options=options), container.add_stream(codec, rate)
         pictures.width, pictures.height, pictures.pix_fmt, track.layout = 64, 48, "yuv420p", "mono"
-        for number in range(2 * FPS):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * number, np.uint8), "rgb24")
-            frame.time_base, frame.pts = Fraction(1, FPS), number + round(first_picture * FPS)
+        pictures.codec_context.time_base = Fraction(1, 1000)
+        for number, seconds in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 255 * number // len(shown), np.uint8), "rgb24")
+            frame.time_base, frame.pts = Fraction(1, 1000), round(1000 * seconds)
             packets += pictures.encode(frame)
         samples = av.AudioFrame.from_ndarray(sound[None], "fltp", "mono")
-        samples.sample_rate, samples.time_base, samples.pts = rate, Fraction(1, rate), 0
+        samples.sample_rate, samples.time_base, samples.pts = rate, Fraction(1, rate), round(sound_from * rate)
         packets += [*track.encode(samples), *track.encode(), *pictures.encode()]
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             container.mux(packet)
@@ -153,7 +175,41 @@ def test_each_click_is_heard_where_it_was(
     tmp_path: Path, name: str, codec: str, rate: int, first_picture: float
 ) -> None:
     """Codecs decode the first sample that is heard from packets before it."""
-    source = write_clicks(tmp_path / name, codec, first_picture, rate)
+    shown = [first_picture + seconds for seconds in EVEN]
+    source = write_clicks(tmp_path / name, codec, rate, shown)
     expected = np.arange(0, 2, 0.5) + (-first_picture) % 0.5
     framepred.restore(source, missing=[5], upsample=2, method="linear").save(tmp_path / "out.mp4", sound=True)
     np.testing.assert_allclose(click_times(tmp_path / "out.mp4"), expected, atol=0.003)
+
+
+def test_sound_lasts_as_long_as_pictures_whose_rate_varies(tmp_path: Path) -> None:
+    source = write_clicks(tmp_path / "a.mkv", shown=SLOWER)
+    framepred.restore(source, missing=[5], method="linear").save(tmp_path / "out.mp4", sound=True)
+    np.testing.assert_allclose(click_times(tmp_path / "out.mp4"), np.arange(0, 4.1, 0.5), atol=0.003)
+
+
+def test_sound_that_begins_before_the_last_picture_is_kept_whatever_duration_is_stated(tmp_path: Path) -> None:
+    source = write_clicks(tmp_path / "a.mp4", shown=SLOWER, sound_from=3.5, bf="3")
+    with av.open(str(source)) as container:
+        pictures = container.streams.video[0]
+        assert pictures.duration * pictures.time_base < 3.5
+    framepred.restore(source, missing=[5], method="linear").save(tmp_path / "out.mp4", sound=True)
+    np.testing.assert_allclose(click_times(tmp_path / "out.mp4"), [3.5, 4], atol=0.003)
+
+
+@pytest.mark.parametrize("gop", ["open", "closed"])
+def test_sound_of_a_recording_that_begins_between_two_key_frames(tmp_path: Path, gop: str) -> None:
+    """Pictures before the first key frame are not shown."""
+    shown = [number / 25 for number in range(100)]
+    x264 = f"open-gop={int(gop == 'open')}:keyint=40:bframes=2:scenecut=0"
+    source = write_clicks(tmp_path / "a.ts", shown=shown, **{"x264-params": x264})
+    content = source.read_bytes()
+    source.write_bytes(content[len(content) // 188 // 4 * 188 :])
+    with av.open(str(source)) as container:
+        pictures = container.streams.video[0]
+        begin = float(pictures.start_time * pictures.time_base)
+        first = next(container.decode(pictures)).time
+    assert first > begin + 0.1
+    framepred.restore(source, missing=[5], method="linear").save(tmp_path / "out.mp4", sound=True)
+    expected = click_times(source) - (first - begin)
+    np.testing.assert_allclose(click_times(tmp_path / "out.mp4"), expected[expected >= 0], atol=0.003)
