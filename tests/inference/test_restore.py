@@ -14,6 +14,7 @@ import framepred
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Future
 from framepred.errors import ClipError, ConfigError
+from framepred.inference.damage import Dropped, find_dropped
 from framepred.inference.missing import read_missing
 from framepred.inference.restore import ScaledRestorer
 from framepred.media.frame_times import intact_times
@@ -223,6 +224,22 @@ def test_a_film_whose_dropped_frames_are_found_gets_its_rate_back(fps: int, suff
     assert {20, 21, 40} <= set(restored.rebuilt)
     assert restored.fps == pytest.approx(fps, rel=1e-3)
     assert not any("varies" in note for note in restored.notes)
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60000 / 1001, 60, 120])
+@pytest.mark.parametrize("gaps", [[60], [30], [11], [2, 15], [1, 1, 1, 20]], ids=str)
+def test_gaps_are_counted_in_time_stamps_of_milliseconds(fps: float, gaps: list[int], tmp_path: Path) -> None:
+    missing = {30 * place + lost for place, gap in enumerate(gaps, start=1) for lost in range(gap)}
+    times = [round(1000 * number / fps) for number in range(200) if number not in missing]
+    dropped = find_dropped(write_codec(tmp_path / "a.mkv", codec="ffv1", size=(16, 16), times=times))
+    assert dropped.numbers == missing
+    assert dropped.fps == pytest.approx(fps, rel=1e-3)
+
+
+@pytest.mark.parametrize("pause", [10.5, 3.4, 0.4])
+def test_pauses_of_no_whole_number_of_frames_are_no_gaps(pause: float, tmp_path: Path) -> None:
+    times = [round(1000 * (number + pause * (number >= 20)) / 30) for number in range(60)]
+    assert find_dropped(write_codec(tmp_path / "a.mkv", codec="ffv1", size=(16, 16), times=times)) == Dropped()
 
 
 def test_large_frames_are_shrunk_for_the_network_and_keep_their_detail() -> None:
