@@ -263,7 +263,9 @@ class VideoFile:
         start = self._first_start or 0.0 if self.stream.start_time is None else float(self.stream.start_time * base)
         if not has_duration and self.container.start_time is not None:
             start = self.container.start_time / av.time_base  # as the duration of the file counts
-        shown = 0.0 if last is None or last.time is None else last.time + 1 / fps
+        shown = 0.0
+        if last is not None and last.time is not None:
+            shown = last.time + max(1 / fps, float(last.duration * base))
         return max(shown, 0.0 if has_duration else self._last_end) - start  # other streams may be longer
 
     def start_of_last(self, count: int, fps: float) -> int | None:
