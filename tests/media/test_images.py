@@ -269,6 +269,12 @@ def test_a_range_is_scaled_over_a_folder(tmp_path: Path) -> None:
     assert [float(frame.mean()) for frame in stream.frames] == pytest.approx([0, 0.5, 1])
 
 
+def test_every_suffix_of_jpeg_is_read(tmp_path: Path) -> None:
+    for number, suffix in enumerate((".jpg", ".jpeg", ".jpe", ".jfif", ".JPG")):
+        Image.new("L", (8, 8), 40 * number).save(tmp_path / f"{number}{suffix}", "JPEG")
+    assert [float(frame.float().mean()) for frame in folder_frames(tmp_path).frames] == [0, 40, 80, 120, 160]
+
+
 @pytest.mark.parametrize("opacity", [255, 100])
 def test_transparency_in_a_folder_is_said(tmp_path: Path, opacity: int) -> None:
     for number in range(3):
