@@ -13,6 +13,8 @@ from framepred.errors import MediaError
 from framepred.media.formats import GIF, IMAGES, VIDEOS
 from framepred.media.video_file import VideoFile
 
+_SHORTEST = 1e-6  # seconds that a frame is shown; less is rounding
+
 STAMP_TOLERANCE = 0.5
 """Frame lengths by which a time stamp may differ from a constant rate."""
 
@@ -72,10 +74,11 @@ def _last_duration(video: VideoFile) -> float | None:
     stream, last = video.stream, video.shown
     if last is None or last.pts is None or not stream.time_base:
         return None
-    ticks = last.duration
-    if stream.duration is not None and stream.start_time is not None:
-        ticks = stream.start_time + stream.duration - last.pts
-    return float(ticks * stream.time_base) if ticks > 0 else None
+    seconds = float(last.duration * stream.time_base)
+    stated = video.stated_seconds()
+    if stream.duration is not None and stream.start_time is not None and stated is not None:
+        seconds = stated - float((last.pts - stream.start_time) * stream.time_base)
+    return seconds if seconds > _SHORTEST else None
 
 
 def frame_times(path: Path) -> FrameTimes | None:

@@ -179,14 +179,14 @@ def frames_of_one_size(frames: Iterable[Pixels], path: Path) -> Iterator[Pixels]
 def _rate(stream: av.VideoStream, times: Sequence[float | None], exact: bool) -> tuple[float, bool]:
     """Mean rate and steadiness by time stamps in seconds; headers state rates that files do not keep."""
     stated = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+    tick = float(stream.time_base or 0)
     known = sorted({time for time in times if time is not None})
     gaps = [after - before for before, after in pairwise(known)]
     if not exact or not gaps or None in times:
         return stated, True
     mean = len(gaps) / (known[-1] - known[0])
     drift = max(abs(time - known[0] - number / mean) for number, time in enumerate(known))
-    rounding = float(stream.time_base or 0)
-    steady = max(gaps) - rounding < _UNSTEADY * min(gaps) and drift * mean < STAMP_TOLERANCE
+    steady = max(gaps) - tick < _UNSTEADY * min(gaps) and drift * mean < STAMP_TOLERANCE
     return (stated if steady and abs(stated / mean - 1) < _SAME_RATE else mean), steady
 
 
