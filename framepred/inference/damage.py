@@ -25,7 +25,8 @@ DAMAGED = 3.0  # times the change between a frame's neighbours: a damaged frame 
 DAMAGED_RUN = 2.0  # the same for equal frames in a row: more motion lies between their neighbours
 MIN_DAMAGE = 0.05  # of the value range: smaller changes do not count as damage
 JITTER = 0.2  # of a frame's duration: tolerance of time stamps
-REGULAR_SHARE = 0.75  # minimum share of frame intervals that equal the median, in a video with gaps
+ROUNDING = 1  # unit of time stamps by which a step between two rounded ones may be off
+REGULAR_SHARE = 0.75  # minimum share of frame intervals without a gap, in a video with gaps
 MIN_STEPS = 8  # minimum number of frame intervals to estimate the frame duration
 
 
@@ -104,16 +105,32 @@ def find_dropped(source: Source) -> Dropped:
 
 
 def _gaps_in_time(times: Int64[np.ndarray, " n"]) -> set[int]:
-    steps = np.diff(times)
-    if len(steps) < MIN_STEPS or (steps <= 0).any():
-        return set()
-    step = float(np.median(steps))
-    counts = np.round(steps / step).astype(int)
-    regular = np.abs(steps - counts * step) <= JITTER * step
-    if not regular.all() or (counts == 1).mean() < REGULAR_SHARE:
+    counts = _frames_in_steps(np.diff(times))
+    if counts is None or (counts == 1).mean() < REGULAR_SHARE:
         return set()
     ends = np.cumsum(counts)
     return {int(end) - back for end, count in zip(ends, counts, strict=True) for back in range(1, count)}
+
+
+def _frames_in_steps(steps: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"] | None:
+    """How many frames each step between time stamps lasts; None where it is no whole number.
+
+    The stamps may be rounded, as to milliseconds. The duration of a frame is therefore not the median step: it is the
+    mean over the steps of one frame and, as a long step needs an exact duration, over all shorter steps.
+    """
+    if len(steps) < MIN_STEPS or (steps <= 0).any():
+        return None
+    usual = float(np.median(steps))
+    single = (abs(steps - usual) <= max(JITTER * usual, ROUNDING)) & (steps < 2 * usual)
+    counts = single.astype(np.int64)
+    ticks, frames = int(steps[single].sum()), int(single.sum())
+    for place in np.flatnonzero(~single)[np.argsort(steps[~single])]:
+        duration = ticks / frames
+        counts[place] = round(steps[place] / duration)
+        if not counts[place] or abs(steps[place] - counts[place] * duration) > JITTER * duration + ROUNDING:
+            return None
+        ticks, frames = ticks + int(steps[place]), frames + int(counts[place])
+    return counts
 
 
 def _without_long_runs(missing: set[int]) -> frozenset[int]:

@@ -17,6 +17,7 @@ from framepred.evaluation.formulas import frame_mse, frame_psnr
 from framepred.inference.missing import one_sided
 from framepred.inference.sources import to_stored
 from framepred.media.formats import ARRAYS
+from framepred.media.frame_times import FrameTimes
 from framepred.media.paths import expand_user
 from framepred.media.ranges import ValueRange
 from framepred.media.sound import add_sound, check_sound
@@ -79,7 +80,7 @@ class Restoration:
         notes: Sequence[str],
         value_range: ValueRange | None = None,
         file: Path | None = None,
-        times: Sequence[float] | None = None,
+        times: FrameTimes | None = None,
         originals: Callable[[], Iterator[tuple[int, AnyFrame]]] | None = None,
     ) -> None:
         self._open = open_frames
@@ -197,7 +198,8 @@ class Restoration:
         if self.value_range is not None:
             filler = self.value_range.filler if store else self.value_range.filler_in_unit
         shown = (_tiled(fill_missing(frame, filler), 1 if beside is None else 2) for frame in frames)
-        write_frames(path, shown, self.fps, times=self._times, to_file=store)
+        seconds, last = (None, None) if self._times is None else self._times
+        write_frames(path, shown, self.fps, times=seconds, last_duration=last, to_file=store)
 
     def _shown(self, beside: str | None) -> Iterator[RawFrame]:
         """The frames to write; those of another method on the left if it is named."""

@@ -29,9 +29,10 @@ from framepred.inference.scaling import resize, shrink
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, open_stream, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
+from framepred.media.encoding import MAX_GIF_FPS
 from framepred.media.fetching import local_path
 from framepred.media.formats import VIDEOS, check_input
-from framepred.media.frame_times import frame_times, varying_rate
+from framepred.media.frame_times import FrameTimes, frame_times, varying_rate
 from framepred.media.paths import expand_user
 from framepred.media.ranges import StatedRange
 from framepred.media.sequences import note_of_inserted
@@ -136,9 +137,9 @@ def restore(
     notes = [note_of_inserted(note, len(dropped.numbers)) for note in opened.notes]
     if dropped.fps is None and not (opened.steady and _keeps_rate(source)):
         times = _frame_times(source, dropped.numbers, upsample)
-        fps = fps if times is None else (len(times) - 1) / times[-1] / upsample
-        kept = f"The frame rate of {source_name(source)} varies; frames of .mp4 and .gif keep their times."
-        notes.append(varying_rate(source_name(source), fps, "is written") if times is None else kept)
+        fps = fps if times is None else (len(times.seconds) - 1) / float(times.seconds[-1]) / upsample
+        name = source_name(source)
+        notes.append(varying_rate(name, fps, "is written") if times is None else _kept(name, times))
 
     def run() -> Iterator[Restored]:
         clips = _clip_by_clip(_with_places(_open(source, form, find).frames, dropped.numbers))
@@ -166,22 +167,28 @@ def _keeps_rate(source: Source) -> bool:
     return path.suffix.lower() not in VIDEOS or keeps_rate(path)
 
 
-def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> list[float] | None:
-    """Seconds of each restored frame after the first; None where the source does not state them.
+def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> FrameTimes | None:
+    """When the restored frames are shown; None where the source does not state it.
 
     Args:
         source: the source.
         dropped: the indices of frames that the source lacks, in the restored sequence before it is upsampled.
         factor: how many times the frame rate is raised.
     """
-    seconds = frame_times(local_path(source)) if isinstance(source, (str, Path)) else None
-    if seconds is None:
+    times = frame_times(local_path(source)) if isinstance(source, (str, Path)) else None
+    if times is None:
         return None
-    count = len(seconds) + len(dropped)
+    count = len(times.seconds) + len(dropped)
     known = [index for index in range(count) if index not in dropped]
     wanted = np.arange((count - 1) * factor + 1) / factor
-    times: list[float] = np.interp(wanted, known, seconds).tolist()
-    return times
+    return times._replace(seconds=np.interp(wanted, known, times.seconds))
+
+
+def _kept(name: str, times: FrameTimes) -> str:
+    """The sentence on a source whose frames do not last equally long, and keep their times."""
+    short = np.diff(times.seconds).min() * MAX_GIF_FPS < 1
+    limit = f", but a .gif shows each for at least {1000 / MAX_GIF_FPS:.0f} ms" if short else ""
+    return f"The frame rate of {name} varies; frames of .mp4 and .gif keep their times{limit}."
 
 
 def _open(source: Source, form: SourceForm, find: bool) -> OpenSource:

@@ -30,6 +30,7 @@ _X264 = {
     "x264-params": "mbtree=0",  # it reads uninitialized memory, so that equal clips would give different files
 }
 MAX_GIF_FPS = 50  # browsers play faster ones at 10
+_MIN_GIF_TICKS, _MAX_GIF_TICKS = 2, 65535  # hundredths of a second of a frame: the former as above, the latter 16 bits
 PICTURE_CHANNELS = (1, 3)  # gray and RGB
 _BT601 = 6  # code of SMPTE 170M: what readers assume that ignore the tag, stated for those that read it
 _LIMITED_RANGE = 1  # code of luma from 16 to 235
@@ -57,17 +58,27 @@ class VideoWriter:
         fps: frames per second; the durations of GIF frames are whole hundredths of a second that add up to it.
         growing: write an ``.mp4`` in place, one fragment per frame, so that it can be played up to the last frame
             even if the writing is killed or fails; such a file is a few percent larger.
+        last_duration: seconds that the last frame is shown; None for one frame of the rate.
 
     Raises:
         MediaError: if the file cannot be written.
-        ConfigError: if ``fps`` is not a positive number, or more than ``MAX_GIF_FPS`` for a GIF; on entering, if
-            another process writes the growing file.
+        ConfigError: if ``fps`` or ``last_duration`` is not a positive number, or ``fps`` more than ``MAX_GIF_FPS`` for
+            a GIF; on entering, if another process writes the growing file.
         ClipError: at the end of the block, if no frame was written.
     """
 
-    def __init__(self, path: str | Path, fps: float | int = DEFAULT_FPS, growing: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float | int = DEFAULT_FPS,
+        growing: bool = False,
+        last_duration: float | None = None,
+    ) -> None:
         self.path = check_output(path)
         self.fps = checked_fps(fps)
+        self.last_duration = last_duration
+        if last_duration is not None and not 0 < last_duration < math.inf:
+            raise ConfigError(f"The last frame is shown for a positive number of seconds, not {last_duration}.")
         suffix = self.path.suffix.lower()
         if suffix not in _ENCODERS:
             raise MediaError(f"{self.path} cannot be written frame by frame; choose {' or '.join(_ENCODERS)}.")
@@ -95,13 +106,17 @@ class VideoWriter:
         Raises:
             ClipError: if the frame has another shape than the first, not 1 or 3 channels, a type without a known range,
                 or values that are not finite.
+            ConfigError: if some frames have times and others none, or if a GIF cannot state how long the frame before,
+                or the last one, is shown.
             MediaError: if it cannot be encoded.
         """
         shape = tuple(frame.shape)
         check_picture(shape, self.path)
         pixels = bytes_of_picture(frame) if isinstance(frame, np.ndarray) else _to_array(frame)
         with _encoding(self.path):
-            self._encoder = self._encoder or self._kind(self._draft, shape, self.fps, timed=time is not None)
+            self._encoder = self._encoder or self._kind(
+                self._draft, shape, self.fps, time is not None, self.last_duration
+            )
             if shape != self._encoder.shape:
                 raise ClipError(
                     f"All frames of {self.path} must have one shape but {shape} follows {self._encoder.shape}."
@@ -148,14 +163,18 @@ class _Encoder(ABC):
         shape: of every frame, ``(c, h, w)``.
         time_base: the unit of time stamps, in seconds.
         timed: whether the frames carry times of their own.
+        last_duration: seconds that the last frame is shown; None for one frame of the rate.
     """
 
     time_base: Fraction
 
-    def __init__(self, draft: Path, shape: tuple[int, ...], fps: float, timed: bool) -> None:
+    def __init__(
+        self, draft: Path, shape: tuple[int, ...], fps: float, timed: bool, last_duration: float | None
+    ) -> None:
         self.shape = shape
         self.fps = fps
         self.timed = timed
+        self.last_duration = last_duration
         self.count = 0
         self._last = -1
         self.container, self.stream = self._open(str(draft.absolute()))
@@ -170,18 +189,24 @@ class _Encoder(ABC):
         if self.timed != (time is not None):
             raise ConfigError("Either all frames of a video have a time or none has; give each frame a time.")
         picture = self._picture(frame)
-        picture.pts, picture.time_base = self._ticks(time), self.time_base
-        self.container.mux(self.stream.encode(picture))
+        shown = self.count / _fraction(self.fps) if time is None else Fraction(time)
+        self._last = self._ticks(round(shown / self.time_base))
+        picture.pts, picture.time_base = self._last, self.time_base
+        self._mux(self.stream.encode(picture))
         self.count += 1
 
-    def _ticks(self, time: float | None) -> int:
+    def _ticks(self, wanted: int) -> int:
         """The time stamp of the next frame, after that of the frame before."""
-        shown = self.count / _fraction(self.fps) if time is None else Fraction(time)
-        self._last = max(self._last + 1, round(shown / self.time_base))
-        return self._last
+        return max(self._last + 1, wanted)
+
+    def _mux(self, packets: "list[av.Packet[av.VideoStream]]") -> None:
+        for packet in packets:
+            if self.last_duration is not None:
+                packet.duration = round(self.last_duration / self.time_base)  # FFmpeg takes only that of the last
+            self.container.mux(packet)
 
     def finish(self) -> None:
-        self.container.mux(self.stream.encode())
+        self._mux(self.stream.encode())
         self.container.close()
 
 
@@ -236,7 +261,8 @@ class _Gif(_Encoder):
     time_base = Fraction(1, 100)
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
-        container = av.open(path, "w", format="gif", options={"loop": "0", "final_delay": str(round(100 / self.fps))})
+        last = _gif_duration(round((self.last_duration or 1 / self.fps) / self.time_base))
+        container = av.open(path, "w", format="gif", options={"loop": "0", "final_delay": str(last)})
         gray = self.shape[0] == 1
         # Whole frames of colours: FFmpeg finds changes by palette indices, which is wrong where palettes differ.
         stream = container.add_stream("gif", rate=100, options={} if gray else {"gifflags": "0"})
@@ -244,11 +270,28 @@ class _Gif(_Encoder):
         stream.pix_fmt = "gray" if gray else "pal8"
         return container, stream
 
+    def _ticks(self, wanted: int) -> int:
+        return self._last + _gif_duration(wanted - self._last) if self.count else wanted
+
     def _picture(self, frame: UInt8[np.ndarray, "c h w"]) -> av.VideoFrame:
         return _gray_picture(frame) if len(frame) == 1 else _palette_picture(frame)
 
 
 _ENCODERS: dict[str, type[_Encoder]] = {".mp4": _Mp4, GIF: _Gif}
+
+
+def _gif_duration(wanted: int) -> int:
+    """How long a GIF shows a frame, in hundredths of a second.
+
+    Raises:
+        ConfigError: if it cannot be stated.
+    """
+    if wanted > _MAX_GIF_TICKS:
+        raise ConfigError(
+            f"A GIF shows a frame for at most {_MAX_GIF_TICKS / 100:.0f} seconds, not {wanted / 100:.0f}; write .mp4 "
+            "instead."
+        )
+    return max(wanted, _MIN_GIF_TICKS)
 
 
 def _to_array(frame: Any) -> UInt8[np.ndarray, "c h w"]:

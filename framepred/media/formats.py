@@ -20,7 +20,7 @@ DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,dv,mxf,ogg,yuv4mpegpi
 """FFmpeg's readers of these files. Playlists (HLS, DASH, concat scripts) are left out: they name other files."""
 
 GIF = ".gif"
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm", ".apng")
+IMAGES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".pgm", ".ppm", ".apng")
 PAGED_IMAGES = (".png", ".apng", ".tif", ".tiff", ".webp", ".avif")
 """Pictures that may hold several frames, and are clips if they do."""
 ARRAYS = (".npy", ".npz")

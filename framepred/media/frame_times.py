@@ -13,6 +13,8 @@ from framepred.errors import MediaError
 from framepred.media.formats import GIF, IMAGES, VIDEOS
 from framepred.media.video_file import VideoFile
 
+_SHORTEST = 1e-6  # seconds that a frame is shown; less is rounding
+
 STAMP_TOLERANCE = 0.5
 """Frame lengths by which a time stamp may differ from a constant rate."""
 
@@ -23,11 +25,13 @@ class IntactTimes(NamedTuple):
     Attributes:
         stamps: time stamps, -1 where a frame has none.
         tick: seconds of one unit of the stamps; 0 where it is not stated.
+        last_duration: seconds that the last frame is shown; None where that is not stated.
         damage: the first damage; None where there is none.
     """
 
     stamps: Int64[np.ndarray, " n"]
     tick: float
+    last_duration: float | None
     damage: MediaError | None
 
     @property
@@ -38,6 +42,18 @@ class IntactTimes(NamedTuple):
         return np.asarray((self.stamps - self.stamps[0]) * self.tick)
 
 
+class FrameTimes(NamedTuple):
+    """When the frames of a file are shown.
+
+    Attributes:
+        seconds: of each frame after the first.
+        last_duration: seconds that the last frame is shown; None where that is not stated.
+    """
+
+    seconds: Float[np.ndarray, " n"]
+    last_duration: float | None
+
+
 def intact_times(path: Path) -> IntactTimes:
     """The times of the frames that :func:`~framepred.media.decoding.intact_frames` gives, and the first damage.
 
@@ -46,11 +62,27 @@ def intact_times(path: Path) -> IntactTimes:
     """
     with closing(VideoFile(path, skips_damage=True)) as video:
         stamps = [-1 if frame.pts is None else frame.pts for frame in video.frames()]
-        return IntactTimes(np.array(stamps, np.int64), float(video.stream.time_base or 0), video.damage)
+        tick = float(video.stream.time_base or 0)
+        return IntactTimes(np.array(stamps, np.int64), tick, _last_duration(video), video.damage)
 
 
-def frame_times(path: Path) -> Float[np.ndarray, " n"] | None:
-    """Seconds of each frame of a video file or an animation after the first, by decoding all of it.
+def _last_duration(video: VideoFile) -> float | None:
+    """Seconds that the last frame is shown, after decoding; None where that is not stated.
+
+    In MP4, durations belong to frames in the order of coding, so that the end of the film says more.
+    """
+    stream, last = video.stream, video.shown
+    if last is None or last.pts is None or not stream.time_base:
+        return None
+    seconds = float(last.duration * stream.time_base)
+    stated = video.stated_seconds()
+    if stream.duration is not None and stream.start_time is not None and stated is not None:
+        seconds = stated - float((last.pts - stream.start_time) * stream.time_base)
+    return seconds if seconds > _SHORTEST else None
+
+
+def frame_times(path: Path) -> FrameTimes | None:
+    """When the frames of a video file or an animation are shown, by decoding all of it.
 
     None for other files, and where the file does not state them.
 
@@ -59,12 +91,14 @@ def frame_times(path: Path) -> Float[np.ndarray, " n"] | None:
     """
     suffix = path.suffix.lower()
     if suffix in VIDEOS:
-        return intact_times(path).seconds
+        found = intact_times(path)
+        return None if found.seconds is None else FrameTimes(found.seconds, found.last_duration)
     if suffix not in (GIF, *IMAGES):
         return None
     from framepred.media.pages import survey_pages  # imports PyTorch
 
-    return survey_pages(path).seconds
+    pages = survey_pages(path)
+    return None if pages.seconds is None else FrameTimes(pages.seconds, pages.last_duration)
 
 
 def stamped_times(stamp: Callable[[], float | None], fps: float, steady: bool = False) -> Iterator[float]:

@@ -19,7 +19,7 @@ from framepred.media.formats import frame_files
 from framepred.media.frames import FrameStream, replace_ignored
 from framepred.media.limits import check_pixels
 from framepred.media.opencv import cv2
-from framepred.media.pixels import on_black, turned
+from framepred.media.pixels import TRANSPOSED, on_black, turned
 from framepred.media.ranges import RangeChoice, ValueRange
 from framepred.media.sequences import clips_beside, sequence_notes
 from framepred.media.tiff import is_tiff, open_tiff
@@ -29,6 +29,7 @@ _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
 OPAQUE = 255
 """Opacity of a pixel that shows nothing behind it."""
 
+_OPACITY_CHECKS = 50  # pictures of a folder that are decoded to find out whether they are opaque
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow gives 16 bits of some files as 32
 _WHITE_16 = 65535
 _SPREAD = {"L;2": 85, "L;4": 17}  # gray of few bits: Pillow spreads it to 8, but not the value that is transparent
@@ -113,28 +114,39 @@ def folder_frames(
     files = frame_files(folder)
     notes = (*sequence_notes(folder, files), *clips_beside(folder))
     files = replace_ignored(files, ignored)
-    notes += _transparency_notes(files[0])
     files = files if last is None else files[-last:]
+    notes += _transparency_notes(files)
     chosen = chosen_range(value_range, lambda: map(read_pixels, files))
     frames = _each(files, _common_channels(files), chosen)
     return FrameStream(frames, notes=notes, value_range=chosen)
 
 
-def _transparency_notes(file: Path) -> tuple[str, ...]:
-    """A sentence if a picture has pixels that are not opaque."""
-    if is_tiff(file):
-        with open_tiff(file) as pages:
-            opaque = pages.is_opaque()
-    else:
-        opaque = _is_opaque(file)
-    if opaque:
+def _transparency_notes(files: Sequence[Path]) -> tuple[str, ...]:
+    """A sentence if a picture has pixels that are not opaque: all headers are read, and some pictures decoded."""
+    stated = [file for file in files if _has_opacity(file)]
+    some = stated[:: -(-len(stated) // _OPACITY_CHECKS)] if stated else []
+    file = next((file for file in some if not _is_opaque(file)), None)
+    if file is None:
         return ()
     return (f"{file.name} has pixels that are not opaque; such pixels are laid on black, and frames have no opacity.",)
 
 
-def _is_opaque(file: Path) -> bool:
+def _has_opacity(file: Path) -> bool:
+    """Whether a picture states an opacity, by its header alone."""
+    if is_tiff(file):
+        with open_tiff(file) as pages:
+            return pages.has_opacity()
     with open_picture(file) as image:
-        return not image.has_transparency_data or int(np.asarray(image.convert("RGBA"))[..., 3].min()) == OPAQUE
+        return image.has_transparency_data
+
+
+def _is_opaque(file: Path) -> bool:
+    """Whether no pixel of a picture that states an opacity shows what is behind it."""
+    if is_tiff(file):
+        with open_tiff(file) as pages:
+            return pages.is_opaque()
+    with open_picture(file) as image:
+        return int(np.asarray(image.convert("RGBA"))[..., 3].min()) == OPAQUE
 
 
 def _each(files: Sequence[Path], channels: int, value_range: ValueRange | None) -> Iterator[Tensor]:
@@ -186,11 +198,12 @@ def _common_channels(files: Sequence[Path]) -> int:
 
 
 def _size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is read, upright."""
     if is_tiff(path):
         with open_tiff(path) as pages:
             return pages.size()
     with open_picture(path) as image:
-        return image.size
+        return image.size[::-1] if _orientation(image) in TRANSPOSED else image.size
 
 
 def _channels(path: Path) -> int:
@@ -210,7 +223,12 @@ def _pixels(image: Image.Image, path: Path) -> NDArray[Any]:
     pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if len(pixels) in (2, 4):
         pixels = on_black(pixels, axis=0)
-    return np.ascontiguousarray(turned(pixels, image.getexif().get(Base.Orientation, 1)))
+    return np.ascontiguousarray(turned(pixels, _orientation(image)))
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8, as Exif counts; by the header alone where the picture is not loaded, which PNG's own method would do."""
+    return int(Image.Image.getexif(image).get(Base.Orientation, 1))
 
 
 def _raw_mode(image: Image.Image) -> Any:

@@ -44,6 +44,7 @@ class Pages:
         steady: whether all frames last equally long.
         notes: one sentence for each property of the file that a viewer should know.
         seconds: when each frame is shown, after the first; None where the file does not say.
+        last_duration: seconds that the last frame is shown; None where the file does not say.
         demuxer: FFmpeg's demuxer of GIF or animated PNG, some of which Pillow composes wrongly; None for others.
     """
 
@@ -53,6 +54,7 @@ class Pages:
     steady: bool = True
     notes: tuple[str, ...] = ()
     seconds: Float[np.ndarray, " n"] | None = None
+    last_duration: float | None = None
     demuxer: str | None = None
 
     @property
@@ -170,7 +172,8 @@ def _survey_animation(path: Path) -> Pages:
     fps = 1000 * len(durations) / sum(durations)
     seconds = np.cumsum([0.0, *durations[:-1]]) / 1000
     notes = (more_bits(path, 16),) if wide else ()
-    return Pages(path, [[number] for number in numbers], fps, steady, notes, seconds, demuxer)
+    pages = [[number] for number in numbers]
+    return Pages(path, pages, fps, steady, notes, seconds, durations[-1] / 1000, demuxer)
 
 
 def _composed_by_pillow(pages: Pages) -> Iterator[NDArray[np.uint8]]:

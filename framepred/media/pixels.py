@@ -11,6 +11,9 @@ DEFAULT_FPS = 10.0
 GRAY_WITHIN = 3
 """Levels by which the channels of a gray picture may differ: MJPEG and MPEG-4 round them apart, H.264 does not."""
 
+TRANSPOSED = (5, 6, 7, 8)
+"""Orientations, as Exif and TIFF 6.0 count, in which rows are shown as columns."""
+
 
 def more_bits(name: object, bits: int) -> str:
     """The sentence on a film or animation whose channels have more than 8 bits."""
@@ -42,7 +45,7 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
         pixels: as they are stored.
         orientation: 1 to 8, as Exif and TIFF 6.0 count.
     """
-    if orientation in (5, 6, 7, 8):
+    if orientation in TRANSPOSED:
         pixels = pixels.swapaxes(-2, -1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1

@@ -14,7 +14,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 from framepred.errors import MediaError
 from framepred.media.failures import reading
 from framepred.media.limits import check_pixels
-from framepred.media.pixels import on_black, turned
+from framepred.media.pixels import TRANSPOSED, on_black, turned
 
 _SUFFIXES = (".tif", ".tiff")
 
@@ -40,7 +40,7 @@ class TiffPages:
         """Width and height of a page, upright."""
         page = self._page(number)
         size = (page.imagewidth, page.imagelength)
-        return size[::-1] if _orientation(page) > 4 else size
+        return size[::-1] if _stated_orientation(page) in TRANSPOSED else size
 
     def channels(self, number: int = 0) -> int:
         """Number of channels of a page without its opacity."""
@@ -59,6 +59,10 @@ class TiffPages:
         check_pixels(self._path, page.imagewidth, page.imagelength)
         values = _without_opacity(self._values(page), page) if _is_plain(page) else _by_pillow(self._path, number)
         return np.ascontiguousarray(turned(values, _orientation(page)))
+
+    def has_opacity(self, number: int = 0) -> bool:
+        """Whether a page states the opacity of its pixels."""
+        return _has_opacity(self._page(number))
 
     def is_opaque(self, number: int = 0) -> bool:
         """Whether no pixel of a page shows what is behind it."""
@@ -142,12 +146,17 @@ def _without_opacity(values: NDArray[Any], page: TiffPage) -> NDArray[Any]:
 
 
 def _by_pillow(path: Path, number: int) -> NDArray[Any]:
-    """RGB from other colours of 8 bits."""
-    with Image.open(path) as image:
+    """RGB from other colours of 8 bits; by file object, as Pillow maps files by name and then misreads turned pages."""
+    with path.open("rb") as file, Image.open(file) as image:
         image.seek(number)
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
-def _orientation(page: TiffPage) -> int:
+def _stated_orientation(page: TiffPage) -> int:
     tag = page.tags.get("Orientation")
-    return 1 if tag is None or not _is_plain(page) else int(tag.value)  # Pillow turns pages itself
+    return 1 if tag is None else int(tag.value)
+
+
+def _orientation(page: TiffPage) -> int:
+    """The orientation of the values of a page: Pillow turns pages itself."""
+    return _stated_orientation(page) if _is_plain(page) else 1

@@ -19,7 +19,7 @@ from framepred.media.video_pixels import BYTE, Pixels, bits_of, has_alpha
 
 _WHOLE = 0.9  # a file that ends before this part of its stated length is damaged
 _PROBED_PACKETS = 1000
-_UNSTEADY = 1.5  # longest gap between frames over the shortest; some containers round time stamps to milliseconds
+_UNSTEADY = 1.5  # longest gap between frames over the shortest, which some containers round to milliseconds
 _SAME_RATE = 0.01  # relative difference under which the stated rate, which is a fraction, is preferred
 _PROGRESSIVE = 1  # FFmpeg's AVFieldOrder: 0 unknown, 1 progressive, more for interlaced
 _Stamp: TypeAlias = tuple[int | None, bool]  # the time stamp of a packet, and whether it holds a key frame
@@ -193,7 +193,7 @@ def _rate(video: VideoFile, stamps: Sequence[_Stamp]) -> tuple[float, bool]:
         return stated, True
     mean = len(gaps) / (known[-1] - known[0])
     drift = max(abs(time - known[0] - number / mean) for number, time in enumerate(known))
-    steady = max(gaps) < _UNSTEADY * min(gaps) and drift * mean < STAMP_TOLERANCE
+    steady = max(gaps) - tick < _UNSTEADY * min(gaps) and drift * mean < STAMP_TOLERANCE
     return (stated if steady and abs(stated / mean - 1) < _SAME_RATE else mean), steady
 
 

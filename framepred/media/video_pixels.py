@@ -21,6 +21,14 @@ _EXACT_COLOURS = 0x2 | 0x2000 | 0x40000
 """FFmpeg's ``SWS_BILINEAR``, ``SWS_FULL_CHR_H_INT`` and ``SWS_ACCURATE_RND``. Without the latter two, its conversion to
 RGB is faster and darkens pictures by one level of 255. PyAV before version 16 has no names for them."""
 
+_GRAY = ("gray", "ya8", "ya16le", "ya16be")
+"""FFmpeg's names of gray pixels, which its conversion to RGB takes for full range, whatever they state."""
+
+_LIMITED_RANGE = 1
+"""FFmpeg's ``AVCOL_RANGE_MPEG``: black is 16 and white is 235."""
+
+_TO_FULL_RANGE = np.rint((np.arange(256.0) - 16) * 255 / 219).clip(0, 255).astype(np.uint8)
+
 
 def bits_of(pixels: VideoFormat) -> int:
     """Bits of a channel."""
@@ -66,6 +74,8 @@ class PixelReader:
             frame, format="rgba" if alpha else "rgb24", interpolation=_EXACT_COLOURS, threads=1
         )
         pixels = np.asarray(converted.to_ndarray(), np.uint8)
+        if frame.format.name in _GRAY and frame.color_range == _LIMITED_RANGE:
+            pixels = np.concatenate([_TO_FULL_RANGE[pixels[..., :3]], pixels[..., 3:]], axis=-1)
         return on_black(pixels, axis=-1) if alpha else pixels
 
     def _values(self, frame: av.VideoFrame) -> NDArray[np.uint16]:

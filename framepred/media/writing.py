@@ -52,6 +52,7 @@ def write_video(
     fps: float | int = DEFAULT_FPS,
     *,
     times: Sequence[float] | None = None,
+    last_duration: float | None = None,
     to_file: Convert | None = None,
 ) -> None:
     """Write one clip ``(t, c, h, w)`` or several ``(n, t, c, h, w)``, replacing what was there.
@@ -66,14 +67,16 @@ def write_video(
             in arrays.
         fps: frames per second, for ``.mp4`` and ``.gif``.
         times: when each frame is shown, in seconds, for ``.mp4`` and ``.gif``; one per frame, or None to follow
-            ``fps``. A file begins with the first of them.
+            ``fps``. A file begins with the first of them. A GIF shows each frame for at least 20 ms.
+        last_duration: how long the last frame is shown, in seconds, where there are ``times``; None for ``1 / fps``.
         to_file: converts frames to the values of arrays and png files, such as the inverse of a scaling on reading.
 
     Raises:
         MediaError: if the suffix is unknown or the file cannot be written.
         ClipError: if the frames are neither a tensor nor an array, have not the shape of clips, a type without a known
             range, or fewer ``times`` than frames, or if floats lie far outside [0, 1].
-        ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
+        ConfigError: if ``fps`` is not a positive number, or too many for a GIF, or if a frame is shown for longer than
+            a GIF can state.
 
     Example:
         >>> import tempfile, torch
@@ -92,7 +95,7 @@ def write_video(
     _check_scale(frames)
     check_picture(tuple(frames.shape[-3:]), path)
     clip = tile_clips(frames) if frames.ndim == 5 else frames
-    write_frames(path, clip, fps, times=times, to_file=to_file)
+    write_frames(path, clip, fps, times=times, last_duration=last_duration, to_file=to_file)
 
 
 def write_frames(
@@ -101,6 +104,7 @@ def write_frames(
     fps: float | int = DEFAULT_FPS,
     *,
     times: Iterable[float] | None = None,
+    last_duration: float | None = None,
     to_file: Convert | None = None,
 ) -> None:
     """Write gray or RGB frames as they are produced, to ``.mp4``, ``.gif`` or a folder of png files.
@@ -111,14 +115,15 @@ def write_frames(
         MediaError: if the suffix is unknown or the file cannot be written.
         ClipError: if there is no frame, if frames differ in shape, are neither gray nor RGB or have a type without a
             known range, or if there are fewer ``times`` than frames.
-        ConfigError: if ``fps`` is not a positive number, or too many for a GIF.
+        ConfigError: if ``fps`` is not a positive number, or too many for a GIF, or if a frame is shown for longer than
+            a GIF can state.
     """
     path = check_output(path)
     tensors = map(as_tensor, frames)
     if not path.suffix:
         _write_folder(path, map(to_file, tensors) if to_file else tensors)
         return
-    with VideoWriter(path, fps) as writer:
+    with VideoWriter(path, fps, last_duration=last_duration) as writer:
         for frame, time in _timed(tensors, times):
             writer.write(frame, time)
 

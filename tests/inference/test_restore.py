@@ -14,9 +14,10 @@ import framepred
 from framepred.baselines import LinearInterpolation
 from framepred.clips import Clip, Future
 from framepred.errors import ClipError, ConfigError
+from framepred.inference.damage import Dropped, find_dropped
 from framepred.inference.missing import read_missing
 from framepred.inference.restore import ScaledRestorer
-from framepred.media.frame_times import intact_times
+from framepred.media.frame_times import frame_times, intact_times
 from framepred.media.images import encode_png
 from framepred.models import BidirectionalForecaster
 from framepred.restorer import Missing
@@ -214,6 +215,30 @@ def test_frames_keep_times_that_vary(source: str, factor: int, suffix: str, tmp_
         assert np.cumsum(durations)[:-1] == pytest.approx(wanted[1:], abs=0.011)
 
 
+@pytest.mark.parametrize("source", ["a.gif", "a.png", "a.webp"])
+@pytest.mark.parametrize("output", ["b.gif", "b.mp4"])
+def test_the_last_frame_of_an_animation_is_held_as_long(source: str, output: str, tmp_path: Path) -> None:
+    first, *others = [Image.fromarray(frame[0].numpy()) for frame in moving(6)]
+    first.save(tmp_path / source, save_all=True, append_images=others, duration=[100] * 5 + [3000])
+    framepred.restore(tmp_path / source, missing=[2], method="linear").save(tmp_path / output)
+    times = frame_times(tmp_path / output)
+    assert times is not None
+    assert times.seconds == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert times.last_duration == pytest.approx(3)
+
+
+def test_a_restored_film_says_what_a_gif_cannot_keep(tmp_path: Path) -> None:
+    times = [*(number / 60 for number in range(10)), *(1 + number / 5 for number in range(4))]
+    framepred.write_video(tmp_path / "a.mp4", moving(14), times=times, last_duration=0.5)
+    restored = framepred.restore(tmp_path / "a.mp4", missing=[3], method="linear")
+    assert restored.notes[-1].endswith("keep their times, but a .gif shows each for at least 20 ms.")
+    restored.save(tmp_path / "a.gif")
+    found = frame_times(tmp_path / "a.gif")
+    assert found is not None
+    assert found.seconds[10:] == pytest.approx(times[10:], abs=0.01)
+    assert found.last_duration == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("fps", [25, 30, 10])
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_film_whose_dropped_frames_are_found_gets_its_rate_back(fps: int, suffix: str, tmp_path: Path) -> None:
@@ -223,6 +248,22 @@ def test_a_film_whose_dropped_frames_are_found_gets_its_rate_back(fps: int, suff
     assert {20, 21, 40} <= set(restored.rebuilt)
     assert restored.fps == pytest.approx(fps, rel=1e-3)
     assert not any("varies" in note for note in restored.notes)
+
+
+@pytest.mark.parametrize("fps", [24, 30, 60000 / 1001, 60, 120])
+@pytest.mark.parametrize("gaps", [[60], [30], [11], [2, 15], [1, 1, 1, 20]], ids=str)
+def test_gaps_are_counted_in_time_stamps_of_milliseconds(fps: float, gaps: list[int], tmp_path: Path) -> None:
+    missing = {30 * place + lost for place, gap in enumerate(gaps, start=1) for lost in range(gap)}
+    times = [round(1000 * number / fps) for number in range(200) if number not in missing]
+    dropped = find_dropped(write_codec(tmp_path / "a.mkv", codec="ffv1", size=(16, 16), times=times))
+    assert dropped.numbers == missing
+    assert dropped.fps == pytest.approx(fps, rel=1e-3)
+
+
+@pytest.mark.parametrize("pause", [10.5, 3.4, 0.4])
+def test_pauses_of_no_whole_number_of_frames_are_no_gaps(pause: float, tmp_path: Path) -> None:
+    times = [round(1000 * (number + pause * (number >= 20)) / 30) for number in range(60)]
+    assert find_dropped(write_codec(tmp_path / "a.mkv", codec="ffv1", size=(16, 16), times=times)) == Dropped()
 
 
 def test_large_frames_are_shrunk_for_the_network_and_keep_their_detail() -> None:

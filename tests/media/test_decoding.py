@@ -87,6 +87,43 @@ def test_full_and_limited_range_have_the_same_colors(tmp_path: Path, codec: str,
     assert (found[:, 56, 8].int() - torch.tensor([10, 128, 255])).abs().max() <= 6
 
 
+def luma_ramp(path: Path, codec: str, pixels: str, color_range: int, options: dict[str, str] | None = None) -> Path:
+    """Write two frames whose luma is the number of the column, without colour."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = 256, 64, pixels
+        stream.codec_context.color_range = color_range
+        for number in range(2):
+            frame = av.VideoFrame(256, 64, pixels)
+            luma, *chroma = frame.planes
+            samples = np.arange(256, dtype=np.uint8)
+            if pixels == "ya8":
+                samples = np.stack([samples, np.full_like(samples, 255)], axis=-1)
+            luma.update(np.tile(np.resize(samples, luma.line_size), 64).tobytes())
+            for plane in chroma:
+                plane.update(bytes([128]) * plane.buffer_size)
+            frame.pts, frame.color_range = number, color_range
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("color_range", [1, 2], ids=["limited", "full"])
+@pytest.mark.parametrize(("codec", "pixels"), [("ffv1", "gray"), ("ffv1", "ya8"), ("libx265", "gray")])
+def test_gray_has_the_range_that_it_states(tmp_path: Path, codec: str, pixels: str, color_range: int) -> None:
+    lossless = {"x265-params": "lossless=1:log-level=none:pools=none"} if codec == "libx265" else {}
+    gray = luma_ramp(tmp_path / "gray.mkv", codec, pixels, color_range, lossless)
+    colour = luma_ramp(tmp_path / "colour.mkv", "ffv1", "yuv420p", color_range)
+    found, expected = (stacked(file_frames(path).frames) for path in (gray, colour))
+    assert torch.equal(found, expected)
+    assert found[0, 0, 0, [16, 235]].tolist() == ([0, 255] if color_range == 1 else [16, 235])
+
+
+def test_gray_of_no_stated_range_is_full(tmp_path: Path) -> None:
+    (found, _) = file_frames(luma_ramp(tmp_path / "gray.mkv", "ffv1", "gray", 0)).frames
+    assert torch.equal(found[0, 0], torch.arange(256, dtype=torch.uint8))
+
+
 def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
     for codec, pixels in (("prores_ks", "yuva444p10le"), ("qtrle", "argb")):
         frames = stacked(file_frames(write_codec(tmp_path / "a.mov", codec, pixels, frames=2)).frames)
@@ -297,9 +334,16 @@ def test_frames_of_a_rate_that_changes_keep_their_times(tmp_path: Path, name: st
     assert not keeps_rate(path)
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
-def test_rounded_time_stamps_are_a_steady_rate(tmp_path: Path, name: str) -> None:
-    times = None if name == "a.avi" else [round(number * 1001 / 30) for number in range(60)]
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [
+        *((name, 1001 / 30) for name in ("a.mp4", "a.mkv", "a.ts", "a.avi")),
+        ("a.mkv", 1000 / 480),
+        ("a.mkv", 1000 / 700),
+    ],
+)
+def test_rounded_time_stamps_are_a_steady_rate(tmp_path: Path, name: str, length: float) -> None:
+    times = None if name == "a.avi" else [round(number * length) for number in range(60)]
     path = write_codec(tmp_path / name, times=times, frames=60, size=(16, 16))
     assert keeps_rate(path)
     stream = open_frames(path)

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.encoding import VideoWriter
+from framepred.media.frame_times import frame_times
 from framepred.media.reading import read_clips, read_video
+from framepred.media.writing import write_video
 from full_disk import full_disk
 
 
@@ -41,6 +43,7 @@ OTHER_PROCESS = """
 import os, signal
 import framepred
 from framepred.media.encoding import VideoWriter
+from framepred.media.frame_times import frame_times
 clip = framepred.read_video("clip.npy")
 framepred.write_video("there.mp4", clip)
 with VideoWriter("growing.mp4", 20, growing=True) as writer:
@@ -139,6 +142,45 @@ def test_gif_durations_add_up(tmp_path: Path, gray: Tensor, fps: float) -> None:
     assert len(durations) == len(gray)
     assert max(durations) - min(durations) <= 10
     assert sum(durations) == pytest.approx(1000 * len(gray) / fps, abs=10)
+
+
+@pytest.mark.parametrize("times", [[0, 0.1, 0.2, 0.3], [0, 0.5, 0.6, 2], [0]], ids=str)
+@pytest.mark.parametrize("last", [3, 0.04, None])
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_the_last_frame_is_shown_as_long_as_stated(
+    tmp_path: Path, gray: Tensor, name: str, last: float | None, times: list[float]
+) -> None:
+    clip = gray[: len(times)]
+    write_video(tmp_path / name, clip, 10, times=times, last_duration=last)
+    found = frame_times(tmp_path / name)
+    assert found is not None
+    assert found.seconds == pytest.approx(times, abs=1e-4)
+    assert found.last_duration == pytest.approx(last or 0.1, abs=1e-4)
+    assert len(read_video(tmp_path / name)) == len(clip)
+
+
+def test_a_gif_shows_no_frame_so_shortly_that_browsers_show_it_for_long(tmp_path: Path, gray: Tensor) -> None:
+    times = [*(number / 100 for number in range(4)), 0.09, 0.5, 0.505]
+    write_video(tmp_path / "a.gif", gray[:7], 10, times=times, last_duration=0.01)
+    found = frame_times(tmp_path / "a.gif")
+    assert found is not None
+    assert found.seconds == pytest.approx([0, 0.02, 0.04, 0.06, 0.09, 0.5, 0.52])
+    assert found.last_duration == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("times", "fps", "last"), [([0, 1, 701], 1, 1), ([0, 1, 2], 1, 700), (None, 1 / 700, None)])
+def test_a_pause_that_a_gif_cannot_state_is_named(
+    tmp_path: Path, gray: Tensor, times: list[float] | None, fps: float, last: float | None
+) -> None:
+    with pytest.raises(ConfigError, match=r"at most 655 seconds, not 700; write \.mp4"):
+        write_video(tmp_path / "a.gif", gray[:3], fps, times=times, last_duration=last)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("last", [0, -1, float("nan"), float("inf")])
+def test_the_duration_of_the_last_frame_is_checked(tmp_path: Path, last: float) -> None:
+    with pytest.raises(ConfigError, match="shown for a positive number of seconds"):
+        VideoWriter(tmp_path / "a.mp4", last_duration=last)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])

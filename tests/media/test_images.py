@@ -269,6 +269,12 @@ def test_a_range_is_scaled_over_a_folder(tmp_path: Path) -> None:
     assert [float(frame.mean()) for frame in stream.frames] == pytest.approx([0, 0.5, 1])
 
 
+def test_every_suffix_of_jpeg_is_read(tmp_path: Path) -> None:
+    for number, suffix in enumerate((".jpg", ".jpeg", ".jpe", ".jfif", ".JPG")):
+        Image.new("L", (8, 8), 40 * number).save(tmp_path / f"{number}{suffix}", "JPEG")
+    assert [float(frame.float().mean()) for frame in folder_frames(tmp_path).frames] == [0, 40, 80, 120, 160]
+
+
 @pytest.mark.parametrize("opacity", [255, 100])
 def test_transparency_in_a_folder_is_said(tmp_path: Path, opacity: int) -> None:
     for number in range(3):
@@ -276,3 +282,40 @@ def test_transparency_in_a_folder_is_said(tmp_path: Path, opacity: int) -> None:
     stream = folder_frames(tmp_path)
     assert any("not opaque" in note for note in stream.notes) == (opacity < 255)
     assert all(frame.shape == (3, 6, 8) for frame in stream.frames)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("opaque", ["RGBA", "RGB"])
+def test_transparency_of_later_pictures_is_said(tmp_path: Path, suffix: str, opaque: str) -> None:
+    opacities = [255, 255, 128, 128, 255]
+    for number, opacity in enumerate(opacities):
+        picture = Image.new("RGBA", (8, 6), (200, 100, 50, opacity))
+        picture.convert("RGBA" if opacity < 255 else opaque).save(tmp_path / f"{number}{suffix}")
+    assert [note.split()[0] for note in folder_frames(tmp_path).notes] == [f"2{suffix}"]
+    assert folder_frames(tmp_path, last=1).notes == ()
+    assert folder_frames(tmp_path, ignored=frozenset({2, 3})).notes == ()
+
+
+def test_the_opacity_of_many_pictures_is_looked_at_in_some_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        Image.new("RGBA", (8, 6), (0, 0, 0, 255 if number < 8 else 9)).save(tmp_path / f"{number:02}.png")
+    monkeypatch.setattr("framepred.media.images._OPACITY_CHECKS", 5)
+    assert folder_frames(tmp_path).notes[0].startswith("09.png has pixels that are not opaque")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_survey_sees_pictures_as_they_are_read(tmp_path: Path, suffix: str, mode: str) -> None:
+    mode = mode if suffix in (".jpg", ".tif") else "RGB"
+    for orientation in range(1, 9):
+        size, turned = (8, 6), Image.Exif()
+        turned[Base.Orientation] = orientation
+        Image.new(mode, size[:: -1 if orientation > 4 else 1]).save(tmp_path / f"{orientation}{suffix}", exif=turned)
+    assert survey_pictures(tmp_path) == 3
+    assert {frame.shape for frame in folder_frames(tmp_path).frames} == {(3, 6, 8)}
+    turned[Base.Orientation] = 1
+    Image.new(mode, (6, 8)).save(tmp_path / f"8{suffix}", exif=turned)
+    with pytest.raises(MediaError, match=rf"8\{suffix} is 6×8 but 1\{suffix} is 8×6"):
+        survey_pictures(tmp_path)
