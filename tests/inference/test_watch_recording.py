@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -73,6 +74,32 @@ def test_an_event_that_goes_on_is_reported_before_the_error_of_its_source(tmp_pa
     assert [(event.start_frame, event.ended) for event in kept.events] == [(20, False)]
     assert found == kept.events
     assert [(line["start_frame"], line["ended"]) for line in lines] == [(20, False)]
+    assert {path.suffix for path in tmp_path.glob("event-000001.*")} == {".mp4", ".png"}
+
+
+@pytest.mark.parametrize("error", [MediaError("full"), KeyboardInterrupt(), None], ids=["full", "Ctrl-C", "closed"])
+@pytest.mark.parametrize(("last", "ended"), [(25, False), (37, False), (43, True)])
+def test_an_event_is_reported_whatever_ends_the_watch(
+    error: BaseException | None, last: int, ended: bool, tmp_path: Path
+) -> None:
+    """It goes on, it was below the threshold for less than a second, or it is complete with this frame."""
+    event = [*noise(20), *noise(10, level=20), *noise(30)]
+    kept, steps = Kept(), []
+
+    def until(step: WatchStep) -> None:
+        steps.append(step)
+        if step.index == last and error is not None:
+            raise error
+
+    kept.write = until  # type: ignore[method-assign]
+    moments = (Moment(frame, number / FPS, number == 0) for number, frame in enumerate(event))
+    playing = recorded(watching(moments), [kept, EventFolder(tmp_path, FPS)])
+    with pytest.raises(type(error)) if error is not None else closing(playing):
+        next(item for item in playing if isinstance(item, WatchStep) and item.index == last)
+    assert (steps[-1].index, steps[-1].event is not None) == (last, ended)
+    [line] = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert [(event.start_frame, event.ended) for event in kept.events] == [(20, ended)]
+    assert (line["start_frame"], line["ended"]) == (20, ended)
     assert {path.suffix for path in tmp_path.glob("event-000001.*")} == {".mp4", ".png"}
 
 

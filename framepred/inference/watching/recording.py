@@ -66,20 +66,24 @@ def recorded(watching: Watch, recorders: Sequence[Recorder]) -> Generator[WatchS
 
     The numbers of events go on from those in a folder of events.
 
+    The event that goes on is recorded whatever ends the watch: an error, Ctrl-C, or the end of the iteration.
+
     Raises:
-        MediaError: if the source breaks or a recorder cannot write, after the event that went on was recorded.
+        MediaError: if the source breaks or a recorder cannot write.
     """
     with ExitStack() as closing:
         for recorder in reversed(recorders):
             closing.callback(recorder.close)
             if isinstance(recorder, EventFolder):
                 watching.number_after(recorder.last_number)
+        item: WatchStep | Event | None = None
         try:
             for item in watching.play():
                 _record(item, recorders)
                 yield item
-        except Exception:
-            event = watching.interrupt()  # None where the source broke: it was recorded
+        except BaseException:
+            complete = item.event if isinstance(item, WatchStep) else None  # play would yield it next
+            event = complete or watching.interrupt()  # None where the source broke: it was recorded
             if event is not None:
                 with suppress(MediaError):  # the first error counts
                     _record(event, recorders)
