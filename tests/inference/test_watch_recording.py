@@ -11,12 +11,14 @@ import pytest
 
 from framepred.errors import ConfigError, MediaError
 from framepred.inference.watch import Watch, WatchStep
+from framepred.inference.watching import recording
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.playing import PlayingSource
 from framepred.inference.watching.profile import Profile
 from framepred.inference.watching.recording import EventFolder, FrameTable, Recorder, WatchVideo, recorded
 from framepred.media.live import Moment
 from framepred.media.locking import locked_file
+from framepred.media.reading import read_video
 from full_disk import full_disk
 
 FPS = 10.0
@@ -140,6 +142,26 @@ def test_an_event_on_a_full_disk_reaches_the_other_recorders(tmp_path: Path) -> 
     with pytest.raises(MediaError, match=r"events\.jsonl cannot be written"):
         list(recorded(watching(iter(connection(0.0, 20, 10))), [folder, after]))
     assert [event.start_frame for event in after.events] == [20]
+
+
+def test_an_event_without_room_for_its_picture_has_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> None:
+        raise MediaError(f"{path.name} cannot be written")
+
+    monkeypatch.setattr(recording, "atomic_write", full)
+    with pytest.raises(MediaError, match=r"^event-000001\.png cannot be written"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [EventFolder(tmp_path, FPS)]))
+    for table, lines in (("events.jsonl", 1), ("events.csv", 2)):
+        assert len((tmp_path / table).read_text().splitlines()) == lines
+
+
+def test_a_clip_on_a_full_disk_can_be_played_and_has_its_lines(tmp_path: Path) -> None:
+    with full_disk(20_000), pytest.raises(MediaError, match=r"event-000001\.mp4 cannot be encoded \(File too large"):
+        list(recorded(watching(iter(connection(0.0, 20, 30))), [EventFolder(tmp_path, FPS)]))
+    assert 5 < len(read_video(tmp_path / "event-000001.mp4")) < 45
+    [line] = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert (line["start_frame"], line["ended"]) == (20, False)
+    assert (tmp_path / line["picture"]).stat().st_size > 0
 
 
 @pytest.mark.parametrize("frames", [10, 25])

@@ -211,11 +211,18 @@ class EventFolder:
         self._before.append((step.time, frame))
 
     def add(self, event: Event) -> None:
-        """Write the picture and the line of an event."""
+        """Write the picture and the line of an event; the line also where the disk has no room for the picture."""
         name = event_name(event.number)
-        if self._clip is not None and self._clip.picture is not None:
-            with atomic_write(self.folder / f"{name}.png") as draft:
-                self._clip.picture.save(draft)
+        try:
+            if self._clip is not None and self._clip.picture is not None:
+                with atomic_write(self.folder / f"{name}.png") as draft:
+                    self._clip.picture.save(draft)
+        finally:
+            self._append(event, name)
+        self._bound(name)
+
+    def _append(self, event: Event, name: str) -> None:
+        """Append the line of an event to both tables."""
         clip, picture = f"{name}.mp4", f"{name}.png"
         append_line(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
         if not has_content(self._table):
@@ -224,7 +231,6 @@ class EventFolder:
         times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]
         scores = [f"{event.score:.4f}", f"{event.threshold:.4f}"]
         append_line(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
-        self._bound(name)
 
     def close(self) -> None:
         """Finish the clip that is open, and release the folder."""
