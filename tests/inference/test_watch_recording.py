@@ -156,7 +156,7 @@ def test_an_event_without_room_for_its_picture_has_its_lines(tmp_path: Path, mon
 
 
 def test_a_clip_on_a_full_disk_can_be_played_and_has_its_lines(tmp_path: Path) -> None:
-    with full_disk(20_000), pytest.raises(MediaError, match=r"event-000001\.mp4 cannot be encoded \(File too large"):
+    with full_disk(22_000), pytest.raises(MediaError, match=r"event-000001\.mp4 cannot be encoded \(File too large"):
         list(recorded(watching(iter(connection(0.0, 20, 30))), [EventFolder(tmp_path, FPS)]))
     assert 5 < len(read_video(tmp_path / "event-000001.mp4")) < 45
     [line] = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
