@@ -1,20 +1,13 @@
-"""Handle signals that stop the command: Ctrl-C (SIGINT), ``kill`` (SIGTERM) and a closed terminal (SIGHUP)."""
+"""How a command answers to signals that stop it."""
 
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeAlias
 
 from framepred.media import atomic
-
-Handler: TypeAlias = Callable[[int, FrameType | None], object]
-
-STOP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)  # Windows has no SIGHUP
+from framepred.stop_signals import handle_stop_signals, send_again
 
 UNINTERRUPTED = ("<frozen importlib", atomic.__file__)
 """Files whose functions no signal interrupts: some modules catch all exceptions during an import, and an output that is
@@ -39,7 +32,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest(threading.Event):
-    """An event that the first stop signal sets.
+    """An event that the first request to stop sets.
 
     Attributes:
         number: number of the first signal; None before any signal.
@@ -50,7 +43,7 @@ class StopRequest(threading.Event):
     over = False
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
-        """Record the first signal; raise ``Stopped`` at the second one."""
+        """Record the first request; raise ``Stopped`` at the second one."""
         if self.number is not None:
             _stop(number, frame)
         self.number = number
@@ -64,7 +57,7 @@ class StopRequest(threading.Event):
 
 @contextmanager
 def stop_at_once() -> Iterator[StopRequest]:
-    """Raise ``Stopped`` in the main thread at each stop signal, so that cleanup code removes incomplete files.
+    """Raise ``Stopped`` in the main thread at each request to stop, so that cleanup code removes incomplete files.
 
     The yielded request keeps the signal number, because a library may replace the exception with another one.
     """
@@ -75,19 +68,20 @@ def stop_at_once() -> Iterator[StopRequest]:
             request.number = number
             _stop(number, frame)
 
-    with _install_handler(stop):
+    with handle_stop_signals(stop):
         yield request
 
 
 @contextmanager
 def stop_when_ready() -> Iterator[StopRequest]:
-    """Set an event at the first stop signal, so that the block can stop after it has completed its files.
+    """Set an event at the first request to stop, so that the block can stop after it has completed its files.
 
-    The event is also set at the end of the block. A second signal raises ``Stopped`` immediately.
+    The event is also set at the end of the block. A second request raises ``Stopped`` immediately; signals within
+    ``REPEAT_S`` of the first one belong to it.
     """
     request = StopRequest()
     try:
-        with _install_handler(request.receive):
+        with handle_stop_signals(request.receive):
             yield request
     finally:
         request.set()
@@ -97,7 +91,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     """Raise ``Stopped``, or send the signal again later if ``frame`` must not be interrupted."""
     if not _is_uninterrupted(frame):
         raise Stopped(number)
-    retry = threading.Timer(RETRY_S, os.kill, (os.getpid(), number))
+    retry = threading.Timer(RETRY_S, send_again, (number,))
     retry.daemon = True
     retry.start()
 
@@ -109,20 +103,3 @@ def _is_uninterrupted(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-@contextmanager
-def _install_handler(handler: Handler) -> Iterator[None]:
-    """Handle the stop signals in the block; signals that are ignored, as under ``nohup``, stay ignored."""
-    if threading.current_thread() is not threading.main_thread():  # Python sets handlers in the main thread only
-        yield
-        return
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    handled = [number for number in STOP_SIGNALS if previous[number] is not signal.SIG_IGN]
-    for number in handled:
-        signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number in handled:
-            signal.signal(number, previous[number] or signal.SIG_DFL)

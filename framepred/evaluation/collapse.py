@@ -82,7 +82,8 @@ class PixelStatistics:
     def _not_finite(self) -> str:
         if not self.broken:
             return ""
-        return f"{self.broken:,.0f} of {self.frames:,} predicted frames hold NaN or infinite pixels."
+        hold = "holds" if self.broken == 1 else "hold"
+        return f"{self.broken:,.0f} of {self.frames:,} predicted frames {hold} NaN or infinite pixels."
 
     def _sameness(self) -> str:
         if self.pixels == 0 or self.brightest_truth - self.darkest_truth < LEVEL:  # blank is right for blank data

@@ -101,8 +101,11 @@ def observed_notes(clips: Sequence[Observed], context: int, name: str) -> list[s
     short = [len(clip.scene) for clip in clips if len(clip.scene) < context]
     repeating = [clip.cadence for clip in clips if not all(clip.cadence.distinct)]
     if len(clips) > 1:
-        cut = f"{len(short)} of the {len(clips)} clips in {name} have a scene cut in their context."
-        again = f"{len(repeating)} of the {len(clips)} clips in {name} repeat frames, which are not counted as stills."
+        have, repeat = ("has" if len(short) == 1 else "have"), f"repeat{'s' * (len(repeating) == 1)}"
+        cut = f"{len(short)} of the {len(clips)} clips in {name} {have} a scene cut in the context."
+        again = (
+            f"{len(repeating)} of the {len(clips)} clips in {name} {repeat} frames, which are not counted as stills."
+        )
         return [cut] * bool(short) + [again] * bool(repeating)
     frames = f"{sum(short)} frame{'s' * (sum(short) != 1)}"
     cut = f"{name} has a scene cut {frames} before what is predicted; only what comes after it is used."
@@ -111,7 +114,10 @@ def observed_notes(clips: Sequence[Observed], context: int, name: str) -> list[s
 
 def _repeat_note(cadence: Cadence, name: str) -> str:
     count = cadence.distinct.count(False)
-    found = f"{count} of the last {len(cadence.distinct)} frames of {name} repeat the frame before; motion is measured"
+    repeat = f"repeat{'s' * (count == 1)}"
+    found = (
+        f"{count} of the last {len(cadence.distinct)} frames of {name} {repeat} the frame before; motion is measured"
+    )
     if cadence.period is None:
         return f"{found} without them."
     return f"{found} without them, and the prediction repeats frames with the same period of {cadence.period}."

@@ -235,7 +235,8 @@ class _Job:
 
     def _lost_note(self, lost: Sequence[int], name: str) -> list[str]:
         """A sentence on last frames without a measured pixel."""
-        clips = f"{sum(map(bool, lost))} of the {len(lost)} clips in {name} end" if len(lost) > 1 else f"{name} ends"
+        count = sum(map(bool, lost))
+        clips = (f"{count} of the {len(lost)} clips in {name}" if len(lost) > 1 else name) + " end" + "s" * (count == 1)
         frames = f"{lost[0]} frame{'s' * (lost[0] > 1)}" if len(lost) == 1 else "frames"
         ends = f"{clips} with {frames} without a measured pixel{' before those held out' * self.holdout}"
         return [f"{ends}; the prediction starts from the frame before, and its first frame follows them."] * any(lost)

@@ -144,7 +144,9 @@ class Restoration:
         """Sentences about what was found, such as frames with one side only."""
         self._finish()
         ends = one_sided(frozenset(self._missing), self._count) if self._missing else 0
-        said = f"{ends} rebuilt frames at an end of the video have observed frames on one side only; expect less there."
+        frames, have = ("frame", "has") if ends == 1 else ("frames", "have")
+        sides = f"{have} observed frames on one side only; expect less there."
+        said = f"{ends} rebuilt {frames} at an end of the video {sides}"
         return (*self._notes, *([said] if ends else []))
 
     def describe(self, path: str | Path = "", beside: str | None = None) -> str:

@@ -134,7 +134,7 @@ class Watch:
         except Exception:
             yield from _listed(self.interrupt())
             raise
-        yield from _listed(self._finder.finish())
+        yield from _listed(self.interrupt())
 
     def interrupt(self) -> Event | None:
         """Give up the event that goes on; returns it, if it was not reported before."""

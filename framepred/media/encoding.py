@@ -1,6 +1,7 @@
 """Write MP4 and GIF frame by frame, with PyAV."""
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -240,7 +241,8 @@ class _Mp4(_Encoder):
 class _GrowingMp4(_Mp4):
     """Each frame is encoded at once and is in the file when the next one arrives; no index grows in memory.
 
-    The header is written with the first frame, so that a file is empty or can be played.
+    The header is written with the first frame, so that a file is empty or can be played. A part of a frame that could
+    not be written whole is removed, and nothing is written after it.
     """
 
     container_options: ClassVar = {
@@ -250,9 +252,38 @@ class _GrowingMp4(_Mp4):
     codec_options: ClassVar = _X264 | {"tune": "zerolatency"}  # live sources do not wait
 
     def _open(self, path: str) -> tuple["av.container.OutputContainer", av.VideoStream]:
+        self._path = Path(path)
+        self._size = 0  # bytes up to the last whole frame
+        self._error: av.FFmpegError | None = None
         container, stream = super()._open(path)
         self.time_base = stream.codec_context.time_base = _MILLISECOND  # live sources keep no exact rate
         return container, stream
+
+    def write(self, frame: UInt8[np.ndarray, "c h w"], time: float | None) -> None:
+        with self._whole_frames():
+            super().write(frame, time)
+
+    def finish(self) -> None:
+        if self._error is None:
+            with self._whole_frames():
+                super().finish()
+
+    @contextmanager
+    def _whole_frames(self) -> Iterator[None]:
+        """Remove what the block has written if it fails; after that, only its error is left."""
+        if self._error is not None:
+            raise self._error
+        try:
+            yield
+        except av.FFmpegError as error:
+            self._error = error
+            with suppress(av.FFmpegError):
+                self.container.close()  # what it still holds is removed as well
+            with suppress(OSError):
+                os.truncate(self._path, self._size)
+            raise
+        with suppress(OSError):  # somebody removed the file
+            self._size = self._path.stat().st_size
 
 
 class _Gif(_Encoder):

@@ -1,14 +1,14 @@
 """Stopping a training by a signal: between two optimizer steps, with a checkpoint that can be resumed exactly."""
 
 import signal
-import threading
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
-STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+from framepred.stop_signals import handle_stop_signals
 
 
 class TrainingStopped(Exception):  # noqa: N818 (not an error)
@@ -28,25 +28,19 @@ class TrainingStopped(Exception):  # noqa: N818 (not an error)
 
 
 class StopOnSignal(Callback):
-    """Ends training before the next step after a stop signal; a second signal interrupts at once.
+    """Ends training before the next step after a request to stop; a second one interrupts at once.
 
     All processes of a distributed training stop at the same step, also when only one of them gets the signal.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._former: dict[int, Any] = {}
+        self._handling = ExitStack()
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Install the signal handlers; signals that are ignored, as under nohup, stay ignored."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in STOP_SIGNALS:
-            former = signal.getsignal(number)
-            if former is not signal.SIG_IGN:
-                self._former[number] = former
-                signal.signal(number, self._receive)
+        self._handling.enter_context(handle_stop_signals(self._receive))
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -64,17 +58,12 @@ class StopOnSignal(Callback):
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Restore the former signal handlers."""
-        self._restore()
+        self._handling.close()
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Restore the former signal handlers."""
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, former in self._former.items():
-            signal.signal(number, former if former is not None else signal.SIG_DFL)
-        self._former = {}
+        self._handling.close()
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         if self.number is not None:
@@ -82,4 +71,4 @@ class StopOnSignal(Callback):
         self.number = number
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"number": None, "_former": {}}
+        return {"number": None, "_handling": ExitStack()}

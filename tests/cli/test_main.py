@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framepred import __version__
+from framepred import __version__, stop_signals
 from framepred.cli import main as entry
-from framepred.cli.signals import stop_at_once
+from framepred.cli.signals import stop_at_once, stop_when_ready
 from framepred.errors import ConfigError, WeightsError
 from framepred.media import atomic
 from framepred.media.atomic import atomic_write
@@ -148,6 +148,56 @@ def test_an_import_cannot_swallow_a_signal(framepred: Run, replace_weights: Call
     path = sys.path.copy()
     assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
     sys.path[:] = path
+
+
+@pytest.mark.parametrize("second", ["in the block", "after it"])
+def test_signals_close_together_are_one_request(
+    framepred: Run, replace_weights: Callable[..., None], second: str
+) -> None:
+    """``timeout`` signals a command and then its process group."""
+
+    def action() -> None:
+        with stop_when_ready() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            if second == "in the block":
+                signal.raise_signal(signal.SIGTERM)
+        if second == "after it":
+            signal.raise_signal(signal.SIGTERM)
+        stop.raise_if_set("Stopped; the files are complete.")
+
+    replace_weights(action)
+    assert framepred("weights") == (143, "", "Stopped; the files are complete.\n")
+
+
+def test_a_signal_close_to_the_first_does_not_interrupt_the_cleanup(
+    framepred: Run, replace_weights: Callable[..., None]
+) -> None:
+    def action() -> None:
+        Path("half").touch()
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            Path("half").unlink()
+
+    replace_weights(action)
+    assert framepred("weights") == (143, "", "Stopped; nothing half-written is left.\n")
+    assert not Path("half").exists()
+
+
+def test_a_second_request_stops_at_once(
+    framepred: Run, replace_weights: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def action() -> None:
+        with stop_when_ready():
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.1)
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(10)
+
+    monkeypatch.setattr(stop_signals, "REPEAT_S", 0.05)
+    replace_weights(action)
+    assert framepred("weights") == (130, "", "Stopped; nothing half-written is left.\n")
 
 
 def test_an_ignored_signal_stays_ignored(framepred: Run, replace_weights: Callable[..., None]) -> None:

@@ -150,9 +150,16 @@ def test_films_show_psnr_first_and_errors_per_pixel(framepred: Run, tmp_path: Pa
     assert "10.00" in out  # thousandths of its square
 
 
-def test_frames_with_one_side_are_reported(framepred: Run, fading: Path) -> None:
-    _, _, told = framepred("restore", fading, "--missing", "0,11,5", "--method", "linear")
-    assert "2 rebuilt frames at an end of the video have observed frames on one side only" in " ".join(told.split())
+@pytest.mark.parametrize(
+    ("missing", "found"),
+    [
+        ("0,11,5", "2 rebuilt frames at an end of the video have observed"),
+        ("0,5", "1 rebuilt frame at an end of the video has observed"),
+    ],
+)
+def test_frames_with_one_side_are_reported(framepred: Run, fading: Path, missing: str, found: str) -> None:
+    _, _, told = framepred("restore", fading, "--missing", missing, "--method", "linear")
+    assert f"{found} frames on one side only" in " ".join(told.split())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import typer
 
 import framepred as package
 from browser import CHROMIUM, browser
+from framepred import stop_signals
 from framepred.cli.main import app
 from framepred.errors import ClipError
 from framepred.inference.live_page import is_loopback, serve_page
@@ -124,6 +125,37 @@ def test_a_watch_that_is_stopped_before_its_first_frame_is_compared_with_nothing
     else:
         assert result == "No frame was watched, so nothing was compared with the labels."
         assert end == "film.npy: 0 frames, 0 events."
+
+
+@pytest.mark.parametrize(
+    ("repeat_s", "sentence"),
+    [(0.5, "Stopped; the files are complete up to the last frame."), (0.0, "Stopped; nothing half-written is left.")],
+    ids=["close together", "apart"],
+)
+def test_two_signals_do_not_lose_the_event_that_goes_on(
+    framepred: Run, monkeypatch: pytest.MonkeyPatch, repeat_s: float, sentence: str
+) -> None:
+    write = EventFolder.write
+
+    def stopped(folder: EventFolder, step: WatchStep) -> None:
+        write(folder, step)
+        if step.index == 130:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    np.save("film.npy", freezing())
+    monkeypatch.setattr(EventFolder, "write", stopped)
+    monkeypatch.setattr(stop_signals, "REPEAT_S", repeat_s)
+    options = ["--normal", 10, "--false-alarms", 30, "--events", "out", "--json"]
+    code, out, err = framepred("watch", "film.npy", *options)
+    assert (code, err.splitlines()[-1]) == (143, sentence)
+    event, *end = map(json.loads, out.splitlines())
+    assert (event["start_frame"], event["end_frame"], event["ended"]) == (121, 130, False)
+    assert [(line["event"], line["frames"]) for line in end] == [("end", 31)] * (repeat_s > 0)
+    [line] = map(json.loads, Path("out/events.jsonl").read_text().splitlines())
+    assert {name: event[name] for name in ("number", "start", "ended")}.items() <= line.items()
+    assert Path("out", line["picture"]).stat().st_size > 0
+    assert len(read_video(Path("out", line["clip"]))) > 10
 
 
 @pytest.mark.parametrize("labels", ["start,end\n100,110\n", "frame,label\n350,1\n3,0\n"])

@@ -76,7 +76,7 @@ def test_only_frames_after_a_cut_are_used(small_net: EncoderForecaster) -> None:
 def test_clips_have_cuts_of_their_own(small_net: EncoderForecaster) -> None:
     clips = torch.stack([with_cut(8, 5), film(13, channels=1)])
     together = framepred.predict(clips, weights=small_net, frames=2, blend=False)
-    assert "1 of the 2 clips" in " ".join(together.notes)
+    assert "1 of the 2 clips in the array has a scene cut" in " ".join(together.notes)
     for clip, frames in zip(clips, together.frames, strict=True):
         assert torch.equal(framepred.predict(clip, weights=small_net, frames=2, blend=False).frames, frames)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Event as Flag
 
 import numpy as np
 import pytest
@@ -368,15 +369,32 @@ def test_events_join_over_short_pauses_and_are_reported_once() -> None:
     finder = EventFinder(1.0)
     scores = [0.0] * 5 + [2.0] * 3 + [0.0] * 5 + [3.0] * 2 + [0.0] * 15 + [2.0]
     found = [finder.add(index, index / FPS, FrameScore(score, score)) for index, score in enumerate(scores)]
-    events = [event for event in [*found, finder.finish(), finder.finish()] if event is not None]
+    events = [event for event in [*found, finder.interrupt(), finder.interrupt()] if event is not None]
     assert [(event.start_frame, event.end_frame, event.peak) for event in events] == [(5, 14, 1.3), (30, 30, 3.0)]
 
 
 def test_an_event_that_does_not_end_is_reported_while_it_goes_on() -> None:
     finder = EventFinder(1.0)
     found = [finder.add(index, index / FPS, FrameScore(2.0, 2.0)) for index in range(1000)]
-    events = [event for event in [*found, finder.finish()] if event is not None]
+    events = [event for event in [*found, finder.interrupt()] if event is not None]
     assert [(event.start_frame, event.ended) for event in events] == [(0, False)]
+
+
+@pytest.mark.parametrize(("calm", "ended"), [(0, False), (12, False), (25, True)])
+@pytest.mark.parametrize("stopped", [False, True], ids=["ends", "is stopped"])
+def test_an_event_that_goes_on_when_the_source_ends_has_not_ended(
+    film: np.ndarray, calm: int, ended: bool, stopped: bool
+) -> None:
+    start, stop = NORMAL + 20, Flag()
+    dark, count = np.concatenate([film[:start], np.zeros_like(film[:5]), film[start:]]), start + 5 + calm
+    watching = framepred.watch(dark if stopped else dark[:count], normal=NORMAL / FPS, false_alarms=60, stop=stop)
+    events = []
+    for item in watching.play():
+        if isinstance(item, Event):
+            events.append((item.start_frame, item.ended))
+        elif item.index == count - 1 and stopped:
+            stop.set()
+    assert events == [(start, ended)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 
 from framepred.errors import ConfigError, MediaError
 from framepred.inference.watch import Watch, WatchStep
+from framepred.inference.watching import recording
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.playing import PlayingSource
 from framepred.inference.watching.profile import Profile
 from framepred.inference.watching.recording import EventFolder, FrameTable, Recorder, WatchVideo, recorded
 from framepred.media.live import Moment
 from framepred.media.locking import locked_file
+from framepred.media.reading import read_video
 from full_disk import full_disk
 
 FPS = 10.0
@@ -76,6 +79,32 @@ def test_an_event_that_goes_on_is_reported_before_the_error_of_its_source(tmp_pa
     assert {path.suffix for path in tmp_path.glob("event-000001.*")} == {".mp4", ".png"}
 
 
+@pytest.mark.parametrize("error", [MediaError("full"), KeyboardInterrupt(), None], ids=["full", "Ctrl-C", "closed"])
+@pytest.mark.parametrize(("last", "ended"), [(25, False), (37, False), (43, True)])
+def test_an_event_is_reported_whatever_ends_the_watch(
+    error: BaseException | None, last: int, ended: bool, tmp_path: Path
+) -> None:
+    """It goes on, it was below the threshold for less than a second, or it is complete with this frame."""
+    event = [*noise(20), *noise(10, level=20), *noise(30)]
+    kept, steps = Kept(), []
+
+    def until(step: WatchStep) -> None:
+        steps.append(step)
+        if step.index == last and error is not None:
+            raise error
+
+    kept.write = until  # type: ignore[method-assign]
+    moments = (Moment(frame, number / FPS, number == 0) for number, frame in enumerate(event))
+    playing = recorded(watching(moments), [kept, EventFolder(tmp_path, FPS)])
+    with pytest.raises(type(error)) if error is not None else closing(playing):
+        next(item for item in playing if isinstance(item, WatchStep) and item.index == last)
+    assert (steps[-1].index, steps[-1].event is not None) == (last, ended)
+    [line] = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert [(event.start_frame, event.ended) for event in kept.events] == [(20, ended)]
+    assert (line["start_frame"], line["ended"]) == (20, ended)
+    assert {path.suffix for path in tmp_path.glob("event-000001.*")} == {".mp4", ".png"}
+
+
 def test_a_score_remembers_nothing_from_before_a_loss() -> None:
     profile = normal_profile().fresh()
     for moment in connection(0.0, 5, 5):
@@ -113,6 +142,26 @@ def test_an_event_on_a_full_disk_reaches_the_other_recorders(tmp_path: Path) -> 
     with pytest.raises(MediaError, match=r"events\.jsonl cannot be written"):
         list(recorded(watching(iter(connection(0.0, 20, 10))), [folder, after]))
     assert [event.start_frame for event in after.events] == [20]
+
+
+def test_an_event_without_room_for_its_picture_has_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> None:
+        raise MediaError(f"{path.name} cannot be written")
+
+    monkeypatch.setattr(recording, "atomic_write", full)
+    with pytest.raises(MediaError, match=r"^event-000001\.png cannot be written"):
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [EventFolder(tmp_path, FPS)]))
+    for table, lines in (("events.jsonl", 1), ("events.csv", 2)):
+        assert len((tmp_path / table).read_text().splitlines()) == lines
+
+
+def test_a_clip_on_a_full_disk_can_be_played_and_has_its_lines(tmp_path: Path) -> None:
+    with full_disk(22_000), pytest.raises(MediaError, match=r"event-000001\.mp4 cannot be encoded \(File too large"):
+        list(recorded(watching(iter(connection(0.0, 20, 30))), [EventFolder(tmp_path, FPS)]))
+    assert 5 < len(read_video(tmp_path / "event-000001.mp4")) < 45
+    [line] = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert (line["start_frame"], line["ended"]) == (20, False)
+    assert (tmp_path / line["picture"]).stat().st_size > 0
 
 
 @pytest.mark.parametrize("frames", [10, 25])

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import av
@@ -332,6 +333,39 @@ def test_either_all_frames_have_a_time_or_none(tmp_path: Path, gray: Tensor) -> 
 def test_a_growing_video_needs_room(tmp_path: Path, gray: Tensor) -> None:
     with pytest.raises(MediaError, match=r"a\.mp4 cannot be encoded \(File too large"), full_disk(2000):
         write(tmp_path / "a.mp4", gray, growing=True)
+
+
+@pytest.mark.parametrize("given_up", [False, True], ids=["error", "error is caught"])
+def test_a_growing_video_on_a_full_disk_ends_with_a_whole_frame(tmp_path: Path, gray: Tensor, given_up: bool) -> None:
+    """Wherever the disk is full: within the header, a frame, or the last one, which is written at the end."""
+    clip, path = gray[:6], tmp_path / "a.mp4"
+    write(path, clip, growing=True)
+    film, ends, position = path.read_bytes(), [], 0
+    while position < len(film):  # boxes: a size of four bytes and a name
+        name = film[position + 4 : position + 8]
+        position += int.from_bytes(film[position : position + 4])
+        ends += [position] * (name == b"mdat")
+    assert len(ends) == len(clip)
+    for limit in [end + beside for end in (*ends, 300) for beside in (-1, 0, 1)]:
+        path.unlink(missing_ok=True)
+        whole = sum(end <= limit for end in ends)
+        with full_disk(limit), nullcontext() if whole == len(clip) else pytest.raises(MediaError, match="too large"):
+            write_on(path, clip) if given_up else write(path, clip, growing=True)
+        assert path.exists() == (whole > 0)
+        assert not whole or path.read_bytes() == film[: ends[whole - 1]]
+
+
+def write_on(path: Path, clip: Tensor) -> None:
+    """Write a growing video and go on where a frame cannot be written; raises the first error."""
+    errors = []
+    with VideoWriter(path, 10, growing=True) as writer:
+        for frame in clip:
+            try:
+                writer.write(frame)
+            except MediaError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def test_a_gif_cannot_grow(tmp_path: Path) -> None:

@@ -48,14 +48,16 @@ class Kill(Callback):
 
 
 class Signal(Callback):
-    """Sends a signal to this process within a step."""
+    """Sends a signal to this process within a step, once or several times in quick succession."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, times: int = 1) -> None:
         self.number = number
+        self.times = times
 
     def on_before_optimizer_step(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == KILLED_AT - 1:
-            os.kill(os.getpid(), self.number)
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
 
 
 class WithDropout(EncoderForecaster):
@@ -162,13 +164,13 @@ def test_a_plateau_is_counted_in_validations_also_after_a_kill(tmp_path: Path) -
         assert task.lr_schedulers().num_bad_epochs == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
 def test_a_signal_saves_the_step_and_the_run_resumes_bit_for_bit(
-    tmp_path: Path, finished: tuple[Task, TrainingResult], number: int
+    tmp_path: Path, finished: tuple[Task, TrainingResult], number: int, times: int
 ) -> None:
     former = signal.getsignal(number)
     with pytest.raises(TrainingStopped, match=f"after step {KILLED_AT} of {STEPS}") as stop:
-        train(tmp_path, Signal(number))
+        train(tmp_path, Signal(number, times))
     assert stop.value.number == number
     assert signal.getsignal(number) == former
     assert read_checkpoint(tmp_path / "checkpoints/last.ckpt")["global_step"] == KILLED_AT

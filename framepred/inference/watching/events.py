@@ -47,7 +47,8 @@ class Event:
         threshold: the score above which it began.
         kind: ``freeze``, ``global change``, ``local`` or ``other``.
         place: left, top, right and bottom of a local event, as shares of the width and height; None for others.
-        ended: False where the event still went on when it was reported.
+        ended: False where the event still went on when it was reported: less than ``JOIN_SECONDS`` below the
+            threshold had followed.
     """
 
     number: int
@@ -115,14 +116,10 @@ class EventFinder:
         if above:
             self._open.add(index, time, frame)
             return self._reported() if time - self._open.start >= MOST_SECONDS else None
-        return self.finish() if time - self._open.end > JOIN_SECONDS else None
-
-    def finish(self) -> Event | None:
-        """End the stream; returns the event that went on, if it was not reported before."""
-        return self._close(ended=True)
+        return self._close(ended=True) if time - self._open.end > JOIN_SECONDS else None
 
     def interrupt(self) -> Event | None:
-        """Note that the source is lost or broken; returns the event that went on, if it was not reported before.
+        """Note that the source has ended, is lost or broken; returns the event that went on, if not reported before.
 
         What is unusual in later frames is another event.
         """

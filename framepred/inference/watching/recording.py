@@ -66,20 +66,24 @@ def recorded(watching: Watch, recorders: Sequence[Recorder]) -> Generator[WatchS
 
     The numbers of events go on from those in a folder of events.
 
+    The event that goes on is recorded whatever ends the watch: an error, Ctrl-C, or the end of the iteration.
+
     Raises:
-        MediaError: if the source breaks or a recorder cannot write, after the event that went on was recorded.
+        MediaError: if the source breaks or a recorder cannot write.
     """
     with ExitStack() as closing:
         for recorder in reversed(recorders):
             closing.callback(recorder.close)
             if isinstance(recorder, EventFolder):
                 watching.number_after(recorder.last_number)
+        item: WatchStep | Event | None = None
         try:
             for item in watching.play():
                 _record(item, recorders)
                 yield item
-        except Exception:
-            event = watching.interrupt()  # None where the source broke: it was recorded
+        except BaseException:
+            complete = item.event if isinstance(item, WatchStep) else None  # play would yield it next
+            event = complete or watching.interrupt()  # None where the source broke: it was recorded
             if event is not None:
                 with suppress(MediaError):  # the first error counts
                     _record(event, recorders)
@@ -207,11 +211,18 @@ class EventFolder:
         self._before.append((step.time, frame))
 
     def add(self, event: Event) -> None:
-        """Write the picture and the line of an event."""
+        """Write the picture and the line of an event; the line also where the disk has no room for the picture."""
         name = event_name(event.number)
-        if self._clip is not None and self._clip.picture is not None:
-            with atomic_write(self.folder / f"{name}.png") as draft:
-                self._clip.picture.save(draft)
+        try:
+            if self._clip is not None and self._clip.picture is not None:
+                with atomic_write(self.folder / f"{name}.png") as draft:
+                    self._clip.picture.save(draft)
+        finally:
+            self._append(event, name)
+        self._bound(name)
+
+    def _append(self, event: Event, name: str) -> None:
+        """Append the line of an event to both tables."""
         clip, picture = f"{name}.mp4", f"{name}.png"
         append_line(self._lines, json.dumps(event.to_dict() | {"clip": clip, "picture": picture}))
         if not has_content(self._table):
@@ -220,7 +231,6 @@ class EventFolder:
         times = [f"{event.start:.3f}", f"{event.peak:.3f}", f"{event.end:.3f}"]
         scores = [f"{event.score:.4f}", f"{event.threshold:.4f}"]
         append_line(self._table, ",".join([str(event.number), *times, *scores, event.kind, *edges, clip, picture]))
-        self._bound(name)
 
     def close(self) -> None:
         """Finish the clip that is open, and release the folder."""
