@@ -51,6 +51,7 @@ class WatchStep:
         active: whether an event goes on.
         event: an event that is complete with this frame.
         missing: which pixels of the frame are not measured; ``frame`` has the filler there. None for none.
+        fresh: whether the frame does not follow from the one before, because the source was lost, or is the first.
     """
 
     index: int
@@ -61,6 +62,7 @@ class WatchStep:
     active: bool
     event: Event | None = None
     missing: Shaped[np.ndarray, "c h w"] | None = None
+    fresh: bool = False
 
 
 class Watch:
@@ -153,7 +155,8 @@ class Watch:
         self._report_lost(index, moment.time, missing)
         scored = self.profile.score(frame, missing)
         event = self._finder.add(index, moment.time, scored)
-        return WatchStep(index, moment.time, frame, scored, self.threshold, self._finder.active, event, missing)
+        active = self._finder.active
+        return WatchStep(index, moment.time, frame, scored, self.threshold, active, event, missing, moment.fresh)
 
     def _check_proportions(self, frame: Picture) -> None:
         """Say that the profile was learned from frames of other proportions, most likely of another camera."""

@@ -1,6 +1,7 @@
 """Cameras, live streams and films at addresses, read in order, as NumPy arrays; OpenCV's BGR ends here."""
 
 from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from framepred.media.video_header import arriving_header, frames_of_one_size, up
 
 _TIMEOUT_MS = 10_000  # FFmpeg's own is 30 seconds
 _MAX_CAMERA_DIGITS = 9  # OpenCV takes 32-bit numbers
+_MOTION_JPEG = cv2.VideoWriter.fourcc(*"MJPG")
+"""FFmpeg numbers these pictures at 25 a second, whenever they arrive."""
+
 _TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
 
@@ -26,7 +30,8 @@ class LivePictures(NamedTuple):
         frames: uint8 RGB ``(3, h, w)``, until it ends.
         fps: frames per second that it states.
         endless: whether frames arrive in real time and are lost when nobody takes them.
-        times: seconds of each frame after the first, to be read after the frame; None for what is endless.
+        times: seconds of each frame after the first, to be read after the frame. Of what is endless: its time stamps,
+            which may repeat and jump; None for cameras and Motion JPEG, which have none.
     """
 
     frames: Iterator[UInt8[np.ndarray, "3 h w"]]
@@ -58,8 +63,18 @@ def live_pictures(source: str) -> LivePictures:
         if film is not None:
             return _film_pictures(film)
         capture = _opened(source)
-    times = None if endless else stamped_times(lambda: capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, fps)
-    return LivePictures(_grab(capture, source), fps, endless, times)
+    return LivePictures(_grab(capture, source), fps, endless, _times(capture, source, fps, endless))
+
+
+def _times(capture: cv2.VideoCapture, source: str, fps: float, endless: bool) -> Iterator[float] | None:
+    def stamp() -> float:
+        return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+    if not endless:
+        return stamped_times(stamp, fps)
+    if source.isdecimal() or capture.get(cv2.CAP_PROP_FOURCC) == _MOTION_JPEG:
+        return None
+    return (stamp() for _ in count())
 
 
 def _opened(source: str) -> cv2.VideoCapture:

@@ -39,10 +39,11 @@ class FrameStream:
         steady: whether all frames last equally long; if not, ``fps`` is only their mean.
         gray_within: levels by which the channels of a gray source may differ, where the source does not state whether
             it is gray; None where the number of channels is stated.
-        endless: whether frames arrive in real time, as from a camera, and are lost when nobody takes them.
+        endless: whether frames arrive in real time, as from a camera, and are lost when nobody takes them for long.
         notes: one sentence for each property of the source that a viewer should know.
         value_range: the values that were scaled to [0, 1]; None where the type states the range.
         times: seconds of each frame after the first, to be read after the frame; None where they follow from ``fps``.
+            Of an endless source: its time stamps, which may repeat and jump; None for none.
     """
 
     frames: Iterator[Tensor]

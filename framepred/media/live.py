@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BufferedIOBase
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event, Thread, main_thread
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
-
-from jaxtyping import Shaped
+from threading import Event
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from framepred.errors import MediaError
 from framepred.media.formats import is_live, is_pipe, is_standard_input, spoken_name
 from framepred.media.frame_times import even_times
+from framepred.media.live_buffer import Frame, LiveBuffer, TimedFrame, live_times
 from framepred.media.pipes import endable
 
 if TYPE_CHECKING:
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
 
 FIRST_DELAY = 1.0  # seconds before a lost source is tried again; each try doubles it
 LONGEST_DELAY = 60.0  # seconds
-_POLL_SECONDS = 0.2  # between checks of whether to end, while no frame comes
-
-Frame: TypeAlias = Shaped[Any, "c h w"]
-"""A tensor or an array ``(c, h, w)``; this module only passes it on, so that it needs no PyTorch."""
-
-_Slot: TypeAlias = "Queue[Any]"  # frames, what was raised, or None when the source has ended
 
 
 class Playable(Protocol):
@@ -44,7 +36,10 @@ class Playable(Protocol):
 
     @property
     def times(self) -> Iterator[float] | None:
-        """Seconds of each frame after the first, to be read after the frame; None where they follow from the rate."""
+        """Seconds of each frame after the first, to be read after the frame; None where they follow from the rate.
+
+        Of an endless source: its time stamps as it states them, which may repeat and jump; None for none.
+        """
 
     @property
     def endless(self) -> bool:
@@ -125,18 +120,22 @@ class _Nothing:
 class Player:
     """The frames of a file to its end, or of a camera or URL until ``ended`` is set.
 
-    A file is read frame by frame. Of a live source, the newest frame is taken: frames that arrive while the last one is
-    being processed are dropped.
+    A file is read frame by frame. The frames of a live source wait in a :class:`LiveBuffer`, which drops some where
+    processing is too slow, and have the times of :func:`live_times`.
 
     Args:
         source: see :func:`play`.
-        tell: called with a sentence when the source is lost and when it is back.
+        tell: called with a sentence when a live source is lost, when it is back, when the first of its frames is
+            dropped, and with the number of those that were.
         layout: the order of an array's axes, such as ``thwc``; None to find it by the shape.
         ended: set it to end before the source does.
         clock: seconds, for the times of live sources.
         value_range: see :func:`play`.
         array_name: see :func:`play`.
         opened: opens the source, at first and when it was lost; None for :func:`play`.
+
+    Attributes:
+        dropped: number of frames of a live source that were dropped so far.
 
     Raises:
         MediaError: if the source cannot be opened.
@@ -156,6 +155,8 @@ class Player:
         opened: Callable[[], Playable] | None = None,
     ) -> None:
         self.source = str(source)
+        self.dropped = 0
+        self._name = f"Camera {source}" if self.source.isdecimal() else self.source
         self._tell = tell
         self._ended = ended or Event()
         self._clock = clock
@@ -180,14 +181,27 @@ class Player:
         if not self._stream.endless:
             yield from self._to_its_end()
             return
-        start = self._clock()
+        start, begin = self._clock(), 0.0
         while not self._ended.is_set():
-            for number, frame in enumerate(newest(self._stream.frames, self._ended)):
+            for number, timed in enumerate(self._received(lambda: self._clock() - start, begin)):
                 self._delay = FIRST_DELAY
-                yield Moment(frame, self._clock() - start, fresh=number == 0)
+                yield Moment(timed.frame, timed.time, fresh=number == 0)
+                begin = timed.time + 1 / self.fps
             if not self._ended.is_set():
                 yield None
             self._reopen()
+        if self.dropped:
+            self._tell(f"{self._name}: {self.dropped} frames were left out, because processing was too slow for them.")
+
+    def _received(self, clock: Callable[[], float], begin: float) -> Iterator[TimedFrame]:
+        """The frames of one connection, of which the first has a time of at least ``begin``."""
+        buffer, former = LiveBuffer(clock), self.dropped
+        timed = map(TimedFrame, self._stream.frames, live_times(self._stream.times, clock, begin))
+        for frame in buffer.play(timed, self._ended):
+            if buffer.dropped and not self.dropped:
+                self._tell(f"{self._name}: processing is too slow for all frames, so that some are left out.")
+            self.dropped = former + buffer.dropped
+            yield frame
 
     def _to_its_end(self) -> Iterator[Moment]:
         times = self._stream.times or even_times(self.fps)
@@ -202,61 +216,11 @@ class Player:
 
     def _reopen(self) -> None:
         """Try again with growing delays until the source is back or ``ended`` is set."""
-        name = f"Camera {self.source}" if self.source.isdecimal() else self.source
         while not self._ended.is_set():
-            self._tell(f"{name} is lost; trying again in {self._delay:g} s.")
+            self._tell(f"{self._name} is lost; trying again in {self._delay:g} s.")
             self._ended.wait(self._delay)
             self._delay = min(2 * self._delay, LONGEST_DELAY)
             with suppress(MediaError):
                 self._stream = self._opened() if self._opened else play(self.source)
-                self._tell(f"{name} is back.")
+                self._tell(f"{self._name} is back.")
                 return
-
-
-def newest(frames: Iterator[Frame], ended: Event) -> Iterator[Frame]:
-    """The newest frame, each at most once, read by a thread; frames that were not taken in time are dropped.
-
-    Args:
-        frames: the frames of a live source.
-        ended: set it to end, also while no frame comes.
-    """
-    slot: _Slot = Queue(maxsize=1)
-    left = Event()
-
-    def wanted() -> bool:
-        return not left.is_set() and not ended.is_set() and main_thread().is_alive()
-
-    # No daemon thread: Python would stop it inside OpenCV, which aborts the process.
-    Thread(target=_read, args=(frames, slot, wanted)).start()
-    try:
-        yield from _taken(slot, ended)
-    finally:
-        left.set()
-
-
-def _read(frames: Iterator[Frame], slot: _Slot, wanted: Callable[[], bool]) -> None:
-    last: Exception | None = None
-    try:
-        for frame in frames:
-            with suppress(Empty):
-                slot.get_nowait()
-            slot.put(frame)
-            if not wanted():
-                break
-    except Exception as error:
-        last = error
-    while wanted():
-        with suppress(Full):
-            slot.put(last, timeout=_POLL_SECONDS)
-            return
-
-
-def _taken(slot: _Slot, ended: Event) -> Iterator[Frame]:
-    while not ended.is_set():
-        with suppress(Empty):
-            found = slot.get(timeout=_POLL_SECONDS)
-            if isinstance(found, Exception):
-                raise found
-            if found is None:
-                return
-            yield found

@@ -216,7 +216,8 @@ def _events(run: Run, fps: float) -> list[tuple[int, int]]:
 def _outcome(run: Run, injected: InjectedFilm, fps: float) -> Outcome:
     alarms = run.current > run.threshold
     soon = [bool(alarms[start : min(stop, start + round(SOON * fps) + 1)].any()) for start, stop in injected.events]
-    measured = measure(run.scores, alarms, _events(run, fps), injected.labels, np.arange(len(alarms)) / fps, fps)
+    times, lengths = np.arange(len(alarms)) / fps, np.full(len(alarms), 1 / fps)
+    measured = measure(run.scores, alarms, _events(run, fps), injected.labels, times, lengths)
     return Outcome(measured, float(roc_auc_score(injected.labels, run.current)), soon)
 
 

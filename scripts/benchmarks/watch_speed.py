@@ -58,7 +58,7 @@ def print_watch_speed(frames: int, height: int, width: int, output: Path, video:
         watching = Watch(PlayingSource(_looped(folder / "source.mp4", frames), FPS, True), 0, profile, FALSE_ALARMS)
         with _receiver() as (address, posts), serve_page("127.0.0.1:0", folder / "events", FALSE_ALARMS) as page:
             recorders = [
-                FrameTable(folder / "frames.csv"), EventFolder(folder / "events", FPS, KEEP_MB), Webhook(address), page,
+                FrameTable(folder / "frames.csv"), EventFolder(folder / "events", KEEP_MB), Webhook(address), page,
                 *([WatchVideo(folder / "watch.mp4", FPS)] if video else []),
             ]  # fmt: skip
             with _viewer(page.address):

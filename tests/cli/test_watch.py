@@ -332,11 +332,11 @@ def test_events_that_nobody_took_are_counted_at_the_end(monkeypatch: pytest.Monk
 
 def test_a_folder_of_events_stays_within_its_bound(tmp_path: Path) -> None:
     watching = package.watch(freezing(), normal=10.0, false_alarms=30)
-    list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+    list(recorded(watching, [EventFolder(tmp_path)]))
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     for _ in range(2):
         watching = package.watch(freezing()[100:], profile=watching.profile.fresh(), false_alarms=30)
-        list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=1.5 * size / 1e6)]))
+        list(recorded(watching, [EventFolder(tmp_path, keep_mb=1.5 * size / 1e6)]))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2.5 * size
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     with (tmp_path / "events.csv").open(newline="") as file:
@@ -351,7 +351,7 @@ def test_the_bound_neither_counts_nor_deletes_files_of_others(tmp_path: Path) ->
     for name in foreign:
         (tmp_path / name).write_bytes(bytes(1_000_000))
     watching = package.watch(freezing(), normal=10.0, false_alarms=30)
-    events = list(recorded(watching, [EventFolder(tmp_path, watching.fps, keep_mb=0.9)]))
+    events = list(recorded(watching, [EventFolder(tmp_path, keep_mb=0.9)]))
     assert all((tmp_path / name).stat().st_size == 1_000_000 for name in foreign)
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
     assert len(lines) == sum(isinstance(found, Event) for found in events) > 0
@@ -360,7 +360,7 @@ def test_the_bound_neither_counts_nor_deletes_files_of_others(tmp_path: Path) ->
 def test_the_numbers_of_events_go_on_in_a_folder_that_is_used_again(tmp_path: Path) -> None:
     def watch_into_folder() -> None:
         watching = package.watch(freezing(), normal=10.0, false_alarms=30)
-        list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+        list(recorded(watching, [EventFolder(tmp_path)]))
 
     watch_into_folder()
     watch_into_folder()
@@ -486,20 +486,20 @@ def test_other_files_may_lie_in_the_folder_of_events(framepred: Run) -> None:
 def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
     (tmp_path / "events.csv").touch()
     watching = package.watch(freezing(), normal=10.0, false_alarms=30)
-    list(recorded(watching, [EventFolder(tmp_path, watching.fps)]))
+    list(recorded(watching, [EventFolder(tmp_path)]))
     assert (tmp_path / "events.csv").read_text().startswith("number,start,peak,")
 
 
 def test_a_clip_lasts_from_two_seconds_before_its_event_to_two_seconds_after(tmp_path: Path) -> None:
     watching = package.watch(freezing(200, 140), normal=10.0, false_alarms=30)
-    events = [item for item in recorded(watching, [EventFolder(tmp_path, 10.0)]) if isinstance(item, Event)]
+    events = [item for item in recorded(watching, [EventFolder(tmp_path)]) if isinstance(item, Event)]
     frozen = next(item for item in events if item.kind == "freeze")
     frames = len(read_video(tmp_path / f"event-{frozen.number:06d}.mp4"))
     assert frames / 10 == pytest.approx(frozen.end - frozen.start + 4, abs=0.21)
 
 
 def test_an_event_of_a_slow_source_has_its_picture(tmp_path: Path) -> None:
-    folder, finder = EventFolder(tmp_path, 0.25), EventFinder(3.0)
+    folder, finder = EventFolder(tmp_path), EventFinder(3.0)
     for index, score in enumerate((0.0, 5.0, 0.0, 0.0)):
         scored, time = FrameScore(score, score), 4.0 * index
         done = finder.add(index, time, scored)
@@ -516,7 +516,7 @@ def page(tmp_path: Path) -> Iterator[object]:
     pytest.importorskip("uvicorn")
     with serve_page("127.0.0.1:0", tmp_path, 30.0) as served:
         watching = package.watch(freezing(), normal=10.0, false_alarms=30)
-        for _ in recorded(watching, [EventFolder(tmp_path, watching.fps), served]):
+        for _ in recorded(watching, [EventFolder(tmp_path), served]):
             pass
         yield served
 
@@ -568,7 +568,7 @@ def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
         shown.call("Page.navigate", url=served.address)
         assert shown.wait("document.getElementById('status')?.textContent") == "Waiting for frames"
         watching = package.watch(freezing(), normal=10.0, false_alarms=30)
-        for _ in recorded(watching, [EventFolder(tmp_path / "events", watching.fps), served]):
+        for _ in recorded(watching, [EventFolder(tmp_path / "events"), served]):
             served.apply(watching)
         shown.wait("document.getElementById('seen').naturalWidth > 0")
         shown.wait("document.querySelector('#curve polyline').getAttribute('points').split(' ').length > 50")

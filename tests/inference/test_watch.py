@@ -14,10 +14,11 @@ from torch import Tensor
 import framepred
 from framepred.baselines import load_baseline
 from framepred.errors import ClipError, ConfigError, DataError, MediaError
+from framepred.inference.watch import WatchStep
 from framepred.inference.watching.events import Event, EventFinder
 from framepred.inference.watching.forecasting import network_forecast
 from framepred.inference.watching.injected import KINDS, inject
-from framepred.inference.watching.labels import measure, read_labels
+from framepred.inference.watching.labels import Evaluation, Labels, measure, read_labels
 from framepred.inference.watching.learning import learn_profile
 from framepred.inference.watching.playing import PlayingSource, play_source
 from framepred.inference.watching.profile import FrameScore, Profile, ProfileBuilder
@@ -275,7 +276,7 @@ def test_frames_of_any_shape_are_watched_and_recorded(shape: tuple[int, ...], tm
     film = random.integers(90, 110, (140, *shape)).astype(np.uint8)
     film[120:135] = film[120]
     watching = framepred.watch(film, normal=10.0, false_alarms=60, layout="thwc" if len(shape) == 3 else "thw")
-    recorders = [EventFolder(tmp_path, watching.fps), WatchVideo(tmp_path / "watch.mp4", watching.fps)]
+    recorders = [EventFolder(tmp_path), WatchVideo(tmp_path / "watch.mp4", watching.fps)]
     events = [item for item in recorded(watching, recorders) if isinstance(item, Event)]
     assert "freeze" in [event.kind for event in events]
     assert all((tmp_path / f"event-{event.number:06d}.png").exists() for event in events)
@@ -414,16 +415,39 @@ def test_a_film_too_short_for_the_events_is_refused(film: np.ndarray) -> None:
         inject(film[:100], "freeze", FPS, 0)
 
 
+def even(count: int) -> np.ndarray:
+    """Lengths of frames at a constant rate, in seconds."""
+    return np.full(count, 1 / FPS)
+
+
 def test_detection_is_measured() -> None:
     labels = np.zeros(100, dtype=bool)
     labels[20:30] = labels[60:70] = True
     scores = labels.astype(float)
-    result = measure(scores, np.arange(100) == 23, [(23, 24), (80, 81)], labels, np.arange(100) / FPS, FPS)
+    result = measure(scores, np.arange(100) == 23, [(23, 24), (80, 81)], labels, np.arange(100) / FPS, even(100))
     assert (result.auroc, result.recall, result.delay) == (1.0, 0.5, pytest.approx(0.3))
     assert result.false_alarms == pytest.approx(3600 / 8)
     uneven = np.where(np.arange(100) < 22, np.arange(100) / FPS, np.arange(100))
-    result = measure(scores, np.arange(100) == 23, [], labels, uneven, FPS)
+    result = measure(scores, np.arange(100) == 23, [], labels, uneven, even(100))
     assert result.delay == pytest.approx(23 - 20 / FPS)
+
+
+def test_false_alarms_are_those_of_the_time_watched() -> None:
+    """One alarm in 300 s at a frame a second and 24 s at 25 frames a second, while the source was lost for an hour."""
+    evaluation = Evaluation(fps=2.78)
+    times = [*np.arange(300.0), *(3900 + np.arange(600) / 25)]
+    for index, time in enumerate(times):
+        scored = FrameScore(0.0, 0.0)
+        evaluation.write(WatchStep(index, time, np.zeros((1, 1, 1)), scored, 1.0, False, fresh=index in (0, 300)))
+    evaluation.add(Event(1, 3900.4, 3900.4, 3900.44, 310, 311, 9.0, 1.0, "other"))
+    assert evaluation.result(Labels()).false_alarms == pytest.approx(3600 / 324, rel=0.01)
+
+
+@pytest.mark.parametrize("count", [10, 38, 100])  # scikit-learn gives more than 1 for the last two
+def test_perfect_scores_have_an_average_precision_of_one(count: int) -> None:
+    labels = np.arange(count) <= count // 2
+    result = measure(labels - np.arange(count) / 1000, labels, [], labels, np.arange(count) / FPS, even(count))
+    assert 1 - 1e-9 < result.average_precision <= 1
 
 
 @pytest.mark.parametrize(
@@ -547,10 +571,10 @@ def test_labels_without_rows_say_that_nothing_is_unusual(tmp_path: Path, header:
 
 def test_what_was_not_measured_is_left_out() -> None:
     scores, nothing, everything = np.linspace(0, 1, 8), np.zeros(8, dtype=bool), np.ones(8, dtype=bool)
-    none = measure(scores, nothing, [], nothing, np.arange(8) / FPS, FPS)
+    none = measure(scores, nothing, [], nothing, np.arange(8) / FPS, even(8))
     assert none.to_text() == "None of the frames is labelled unusual; 0.0 false alarms an hour."
     for labels in (everything, scores > 0.5):
-        assert "nan" not in measure(scores, nothing, [], labels, np.arange(8) / FPS, FPS).to_text()
+        assert "nan" not in measure(scores, nothing, [], labels, np.arange(8) / FPS, even(8)).to_text()
 
 
 @pytest.mark.slow

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from framepred.errors import ConfigError, MediaError
 from framepred.inference.watch import Watch, WatchStep
 from framepred.inference.watching import recording
 from framepred.inference.watching.events import Event
 from framepred.inference.watching.playing import PlayingSource
-from framepred.inference.watching.profile import Profile
+from framepred.inference.watching.profile import FrameScore, Profile
 from framepred.inference.watching.recording import EventFolder, FrameTable, Recorder, WatchVideo, recorded
 from framepred.media.live import Moment
 from framepred.media.locking import locked_file
@@ -68,7 +69,7 @@ class Kept:
 def test_an_event_that_goes_on_is_reported_before_the_error_of_its_source(tmp_path: Path) -> None:
     kept = Kept()
     with pytest.raises(MediaError, match="changes the size"):
-        list(recorded(watching(breaking()), [EventFolder(tmp_path, FPS), kept]))
+        list(recorded(watching(breaking()), [EventFolder(tmp_path), kept]))
     found: list[Event] = []
     with pytest.raises(MediaError, match="changes the size"):
         found.extend(watching(breaking()))
@@ -127,7 +128,7 @@ def test_an_event_is_reported_when_its_source_is_lost_and_not_again(tmp_path: Pa
         yield from connection(600.0, 30, 0)
 
     kept, found = Kept(), []
-    for item in recorded(watching(moments()), [EventFolder(tmp_path, FPS), kept]):
+    for item in recorded(watching(moments()), [EventFolder(tmp_path), kept]):
         if isinstance(item, Event):
             found.append((item.number, item.start_frame, item.ended, len(asked)))
     assert found == [(1, 20, False, 0), (2, 60, False, 1)]
@@ -137,7 +138,7 @@ def test_an_event_is_reported_when_its_source_is_lost_and_not_again(tmp_path: Pa
 
 
 def test_an_event_on_a_full_disk_reaches_the_other_recorders(tmp_path: Path) -> None:
-    folder, after = EventFolder(tmp_path, FPS), Kept()
+    folder, after = EventFolder(tmp_path), Kept()
     (tmp_path / "events.jsonl").mkdir()  # in the place of a full disk
     with pytest.raises(MediaError, match=r"events\.jsonl cannot be written"):
         list(recorded(watching(iter(connection(0.0, 20, 10))), [folder, after]))
@@ -180,10 +181,31 @@ def test_a_table_on_a_full_disk_keeps_whole_rows_and_no_event_back(frames: int, 
 def test_events_have_the_numbers_of_the_folder_everywhere(tmp_path: Path) -> None:
     kept = Kept()
     for _ in range(2):
-        list(recorded(watching(iter(connection(0.0, 20, 10))), [kept, EventFolder(tmp_path, FPS)]))
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [kept, EventFolder(tmp_path)]))
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event.number for event in kept.events] == [line["number"] for line in lines] == [1, 2]
     assert [line["clip"] for line in lines] == ["event-000001.mp4", "event-000002.mp4"]
+
+
+@pytest.mark.parametrize("fps", [1.0, 3.0, 25.0, 60.0])
+def test_a_clip_begins_two_seconds_before_its_event_at_any_rate(tmp_path: Path, fps: float) -> None:
+    assert len(clip_of_event(tmp_path, fps)) == pytest.approx(2 * fps + 1, abs=1)
+
+
+def test_frames_before_an_event_take_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "BEFORE_BYTES", 30 * 32 * 48)
+    assert len(clip_of_event(tmp_path, 25.0)) == 31
+
+
+def clip_of_event(folder: Path, fps: float) -> Tensor:
+    """The clip of an event whose first frame, after five seconds, is the last that is watched."""
+    events, first = EventFolder(folder), round(5 * fps)
+    for index in range(first + 1):
+        events.write(
+            WatchStep(index, index / fps, np.zeros((1, 32, 48), np.uint8), FrameScore(0, 0), 1.0, index == first)
+        )
+    events.close()
+    return read_video(folder / "event-000001.mp4")
 
 
 @pytest.mark.parametrize("record", [FrameTable, lambda path: WatchVideo(path, FPS)])
@@ -196,7 +218,7 @@ def test_a_file_of_another_watch_is_said_to_be_and_stays(record: Callable[[Path]
 
 
 @pytest.mark.parametrize(
-    "record", [lambda folder: WatchVideo(folder / "a.mp4", FPS), lambda folder: EventFolder(folder, FPS)]
+    "record", [lambda folder: WatchVideo(folder / "a.mp4", FPS), lambda folder: EventFolder(folder)]
 )
 def test_a_video_whose_first_frame_cannot_be_written_says_why_and_leaves_no_file(
     record: Callable[[Path], Recorder], tmp_path: Path

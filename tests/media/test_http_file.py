@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,6 +69,13 @@ class Film(BaseHTTPRequestHandler):
 
     def endless(self) -> None:
         self.answer(content=self.content)
+
+    def pictures(self) -> None:
+        begin = b"\xff\xd8\xff"  # of a JPEG picture
+        parts = [b"--next\r\nContent-Type: image/jpeg\r\n\r\n" + begin + part for part in self.content.split(begin)[1:]]
+        self.answer(
+            content=b"\r\n".join([*parts, b"--next--"]), Content_Type="multipart/x-mixed-replace; boundary=next"
+        )
 
     def in_chunks(self, share: float = 1.0, end: bytes = b"0\r\n\r\n") -> None:
         content = self.content[: int(share * len(self.content))]
@@ -236,6 +244,25 @@ def test_a_live_stream_is_left_to_opencv(served: Callable[[Path], str], tmp_path
     assert len(list(live.frames)) == 10
     assert len(Film.requests) == 2  # of film_at and of live_pictures, which leaves the stream open
     assert film_at("rtsp://127.0.0.1:9/camera") is None
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_a_live_stream_that_arrives_at_once_loses_no_frame_and_keeps_its_times(
+    served: Callable[[Path], str], tmp_path: Path, suffix: str
+) -> None:
+    times = [40 * number + 100 * (number > 20) for number in range(60)]
+    address = f"{served(write_codec(tmp_path / f'a{suffix}', times=times))}/endless/a{suffix}"
+    moments = list(islice(Player(address, print), 60))
+    assert [moment.time - moments[0].time for moment in moments] == pytest.approx([time / 1000 for time in times])
+    assert [moment.fresh for moment in moments] == [True] + [False] * 59
+
+
+def test_motion_jpeg_is_timed_by_the_clock(served: Callable[[Path], str], tmp_path: Path) -> None:
+    address = f"{served(write_codec(tmp_path / 'a.mjpeg', 'mjpeg', 'yuvj420p'))}/pictures/camera"
+    live = live_pictures(address)
+    assert live.endless
+    assert live.times is None
+    assert len(list(live.frames)) == 40
 
 
 @pytest.mark.parametrize(("codec", "pixels"), [("libx264", "yuv420p"), ("ffv1", "gray10le")])  # OpenCV reads the second

@@ -1,6 +1,7 @@
 import io
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -13,7 +14,7 @@ from framepred.errors import ConfigError, MediaError
 from framepred.media import live as player
 from framepred.media.encoding import VideoWriter
 from framepred.media.frames import FrameStream
-from framepred.media.live import Player, newest
+from framepred.media.live import Player
 from framepred.media.ranges import ValueRange
 from framepred.media.writing import write_video
 from video_zoo import write_codec
@@ -49,7 +50,6 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *connections: list[int] | None) -> 
         return FrameStream(iter([picture(level) for level in levels]), fps=20, endless=True)
 
     monkeypatch.setattr(player, "play", connect)
-    monkeypatch.setattr(player, "newest", lambda frames, ended: frames)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
@@ -145,42 +145,44 @@ def test_each_loss_of_a_source_is_known_before_it_is_tried_again(monkeypatch: py
     assert levels == [1, 2, None, 3, None]
 
 
-def test_the_newest_frame_is_taken_and_others_are_passed_over() -> None:
-    taken, read = Event(), Event()
+def test_a_burst_is_played_whole_and_with_its_own_times() -> None:
+    told: list[str] = []
+
+    def connect() -> FrameStream:
+        times = (number / 20 for number in range(60))
+        return FrameStream(map(picture, range(60)), fps=20, endless=True, times=times)
+
+    clock = count(step=0.001)  # seconds
+    moments = Player("0", told.append, ended=Patience(waits=2), clock=lambda: next(clock), opened=connect)
+    played = list(moments)
+    assert [int(moment.frame[0, 0, 0]) for moment in played] == [*range(60)] * 2
+    assert [moment.time - played[0].time for moment in played] == pytest.approx([number / 20 for number in range(120)])
+    assert not any("left out" in sentence for sentence in told)
+
+
+def test_frames_that_are_left_out_are_counted_and_told_of() -> None:
+    taken, read, clock, told = Event(), Event(), count(), list[str]()
 
     def come() -> Iterator[Tensor]:
         yield picture(0)
         taken.wait()
         yield from map(picture, range(1, 20))
         read.set()
-        Event().wait(0.3)  # long enough that the last is taken before the end
 
-    frames = newest(come(), Event())
-    levels = [int(next(frames)[0, 0, 0])]
+    player = Player(
+        "0",
+        told.append,
+        ended=Patience(waits=1),
+        clock=lambda: next(clock),
+        opened=lambda: FrameStream(come(), endless=True),
+    )
+    moments = iter(player)
+    levels = [int(next(moments).frame[0, 0, 0])]
     taken.set()
-    read.wait()
-    levels += [int(frame[0, 0, 0]) for frame in frames]
+    read.wait()  # this is slow processing
+    levels += [int(moment.frame[0, 0, 0]) for moment in moments]
     assert levels == [0, 19]
-
-
-def test_waiting_for_a_frame_can_be_ended() -> None:
-    ended, never = Event(), Event()
-
-    def come() -> Iterator[Tensor]:
-        yield picture(0)
-        never.wait()
-
-    frames = newest(come(), ended)
-    next(frames)
-    ended.set()
-    assert list(frames) == []
-    never.set()
-
-
-def test_an_error_while_reading_is_passed_on() -> None:
-    def come() -> Iterator[Tensor]:
-        yield picture(0)
-        raise MediaError("The frames change their size.")
-
-    with pytest.raises(MediaError, match="change their size"):
-        list(newest(come(), Event()))
+    assert player.dropped == 18
+    assert told[0] == "Camera 0: processing is too slow for all frames, so that some are left out."
+    assert told[-1] == "Camera 0: 18 frames were left out, because processing was too slow for them."
+    assert sum("left out" in sentence for sentence in told) == 2

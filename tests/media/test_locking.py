@@ -155,8 +155,8 @@ def test_a_file_that_another_process_could_lock_first_stays(tmp_path: Path, monk
 
 
 def test_a_folder_of_events_takes_one_watch_at_a_time(tmp_path: Path) -> None:
-    first = EventFolder(tmp_path, 10)
+    first = EventFolder(tmp_path)
     with pytest.raises(ConfigError, match=f"^Another process writes events into {tmp_path}; "):
-        EventFolder(tmp_path, 10)
+        EventFolder(tmp_path)
     first.close()
-    EventFolder(tmp_path, 10).close()
+    EventFolder(tmp_path).close()

@@ -106,7 +106,7 @@ def measure(
     events: Sequence[tuple[int, int]],
     labels: NDArray[np.bool_],
     times: NDArray[np.float64],
-    fps: float,
+    lengths: NDArray[np.float64],
 ) -> Detection:
     """Compare scores and alarms with labels.
 
@@ -116,7 +116,7 @@ def measure(
         events: first and last frame of each event that was reported.
         labels: whether each frame is unusual.
         times: seconds of the frames from the first.
-        fps: mean number of frames per second.
+        lengths: seconds that each frame lasts.
     """
     both = bool(labels.any() and not labels.all())
     truth = intervals(labels)
@@ -125,29 +125,32 @@ def measure(
     false = sum(not labels[start : stop + 1].any() for start, stop in events)
     return Detection(
         float(roc_auc_score(labels, scores)) if both else math.nan,
-        float(average_precision_score(labels, scores)) if labels.any() else math.nan,
+        min(1.0, float(average_precision_score(labels, scores)))
+        if labels.any()
+        else math.nan,  # a sum of rounded parts
         len(truth),
         len(delays) / len(truth) if truth else math.nan,
         float(np.median(delays)) if delays else math.nan,
-        false * HOUR * fps / max(1, int((~labels).sum())),
+        false * HOUR / float(lengths[~labels].sum()) if false else 0.0,
     )
 
 
 class Evaluation:
-    """Keeps the scores of a watch, eight bytes a frame, to be compared with labels.
+    """Keeps the scores of a watch to be compared with labels.
 
     Args:
-        fps: mean number of frames per second.
+        fps: mean number of frames per second, for the lengths of frames that none follows.
     """
 
     def __init__(self, fps: float) -> None:
         self._fps = fps
-        self._rows: list[tuple[int, float, float, bool]] = []
+        self._rows: list[tuple[int, float, bool, float, bool]] = []
         self._events: list[Event] = []
 
     def write(self, step: WatchStep) -> None:
         """Take one frame."""
-        self._rows.append((step.index, step.time, step.scored.score, step.scored.current > step.threshold))
+        alarm = step.scored.current > step.threshold
+        self._rows.append((step.index, step.time, step.fresh, step.scored.score, alarm))
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -160,11 +163,12 @@ class Evaluation:
         """How well they agree with labels."""
         if not self._rows:
             return Detection(math.nan, math.nan, 0, math.nan, math.nan, math.nan)
-        numbers, times, scores, alarms = (np.array(column) for column in zip(*self._rows, strict=True))
+        numbers, times, fresh, scores, alarms = (np.array(column) for column in zip(*self._rows, strict=True))
         first = int(numbers[0])
         events = [(event.start_frame - first, event.end_frame - first) for event in self._events]
         unusual = labels(numbers, times)
-        found = measure(scores, alarms.astype(np.bool_), events, unusual, times, self._fps)
+        lengths = np.append(np.where(fresh[1:], 1 / self._fps, np.diff(times)), 1 / self._fps)
+        found = measure(scores, alarms, events, unusual, times, lengths)
         return replace(found, outside=not (labels.empty or unusual.any()))
 
 

@@ -31,6 +31,7 @@ from framepred.media.atomic import atomic_write, explain_os_errors
 from framepred.media.encoding import VideoWriter
 from framepred.media.growing import GrowingFile, append_line
 from framepred.media.pictures import bytes_of_picture, shrunk_picture
+from framepred.media.pixels import DEFAULT_FPS
 from framepred.visualization.heat_map import WatchPage, heat_picture
 
 AROUND_SECONDS = 2.0
@@ -38,6 +39,9 @@ AROUND_SECONDS = 2.0
 
 CLIP_SIDE = 640
 """Longer side of the frames in a clip, in pixels, so that the frames kept before an event take little memory."""
+
+BEFORE_BYTES = 256_000_000
+"""Bytes of the frames that are kept before an event, at most: two seconds of 640x480 at 140 frames a second."""
 
 KEEP_MB = 1024
 """Megabytes that a folder of events takes, at most, unless another bound is given."""
@@ -164,7 +168,6 @@ class EventFolder:
 
     Args:
         folder: it is made where it is missing, and may hold events of earlier watches, whose numbers go on.
-        fps: frames per second.
         keep_mb: megabytes that it may take; the oldest events go first.
 
     Attributes:
@@ -175,13 +178,10 @@ class EventFolder:
         MediaError: if its events.csv or events.jsonl hold something else, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, fps: float, keep_mb: float = KEEP_MB) -> None:
+    def __init__(self, folder: Path, keep_mb: float = KEEP_MB) -> None:
         self.folder = folder
-        self._fps = fps
         self._keep = keep_mb * MEGABYTE
-        self._before: deque[tuple[float, UInt8[np.ndarray, "c h w"]]] = deque(
-            maxlen=max(1, round(AROUND_SECONDS * fps))
-        )
+        self._before: deque[tuple[float, UInt8[np.ndarray, "c h w"]]] = deque()
         self._clip: _EventClip | None = None
         self._was_active = False
         check_event_tables(folder)
@@ -197,9 +197,9 @@ class EventFolder:
             self._close_clip()
             self.last_number += 1
             path = self.folder / f"{event_name(self.last_number)}.mp4"
-            self._clip = _EventClip(path, self._fps, tuple(frame.shape))
+            self._clip = _EventClip(path, tuple(frame.shape))
             for time, former in self._before:
-                if step.time - time <= AROUND_SECONDS + 1 / self._fps:  # not before the source was lost
+                if step.time - time <= AROUND_SECONDS:
                     self._clip.write(time, former)
         self._was_active = step.active
         if self._clip is not None:
@@ -209,6 +209,9 @@ class EventFolder:
                 self._clip.write(step.time, frame)
                 self._clip.look(step)
         self._before.append((step.time, frame))
+        most = BEFORE_BYTES // frame.nbytes
+        while step.time - self._before[0][0] > AROUND_SECONDS or len(self._before) > most:
+            self._before.popleft()
 
     def add(self, event: Event) -> None:
         """Write the picture and the line of an event; the line also where the disk has no room for the picture."""
@@ -271,9 +274,14 @@ class EventFolder:
 
 
 class _GrowingVideo:
-    """A video that is opened by its first frame; where that fails, nothing stays open."""
+    """A video that is opened by its first frame; where that fails, nothing stays open.
 
-    def __init__(self, path: Path, fps: float) -> None:
+    Args:
+        path: an ``.mp4`` file.
+        fps: frames per second, for the length of the last frame; others have their own times.
+    """
+
+    def __init__(self, path: Path, fps: float = DEFAULT_FPS) -> None:
         self._writer = VideoWriter(path, fps, growing=True)
         self._open: ExitStack | None = None
 
@@ -294,11 +302,11 @@ class _GrowingVideo:
 class _EventClip:
     """The clip and the picture of an event that goes on."""
 
-    def __init__(self, path: Path, fps: float, shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self.path = path
         self.picture: Image.Image | None = None
         self._shape = shape
-        self._video = _GrowingVideo(path, fps)
+        self._video = _GrowingVideo(path)
         self._start: float | None = None
         self._last = 0.0
         self._highest = -1.0
