@@ -190,6 +190,7 @@ class Task(LightningModule, ABC):
 
         The budget may change, and so may what has no part in ``schedule`` and ``course``.
         """
+        _uncount_unstarted_batch(checkpoint)
         saved = {"protocol": "openstl", **checkpoint.get("schedule", {})}  # framepred 0.1.0 knew openstl only
         wanted = self.schedule()
         previous = saved.pop("budget", None)
@@ -245,6 +246,19 @@ class Task(LightningModule, ABC):
         """Log the loss and the mean squared error of a training step."""
         self.log("train/loss", loss)
         self.log("train/mse", mse, prog_bar=True)
+
+
+def _uncount_unstarted_batch(checkpoint: dict[str, Any]) -> None:
+    """Make a checkpoint that was saved at the start of a batch equal to one that was saved after the batch before.
+
+    Lightning counts a batch before it calls ``on_train_batch_start``, and chooses the batches to validate after by that
+    count.
+    """
+    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.batch_progress")
+    if progress and progress["total"]["ready"] > progress["total"]["started"]:
+        for count in (progress["total"], progress["current"]):
+            count["ready"] = count["started"]
+        progress["is_last_batch"] = False
 
 
 def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:

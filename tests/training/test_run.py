@@ -50,12 +50,25 @@ class Kill(Callback):
 class Signal(Callback):
     """Sends a signal to this process within a step."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, step: int = KILLED_AT) -> None:
         self.number = number
+        self.step = step
 
     def on_before_optimizer_step(self, trainer: Trainer, *_: object) -> None:
-        if trainer.global_step == KILLED_AT - 1:
+        if trainer.global_step == self.step - 1:
             os.kill(os.getpid(), self.number)
+
+
+class Validations(Callback):
+    """Notes the score of each validation of a training, by the number of batches before it."""
+
+    def __init__(self) -> None:
+        self.scores: dict[int, float] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            batches = trainer.fit_loop.epoch_loop.batch_progress.total.completed
+            self.scores[batches] = float(trainer.callback_metrics["val/mse"])
 
 
 class WithDropout(EncoderForecaster):
@@ -173,6 +186,43 @@ def test_a_signal_saves_the_step_and_the_run_resumes_bit_for_bit(
     assert signal.getsignal(number) == former
     assert read_checkpoint(tmp_path / "checkpoints/last.ckpt")["global_step"] == KILLED_AT
     assert equal(finished[0], train(tmp_path, ckpt_path="last")[0])
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["", "accumulated"])
+def validated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any]:
+    """Settings of a run whose learning rate depends on its validations, and what it leaves."""
+    course = {
+        "settings": {"lr_scheduler": partial(ReduceLROnPlateau, patience=0, threshold=0.5)},
+        "accumulate_grad_batches": request.param,
+        "val_check_interval": 3 if request.param == 1 else 5,
+        "data": {"clips_per_epoch": 16},
+    }
+    return course, course_of(tmp_path_factory.mktemp("validated"), course)
+
+
+def course_of(folder: Path, course: dict[str, Any], *ends: Callback) -> tuple[dict[int, float], float | None, Task]:
+    """Train to the end, with interruptions; return the validation scores by batch, the best one, and the task."""
+    validations = Validations()
+    for end in ends:
+        with pytest.raises((TrainingStopped, RuntimeError), match="stopped|killed"):
+            train(folder, validations, end, ckpt_path="last" if (folder / "checkpoints").exists() else None, **course)
+    task, result = train(folder, validations, ckpt_path="last" if ends else None, **course)
+    return validations.scores, result.best_score, task
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [[Signal(signal.SIGTERM, 5)], [Kill(4), Signal(signal.SIGTERM, 6), Signal(signal.SIGTERM, 7)]],
+    ids=["stopped", "killed and stopped"],
+)
+def test_an_interrupted_run_validates_after_the_same_batches(
+    tmp_path: Path, validated: tuple[dict[str, Any], Any], ends: list[Callback]
+) -> None:
+    """Stopped before, at and after a validation; with accumulation, validations come between the batches of a step."""
+    course, (scores, best, whole) = validated
+    found, found_best, resumed = course_of(tmp_path, course, *ends)
+    assert (found, found_best) == (scores, best)
+    assert equal(whole, resumed)
 
 
 def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, TrainingResult]) -> None:
