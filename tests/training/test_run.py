@@ -14,7 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.lr_scheduler import ConstantLR, ReduceLROnPlateau
 
@@ -24,9 +24,9 @@ from framepred.errors import ConfigError, FramepredError, MediaError, WeightsErr
 from framepred.evaluation import Card
 from framepred.evaluation.protocols import PROTOCOLS, Measure
 from framepred.models import EncoderForecaster, load
-from framepred.models.checkpoints import read_checkpoint
+from framepred.models.checkpoints import read_checkpoint, write_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
-from framepred.training.run import default_logger
+from framepred.training.run import default_logger, standard_callbacks, training_result
 from framepred.training.stopping import TrainingStopped
 from framepred.training.task import Task
 from full_disk import full_disk
@@ -204,7 +204,7 @@ def course_of(folder: Path, course: dict[str, Any], *ends: Callback) -> tuple[di
     """Train to the end, with interruptions; return the validation scores by batch, the best one, and the task."""
     validations = Validations()
     for end in ends:
-        with pytest.raises((TrainingStopped, RuntimeError), match="stopped|killed"):
+        with pytest.raises((TrainingStopped, RuntimeError), match=r"stopped|killed"):
             train(folder, validations, end, ckpt_path="last" if (folder / "checkpoints").exists() else None, **course)
     task, result = train(folder, validations, ckpt_path="last" if ends else None, **course)
     return validations.scores, result.best_score, task
@@ -236,6 +236,37 @@ def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, T
     assert "(protocol openstl v1). Its report is " in result.summary
     assert read_checkpoint(result.folder / "checkpoints/last.ckpt")["global_step"] == STEPS
     assert load(result.folder / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("mine", [{"monitor": "val/ssim", "mode": "max"}, {"monitor": "val/mse", "save_top_k": 3}])
+def test_checkpoints_of_the_users_own_leave_those_of_the_run(
+    tmp_path: Path, finished: tuple[Task, TrainingResult], mine: dict[str, Any]
+) -> None:
+    def callbacks() -> list[Callback]:
+        own = ModelCheckpoint(tmp_path / "mine", filename="{step}", **mine)
+        return [own, *standard_callbacks(tmp_path, progress=False, logs=False)]
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path, Kill(), callbacks=callbacks())
+    _, result = train(tmp_path, ckpt_path="last", callbacks=callbacks())
+    assert result.best_score == finished[1].best_score
+    assert len(list((tmp_path / "mine").iterdir())) == mine.get("save_top_k", 1)
+
+
+def test_the_best_checkpoint_of_an_earlier_version_stays_the_best(tmp_path: Path) -> None:
+    """Earlier versions named its callback as any ``ModelCheckpoint``."""
+    _, result = train(tmp_path, kind=Worsening, steps=3)
+    assert result.best_score == 3
+    for path in (tmp_path / "checkpoints").iterdir():
+        contents = read_checkpoint(path)
+        former = (
+            "ModelCheckpoint{'monitor': 'val/mse', 'mode': 'min', 'every_n_train_steps': 0, 'every_n_epochs': 1, "
+            "'train_time_interval': None}"
+        )
+        contents["callbacks"] = {former: contents["callbacks"].pop("BestCheckpoint")}
+        write_checkpoint(contents, path)
+    assert training_result(tmp_path, "").best_score == 3
+    assert train(tmp_path, kind=Worsening, steps=6, ckpt_path="last")[1].best_score == 3
 
 
 def worst_pixel(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
