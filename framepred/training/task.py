@@ -217,15 +217,19 @@ class Task(LightningModule, ABC):
         }
 
     def course(self) -> Settings:
-        """Return what else decides the course of a run: its network, optimizer, scheduler, loss and data."""
+        """Return what else decides the course of a run: network, optimizer, scheduler, loss, data and validation clips."""
         made: Any = self.configure_optimizers()
-        data = getattr(self._trainer, "datamodule", None)
+        trainer = self._trainer
+        data = getattr(trainer, "datamodule", None)
+        trains = trainer is not None and trainer.state.fn is TrainerFn.FITTING
         return {
             **settings("net", self.net, getattr(self.net, "arguments", {})),
             **optimizer_settings(made["optimizer"], made["lr_scheduler"]["scheduler"]),
             **loss_settings(self.loss),
             "curriculum.class": saved_name(type(self.curriculum)),
             **(settings("data", data, data.course() if isinstance(data, ClipData) else {}) if data else {}),
+            # as text, because 1 is one batch and 1.0 all of them
+            **({"trainer.limit_val_batches": str(trainer.limit_val_batches)} if trains else {}),
         }
 
     def to_float(self, clips: Tensor) -> Tensor:

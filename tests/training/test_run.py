@@ -348,6 +348,17 @@ def test_a_run_is_not_continued_on_other_clips(tmp_path: Path, data: dict[str, A
     assert (tmp_path / "checkpoints/last.ckpt").read_bytes() == before
 
 
+def test_a_run_is_not_continued_on_a_part_of_its_validation_clips(tmp_path: Path) -> None:
+    """One batch is not 1.0, which is all of them. A validation by hand may use a part."""
+    task, result = train(tmp_path, steps=1, val_check_interval=1)
+    with pytest.raises(
+        ConfigError, match=r"'trainer.limit_val_batches': '1.0'} and .*'trainer.limit_val_batches': '1'}"
+    ):
+        train(tmp_path, steps=2, ckpt_path="last", limit_val_batches=1)
+    trainer = make_trainer(tmp_path, 1, limit_val_batches=1, accelerator="cpu", enable_progress_bar=False, logger=False)
+    trainer.validate(task, task.trainer.datamodule, ckpt_path=result.best, weights_only=True, verbose=False)
+
+
 def test_a_run_continues_with_other_batches_workers_and_logs(tmp_path: Path) -> None:
     train(tmp_path, steps=1)
     changed = {"batch_size": 1, "num_workers": 1, "clips_per_epoch": 6, "test_clips": 5}
