@@ -217,20 +217,20 @@ class Task(LightningModule, ABC):
         }
 
     def course(self) -> Settings:
-        """Return what else decides the course of a run: network, optimizer, scheduler, loss, data and validation clips."""
+        """Return what else decides the course of a run: network, optimizer, scheduler, loss, data, validation clips."""
         made: Any = self.configure_optimizers()
-        trainer = self._trainer
+        trainer: Any = self._trainer
         data = getattr(trainer, "datamodule", None)
-        trains = trainer is not None and trainer.state.fn is TrainerFn.FITTING
-        return {
+        course = {
             **settings("net", self.net, getattr(self.net, "arguments", {})),
             **optimizer_settings(made["optimizer"], made["lr_scheduler"]["scheduler"]),
             **loss_settings(self.loss),
             "curriculum.class": saved_name(type(self.curriculum)),
             **(settings("data", data, data.course() if isinstance(data, ClipData) else {}) if data else {}),
-            # as text, because 1 is one batch and 1.0 all of them
-            **({"trainer.limit_val_batches": str(trainer.limit_val_batches)} if trains else {}),
         }
+        if trainer and trainer.state.fn is TrainerFn.FITTING:  # a validation by hand may use a part of the clips
+            course["trainer.limit_val_batches"] = str(trainer.limit_val_batches)  # 1 is one batch, 1.0 is all of them
+        return course
 
     def to_float(self, clips: Tensor) -> Tensor:
         """Return frames as floats in [0, 1], in the precision of the network."""
