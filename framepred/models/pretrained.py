@@ -23,7 +23,7 @@ from framepred.forecaster import Forecaster
 from framepred.media.ranges import ValueRange
 from framepred.media.text import read_small_text
 from framepred.models.checkpoints import read_checkpoint
-from framepred.models.class_names import check_exported, exported_class, imported_class
+from framepred.models.class_names import check_exported, exported_class, imported_class, saved_name
 from framepred.models.exported import load_onnx
 from framepred.models.forecast_restorer import ForecastRestorer
 from framepred.models.tensor_shapes import SizeLimit, difference, tensor_shapes
@@ -90,7 +90,7 @@ class Pretrained(nn.Module):
         """
         net = load_weights(name).net
         if not isinstance(net, cls):
-            raise WeightsError(f"The weights {name} are those of {type(net).__name__}, not of {cls.__name__}.")
+            raise WeightsError(f"The weights {name} are those of {saved_name(type(net))}, not of {saved_name(cls)}.")
         return net
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -148,7 +148,7 @@ def describe(net: nn.Module) -> dict[str, Any]:
     """Return the class name, the arguments that rebuild a network, and its range, as ``config.json`` holds them."""
     value_range = getattr(net, "value_range", None)
     known = {} if value_range is None else {RANGE: value_range.to_json()}
-    return {"class": type(net).__name__, **getattr(net, "arguments", {}), **known}
+    return {"class": saved_name(type(net)), **getattr(net, "arguments", {}), **known}
 
 
 def set_value_range(net: Network, value_range: ValueRange | None) -> None:

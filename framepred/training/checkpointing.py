@@ -1,14 +1,14 @@
 """Checkpoints of a run: ``best.ckpt`` by validation, ``last.ckpt`` at every validation, at the end and on a stop."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from typing_extensions import override
 
-from framepred.models.checkpoints import load_verified, write_checkpoint
+from framepred.models.checkpoints import load_verified, read_checkpoint, write_checkpoint
 from framepred.training.stopping import TrainingStopped
 from framepred.training.task import MONITOR, validates_a_training
 
@@ -25,6 +25,41 @@ def last_path(folder: Path) -> Path:
     return folder / CHECKPOINTS / f"{LAST}.ckpt"
 
 
+def best_score(path: Path) -> float | None:
+    """Return the validation score that a run's best checkpoint holds; None if it holds none."""
+    states = _with_own_names(read_checkpoint(path)).get("callbacks", {})
+    score = states.get(BestCheckpoint.KEY, {}).get("best_model_score")
+    return None if score is None else float(score)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Saves ``best.ckpt`` when the validation score improves.
+
+    Its name in checkpoints is its own, so that a user may add any ``ModelCheckpoint``.
+
+    Args:
+        folder: the run's folder.
+    """
+
+    KEY: ClassVar[str] = "BestCheckpoint"
+    FORMER_KEY: ClassVar[str] = ModelCheckpoint(monitor=MONITOR).state_key
+    """Name in checkpoints of earlier versions."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder / CHECKPOINTS,
+            filename=BEST,
+            monitor=MONITOR,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,
+        )
+
+    @property
+    @override
+    def state_key(self) -> str:
+        return self.KEY
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints atomically with a content hash, and checks the hash when it reads them."""
 
@@ -34,7 +69,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     @override
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
-        return load_verified(Path(path))
+        return _with_own_names(load_verified(Path(path)))
+
+
+def _with_own_names(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint, also of an earlier version, with the names of this one."""
+    states = checkpoint.get("callbacks", {})
+    if BestCheckpoint.KEY not in states and BestCheckpoint.FORMER_KEY in states:
+        states[BestCheckpoint.KEY] = states.pop(BestCheckpoint.FORMER_KEY)
+    return checkpoint
 
 
 class LastCheckpoint(Checkpoint):
@@ -83,14 +126,3 @@ class LastCheckpoint(Checkpoint):
             return
         trainer.save_checkpoint(self.path, weights_only=False)
         self._saved_step = trainer.global_step
-
-
-def best_checkpoint(folder: Path) -> ModelCheckpoint:
-    """Return the callback that saves ``best.ckpt`` when the validation score improves."""
-    return ModelCheckpoint(
-        folder / CHECKPOINTS,
-        filename=BEST,
-        monitor=MONITOR,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )

@@ -179,7 +179,7 @@ class TrainCLI(LightningCLI):
             "--weights", type=str | None, help="Network and weights to start from: bundled name, folder or .ckpt."
         )
         parser.link_arguments("trainer.max_steps", "model.budget")
-        parser.link_arguments("seed_everything", "model.seed")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)  # true and false are refused afterwards
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, take the network from the weights where some are given, and check what the config names."""
@@ -196,8 +196,8 @@ class TrainCLI(LightningCLI):
             self.config.trainer.default_root_dir = DEFAULTS["default_root_dir"]
         check_classes(self.config)
         seed = self.config.seed_everything
-        if not isinstance(seed, bool) and seed is not None and seed < 0:
-            raise ConfigError(f"The seed must be 0 or more, not {seed}.")
+        if isinstance(seed, bool) or seed < 0:
+            raise ConfigError(f"The seed must be 0 or more, not {seed}; give seed_everything a whole number.")
 
     def instantiate_trainer(self, **arguments: Any) -> Trainer:
         """Build the trainer of the config with the standard callbacks."""

@@ -1,6 +1,7 @@
 """Settings that decide the course of a run, as plain values that its checkpoints keep and a resumed run must share.
 
-They are flat: ``optimizer`` is the name of a class and ``optimizer.lr`` one of its settings.
+They are flat: ``optimizer`` is the name of a class, ``optimizer.lr`` one of its settings, and ``optimizer.class`` the
+name with its module, which earlier versions did not save.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from typing import Any, TypeAlias
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+from framepred.models.class_names import saved_name
 
 Settings: TypeAlias = dict[str, Any]
 
@@ -27,13 +30,14 @@ def settings(part: str, thing: object, values: Mapping[str, Any] | None = None) 
         values: the settings; None for the public attributes.
 
     Example:
-        >>> settings("loss", nn.SmoothL1Loss(beta=0.5))
-        {'loss': 'SmoothL1Loss', 'loss.reduction': 'mean', 'loss.beta': 0.5}
+        >>> settings("loss", nn.L1Loss())
+        {'loss': 'L1Loss', 'loss.class': 'torch.nn.modules.loss.L1Loss', 'loss.reduction': 'mean'}
     """
     if values is None:
         values = {name: value for name, value in vars(thing).items() if name[0] != "_" and name not in NO_SETTINGS}
     plain = {f"{part}.{name}": _plain(value) for name, value in values.items()}
-    return {part: type(thing).__name__} | {name: value for name, value in plain.items() if value is not NotImplemented}
+    names = {part: type(thing).__name__, f"{part}.class": saved_name(type(thing))}
+    return names | {name: value for name, value in plain.items() if value is not NotImplemented}
 
 
 def loss_settings(loss: nn.Module) -> Settings:

@@ -15,6 +15,7 @@ from framepred.clips import Clip, ClipBatch, FrameMask, State
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
+from framepred.models.class_names import saved_name
 from framepred.training.compiling import CompiledCells
 from framepred.training.course import Settings
 from framepred.training.losses import measured_loss
@@ -134,7 +135,10 @@ class ForecastTask(Task):
 
     def course(self) -> Settings:
         """Return what else decides the course of a run."""
-        return super().course() | {"auxiliary_weight": self.auxiliary_weight}
+        return super().course() | {
+            "auxiliary_weight": self.auxiliary_weight,
+            "teacher_forcing.class": saved_name(type(self.teacher_forcing)),
+        }
 
     def shorten(self, batch: ClipBatch) -> ClipBatch:
         """Draw the context of this step, then cut each clip as the curriculum asks."""

@@ -11,7 +11,9 @@ from framepred.baselines.lost_frames import rebuild_around
 from framepred.clips import ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
+from framepred.models.class_names import saved_name
 from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle, middle
+from framepred.training.course import Settings
 from framepred.training.losses import measured_loss
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -123,3 +125,7 @@ class RestoreTask(Task):
     def schedule(self) -> dict[str, Any]:
         """Return what must stay the same when a run is resumed."""
         return super().schedule() | {"gaps": asdict(self.gaps)}
+
+    def course(self) -> Settings:
+        """Return what else decides the course of a run."""
+        return super().course() | {"gaps.class": saved_name(type(self.gaps))}

@@ -19,7 +19,14 @@ from framepred.media.locking import locked_folder
 from framepred.media.outputs import check_results_folder
 from framepred.models.checkpoints import read_checkpoint
 from framepred.training.callbacks import PredictionPanels, RunReport
-from framepred.training.checkpointing import AtomicCheckpointIO, LastCheckpoint, best_checkpoint, best_path, last_path
+from framepred.training.checkpointing import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+    best_path,
+    best_score,
+    last_path,
+)
 from framepred.training.divergence import StopOnDivergence
 from framepred.training.failures import one_sentence_errors
 from framepred.training.progress_bar import EpochBar
@@ -93,7 +100,7 @@ def standard_callbacks(
         StopOnSignal(), StopOnDivergence(), PredictionPanels(), RunReport(folder), RunSummary(folder),
     ]  # fmt: skip
     if checkpoints:
-        callbacks += [best_checkpoint(folder), LastCheckpoint(folder)]
+        callbacks += [BestCheckpoint(folder), LastCheckpoint(folder)]
     if logs:
         callbacks.append(LearningRateMonitor())
     if progress:
@@ -217,17 +224,11 @@ def training_result(folder: Path, protocol: str, *, already_finished: bool = Fal
     """Return the result of the run in a folder, as its checkpoints hold it, with the protocol of its scores."""
     last, best = (path if path.is_file() else None for path in (last_path(folder), best_path(folder)))
     steps = _steps(last) if last else 0
-    return TrainingResult(folder, last, best, _best_score(best) if best else None, steps, already_finished, protocol)
+    return TrainingResult(folder, last, best, best_score(best) if best else None, steps, already_finished, protocol)
 
 
 def _steps(checkpoint: Path) -> int:
     return int(read_checkpoint(checkpoint).get("global_step", 0))
-
-
-def _best_score(checkpoint: Path) -> float | None:
-    states = read_checkpoint(checkpoint).get("callbacks", {})
-    scores = (state.get("best_model_score") for name, state in states.items() if name.startswith("ModelCheckpoint"))
-    return next((float(score) for score in scores if score is not None), None)
 
 
 def _resume_from(folder: Path, ckpt_path: str | None) -> Path | None:

@@ -20,6 +20,7 @@ from framepred.clips import ClipBatch, Future, to_unit
 from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
+from framepred.models.class_names import saved_name
 from framepred.models.devices import prefers_channels_last, use_channels_last
 from framepred.models.pretrained import Network, describe, set_value_range
 from framepred.training.course import Settings, differing, loss_settings, optimizer_settings, settings
@@ -190,6 +191,7 @@ class Task(LightningModule, ABC):
 
         The budget may change, and so may what has no part in ``schedule`` and ``course``.
         """
+        _uncount_unstarted_batch(checkpoint)
         saved = {"protocol": "openstl", **checkpoint.get("schedule", {})}  # framepred 0.1.0 knew openstl only
         wanted = self.schedule()
         previous = saved.pop("budget", None)
@@ -215,15 +217,20 @@ class Task(LightningModule, ABC):
         }
 
     def course(self) -> Settings:
-        """Return what else decides the course of a run: its network, optimizer, scheduler, loss and data."""
+        """Return what else decides the course of a run: network, optimizer, scheduler, loss, data, validation clips."""
         made: Any = self.configure_optimizers()
-        data = getattr(self._trainer, "datamodule", None)
-        return {
+        trainer: Any = self._trainer
+        data = getattr(trainer, "datamodule", None)
+        course = {
             **settings("net", self.net, getattr(self.net, "arguments", {})),
             **optimizer_settings(made["optimizer"], made["lr_scheduler"]["scheduler"]),
             **loss_settings(self.loss),
+            "curriculum.class": saved_name(type(self.curriculum)),
             **(settings("data", data, data.course() if isinstance(data, ClipData) else {}) if data else {}),
         }
+        if trainer and trainer.state.fn is TrainerFn.FITTING:  # a validation by hand may use a part of the clips
+            course["trainer.limit_val_batches"] = str(trainer.limit_val_batches)  # 1 is one batch, 1.0 is all of them
+        return course
 
     def to_float(self, clips: Tensor) -> Tensor:
         """Return frames as floats in [0, 1], in the precision of the network."""
@@ -245,6 +252,19 @@ class Task(LightningModule, ABC):
         """Log the loss and the mean squared error of a training step."""
         self.log("train/loss", loss)
         self.log("train/mse", mse, prog_bar=True)
+
+
+def _uncount_unstarted_batch(checkpoint: dict[str, Any]) -> None:
+    """Make a checkpoint that was saved at the start of a batch equal to one that was saved after the batch before.
+
+    Lightning counts a batch before it calls ``on_train_batch_start``, and chooses the batches to validate after by that
+    count.
+    """
+    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.batch_progress")
+    if progress and progress["total"]["ready"] > progress["total"]["started"]:
+        for count in (progress["total"], progress["current"]):
+            count["ready"] = count["started"]
+        progress["is_last_batch"] = False
 
 
 def _choose(values: dict[str, Any], names: set[str]) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def test_a_signal_ends_with_a_sentence_and_a_checkpoint(
     ("extra", "expected"),
     [
         (["--seed_everything=-1"], "The seed must be 0 or more, not -1"),
+        (["--seed_everything=true"], "not True; give seed_everything a whole number"),
+        (["--seed_everything=false"], "not False; give seed_everything a whole number"),
         (["--model.optimizer.init_args.lr=-1"], "The optimizer or its scheduler cannot be made: Invalid learning rate"),
         (["--trainer.devices=99", "--trainer.strategy=nosuch"], "nosuch"),
         (["--model.optimizer.init_args.lr=nan"], 'Parser key "lr": Expected a finite number.'),

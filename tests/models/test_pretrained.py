@@ -268,6 +268,39 @@ def test_a_network_of_a_module_of_ones_own_loads_once_it_is_imported(
     assert load(tmp_path / "again").rate == 0.25
 
 
+SAME_NAME = """
+import framepred.models
+
+class EncoderForecaster(framepred.models.EncoderForecaster):
+    def next_frame(self, state):
+        return 0.5 * super().next_frame(state)
+"""
+
+
+def test_a_network_of_ones_own_may_have_the_name_of_one_of_framepreds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never loads as framepred's, nor as that of another module; a script's module has no name."""
+    for module in ("mine", "theirs"):
+        (tmp_path / f"{module}_of_the_same_name.py").write_text(SAME_NAME)
+    monkeypatch.syspath_prepend(tmp_path)
+    mine, theirs = (importlib.import_module(f"{module}_of_the_same_name") for module in ("mine", "theirs"))
+    net = mine.EncoderForecaster(hidden_channels=[4], kernel_size=3).eval()
+    net.save_pretrained(tmp_path)
+    assert type(load(tmp_path)) is mine.EncoderForecaster
+    saved = (tmp_path / "config.json").read_text()
+    for name, kind in (
+        (f"{theirs.__name__}.EncoderForecaster", theirs.EncoderForecaster),
+        ("__main__.EncoderForecaster", theirs.EncoderForecaster),  # the one defined last
+        ("EncoderForecaster", EncoderForecaster),
+    ):
+        (tmp_path / "config.json").write_text(saved.replace(f"{mine.__name__}.EncoderForecaster", name))
+        assert type(load(tmp_path)) is kind
+    (tmp_path / "config.json").write_text(saved.replace(mine.__name__, "nobodys"))
+    with pytest.raises(WeightsError, match=r"'nobodys.EncoderForecaster', which framepred.models does not have"):
+        load(tmp_path)
+
+
 NO_CONFIGS = [
     "[" * 100_000,
     '{"a":' * 100_000,

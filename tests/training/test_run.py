@@ -14,7 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.lr_scheduler import ConstantLR, ReduceLROnPlateau
 
@@ -24,9 +24,9 @@ from framepred.errors import ConfigError, FramepredError, MediaError, WeightsErr
 from framepred.evaluation import Card
 from framepred.evaluation.protocols import PROTOCOLS, Measure
 from framepred.models import EncoderForecaster, load
-from framepred.models.checkpoints import read_checkpoint
+from framepred.models.checkpoints import read_checkpoint, write_checkpoint
 from framepred.training import ForecastTask, TrainingResult, WarmupCosine, fit, make_trainer
-from framepred.training.run import default_logger
+from framepred.training.run import default_logger, standard_callbacks, training_result
 from framepred.training.stopping import TrainingStopped
 from framepred.training.task import Task
 from full_disk import full_disk
@@ -50,14 +50,27 @@ class Kill(Callback):
 class Signal(Callback):
     """Sends a signal to this process within a step, once or several times in quick succession."""
 
-    def __init__(self, number: int, times: int = 1) -> None:
+    def __init__(self, number: int, step: int = KILLED_AT, times: int = 1) -> None:
         self.number = number
+        self.step = step
         self.times = times
 
     def on_before_optimizer_step(self, trainer: Trainer, *_: object) -> None:
-        if trainer.global_step == KILLED_AT - 1:
+        if trainer.global_step == self.step - 1:
             for _ in range(self.times):
                 os.kill(os.getpid(), self.number)
+
+
+class Validations(Callback):
+    """Notes the score of each validation of a training, by the number of batches before it."""
+
+    def __init__(self) -> None:
+        self.scores: dict[int, float] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            batches = trainer.fit_loop.epoch_loop.batch_progress.total.completed
+            self.scores[batches] = float(trainer.callback_metrics["val/mse"])
 
 
 class WithDropout(EncoderForecaster):
@@ -170,11 +183,48 @@ def test_a_signal_saves_the_step_and_the_run_resumes_bit_for_bit(
 ) -> None:
     former = signal.getsignal(number)
     with pytest.raises(TrainingStopped, match=f"after step {KILLED_AT} of {STEPS}") as stop:
-        train(tmp_path, Signal(number, times))
+        train(tmp_path, Signal(number, times=times))
     assert stop.value.number == number
     assert signal.getsignal(number) == former
     assert read_checkpoint(tmp_path / "checkpoints/last.ckpt")["global_step"] == KILLED_AT
     assert equal(finished[0], train(tmp_path, ckpt_path="last")[0])
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["", "accumulated"])
+def validated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any]:
+    """Settings of a run whose learning rate depends on its validations, and what it leaves."""
+    course = {
+        "settings": {"lr_scheduler": partial(ReduceLROnPlateau, patience=0, threshold=0.5)},
+        "accumulate_grad_batches": request.param,
+        "val_check_interval": 3 if request.param == 1 else 5,
+        "data": {"clips_per_epoch": 16},
+    }
+    return course, course_of(tmp_path_factory.mktemp("validated"), course)
+
+
+def course_of(folder: Path, course: dict[str, Any], *ends: Callback) -> tuple[dict[int, float], float | None, Task]:
+    """Train to the end, with interruptions; return the validation scores by batch, the best one, and the task."""
+    validations = Validations()
+    for end in ends:
+        with pytest.raises((TrainingStopped, RuntimeError), match=r"stopped|killed"):
+            train(folder, validations, end, ckpt_path="last" if (folder / "checkpoints").exists() else None, **course)
+    task, result = train(folder, validations, ckpt_path="last" if ends else None, **course)
+    return validations.scores, result.best_score, task
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [[Signal(signal.SIGTERM, 5)], [Kill(4), Signal(signal.SIGTERM, 6), Signal(signal.SIGTERM, 7)]],
+    ids=["stopped", "killed and stopped"],
+)
+def test_an_interrupted_run_validates_after_the_same_batches(
+    tmp_path: Path, validated: tuple[dict[str, Any], Any], ends: list[Callback]
+) -> None:
+    """Stopped before, at and after a validation; with accumulation, validations come between the batches of a step."""
+    course, (scores, best, whole) = validated
+    found, found_best, resumed = course_of(tmp_path, course, *ends)
+    assert (found, found_best) == (scores, best)
+    assert equal(whole, resumed)
 
 
 def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, TrainingResult]) -> None:
@@ -188,6 +238,37 @@ def test_a_run_leaves_loadable_best_and_last_checkpoints(finished: tuple[Task, T
     assert "(protocol openstl v1). Its report is " in result.summary
     assert read_checkpoint(result.folder / "checkpoints/last.ckpt")["global_step"] == STEPS
     assert load(result.folder / "checkpoints/best.ckpt")(torch.rand(1, 2, 1, 8, 8), 2).shape == (1, 2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("mine", [{"monitor": "val/ssim", "mode": "max"}, {"monitor": "val/mse", "save_top_k": 3}])
+def test_checkpoints_of_the_users_own_leave_those_of_the_run(
+    tmp_path: Path, finished: tuple[Task, TrainingResult], mine: dict[str, Any]
+) -> None:
+    def callbacks() -> list[Callback]:
+        own = ModelCheckpoint(tmp_path / "mine", filename="{step}", **mine)
+        return [own, *standard_callbacks(tmp_path, progress=False, logs=False)]
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(tmp_path, Kill(), callbacks=callbacks())
+    _, result = train(tmp_path, ckpt_path="last", callbacks=callbacks())
+    assert result.best_score == finished[1].best_score
+    assert len(list((tmp_path / "mine").iterdir())) == mine.get("save_top_k", 1)
+
+
+def test_the_best_checkpoint_of_an_earlier_version_stays_the_best(tmp_path: Path) -> None:
+    """Earlier versions named its callback as any ``ModelCheckpoint``."""
+    _, result = train(tmp_path, kind=Worsening, steps=3)
+    assert result.best_score == 3
+    for path in (tmp_path / "checkpoints").iterdir():
+        contents = read_checkpoint(path)
+        former = (
+            "ModelCheckpoint{'monitor': 'val/mse', 'mode': 'min', 'every_n_train_steps': 0, 'every_n_epochs': 1, "
+            "'train_time_interval': None}"
+        )
+        contents["callbacks"] = {former: contents["callbacks"].pop("BestCheckpoint")}
+        write_checkpoint(contents, path)
+    assert training_result(tmp_path, "").best_score == 3
+    assert train(tmp_path, kind=Worsening, steps=6, ckpt_path="last")[1].best_score == 3
 
 
 def worst_pixel(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -267,6 +348,17 @@ def test_a_run_is_not_continued_on_other_clips(tmp_path: Path, data: dict[str, A
     with pytest.raises(ConfigError, match=f"follows the schedule {{'data.{next(iter(data))}': "):
         train(tmp_path, steps=2, ckpt_path="last", data=data)
     assert (tmp_path / "checkpoints/last.ckpt").read_bytes() == before
+
+
+def test_a_run_is_not_continued_on_a_part_of_its_validation_clips(tmp_path: Path) -> None:
+    """One batch is not 1.0, which is all of them. A validation by hand may use a part."""
+    task, result = train(tmp_path, steps=1, val_check_interval=1)
+    with pytest.raises(
+        ConfigError, match=r"'trainer.limit_val_batches': '1.0'} and .*'trainer.limit_val_batches': '1'}"
+    ):
+        train(tmp_path, steps=2, ckpt_path="last", limit_val_batches=1)
+    trainer = make_trainer(tmp_path, 1, limit_val_batches=1, accelerator="cpu", enable_progress_bar=False, logger=False)
+    trainer.validate(task, task.trainer.datamodule, ckpt_path=result.best, weights_only=True, verbose=False)
 
 
 def test_a_run_continues_with_other_batches_workers_and_logs(tmp_path: Path) -> None:

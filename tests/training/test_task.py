@@ -97,6 +97,28 @@ def test_a_checkpoint_of_another_course_is_refused(tmp_path: Path, small_net: En
                     make_task(small_net, **changed).on_load_checkpoint(checkpoint)
 
 
+@pytest.mark.parametrize("part", ["net", "loss", "optimizer", "lr_scheduler", "curriculum", "teacher_forcing"])
+def test_a_class_of_the_same_name_is_another_one(part: str) -> None:
+    kinds: dict[str, type] = {
+        "net": EncoderForecaster, "loss": nn.MSELoss, "optimizer": torch.optim.AdamW, "lr_scheduler": WarmupCosine,
+        "curriculum": Curriculum, "teacher_forcing": TeacherForcing,
+    }  # fmt: skip
+
+    def make(kinds: dict[str, Any]) -> ForecastTask:
+        net, *parts = (kinds[name] for name in ("net", "loss", "curriculum", "teacher_forcing"))
+        loss, curriculum, teacher_forcing = (kind() for kind in parts)
+        of_task = {"optimizer": kinds["optimizer"], "lr_scheduler": kinds["lr_scheduler"], "curriculum": curriculum}
+        return ForecastTask(net(1, [4], 3), 10, loss, **of_task, teacher_forcing=teacher_forcing)
+
+    checkpoint: dict[str, Any] = {}
+    make(kinds).on_save_checkpoint(checkpoint)
+    other = make(kinds | {part: type(kinds[part].__name__, (kinds[part],), {"__module__": "mine"})})
+    with pytest.raises(ConfigError, match=rf"{{'{part}.class': .*'{part}.class': 'mine.{kinds[part].__name__}'}}"):
+        other.on_load_checkpoint(checkpoint)
+    checkpoint["course"] = {name: value for name, value in checkpoint["course"].items() if ".class" not in name}
+    other.on_load_checkpoint(checkpoint)  # earlier versions did not know
+
+
 def test_what_decides_no_course_may_change(small_net: EncoderForecaster) -> None:
     checkpoint: dict[str, Any] = {}
     make_task(small_net).on_save_checkpoint(checkpoint)
