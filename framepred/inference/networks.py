@@ -81,7 +81,7 @@ def needs_of(nets: Iterable[nn.Module], stated: StatedRange = None) -> tuple[int
     """
     nets = list(nets)
     channels = sorted({count for count in map(channels_of, nets) if count is not None})
-    ranges = {_spoken(known): known for known in map(range_of, nets) if known is not None}
+    ranges = {known.summary: known for known in map(range_of, nets) if known is not None}
     if len(channels) > 1:
         raise ConfigError(
             f"The weights take frames of {channels[0]} and of {channels[1]} channels; name those of one number at a "
@@ -93,9 +93,3 @@ def needs_of(nets: Iterable[nn.Module], stated: StatedRange = None) -> tuple[int
             "at a time, or state one range for all."
         )
     return next(iter(channels), None), next(iter(ranges.values()), None)
-
-
-def _spoken(known: ValueRange) -> str:
-    """All of a range that decides how files are read."""
-    filler = "" if known.filler is None else f" with NaN as {known.filler:g}"
-    return f"{known.low:g} to {known.high:g}{filler}{', also of bytes' if known.scales_bytes else ''}"

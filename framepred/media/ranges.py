@@ -88,6 +88,12 @@ class ValueRange:
         return self.low, self.high
 
     @property
+    def summary(self) -> str:
+        """All of the range that decides how files are read."""
+        filler = "" if self.filler is None else f" with NaN as {self.filler:g}"
+        return f"{self.low:g} to {self.high:g}{filler}{', also of bytes' if self.scales_bytes else ''}"
+
+    @property
     def filler_in_unit(self) -> float | None:
         """The filler as networks read it, in [0, 1]; None where NaN is refused."""
         return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
