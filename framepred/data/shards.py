@@ -111,9 +111,8 @@ class ClipShards(ClipDataset):
         try:
             # By default all clips of a shard are decoded whenever a clip of another shard was read in between.
             self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
-            index = (
-                Path(self._shards.input_dir.path) / INDEX
-            ).read_bytes()  # in the folder that an address is copied to
+            copied = Path(self._shards.input_dir.path)  # the folder that an address is copied to
+            index = (copied / INDEX).read_bytes()
             self.index_sha256 = sha256(index).hexdigest()
             noted = json.loads(index).get(RANGE)
             self.value_range = None if noted is None else ValueRange.from_json(noted)
