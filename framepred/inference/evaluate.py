@@ -261,7 +261,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
             {_title(one, number, ready): one.predictor for number, one in enumerate(ready, start=1)},
             data.batches,
             protocol=options.protocol,
-            data=data.record,
+            data=data.record if options.max_side == MAX_SIDE else replace(data.record, arguments=None),
             weights=[one.record for one in ready],
             baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
             device=device,

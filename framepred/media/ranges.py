@@ -198,6 +198,22 @@ def as_choice(stated: object) -> RangeChoice:
     return ValueRange(low, high)
 
 
+def range_text(stated: object) -> str | None:
+    """What was stated as a range of values, as :func:`parse_range` reads it; None for a default.
+
+    Raises:
+        ConfigError: if it is no range.
+
+    >>> range_text((0, 4095)), range_text("-32,60,nan=-32"), range_text("auto"), range_text(None)
+    ('0.0,4095.0', '-32.0,60.0,nan=-32.0', 'auto', None)
+    """
+    choice = as_choice(stated)
+    if not isinstance(choice, ValueRange):
+        return choice if isinstance(choice, str) else None
+    filler = "" if choice.filler is None else f",nan={choice.filler}"
+    return f"{choice.low},{choice.high}{filler}"
+
+
 def refuse_range(stated: object, name: object) -> None:
     """Refuse a stated range for frames of bytes, which have one: those of films, animations and cameras.
 
