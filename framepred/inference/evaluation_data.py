@@ -23,7 +23,7 @@ from framepred.data import (
     VideoWindows,
 )
 from framepred.data.datamodules.base import ClipData
-from framepred.data.digits import Split
+from framepred.data.digits import DigitBank, Split
 from framepred.data.loading import CPU
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
@@ -183,8 +183,12 @@ def _open_generated(name: str, choice: ClipChoice, digits: str | None = None) ->
     )
     arguments = _arguments(name, seed=choice.seed, **choice.frames)
     record = DataRecord(name, split="test", seed=choice.seed, digits=clips.bank.name, arguments=arguments)
-    notes = [clips.bank.note] if clips.bank.note else []
-    return _in_order(clips, choice.clips, choice, choice.context, record, notes)
+    return _in_order(clips, choice.clips, choice, choice.context, record, _notes_on(clips.bank))
+
+
+def _notes_on(bank: DigitBank | None) -> list[str]:
+    """A sentence if other digits replace those wanted."""
+    return [bank.note] if bank and bank.note else []
 
 
 def open_embedded_digits(choice: ClipChoice) -> EvaluationData:
@@ -286,10 +290,15 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
             f"The data of {config} are in {root}{started}, which does not exist here; go there, or move them back."
         )
     name = Path(getattr(data, "root", None) or type(data).__name__).name
-    arguments = _arguments(config, split=split)
-    record = DataRecord(name, split=split, seed=getattr(data, "seed", None), arguments=arguments)
-    clips, count = data.dataset(split), data.count(split)
-    return _in_order(clips, count, choice, data.context, record, value_range=data.scaled_range)
+    clips, count, bank = data.dataset(split), data.count(split), data.bank(split)
+    record = DataRecord(
+        name,
+        split=split,
+        seed=getattr(data, "seed", None),
+        digits=bank.name if bank else None,
+        arguments=_arguments(config, split=split),
+    )
+    return _in_order(clips, count, choice, data.context, record, _notes_on(bank), data.scaled_range)
 
 
 def data_of_run(config: Path) -> ClipData:

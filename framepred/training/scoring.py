@@ -70,7 +70,7 @@ def score_network(
     first = next(iter(clips))
     channels, height, width = first.context.shape[2:]
     macs = macs_per_clip(task.predictor, first.context.shape[1], first.target.shape[1], (channels, height, width))
-    bank = getattr(clips.data.dataset(clips.split), "bank", None) if isinstance(clips.data, ClipData) else None
+    bank = clips.data.bank(clips.split) if isinstance(clips.data, ClipData) else None
     scaled = getattr(clips.data, "scaled_range", None)
     return evaluate(
         task.predictor,
@@ -81,7 +81,7 @@ def score_network(
             clips.split,
             seed=getattr(clips.data, "seed", None),
             value_range=scaled and scaled.limits,
-            digits=getattr(bank, "name", None),
+            digits=bank.name if bank else None,
         ),
         weights=replace(weights, parameters=count_parameters(net), macs_per_clip=macs),
         baselines=_baselines(net),
