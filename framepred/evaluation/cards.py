@@ -36,7 +36,7 @@ class DataRecord:
     value_range: tuple[float, float] | None = None
     digits: str | None = None
     sha256: str | None = None
-    arguments: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

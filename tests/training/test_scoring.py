@@ -68,7 +68,7 @@ def test_the_command_in_the_report_of_a_run_measures_the_same_clips(tmp_path: Pa
 @pytest.mark.filterwarnings("ignore")
 def test_a_limited_validation_has_no_command(tmp_path: Path) -> None:
     """It takes the first clips; the command takes clips that are evenly spread."""
-    run(tmp_path, limit_val_batches=1)
+    run(tmp_path, {"batch_size": 2}, limit_val_batches=2)
     card = Card.read(tmp_path)
     assert card.data.clips == 4
     assert build_report(card).commands == []
