@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from os import PathLike
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -172,6 +173,23 @@ class Forecaster(nn.Module, ABC):
         if not self.training:
             check_range(context)
         return self.forecast(self.observe_clip(context), horizon)
+
+
+def check_name(weights: object, network: type[nn.Module] = Forecaster) -> None:
+    """Check that weights that are no network are a name or a path.
+
+    Args:
+        weights: what a caller gave.
+        network: the class of networks that the caller could give as well.
+
+    Raises:
+        WeightsError: if they are another object.
+    """
+    if not isinstance(weights, str | PathLike):
+        raise WeightsError(
+            f"Weights are a name, a path or a {network.__name__}, not {type(weights).__name__}; derive the network "
+            f"from {network.__module__}.{network.__name__}."
+        )
 
 
 def check_shape(predicted: Tensor, last: Tensor) -> Tensor:

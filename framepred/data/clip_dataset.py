@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from framepred.errors import ConfigError
+from framepred.media.ranges import ValueRange
 
 
 class ClipDataset(Dataset[Tensor], ABC):
@@ -19,7 +20,12 @@ class ClipDataset(Dataset[Tensor], ABC):
 
     ``dataset[i]`` accepts indices from ``-len(dataset)`` to ``len(dataset) - 1``, as a list does. Other indices
     raise ``IndexError``, which ends iteration.
+
+    Attributes:
+        value_range: the values of files that became 0 and 1 in the clips; None where the types of the files state them.
     """
+
+    value_range: ValueRange | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -53,6 +59,7 @@ class ShuffledClips(ClipDataset):
         check_seed(seed)
         self.clips = clips
         self.seed = seed
+        self.value_range = clips.value_range
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -5,6 +5,7 @@ position in the training stream therefore determines the next clip, as with ever
 the middle of an epoch without reading what it has trained already. docs/scaling.md compares it with WebDataset.
 """
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -17,11 +18,17 @@ from jaxtyping import Shaped
 from torch import Tensor
 from typing_extensions import override
 
+from framepred.clips import missing_pixels
 from framepred.data.clip_dataset import ClipDataset, ShuffledClips, check_counts
 from framepred.errors import ConfigError, DataError, reason_of
+from framepred.media.atomic import atomic_write
+from framepred.media.ranges import ValueRange
 
 INDEX = "index.json"
 """File that lists the shards of a folder."""
+
+RANGE = "value_range"
+"""Entry of the index: the values of files that became 0 and 1 in the clips."""
 
 SHARD_BYTES = 1 << 26
 """Default size of a shard: 64 MiB, 800 clips of 20 gray frames of 64x64 pixels."""
@@ -37,7 +44,7 @@ WINDOW_BLOCKS = 8
 
 
 def write_shards(clips: ClipDataset, folder: str | Path, *, shard_bytes: int = SHARD_BYTES) -> None:
-    """Write the clips of a data set to shards.
+    """Write the clips of a data set to shards, whole or not at all; their index keeps its range of values.
 
     Args:
         clips: a data set of clips ``(t, c, h, w)``.
@@ -46,6 +53,8 @@ def write_shards(clips: ClipDataset, folder: str | Path, *, shard_bytes: int = S
 
     Raises:
         ConfigError: if LitData is not installed, or the folder holds anything.
+        DataError: if a clip holds NaN and the range of values does not say what NaN is read as.
+        MediaError: if the folder cannot be written.
     """
     _litdata()
     from litdata.streaming.writer import BinaryWriter
@@ -53,12 +62,28 @@ def write_shards(clips: ClipDataset, folder: str | Path, *, shard_bytes: int = S
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty; choose a new folder for the shards.")
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = BinaryWriter(str(folder), chunk_bytes=shard_bytes)
-    for index in range(len(clips)):
-        writer[index] = {"clip": clips[index].numpy()}
-    writer.done()
-    writer.merge()
+    with atomic_write(folder) as draft:
+        draft.mkdir()
+        writer = BinaryWriter(str(draft), chunk_bytes=shard_bytes)
+        for index in range(len(clips)):
+            writer[index] = {"clip": _checked(clips[index], index, clips.value_range).numpy()}
+        writer.done()
+        writer.merge()
+        _note_range(draft / INDEX, clips.value_range)
+
+
+def _checked(clip: Shaped[Tensor, "t c h w"], index: int, value_range: ValueRange | None) -> Shaped[Tensor, "t c h w"]:
+    if missing_pixels(clip) is not None and (value_range is None or value_range.filler is None):
+        raise DataError(
+            f"Clip {index} (the first is 0) holds NaN, and nothing says what networks read for it; state it in the "
+            "value_range of the data set, such as -32,60,nan=-32, or replace NaN."
+        )
+    return clip
+
+
+def _note_range(index: Path, value_range: ValueRange | None) -> None:
+    if value_range is not None:
+        index.write_text(json.dumps(json.loads(index.read_text()) | {RANGE: value_range.to_json()}))
 
 
 class ClipShards(ClipDataset):
@@ -71,6 +96,7 @@ class ClipShards(ClipDataset):
 
     Attributes:
         index_sha256: hash of the index of the shards, which holds their sizes and the time when they were written.
+        value_range: see :class:`framepred.data.ClipDataset`; None where the index keeps none.
 
     Raises:
         DataError: if there are no shards.
@@ -85,8 +111,11 @@ class ClipShards(ClipDataset):
         try:
             # By default all clips of a shard are decoded whenever a clip of another shard was read in between.
             self._shards = _litdata().StreamingDataset(self.address, max_cache_size=cache, batch_decode=False)
-            index = Path(self._shards.input_dir.path) / INDEX  # the folder that an address is copied to
-            self.index_sha256 = sha256(index.read_bytes()).hexdigest()
+            copied = Path(self._shards.input_dir.path)  # the folder that an address is copied to
+            index = (copied / INDEX).read_bytes()
+            self.index_sha256 = sha256(index).hexdigest()
+            noted = json.loads(index).get(RANGE)
+            self.value_range = None if noted is None else ValueRange.from_json(noted)
             # Its own length is that of the share of this process; the data module divides the clips by their index.
             self._count: int = sum(end - start for start, end in self._shards.region_of_interest)
         except (OSError, ValueError, RuntimeError) as error:

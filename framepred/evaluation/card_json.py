@@ -64,7 +64,7 @@ def _card(card: Mapping[str, Any]) -> Card:
         lead_times=_each(card["lead_times"], _numbers),
         baselines=_each(card["baselines"], lambda values: _each(values, _number)),
         skill=_each(card["skill"], _number),
-        notes=tuple(_text(note) for note in _list(card.get("notes") or [])),
+        notes=_texts(card.get("notes") or []),
         lead_intervals=_each(card.get("lead_intervals", {}), _bounds),
         baseline_lead_times=_each(card.get("baseline_lead_times", {}), lambda values: _each(values, _numbers)),
         per_clip=_each(card.get("per_clip", {}), _decoded),
@@ -101,6 +101,7 @@ def _data(fields: Mapping[str, Any]) -> DataRecord:
         value_range=_optional(fields, "value_range", _limits),
         digits=_optional(fields, "digits", _text),
         sha256=_optional(fields, "sha256", _text),
+        arguments=_optional(fields, "arguments", _texts),
     )
 
 
@@ -163,6 +164,10 @@ def _text(value: object) -> str:
         raise TypeError(f"{value!r} is not text")
     value.encode()  # lone surrogates can be neither printed nor written
     return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(one) for one in _list(value))
 
 
 def _list(value: object) -> list[Any]:

@@ -22,7 +22,8 @@ class DataRecord:
     """The data of an evaluation; what does not apply is None and stays out of the JSON.
 
     ``evaluate`` fills in ``clips``, ``context`` and ``horizon`` in frames, ``size`` as (c, h, w), and ``sha256`` of the
-    raw bytes of whole clips in order. ``value_range`` holds the values of the files that became 0 and 1.
+    raw bytes of whole clips in order. ``value_range`` holds the values of the files that became 0 and 1. ``arguments``
+    are those of ``framepred evaluate`` that read the same data; None where no command does.
     """
 
     name: str
@@ -35,6 +36,7 @@ class DataRecord:
     value_range: tuple[float, float] | None = None
     digits: str | None = None
     sha256: str | None = None
+    arguments: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from framepred.evaluation.cards import Card
+from framepred.evaluation.cards import Card, WeightsRecord
 from framepred.evaluation.compare import compare
 from framepred.evaluation.protocols import find_protocol
 from framepred.evaluation.references import Reference, find_references, fitting_references
@@ -185,16 +185,17 @@ def _facts(card: Card) -> list[tuple[str, str]]:
 
 
 def _commands(card: Card) -> list[str]:
-    """The command that measures the card again, as far as the card records its arguments."""
-    data = card.data
-    arguments = ["framepred", "evaluate", "--weights", card.name, "--data", data.name, "--protocol", card.protocol.name]
-    numbers: dict[str, object] = {
-        "--clips": data.clips,
-        "--seed": data.seed,
-        "--context": data.context,
-        "--horizon": data.horizon,
-    }
-    numbers["--precision"] = card.weights and card.weights.precision
-    arguments += [part for name, value in numbers.items() if value is not None for part in (name, str(value))]
+    """The command that measures the card again; none where the command line cannot name its data or its weights."""
+    data, weights = card.data, card.weights
+    if data.arguments is None or weights is None or not _names_weights(weights):
+        return []
+    precision = [f"--precision={weights.precision}"] if weights.precision else []
+    arguments = [*data.arguments, f"--protocol={card.protocol.name}", f"--clips={data.clips}", *precision]
     digits = [f"# with the digits: {data.digits}"] if data.digits else []
-    return [f"pip install framepred=={card.framepred}", *digits, shlex.join(arguments)]
+    command = shlex.join(["framepred", "evaluate", f"--weights={weights.name}", *arguments])
+    return [f"pip install framepred=={card.framepred}", *digits, command]
+
+
+def _names_weights(weights: WeightsRecord) -> bool:
+    """Whether the name is that of weights, which have a hash, or of a baseline, and not of an object or of a file."""
+    return weights.sha256 is not None or weights.name.startswith("baseline:")

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from framepred.baselines.lost_frames import forecast_measured
 from framepred.clips import Clip, Future, RawClip, to_unit
-from framepred.errors import DataError, WeightsError
+from framepred.errors import ClipError, DataError, WeightsError
 from framepred.evaluation.averages import ClipAverage, Score, Sums
 from framepred.evaluation.collapse import PixelStatistics
 from framepred.evaluation.formulas import Truth, float64_device
@@ -19,7 +19,7 @@ from framepred.forecaster import Predictor
 from framepred.media.pictures import shrunk_size
 
 MAP_SIDE = 96  # pixels: longer sides of an error map are averaged over blocks
-LOWEST, HIGHEST = -1.0, 2.0  # saved predictions beyond are on another scale than [0, 1]
+LOWEST, HIGHEST = -1.0, 2.0  # predictions beyond are on another scale than [0, 1]
 
 
 @runtime_checkable
@@ -44,11 +44,11 @@ class SavedPredictions:
     def __init__(self, clips: ClipSource | RawClip) -> None:
         self.clips = clips
 
-    def read(self, numbers: Sequence[int]) -> Future:
-        """The predictions of these clips as floats.
+    def read(self, numbers: Sequence[int]) -> RawClip:
+        """The predictions of these clips as they were saved.
 
         Raises:
-            DataError: if there are fewer predictions than clips, or floats are not on the scale [0, 1].
+            DataError: if there are fewer predictions than clips.
         """
         if numbers and max(numbers) >= len(self.clips):
             raise DataError(
@@ -57,15 +57,7 @@ class SavedPredictions:
             )
         clips = self.clips
         found = clips[list(numbers)] if isinstance(clips, Tensor) else clips.__getitems__(numbers)
-        frames = to_unit(found if isinstance(found, Tensor) else torch.stack(list(found)))
-        finite = frames[frames.isfinite()]  # NaN may stand where a true pixel is missing
-        low, high = (edge.item() for edge in finite.aminmax()) if finite.numel() else (0.0, 0.0)
-        if low < LOWEST or high > HIGHEST:
-            raise DataError(
-                f"The predictions hold pixels from {low:.4g} to {high:.4g} but white must be 1; divide them by their "
-                "white level, or save them as uint8."
-            )
-        return frames
+        return found if isinstance(found, Tensor) else torch.stack(list(found))
 
 
 AnyPredictor: TypeAlias = Predictor | SavedPredictions
@@ -169,7 +161,8 @@ class Scorer(ClipScores):
 
         Raises:
             WeightsError: if a prediction is not finite; DataError if it is a saved one.
-            ClipError: if predictions have another shape than the target.
+            ClipError: if predictions have another shape than the target, or another type or scale than frames;
+                DataError if saved ones have another scale.
         """
         pred, target = self.predict(context, target.shape[1], numbers, filler), target.to(self.device)
         self._check_finite(pred, target, numbers)
@@ -181,12 +174,31 @@ class Scorer(ClipScores):
         """The predictions of these clips, ``(b, horizon, c, h, w)`` if the predictor keeps its contract.
 
         The predictor gets a copy of the context, which it may change: others predict from the same clips. It may return
-        frames on another device, as exports do.
+        frames on another device, as exports do, and frames of integers.
         """
         if isinstance(self.predictor, SavedPredictions):
-            return self.predictor.read(numbers).to(self.device, torch.float32)
-        context = context.to(self._predictor_device, copy=True)
-        return forecast_measured(self.predictor, context, horizon, filler).to(self.device)
+            return self._in_unit(self.predictor.read(numbers)).to(self.device, torch.float32)
+        predictor, context = self.predictor, context.to(self._predictor_device, copy=True)
+        return forecast_measured(
+            lambda observed, frames: self._in_unit(predictor(observed, frames)), context, horizon, filler
+        ).to(self.device)
+
+    def _in_unit(self, predicted: object) -> Shaped[Tensor, "..."]:
+        """Predictions as floats, after a check of their type and scale."""
+        if not isinstance(predicted, Tensor):
+            raise ClipError(
+                f"{self.title} returned {type(predicted).__name__}, not a tensor (b, horizon, c, h, w); return the "
+                "predicted frames alone, as a tensor."
+            )
+        frames = to_unit(predicted)
+        finite = frames[frames.isfinite()]  # NaN may stand where a true pixel is missing
+        low, high = (edge.item() for edge in finite.aminmax()) if finite.numel() else (0.0, 0.0)
+        if low < LOWEST or high > HIGHEST:
+            raise (DataError if isinstance(self.predictor, SavedPredictions) else ClipError)(
+                f"{self.title} predicted pixels from {low:.4g} to {high:.4g} but white must be 1; divide them by their "
+                "white level or clamp them, or give uint8."
+            )
+        return frames
 
     def _check_finite(self, pred: Clip, target: Truth, numbers: Sequence[int]) -> None:
         """Check the predictions of pixels that are not missing."""

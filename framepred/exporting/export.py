@@ -18,7 +18,7 @@ from framepred.clips import State
 from framepred.errors import ConfigError, WeightsError, reason_of
 from framepred.exporting.graphs import frame_multiple, has_dynamic_size, trace
 from framepred.exporting.parity import rollout_differences, rounding_difference
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_name
 from framepred.media.atomic import atomic_write
 from framepred.media.outputs import check_output
 from framepred.media.ranges import ValueRange
@@ -26,6 +26,7 @@ from framepred.models.accelerated import AcceleratedForecaster
 from framepred.models.exported import ExportedForecaster, Graph, load_onnx
 from framepred.models.pretrained import ONNX, PT2, bundled_cards, load_weights
 from framepred.onnx_graphs import GRAPH_KEY, INSTALL_HINT, METADATA_KEY, ExportInfo, GraphName, graph_path
+from framepred.restorer import Restorer
 
 SUFFIXES = (ONNX, PT2)
 TOLERANCE = 1e-4
@@ -94,7 +95,7 @@ def export(weights: str | Path | Forecaster, path: str | Path, *, size: tuple[in
 
 
 def _files_of(weights: str | Path | Forecaster) -> list[str | Path]:
-    return [] if isinstance(weights, Forecaster) else [weights]
+    return [weights] if isinstance(weights, str | Path) else []
 
 
 def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Forecaster, ExportInfo]:
@@ -103,12 +104,12 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
     if isinstance(weights, Forecaster):
         net, name = deepcopy(weights), type(weights).__name__  # the caller's keeps its device and its mode
     else:
+        if isinstance(weights, Restorer):
+            raise _no_step(type(weights).__name__)
+        check_name(weights)
         loaded, name, sha256 = load_weights(weights)
         if not isinstance(loaded, Forecaster):
-            raise WeightsError(
-                f"The weights {weights} restore missing frames: their graph depends on which frames are missing, so "
-                "there is no step to export; choose weights that forecast."
-            )
+            raise _no_step(str(weights))
         net = loaded
     if isinstance(net, ExportedForecaster):
         raise WeightsError(f"{weights} is an export already; name the weights that it was made from.")
@@ -131,6 +132,13 @@ def _open(weights: str | Path | Forecaster, size: tuple[int, int]) -> tuple[Fore
         trained_range=_trained_range(net),
     )
     return net.cpu().eval(), info
+
+
+def _no_step(name: str) -> WeightsError:
+    return WeightsError(
+        f"The weights {name} restore missing frames: their graph depends on which frames are missing, so there is no "
+        "step to export; choose weights that forecast."
+    )
 
 
 def _check_float32(net: Forecaster) -> None:

@@ -30,6 +30,7 @@ from framepred.media.ranges import StatedRange
 from framepred.models.accelerated import FLOAT32, AcceleratedForecaster, Precision
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.devices import move_network
+from framepred.restorer import Restorer
 
 Weights: TypeAlias = str | Path | Forecaster | Predictor
 """A bundled name, a path, ``owner/name`` of the Hugging Face Hub, ``baseline:NAME``, a forecaster, or any callable."""
@@ -209,9 +210,9 @@ def open_weights(weights: Weights, max_side: int = MAX_SIDE) -> NamedPredictor:
         WeightsError: if there are no such weights, or they cannot forecast.
         ConfigError: if there is no such baseline.
     """
-    if not isinstance(weights, str | Path | Forecaster):
+    if callable(weights) and not isinstance(weights, Forecaster | Restorer):
         return NamedPredictor(weights, WeightsRecord(getattr(weights, "__name__", type(weights).__name__)))
-    net, record = open_forecaster(weights)
+    net, record = open_forecaster(weights)  # type: ignore[arg-type]  # it refuses restorers
     inner = net.net if isinstance(net, AcceleratedForecaster) else net
     counted = None if record.name.startswith("baseline:") else inner
     return NamedPredictor(ScaledForecaster(net, max_side) if is_network(inner) else net, record, counted)
@@ -261,7 +262,7 @@ def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreO
             {_title(one, number, ready): one.predictor for number, one in enumerate(ready, start=1)},
             data.batches,
             protocol=options.protocol,
-            data=data.record,
+            data=data.record if options.max_side == MAX_SIDE else replace(data.record, arguments=None),
             weights=[one.record for one in ready],
             baselines={name: load_baseline(name) for name in BASELINES} if has_context else {},
             device=device,

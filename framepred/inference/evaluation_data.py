@@ -23,7 +23,7 @@ from framepred.data import (
     VideoWindows,
 )
 from framepred.data.datamodules.base import ClipData
-from framepred.data.digits import Split
+from framepred.data.digits import DigitBank, Split
 from framepred.data.loading import CPU
 from framepred.data.splitting import split_folder
 from framepred.data.video_folder import evenly_spread
@@ -34,7 +34,7 @@ from framepred.inference.sources import SourceForm, arranged_in_memory
 from framepred.media.arrays import CHANNELS
 from framepred.media.formats import check_input, is_array, is_folder_of_clips, stated_path
 from framepred.media.paths import expand_user
-from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice
+from framepred.media.ranges import DefaultRange, RangeChoice, StatedRange, ValueRange, as_choice, range_text
 from framepred.media.reading import open_frames
 from framepred.media.values import beyond_note, scaling_note
 
@@ -105,6 +105,16 @@ class ClipChoice:
         """Frames of a clip."""
         return self.context + self.horizon
 
+    @property
+    def frames(self) -> dict[str, object]:
+        """The arguments of ``framepred evaluate`` that say how many frames there are."""
+        return {"context": self.context, "horizon": self.horizon}
+
+    @property
+    def form(self) -> dict[str, object]:
+        """The arguments of ``framepred evaluate`` that say how files are read."""
+        return {"layout": self.layout, "array": self.array_name, "range": range_text(self.value_range)}
+
 
 MAX_COUNT = 10_000_000
 
@@ -155,6 +165,12 @@ def open_data(data: ClipSource, choice: ClipChoice) -> EvaluationData:
     return _open_file(check_input(path), choice)
 
 
+def _arguments(data: str | Path, **options: object) -> tuple[str, ...]:
+    """The arguments of ``framepred evaluate`` for this data and those of its options that are stated."""
+    stated = {"data": data} | {name: value for name, value in options.items() if value is not None}
+    return tuple(f"--{name}={value}" for name, value in stated.items())
+
+
 def _open_generated(name: str, choice: ClipChoice, digits: str | None = None) -> EvaluationData:
     clips = MovingMNIST(
         "test",
@@ -165,9 +181,14 @@ def _open_generated(name: str, choice: ClipChoice, digits: str | None = None) ->
         root=choice.root,
         download=choice.download,
     )
-    record = DataRecord(name, split="test", seed=choice.seed, digits=clips.bank.name)
-    notes = [clips.bank.note] if clips.bank.note else []
-    return _in_order(clips, choice.clips, choice, choice.context, record, notes)
+    arguments = _arguments(name, seed=choice.seed, **choice.frames)
+    record = DataRecord(name, split="test", seed=choice.seed, digits=clips.bank.name, arguments=arguments)
+    return _in_order(clips, choice.clips, choice, choice.context, record, _notes_on(clips.bank))
+
+
+def _notes_on(bank: DigitBank | None) -> list[str]:
+    """A sentence if other digits replace those wanted."""
+    return [bank.note] if bank and bank.note else []
 
 
 def open_embedded_digits(choice: ClipChoice) -> EvaluationData:
@@ -194,7 +215,8 @@ def first_clips_note(kept: int, total: int) -> list[str]:
 
 
 def _open_file(path: Path, choice: ClipChoice) -> EvaluationData:
-    record = DataRecord(path.name)
+    lasting = path.is_file() or path.is_dir()  # no pipe; addresses may hold a password
+    record = DataRecord(path.name, arguments=_arguments(path, **choice.frames, **choice.form) if lasting else None)
     if not is_array(path):
         known = open_frames(
             path, layout=choice.layout, array_name=choice.array_name, value_range=choice.range_of_files
@@ -231,7 +253,9 @@ def _open_folder(root: Path, choice: ClipChoice) -> EvaluationData:
         clips = {str(split): part for split, part in split_folder(clips).items()}[choice.split]
     notes = [f"{len(clips.sources):,} of {total:,} files in {root} (split {choice.split})"]
     notes += [f"left out: {sentence}" for sentence in clips.left_out]
-    record = DataRecord(root.resolve().name, split=choice.split)
+    arguments = _arguments(root, split=choice.split, **choice.frames, **choice.form)
+    arguments += ("--skip-broken",) if choice.skip_broken else ()
+    record = DataRecord(root.resolve().name, split=choice.split, arguments=arguments)
     opened = _in_order(clips, len(clips), choice, choice.context, record, notes, clips.value_range)
     return opened if choice.split == "train" else replace(opened, files=clips)
 
@@ -266,9 +290,15 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
             f"The data of {config} are in {root}{started}, which does not exist here; go there, or move them back."
         )
     name = Path(getattr(data, "root", None) or type(data).__name__).name
-    record = DataRecord(name, split=split, seed=getattr(data, "seed", None))
-    clips, count = data.dataset(split), data.count(split)
-    return _in_order(clips, count, choice, data.context, record, value_range=data.scaled_range)
+    clips, count, bank = data.dataset(split), data.count(split), data.bank(split)
+    record = DataRecord(
+        name,
+        split=split,
+        seed=getattr(data, "seed", None),
+        digits=bank.name if bank else None,
+        arguments=_arguments(config, split=split),
+    )
+    return _in_order(clips, count, choice, data.context, record, _notes_on(bank), data.scaled_range)
 
 
 def data_of_run(config: Path) -> ClipData:

@@ -9,10 +9,11 @@ from torch import nn
 from framepred.baselines import load_baseline
 from framepred.errors import ConfigError, WeightsError
 from framepred.evaluation import WeightsRecord
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_name
 from framepred.media.ranges import StatedRange, ValueRange
 from framepred.models.exported import ExportedForecaster
 from framepred.models.pretrained import load_weights
+from framepred.restorer import Restorer
 
 NATURAL = "natural-small"
 """Bundled weights that predict videos of any kind unless others are named."""
@@ -36,20 +37,28 @@ def open_forecaster(weights: Weights) -> NamedForecaster:
     """Return the forecaster that ``weights`` names or is.
 
     Raises:
-        WeightsError: if there are no such weights, they are damaged, or they restore instead of forecast.
+        WeightsError: if there are no such weights, they are damaged, or they restore instead of forecast; or if the
+            object is no forecaster.
         ConfigError: if there is no such baseline.
     """
     if isinstance(weights, NamedForecaster):
         return weights
-    if isinstance(weights, nn.Module):
+    if isinstance(weights, Forecaster):
         return NamedForecaster(weights, WeightsRecord(type(weights).__name__))
+    if isinstance(weights, Restorer):
+        raise _cannot_forecast(type(weights).__name__)
+    check_name(weights)
     kind, _, baseline = str(weights).partition(":")
     if kind == BASELINE_PREFIX:
         return NamedForecaster(load_baseline(baseline), WeightsRecord(str(weights)))
     loaded = load_weights(weights)
     if not isinstance(loaded.net, Forecaster):
-        raise WeightsError(f"The weights {weights} restore missing frames and cannot forecast; choose other weights.")
+        raise _cannot_forecast(str(weights))
     return NamedForecaster(loaded.net, WeightsRecord(str(weights), loaded.sha256))
+
+
+def _cannot_forecast(name: str) -> WeightsError:
+    return WeightsError(f"The weights {name} restore missing frames and cannot forecast; choose other weights.")
 
 
 def is_network(net: nn.Module) -> bool:
@@ -81,7 +90,7 @@ def needs_of(nets: Iterable[nn.Module], stated: StatedRange = None) -> tuple[int
     """
     nets = list(nets)
     channels = sorted({count for count in map(channels_of, nets) if count is not None})
-    ranges = {_spoken(known): known for known in map(range_of, nets) if known is not None}
+    ranges = {known.summary: known for known in map(range_of, nets) if known is not None}
     if len(channels) > 1:
         raise ConfigError(
             f"The weights take frames of {channels[0]} and of {channels[1]} channels; name those of one number at a "
@@ -93,9 +102,3 @@ def needs_of(nets: Iterable[nn.Module], stated: StatedRange = None) -> tuple[int
             "at a time, or state one range for all."
         )
     return next(iter(channels), None), next(iter(ranges.values()), None)
-
-
-def _spoken(known: ValueRange) -> str:
-    """All of a range that decides how files are read."""
-    filler = "" if known.filler is None else f" with NaN as {known.filler:g}"
-    return f"{known.low:g} to {known.high:g}{filler}{', also of bytes' if known.scales_bytes else ''}"

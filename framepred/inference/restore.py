@@ -14,7 +14,7 @@ from torch import Tensor
 from framepred.baselines import RESTORERS, LinearInterpolation
 from framepred.clips import Clip, Frame, Future, RawFrame, missing_pixels
 from framepred.errors import ClipError, ConfigError
-from framepred.forecaster import Forecaster
+from framepred.forecaster import Forecaster, check_name
 from framepred.inference import windows
 from framepred.inference.damage import Dropped, find_damaged, find_dropped
 from framepred.inference.devices import pick_device
@@ -220,7 +220,10 @@ def _restorer(method: str, weights: str | Path | Restorer | Forecaster | None, m
         return AutoRestorer(FilmRestorer(lambda: load_restorer(NATURAL)), lambda: load_restorer(WEIGHTS))
     if isinstance(weights, Forecaster):
         return ScaledRestorer(ForecastRestorer(weights), max_side)
-    return ScaledRestorer(weights if isinstance(weights, Restorer) else load_restorer(weights or WEIGHTS), max_side)
+    if isinstance(weights, Restorer):
+        return ScaledRestorer(weights, max_side)
+    check_name(weights := weights or WEIGHTS, Restorer)
+    return ScaledRestorer(load_restorer(weights), max_side)
 
 
 def _in_source(numbers: frozenset[int], dropped: frozenset[int]) -> frozenset[int]:

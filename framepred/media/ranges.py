@@ -88,6 +88,12 @@ class ValueRange:
         return self.low, self.high
 
     @property
+    def summary(self) -> str:
+        """All of the range that decides how files are read."""
+        filler = "" if self.filler is None else f" with NaN as {self.filler:g}"
+        return f"{self.low:g} to {self.high:g}{filler}{', also of bytes' if self.scales_bytes else ''}"
+
+    @property
     def filler_in_unit(self) -> float | None:
         """The filler as networks read it, in [0, 1]; None where NaN is refused."""
         return None if self.filler is None else self.to_unit(torch.tensor(self.filler)).item()
@@ -190,6 +196,22 @@ def as_choice(stated: object) -> RangeChoice:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"A range of values is auto, two numbers or a ValueRange, not {stated!r}.") from error
     return ValueRange(low, high)
+
+
+def range_text(stated: object) -> str | None:
+    """What was stated as a range of values, as :func:`parse_range` reads it; None for a default.
+
+    Raises:
+        ConfigError: if it is no range.
+
+    >>> range_text((0, 4095)), range_text("-32,60,nan=-32"), range_text("auto"), range_text(None)
+    ('0.0,4095.0', '-32.0,60.0,nan=-32.0', 'auto', None)
+    """
+    choice = as_choice(stated)
+    if not isinstance(choice, ValueRange):
+        return choice if isinstance(choice, str) else None
+    filler = "" if choice.filler is None else f",nan={choice.filler}"
+    return f"{choice.low},{choice.high}{filler}"
 
 
 def refuse_range(stated: object, name: object) -> None:

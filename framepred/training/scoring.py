@@ -70,7 +70,7 @@ def score_network(
     first = next(iter(clips))
     channels, height, width = first.context.shape[2:]
     macs = macs_per_clip(task.predictor, first.context.shape[1], first.target.shape[1], (channels, height, width))
-    bank = getattr(clips.data.dataset(clips.split), "bank", None) if isinstance(clips.data, ClipData) else None
+    bank = clips.data.bank(clips.split) if isinstance(clips.data, ClipData) else None
     scaled = getattr(clips.data, "scaled_range", None)
     return evaluate(
         task.predictor,
@@ -81,7 +81,7 @@ def score_network(
             clips.split,
             seed=getattr(clips.data, "seed", None),
             value_range=scaled and scaled.limits,
-            digits=getattr(bank, "name", None),
+            digits=bank.name if bank else None,
         ),
         weights=replace(weights, parameters=count_parameters(net), macs_per_clip=macs),
         baselines=_baselines(net),
@@ -98,9 +98,9 @@ def write_best_report(trainer: Trainer, task: Task, data: LightningDataModule, b
     folder = Path(trainer.default_root_dir)
     try:
         card = _score_best(trainer, task, data, best)
+        card = replace(card, data=replace(card.data, arguments=_arguments(card, task.net, data, folder)))
         card.write(folder / CARD_NAME)
-        report = build_report(card)
-        write_html(folder / REPORT_NAME, replace(report, commands=_commands(card, best, folder)))
+        write_html(folder / REPORT_NAME, build_report(card))
     except FramepredError as error:
         return f"There is no report of it: {error}"
     note = f" {card.notes[0]}" if card.notes else ""
@@ -125,16 +125,15 @@ def _score_best(trainer: Trainer, task: Task, data: LightningDataModule, best: P
         task.net = previous
 
 
-def _commands(card: Card, best: Path, folder: Path) -> list[str]:
-    """The command that repeats the evaluation; none for a run that was started from Python, which has no config."""
+def _arguments(card: Card, net: Network, data: LightningDataModule, folder: Path) -> tuple[str, ...] | None:
+    """The arguments of ``framepred evaluate`` that read the same clips; None where no command does.
+
+    A run that was started from Python has no config. Commands score forecasters, on all validation clips.
+    """
     config = folder / "config.yaml"
-    if not config.is_file():
-        return []
-    return [
-        f"pip install framepred=={card.framepred}",
-        f"framepred evaluate --weights {best} --data {config} --split {card.data.split} "
-        f"--protocol {card.protocol.name} --clips {card.data.clips}",
-    ]
+    if not (config.is_file() and isinstance(net, Forecaster) and isinstance(data, ClipData)):
+        return None
+    return (f"--data={config}", "--split=val") if card.data.clips == data.count("val") else None
 
 
 def _baselines(net: Network) -> dict[str, Predictor]:

@@ -133,7 +133,9 @@ class Task(LightningModule, ABC):
         clips = self.validation_batch(batch)
         target = clips.target
         if self._validation is None:
-            self._validation = Validation(self.protocol, target)
+            data = self.trainer.datamodule if self._trainer else None  # type: ignore[attr-defined]
+            bank = data.bank("val") if isinstance(data, ClipData) else None
+            self._validation = Validation(self.protocol, target, bank.name if bank else None)
         if not len(target):
             return None
         prediction = self.predict_target(clips)

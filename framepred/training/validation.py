@@ -19,7 +19,7 @@ class ValidationScore:
 
     Attributes:
         protocol: name and version of the protocol.
-        data: number of clips, horizon and size of a frame.
+        data: number of clips, horizon, size of a frame and digits.
         metrics: the metrics by name, with 95 % intervals.
         note: one sentence if the predictions have collapsed; empty if they have not.
         measures: the protocol's metrics by name.
@@ -51,11 +51,12 @@ class Validation:
     Args:
         protocol: defines the metrics.
         target: true frames ``(b, t, c, h, w)`` of a batch, for sizes and device.
+        digits: name of the digits that the clips are made of, if they are.
     """
 
-    def __init__(self, protocol: Protocol, target: Tensor) -> None:
+    def __init__(self, protocol: Protocol, target: Tensor, digits: str | None = None) -> None:
         _, self.horizon, channels, height, width = target.shape
-        self.protocol, self.size = protocol, (channels, height, width)
+        self.protocol, self.size, self.digits = protocol, (channels, height, width), digits
         fitting = {name: one for name, one in protocol.measures.items() if one.min_side <= min(height, width)}
         self.model = ClipScores(fitting, target.device)
         self.blank = ClipScores({"mse": fitting["mse"]}, target.device)
@@ -76,5 +77,7 @@ class Validation:
             return None
         metrics = {name: Interval(one.value, one.low, one.high) for name, one in self.model.scores().items()}
         note = self.model.statistics.collapse(metrics["mse"].value, self.blank.scores()["mse"].value)
-        data = DataRecord("validation", clips=self.model.clips, horizon=self.horizon, size=self.size)
+        data = DataRecord(
+            "validation", clips=self.model.clips, horizon=self.horizon, size=self.size, digits=self.digits
+        )
         return ValidationScore(self.protocol.id, data, metrics, note, self.protocol.measures)

@@ -1,6 +1,7 @@
 """``framepred evaluate`` and ``framepred compare`` as users type them, and the Python call behind them."""
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from torch import Tensor
 import framepred as package
 from framepred.errors import ClipError, ConfigError, DataError, FramepredError
 from framepred.evaluation import Card, WeightsRecord
+from framepred.evaluation.report import build_report
 from framepred.inference.evaluate import write_results
 
 RNG = np.random.default_rng(0)
@@ -236,6 +238,40 @@ def test_several_weights_are_scored_in_one_pass_then_compared(framepred) -> None
     code, out, _ = framepred("compare", *cards, "--json")
     assert [card["name"] for card in json.loads(out)["cards"]] == ["baseline:last-frame", "baseline:blank"]
     assert framepred("compare", *cards, "--markdown")[1].splitlines()[2].startswith("|  | mse ↓ |")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--data radar --split all --range=-20,70,nan=-20 --layout tchw --clips 3 --context 2 --horizon 3",
+        "--data radar/file-0.npy --range auto --layout tchw --context 1 --horizon 2 --protocol wang2004",
+        "--data moving-mnist --seed 4 --clips 2 --context 2 --horizon 2",
+        "--data config.yaml --split val --clips 2",
+    ],
+    ids=["folder", "file", "generated", "run"],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_in_the_report_measures_the_card_again(arguments: str, framepred) -> None:
+    Path("radar").mkdir()
+    for number in range(3):
+        values = np.random.default_rng(number).uniform(-20, 70, (22, 2, 16, 16)).astype(np.float32)
+        values[7:8, :, number] = np.nan if arguments.startswith("--data radar ") else 0
+        np.save(f"radar/file-{number}.npy", values)
+    generated = {"context": 3, "horizon": 2, "val_clips": 6, "frame_size": [32, 32], "digits": "mnist-5k"}
+    Path("config.yaml").write_text(
+        json.dumps({"data": {"class_path": "framepred.data.MovingMNISTData", "init_args": generated}})
+    )
+    weights = ["--weights", "baseline:last-frame"]
+    assert framepred("evaluate", *weights, *arguments.split(), "--output", "first")[0] == 0
+    again = shlex.split(build_report(Card.read("first")).commands[-1])
+    assert framepred(*again[1:], "--output", "again")[0] == 0
+    assert Card.read("again") == Card.read("first")
+
+
+def test_saved_predictions_and_networks_of_python_have_no_command(expected: Card) -> None:
+    repeat = package.evaluate(lambda context, horizon: context[:, :1], CLIPS, context=2, horizon=1)
+    for card in (expected, repeat):
+        assert build_report(card).commands == []
 
 
 def test_every_card_has_a_visible_folder_of_its_own(tmp_path: Path) -> None:

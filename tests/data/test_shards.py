@@ -5,11 +5,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from framepred.data import BlockShuffledClips, ClipShards, ClipShardsData, MovingMNIST, write_shards
+from framepred.data import (
+    BlockShuffledClips,
+    ClipShards,
+    ClipShardsData,
+    MovingMNIST,
+    ShuffledClips,
+    VideoFolder,
+    write_shards,
+)
 from framepred.errors import ConfigError, DataError
 from framepred.models.checkpoints import read_checkpoint
 from killing import Training
@@ -96,6 +105,51 @@ def test_missing_or_short_shards_are_refused(shards: Path, tmp_path: Path) -> No
         ClipShards(shards, 20)[0]
     with pytest.raises(ConfigError, match="not empty"):
         write_shards(source(), shards)
+
+
+def radar(folder: Path, value_range: str) -> VideoFolder:
+    """Clips of arrays of -20 to 70, with a missing pixel."""
+    folder.mkdir(exist_ok=True)
+    values = np.random.default_rng(0).uniform(-20, 70, (LENGTH, 1, 16, 16)).astype(np.float32)
+    values[4, 0, 2, 3] = np.nan
+    np.save(folder / "radar.npy", values)
+    return VideoFolder(folder, LENGTH, layout="tchw", value_range=value_range, keep_nan=True)
+
+
+def test_the_range_of_values_and_missing_pixels_pass_through_shards(tmp_path: Path) -> None:
+    """Networks that train on shards then read files on the scale of the files that the shards were written from."""
+    clips = radar(tmp_path / "files", "-20,70,nan=-20")
+    write_shards(clips, tmp_path / "shards")
+    write_shards(ShuffledClips(clips), tmp_path / "shuffled")
+    for name in ("shards", "shuffled"):
+        data = ClipShardsData(str(tmp_path / name), context=3, horizon=3, batch_size=1)
+        assert data.scaled_range == clips.value_range
+        (batch,) = data.train_dataloader()
+        assert batch.filler == 0
+        torch.testing.assert_close(batch.clips[0], clips[0], rtol=0, atol=0, equal_nan=True)
+
+
+def test_nan_that_nothing_is_read_for_is_refused_and_leaves_no_shards(tmp_path: Path) -> None:
+    clips = radar(tmp_path / "files", "-20,70,nan=-20")
+    clips.value_range = None  # as of a data set of one's own
+    with pytest.raises(DataError, match=r"Clip 0 .* holds NaN, and nothing says what networks read for it"):
+        write_shards(clips, tmp_path / "shards")
+    assert not (tmp_path / "shards").exists()
+
+
+def test_splits_on_different_scales_are_refused(shards: Path, tmp_path: Path) -> None:
+    for name, value_range in (("train", "-20,70,nan=-20"), ("val", "-30,70,nan=-20")):
+        write_shards(radar(tmp_path / "files", value_range), tmp_path / name)
+    for val, found in ((tmp_path / "val", "-30 to 70 with NaN as -20"), (shards, "no range of values")):
+        data = ClipShardsData(str(tmp_path / "train"), str(val), context=3, horizon=3)
+        with pytest.raises(DataError, match=f"with -20 to 70 with NaN as -20 as 0 to 1, and those of .* with {found}"):
+            data.setup("fit")
+
+
+def test_shards_without_a_range_of_values_are_read(shards: Path) -> None:
+    """As those of bytes, and those that earlier versions wrote."""
+    assert "value_range" not in (shards / "index.json").read_text()
+    assert ClipShardsData(str(shards), context=3, horizon=3).scaled_range is None
 
 
 @pytest.mark.slow

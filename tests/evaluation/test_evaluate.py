@@ -1,7 +1,7 @@
 import hashlib
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from framepred.clips import ClipBatch, Frame, State
+from framepred.clips import ClipBatch, Frame, State, to_unit
 from framepred.errors import ClipError, ConfigError, DataError, WeightsError
 from framepred.evaluation import Card, DataRecord, SavedPredictions, WeightsRecord, evaluate, evaluate_together
 from framepred.evaluation.compare import compare
@@ -391,6 +391,34 @@ def test_saved_predictions_on_another_scale_are_refused() -> None:
     predictions.future[0, 0, 0, 0, 0] = torch.nan  # as where a true pixel is missing
     with pytest.raises(DataError, match=r"but white must be 1"):
         evaluate(SavedPredictions(predictions), batches(clips, [5]), data=DATA)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_predictions_of_integers_score_as_their_floats(saved: bool) -> None:
+    clips = noise(5)
+    for levels in (clips[:, 2:] // 2, clips[:, 2:].to(torch.uint16) * 100):
+
+        def predictor(frames: Tensor) -> object:
+            return SavedPredictions(frames) if saved else lambda context, horizon: frames
+
+        cards = [evaluate(predictor(frames), batches(clips, [5]), data=DATA) for frames in (levels, to_unit(levels))]
+        assert flat(cards[0]) == flat(cards[1])
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("lost", [False, True], ids=["measured", "lost frame"])
+def test_callables_that_return_no_frames_on_the_scale_are_refused(lost: bool) -> None:
+    clips = to_unit(noise(3))
+    clips[:, 1] = torch.nan if lost else 0  # a frame without a measured pixel is forecast across
+
+    def refused(function: Callable[[Tensor], object], match: str) -> None:
+        filled = (batch._replace(filler=0.0) for batch in batches(clips, [3]))
+        with pytest.raises(ClipError, match=f"The network {match}"):
+            evaluate(lambda context, horizon: function(context[:, :1].repeat(1, horizon, 1, 1, 1)), filled, data=DATA)
+
+    refused(lambda frames: frames.numpy(), "returned ndarray, not a tensor")
+    refused(lambda frames: (frames, None), "returned tuple, not a tensor")
+    refused(lambda frames: frames * 255, r"predicted pixels from .* to 2.. but white must be 1")
 
 
 def test_several_forecasters_in_one_pass_score_as_each_alone() -> None:

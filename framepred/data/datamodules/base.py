@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from typing_extensions import override
 
 from framepred.clips import ClipBatch
-from framepred.data.digits import Split
+from framepred.data.digits import DigitBank, Split
 from framepred.data.loading import CPU, ClipLoader, EpochBatches, OrderedBatches, Unrendered, fetched
 from framepred.errors import ConfigError, DataError
 from framepred.media.memory import check_memory
@@ -99,6 +99,10 @@ class ClipData(LightningDataModule, ABC):
     @abstractmethod
     def count(self, split: Split) -> int:
         """Return the number of clips of a split; of training, those of one epoch."""
+
+    def bank(self, split: Split) -> DigitBank | None:  # noqa: ARG002
+        """Return the digits that the clips of a split are made of; None where they are made of none."""
+        return None
 
     @property
     def scaled_range(self) -> ValueRange | None:

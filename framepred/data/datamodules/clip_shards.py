@@ -1,10 +1,12 @@
 """Lightning data module of clips in shards: one folder or address per split, training clips shuffled."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
+from typing_extensions import override
 
 from framepred.data.clip_dataset import check_counts, check_seed
 from framepred.data.datamodules.base import ClipData
@@ -12,6 +14,7 @@ from framepred.data.digits import Split
 from framepred.data.shards import BLOCK, CACHE, BlockShuffledClips, ClipShards
 from framepred.data.video_folder import evenly_spread
 from framepred.errors import DataError
+from framepred.media.ranges import ValueRange
 
 
 class ClipShardsData(ClipData):
@@ -64,6 +67,12 @@ class ClipShardsData(ClipData):
         self.clips: dict[Split, int] = {"val": val_clips, "test": test_clips}
         self.seed = seed
 
+    @property
+    @override
+    def scaled_range(self) -> ValueRange | None:
+        ranges = [shards.value_range for shards in self._shards.values()]
+        return ranges[0] if ranges else None
+
     def course(self) -> dict[str, Any]:
         """As ``ClipData`` does; shards count by their index."""
         fitted: tuple[Split, ...] = ("train", "val")
@@ -98,8 +107,22 @@ class ClipShardsData(ClipData):
     @cached_property
     def _shards(self) -> dict[Split, ClipShards]:
         length = self.context + self.horizon
-        return {
+        shards = {
             split: ClipShards(address, length, cache=self.cache)
             for split, address in self.addresses.items()
             if address is not None
         }
+        _check_ranges({str(self.addresses[split]): part.value_range for split, part in shards.items()})
+        return shards
+
+
+def _check_ranges(ranges: Mapping[str, ValueRange | None]) -> None:
+    """Refuse shards on different scales."""
+    stated = {address: "no range of values" if known is None else known.summary for address, known in ranges.items()}
+    (first, expected), *others = stated.items() or [("", "")]
+    for address, found in others:
+        if found != expected:
+            raise DataError(
+                f"The shards of {first} were written with {expected} as 0 to 1, and those of {address} with {found}; "
+                "write both with one value_range."
+            )

@@ -4,10 +4,11 @@ from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import override
 
 from framepred.data.clip_dataset import check_counts
 from framepred.data.datamodules.base import ClipData
-from framepred.data.digits import Split
+from framepred.data.digits import DigitBank, Split
 from framepred.data.loading import pins_memory
 from framepred.data.moving_mnist import MovingMNIST, UnrenderedClips
 from framepred.errors import ConfigError, DataError
@@ -72,7 +73,7 @@ class MovingMNISTData(ClipData):
 
     def course(self) -> dict[str, Any]:
         """As ``ClipData`` does; digits count by their content."""
-        banks = {split: self.dataset(split).bank for split in self._used_splits("fit")}
+        banks = {split: self.bank(split) for split in self._used_splits("fit")}
         return super().course() | {f"{split}_digits": f"{bank.name}, {bank.sha256}" for split, bank in banks.items()}
 
     def prepare_data(self) -> None:
@@ -111,9 +112,13 @@ class MovingMNISTData(ClipData):
         """Return the number of clips of a split; of training, those of one epoch."""
         return self.clips[split]
 
+    @override
+    def bank(self, split: Split) -> DigitBank:
+        return self.dataset(split).bank
+
     def describe(self) -> str:
         """Return one line on the digits of each split."""
-        banks = {split: self.dataset(split).bank for split in self._used_splits(None)}
+        banks = {split: self.bank(split) for split in self._used_splits(None)}
         parts = [f"{split} {len(bank):,} digits of {bank.source}" for split, bank in banks.items()]
         note = next((f". {bank.note}" for bank in banks.values() if bank.note), "")
         return f"Moving digits ({self.digits}): {', '.join(parts)}{note}."
