@@ -179,7 +179,7 @@ def longest_side(source: str | Path) -> int:
     """
     path = Path(source)
     if path.suffix.lower() == ".npy":
-        return max(np.load(path, mmap_mode="r", allow_pickle=False).shape[-2:])
+        return int(max(np.load(path, mmap_mode="r", allow_pickle=False).shape[-2:]))
     with closing(VideoFile(path)) as video:
         return max(video.stream.width, video.stream.height)
 
