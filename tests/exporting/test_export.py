@@ -337,6 +337,7 @@ def test_a_network_in_another_precision_is_exported(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(("name", "dtype"), [("natural-small", torch.bfloat16), ("moving-mnist", torch.float16)])
 def test_bundled_weights_are_exported_in_half_precision(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
     result = export(framepred.load(name).to(dtype), tmp_path / "model.pt2")
