@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -86,6 +87,19 @@ def test_state_is_a_flat_tuple_that_begins_with_the_last_frame(net: Forecaster, 
     assert isinstance(state, tuple)
     assert all(isinstance(part, torch.Tensor) for part in state)
     assert torch.equal(state[0], clip[:, -1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("make", FORECASTERS.values(), ids=FORECASTERS)
+def test_frames_that_are_fed_back_get_the_precision_of_those_observed(
+    make: Callable[[], Forecaster], dtype: torch.dtype, clip: torch.Tensor
+) -> None:
+    net, frame = make().to(dtype).eval(), clip[:, -1].float()
+    with torch.no_grad():
+        state = net.observe(frame, net.observe(clip[:, 0].float()))
+        fed_back = net.feedback(frame, state)
+        assert [part.dtype for part in fed_back] == [part.dtype for part in state]
+        torch.testing.assert_close(fed_back, net.feedback(frame.to(dtype), state), check_dtype=False, atol=1e-2, rtol=0)
 
 
 @pytest.mark.parametrize(("context", "horizon"), [(1, 12), (2, 1), (9, 2)])

@@ -25,6 +25,7 @@ from framepred.cli.streams import safe_streams
 from framepred.cli.train import train
 from framepred.cli.watch import WatchCommand, watch
 from framepred.cli.weights import weights
+from framepred.cli.without_torch import explain_without_torch
 from framepred.errors import FramepredError
 
 DONE, BUG, USER_ERROR = 0, 1, 2  # exit codes; a signal gives 128 + its number
@@ -101,6 +102,11 @@ def _run(request: StopRequest) -> int:
     except OSError as error:
         sentence = _explain(error)
         if sentence is None or request.number:
+            raise
+        return _report(sentence)
+    except ModuleNotFoundError as error:
+        sentence = explain_without_torch(error)
+        if sentence is None:
             raise
         return _report(sentence)
     except UsageError as error:

@@ -101,7 +101,8 @@ def predict(
         output = check_output(output or Path(f"{input_stem(source)}-predicted.mp4"), inputs=[source])
 
     plain = not (many or blend or cuts or holdout or adapt or layout or array or value_range)
-    if plain and view is View.PREDICTED and device is not Device.CUDA and runs_without_torch(weights, source, output):
+    plain = plain and view is View.PREDICTED and device is not Device.CUDA
+    if plain and runs_without_torch(weights, source, max_side, output):
         from framepred.inference.onnx_only import predict_file
 
         size = predict_file(

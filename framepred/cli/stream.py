@@ -76,7 +76,7 @@ def stream(
 
     accelerated = compiled or precision is not Precision.FLOAT32
     plain = not (blend or cuts or output or layout or array or value_range or accelerated) and device is not Device.CUDA
-    if plain and runs_without_torch(weights, source):
+    if plain and runs_without_torch(weights, source, max_side):
         _stream_without_torch(Path(source), weights, frames, csv, max_side, as_json)
         return
     check_torch("stream")

@@ -5,14 +5,22 @@ from pathlib import Path
 
 from framepred.errors import ConfigError
 
+PACKAGES = ("torch", "torchvision", "torchmetrics", "lightning")
+"""PyTorch, and packages that need it."""
 
-def runs_without_torch(weights: str, source: str | Path, output: Path | None = None) -> bool:
-    """Whether an ONNX export can predict this source, and write this output, by NumPy and ONNX Runtime alone."""
+
+def runs_without_torch(weights: str, source: str | Path, max_side: int, output: Path | None = None) -> bool:
+    """Whether an ONNX export predicts this source, and writes this output, by NumPy and ONNX Runtime alone.
+
+    Frames with a side above ``max_side`` pixels are left to PyTorch, which scales them, where it is installed.
+    """
     if Path(weights).suffix.lower() != ".onnx" or not Path(weights).is_file():
         return False
-    from framepred.inference.onnx_only import OUTPUTS, is_readable
+    from framepred.inference.onnx_only import OUTPUTS, is_readable, longest_side
 
     if not is_readable(source) or (output is not None and output.suffix.lower() not in OUTPUTS):
+        return False
+    if has_torch() and longest_side(source) > max_side:
         return False
     if Path(source).suffix.lower() != ".npy":
         return True  # no range of values is for films of bytes
@@ -40,3 +48,13 @@ def has_torch() -> bool:
         return find_spec("torch") is not None
     except (ImportError, ValueError):  # an import hook refuses it
         return False
+
+
+def explain_without_torch(error: ModuleNotFoundError) -> str | None:
+    """Describe an error of the import of PyTorch where it is not installed; None for any other."""
+    if has_torch() or (error.name or "").partition(".")[0] not in PACKAGES:
+        return None
+    return (
+        "PyTorch is not installed, and this command needs it; install it by pip install torch, or call predict, stream "
+        "or watch with an .onnx export."
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -238,8 +239,10 @@ def _write_pt2(programs: Programs, info: ExportInfo, draft: Path) -> ExportedFor
     """Save the graphs, and load them with ``torch.export``."""
     graphs: dict[GraphName, Graph] = {}
     for name, program in programs.items():
+        saved = BytesIO()  # PyTorch's own writer ends the process on a full disk
+        torch.export.save(program, saved, extra_files={f"{METADATA_KEY}.json": info.to_json()})
         file = graph_path(draft, name)
-        torch.export.save(program, file, extra_files={f"{METADATA_KEY}.json": info.to_json()})
+        file.write_bytes(saved.getbuffer())
         graphs[name] = _unpack_inputs(torch.export.load(file).module())
     return ExportedForecaster(graphs, info).eval()
 

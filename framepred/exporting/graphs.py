@@ -1,14 +1,15 @@
 """Trace the graphs of one step of a forecaster; :mod:`framepred.onnx_graphs` describes them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from framepred.clips import State
-from framepred.errors import ConfigError
+from framepred.errors import ConfigError, FramepredError, reason_of
 from framepred.forecaster import Forecaster
 from framepred.models.layered_forecaster import COARSE, LayeredForecaster
 from framepred.onnx_graphs import GraphName
@@ -72,17 +73,18 @@ def trace(net: Forecaster, size: tuple[int, int]) -> dict[GraphName, ExportedPro
         size: height and width, multiples of :func:`frame_multiple`, if the network does not take any size.
 
     Raises:
-        ConfigError: if ``torch.export`` cannot trace the network.
+        ConfigError: if the network does not take float32 frames, or ``torch.export`` cannot trace it.
     """
     multiple = frame_multiple(net)
     height, width = (EXAMPLE_ROWS * multiple, EXAMPLE_COLUMNS * multiple) if has_dynamic_size(net) else size
     shape = (EXAMPLE_BATCH, getattr(net, "channels", 1), height, width)
     frame = torch.rand(shape, generator=torch.Generator().manual_seed(0))  # the caller's generator stays as it is
-    # A tensor that is given twice is traced as one input, so the state must not hold the frame itself.
-    state = tuple(tensor.clone() for tensor in net.observe(frame))
     names: list[GraphName] = ["start", "observe"]
-    if _feedback_differs(net, frame, state):
-        names.append("feedback")
+    with _explained(net, "its observe or feedback fails on float32 frames"):
+        # A tensor that is given twice is traced as one input, so the state must not hold the frame itself.
+        state = tuple(tensor.clone() for tensor in net.observe(frame))
+        if _feedback_differs(net, frame, state):
+            names.append("feedback")
     return {name: _trace_graph(net, name, (frame, *(() if name == "start" else state))) for name in names}
 
 
@@ -92,17 +94,23 @@ def _feedback_differs(net: Forecaster, frame: Tensor, state: State) -> bool:
 
 
 def _trace_graph(net: Forecaster, name: GraphName, inputs: State) -> ExportedProgram:
-    try:
+    with _explained(net, f"torch.export cannot trace its {name} graph"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         first, *others = _dynamic_axes(net, inputs)
         axes = (first, tuple(others)) if others else (first,)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.export.export(StepGraph(net, name), inputs, dynamic_shapes=axes)
-    except Exception as error:  # the tracer raises many classes; a state of unknown shape is a KeyError
-        reason = str(error).strip().split("\n")[0].rstrip(".")
+        return torch.export.export(StepGraph(net, name), inputs, dynamic_shapes=axes)
+
+
+@contextmanager
+def _explained(net: Forecaster, problem: str) -> Iterator[None]:
+    """Turn an error of the block into one sentence that names the problem of the network."""
+    try:
+        yield
+    except FramepredError:
+        raise
+    except Exception as error:  # the tracer and networks raise many classes; a state of unknown shape is a KeyError
         raise ConfigError(
-            f"{type(net).__name__} cannot be exported because torch.export cannot trace its {name} graph "
-            f"({reason:.160}); run it in PyTorch."
+            f"{type(net).__name__} cannot be exported because {problem} ({reason_of(error):.160}); run it in PyTorch."
         ) from error
 
 

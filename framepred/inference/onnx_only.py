@@ -5,6 +5,7 @@ The results equal those of :func:`framepred.predict` and :func:`framepred.stream
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -170,6 +171,19 @@ def _is_tchw(shape: Sequence[int]) -> bool:
     return len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 2, 3, 4)
 
 
+def longest_side(source: str | Path) -> int:
+    """The larger of height and width, in pixels, that a file states which :func:`is_readable` accepts.
+
+    Raises:
+        MediaError: if it holds no video.
+    """
+    path = Path(source)
+    if path.suffix.lower() == ".npy":
+        return int(max(np.load(path, mmap_mode="r", allow_pickle=False).shape[-2:]))
+    with closing(VideoFile(path)) as video:
+        return max(video.stream.width, video.stream.height)
+
+
 def open_film(path: Path) -> Film:
     """Open a file that :func:`is_readable` accepts.
 
@@ -292,7 +306,7 @@ def _check_side(frame: Picture, source: Path, max_side: int) -> None:
     if max(height, width) > max_side:
         raise ClipError(
             f"{source} has frames of {width}x{height} pixels and at most {max_side} are predicted without PyTorch; "
-            "scale the frames, raise the maximum side, or predict with PyTorch."
+            "scale the frames, raise the bound by max_side (--max-side), or predict with PyTorch, which scales them."
         )
 
 

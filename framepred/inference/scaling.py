@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from framepred.clips import Frame, RawFrame, State, to_unit
+from framepred.clips import Frame, RawFrame, State, at_least_float32, to_unit
 from framepred.errors import ConfigError
 from framepred.forecaster import Forecaster, check_shape
 from framepred.media.pictures import shrunk_size
@@ -68,4 +68,5 @@ def resize(frame: Frame, size: tuple[int, ...]) -> SmallFrame:
     """The frame with this height and width, bilinear with anti-aliasing."""
     if tuple(frame.shape[-2:]) == size:
         return frame
-    return functional.interpolate(frame, size, mode="bilinear", antialias=True)
+    precise = at_least_float32(frame)  # the only precisions with anti-aliasing on the CPU
+    return functional.interpolate(precise, size, mode="bilinear", antialias=True).to(frame.dtype)

@@ -117,7 +117,7 @@ class EncoderForecaster(PretrainedForecaster):
     def feedback(self, frame: Frame, state: State) -> State:
         """Update the state with a predicted frame, using the forecaster's cells."""
         cells = self.encoder if self.forecaster is None else self.forecaster
-        return self._advance(cells, frame.clamp(0, 1), state)
+        return self._advance(cells, to_input(frame.clamp(0, 1), self.readout.weight), state)
 
     def next_frame(self, state: State) -> Frame:
         """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""

@@ -134,7 +134,8 @@ class LayeredForecaster(PretrainedForecaster):
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Update the memory with a frame beyond the context; the layers stay as last observed."""
-        return self._advance(frame.clamp(0, 1), _Scene(*state), observed=False)
+        frame = to_input(frame.clamp(0, 1), self.flow.weight)
+        return self._advance(frame, _Scene(*state), observed=False)
 
     def next_frame(self, state: State) -> Frame:
         """Predict the next frame ``(b, c, h, w)``, not clamped to [0, 1]."""

@@ -19,6 +19,9 @@ from framepred.exporting.parity import moving_texture, rollout_difference, round
 from framepred.forecaster import Forecaster
 from framepred.inference.networks import open_forecaster
 from framepred.models import EncoderForecaster, FrameStack
+from framepred.models.exported import ExportedForecaster
+from framepred.onnx_graphs import graph_path
+from full_disk import full_disk
 from small_networks import RADAR, layered, tracking
 
 SMALL: dict[str, Callable[[], Forecaster]] = {
@@ -173,6 +176,12 @@ def test_a_deviating_export_writes_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"model.pt2": b"older"}
 
 
+def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    with full_disk(2000), pytest.raises(MediaError, match=r"cannot be written .*; free disk space"):
+        export(FrameStack(hidden_channels=[2], kernel_size=1, frames=1), tmp_path / "model.pt2")
+    assert not list(tmp_path.iterdir())
+
+
 class Tipped(Forecaster):
     """Predicts the last frame, darker where the numbers are coarse, as a network whose decision rounding tips."""
 
@@ -274,6 +283,65 @@ def test_a_network_that_onnx_cannot_hold_is_one_sentence(net: Forecaster, advice
         export(net, tmp_path / "model.onnx", size=(8, 8))
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+class Uncast(Plain):
+    """Converts only observed frames to its precision, or refuses those that are fed back."""
+
+    def observe(self, frame: torch.Tensor, state: State | None = None) -> State:
+        return (frame.to(self.layers[0].weight.dtype),)
+
+    def feedback(self, frame: torch.Tensor, state: State) -> State:
+        return (self.layers(frame),)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_network_whose_feedback_fails_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Uncast .* its observe or feedback fails on float32 frames \(.+\); run it"):
+        export(Uncast().half(), tmp_path / "model.pt2", size=(8, 8))
+    assert not list(tmp_path.iterdir())
+
+
+def reloaded(result: Export) -> ExportedForecaster:
+    """The forecaster that runs the files of a ``.pt2`` export."""
+    files = {name: graph_path(result.files[1], name) for name in result.info.graphs}
+    programs = {name: torch.export.load(file).module() for name, file in files.items()}
+    graphs = {name: lambda inputs, run=program: run(*inputs) for name, program in programs.items()}
+    return ExportedForecaster(graphs, result.info).eval()
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("shared", torch.bfloat16),
+        *(
+            pytest.param(name, dtype, marks=pytest.mark.slow)
+            for name, dtype in [
+                ("separate", torch.float16),
+                ("separate", torch.float64),
+                ("layered", torch.bfloat16),
+                ("tracking", torch.float16),
+            ]
+        ),
+    ],
+)
+def test_a_network_in_another_precision_is_exported(
+    name: str, dtype: torch.dtype, tmp_path: Path, clip: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framepred.exporting.export.DYNAMIC_SIZES", [(12, 9)])
+    net = make(name).to(dtype)
+    loaded = reloaded(export(net, tmp_path / "model.pt2", size=(26, 31)))
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(clip, 4), net(clip, 4), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(("name", "dtype"), [("natural-small", torch.bfloat16), ("moving-mnist", torch.float16)])
+def test_bundled_weights_are_exported_in_half_precision(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    result = export(framepred.load(name).to(dtype), tmp_path / "model.pt2")
+    assert max(result.differences.values()) < TOLERANCE
 
 
 def test_restorers_and_other_suffixes_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import framepred
+from framepred.cli.main import main
 from framepred.errors import ClipError, WeightsError
 from framepred.exporting.export import Export
 from framepred.inference.onnx_only import OnnxForecaster, is_readable, predict_file, stream_file
@@ -114,6 +115,51 @@ def test_commands_run_where_torch_cannot_be_imported(weights: Path, tmp_path: Pa
     assert refused[:2] == (2, "")
     assert refused[2].startswith("PyTorch is not installed; without it predict takes an .onnx export")
     assert refused[2].count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["predict", "stream"])
+def test_larger_frames_are_scaled_by_pytorch_and_refused_without_it(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    write_video(tmp_path / "clip.mp4", film(1))
+    np.save(tmp_path / "clip.npy", film(1)[:, 0].numpy())
+    monkeypatch.chdir(tmp_path)
+    calls = [
+        [command, source, "--weights", str(weights), "--no-blend", "--no-cuts", "--max-side", "16"]
+        for source in ("clip.mp4", "clip.npy")
+    ]
+    for call in calls:
+        monkeypatch.setattr("sys.argv", ["framepred", *call])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code, capsys.readouterr().err
+    for code, _, said in run_without_torch(tmp_path, *calls):
+        assert (code, said.count("\n")) == (2, 1)
+        assert "at most 16 are predicted without PyTorch" in said
+        assert "--max-side" in said
+
+
+def test_commands_that_need_torch_say_so_where_it_is_missing(tmp_path: Path) -> None:
+    np.save(tmp_path / "clip.npy", film(1).numpy())
+    card = str(Path(framepred.__file__).parent / "models" / "weights" / "moving-mnist" / "card.json")
+    works = [["--version"], ["--help"], ["evaluate", "--help"]]
+    needs = [
+        ["compare", card, card],
+        ["data", "moving-mnist", "--output", "digits.npy"],
+        ["demo"],
+        ["diagnose", "--config", "moving_mnist_convlstm"],
+        ["evaluate"],
+        ["export", "--output", "model.onnx"],
+        ["restore", "clip.npy", "--missing", "3"],
+        ["train", "--config", "moving_mnist_convlstm"],
+        ["weights"],
+    ]
+    results = run_without_torch(tmp_path, *works, *needs)
+    assert [code for code, _, _ in results[: len(works)]] == [0] * len(works)
+    for call, (code, found, said) in zip(needs, results[len(works) :], strict=True):
+        assert (code, found, said.count("\n")) == (2, "", 1), call
+        assert said.startswith("PyTorch is not installed, and this command needs it; install it"), call
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.npy"]
 
 
 def test_frames_that_do_not_fit_are_refused(weights: Path, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class TrackingForecaster(PretrainedForecaster):
 
     def feedback(self, frame: Frame, state: State) -> State:
         """Update the state with a predicted frame: layers keep their appearance and take the most probable position."""
-        frame, scene = frame.clamp(0, 1), self._advance(Scene(*state), 1)
+        frame, scene = to_input(frame.clamp(0, 1), self.embed.weight), self._advance(Scene(*state), 1)
         following = scene._replace(
             frame=frame,
             frames=torch.cat([scene.frames[:, 1:], fold(frame, self.channels, COARSE)[:, None]], dim=1),
