@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from framepred.cli.main import main
-from framepred.cli.signals import STOP_SIGNALS
 from framepred.media.atomic import DRAFT_PREFIX
 from framepred.media.reading import read_clips
+from framepred.stop_signals import STOP_SIGNALS
 
 KILLS, STOPS = 6, 2  # of SIGKILL, and of each signal that can be handled
 LATEST_SHARE = 0.9  # of the time that the command takes
