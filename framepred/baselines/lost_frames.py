@@ -6,6 +6,7 @@ from torch import Tensor
 
 from framepred.baselines.optical_flow import MotionCompensated
 from framepred.clips import Future, RawClip, fill_missing, missing_pixels
+from framepred.errors import ClipError
 from framepred.forecaster import Predictor
 from framepred.restorer import Missing
 
@@ -23,6 +24,9 @@ def forecast_measured(predictor: Predictor, context: RawClip, horizon: int, fill
         context: the observed frames; missing pixels are NaN.
         horizon: number of frames to forecast after the context.
         filler: what other missing pixels are read as; None where there are none.
+
+    Raises:
+        ClipError: if the predictor returns another number of frames than asked for across lost ones.
     """
     if filler is None or lost_planes(context) is None:
         return predictor(fill_missing(context, filler), horizon)
@@ -31,7 +35,14 @@ def forecast_measured(predictor: Predictor, context: RawClip, horizon: int, fill
     for count in sorted(set(lost.tolist())):
         rows = (lost == count).nonzero().flatten().tolist()
         read = [fill_context(context[row, : context.shape[1] - count], filler) for row in rows]
-        future.update(zip(rows, predictor(torch.stack(read), horizon + count)[:, count:], strict=True))
+        predicted = predictor(torch.stack(read), horizon + count)
+        if predicted.shape[:2] != (len(rows), horizon + count):
+            raise ClipError(
+                f"The forecaster returned the shape {tuple(predicted.shape)}, not {len(rows)} clips of "
+                f"{horizon + count} frames; it must heed the horizon, because contexts that end with lost frames are "
+                "forecast across them."
+            )
+        future.update(zip(rows, predicted[:, count:], strict=True))
     return torch.stack([future[row] for row in range(len(context))])
 
 

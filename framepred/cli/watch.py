@@ -277,7 +277,7 @@ def _recorders(
         yield WatchVideo(output, watching.fps)
     folder = events if page is None else page.folder
     if folder is not None:
-        yield EventFolder(folder, keep)
+        yield EventFolder(folder, keep_mb=keep)
     if webhook is not None:
         yield Webhook(webhook, console.print)
     if page is not None:

@@ -181,7 +181,7 @@ def _open_generated(name: str, choice: ClipChoice, digits: str | None = None) ->
         root=choice.root,
         download=choice.download,
     )
-    arguments = _arguments(name, seed=choice.seed, **choice.frames)
+    arguments = None if digits else _arguments(name, root=choice.root, seed=choice.seed, **choice.frames)
     record = DataRecord(name, split="test", seed=choice.seed, digits=clips.bank.name, arguments=arguments)
     return _in_order(clips, choice.clips, choice, choice.context, record, _notes_on(clips.bank))
 

@@ -63,7 +63,8 @@ class OnlineBlend:
         self._horizon = horizon
         with eval_mode(*members):
             self._observer = evenly(members)
-        self._flow = next((n for n, member in enumerate(members) if isinstance(member, OpticalFlow)), None)
+        flows = [number for number, member in enumerate(members) if isinstance(member, OpticalFlow)]
+        self._flow = flows[0] if flows and len(members) > 1 else None  # a forecaster alone stays as it is
         self._products = ErrorProducts(min(horizon, FIT_HORIZON), len(members), REGIONS, DECAY)
         self._carried = ErrorProducts(min(horizon, CARRIED), 2, REGIONS, DECAY)  # the sum and the mean alone
         self.reset()
@@ -105,6 +106,8 @@ class OnlineBlend:
         if not first:
             regions = _without(spread(shares, size)[0], self._missing)
             self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), regions, means))
+        if self._flow is None:
+            return mean[None]
         share = torch.einsum("kq,qhw->khw", self._carried_shares.to(shares), shares[0])[:, None]
         return torch.cat([mix(means, torch.stack([share, 1 - share])), mean[len(share) :]])[None]
 
@@ -116,7 +119,7 @@ class OnlineBlend:
             regions = _without(forecast.regions, missing)
             if len(self._members) > 1:
                 self._products.add(lead, forecast.futures[:, lead], frame[0], regions)
-            if lead < self._carried.horizon:
+            if self._flow is not None and lead < self._carried.horizon:
                 self._carried.add(lead, forecast.means[:, lead], frame[0], regions)
 
     def _last_error(self, frame: Frame, missing: Bool[Tensor, "c h w"] | None) -> Frame | None:

@@ -192,9 +192,10 @@ class Restoration:
         store = to_stored(path, self.value_range)
         frames = self._shown(beside) if store is None else self._values(beside)
         if path.suffix.lower() in ARRAYS:
-            clips = torch.stack(list(frames), dim=1)
-            to_file = None if self.value_range is None else partial(self.value_range.stored, floats=self._floats)
-            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=to_file)
+            clips = torch.stack(list(frames), dim=1)  # decides the type of floats
+            if self.value_range is not None:
+                store = partial(self.value_range.stored, floats=self._floats)
+            write_video(path, clips if len(clips) > 1 else clips[0], self.fps, to_file=store)
             return
         filler = None
         if self.value_range is not None:

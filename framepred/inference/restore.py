@@ -29,7 +29,7 @@ from framepred.inference.scaling import resize, shrink
 from framepred.inference.sources import OpenSource, Source, SourceForm, open_source, open_stream, source_name
 from framepred.inference.windows import MarkedFrame, mark, number_scenes, restore_by_each
 from framepred.media.decoding import intact_frames
-from framepred.media.encoding import MAX_GIF_FPS
+from framepred.media.encoders import MAX_GIF_FPS
 from framepred.media.fetching import local_path
 from framepred.media.formats import VIDEOS, check_input
 from framepred.media.frame_times import FrameTimes, frame_times, varying_rate
@@ -186,7 +186,7 @@ def _frame_times(source: Source, dropped: frozenset[int], factor: int) -> FrameT
 
 def _kept(name: str, times: FrameTimes) -> str:
     """The sentence on a source whose frames do not last equally long, and keep their times."""
-    short = np.diff(times.seconds).min() * MAX_GIF_FPS < 1
+    short = np.diff(times.seconds).min() * MAX_GIF_FPS < 0.999  # times are rounded
     limit = f", but a .gif shows each for at least {1000 / MAX_GIF_FPS:.0f} ms" if short else ""
     return f"The frame rate of {name} varies; frames of .mp4 and .gif keep their times{limit}."
 

@@ -24,7 +24,8 @@ _X264 = {
     "crf": "16",  # constant rate factor: visually nearly lossless
     "x264-params": "mbtree=0",  # it reads uninitialized memory, so that equal clips would give different files
 }
-_MIN_GIF_TICKS = 2  # hundredths of a second of a frame; browsers play shorter ones at 10 a second
+_MIN_GIF_TICKS = 2  # hundredths of a second of a frame; browsers show shorter ones for ten
+MAX_GIF_FPS = 100 // _MIN_GIF_TICKS
 _MAX_GIF_TICKS = 65535  # 16 bits
 _BT601 = 6  # code of SMPTE 170M: what readers assume that ignore the tag, stated for those that read it
 _LIMITED_RANGE = 1  # code of luma from 16 to 235
@@ -130,6 +131,7 @@ class Mp4(Encoder):
 class GrowingMp4(Mp4):
     """Each frame is encoded at once and is in the file when the next one arrives; no index grows in memory.
 
+    Where frames have times, the last one is shown as long as the one before: live sources do not keep a stated rate.
     The header is written with the first frame, so that a file is empty or can be played. A part of a frame that could
     not be written whole is removed, and nothing is written after it.
     """
@@ -151,8 +153,11 @@ class GrowingMp4(Mp4):
 
     @override
     def write(self, frame: UInt8[np.ndarray, "c h w"], time: float | None) -> None:
+        former = self._last
         with self._whole_frames():
             super().write(frame, time)
+        if self.timed and self.count > 1:
+            self.last_duration = float((self._last - former) * self.time_base)
 
     @override
     def finish(self) -> None:

@@ -13,14 +13,13 @@ from jaxtyping import Shaped, UInt8
 
 from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.atomic import atomic_write
-from framepred.media.encoders import ENCODERS, Encoder, GrowingMp4
+from framepred.media.encoders import ENCODERS, MAX_GIF_FPS, Encoder, GrowingMp4
 from framepred.media.formats import GIF
 from framepred.media.locking import locked_file
 from framepred.media.outputs import check_output
 from framepred.media.pictures import bytes_of_picture
 from framepred.media.pixels import DEFAULT_FPS
 
-MAX_GIF_FPS = 50  # browsers play faster ones at 10
 PICTURE_CHANNELS = (1, 3)  # gray and RGB
 
 
@@ -44,7 +43,8 @@ class VideoWriter:
         fps: frames per second; the durations of GIF frames are whole hundredths of a second that add up to it.
         growing: write an ``.mp4`` in place, one fragment per frame, so that it can be played up to the last frame
             even if the writing is killed or fails; such a file is a few percent larger.
-        last_duration: seconds that the last frame is shown; None for one frame of the rate.
+        last_duration: seconds that the last frame is shown; None for one frame of the rate, or, in a growing file whose
+            frames have times, for as long as the frame before.
 
     Raises:
         MediaError: if the file cannot be written.

@@ -13,6 +13,7 @@ from framepred.media.formats import split_url
 from framepred.media.video_file import VideoFile
 
 _SILENCE_SECONDS = 10.0  # without data before a connection is given up
+_HEAD_SECONDS = 2.0  # without an answer about the size; some cameras give none
 _SKIPPED_BYTES = 1 << 20  # read over rather than asked for anew
 
 
@@ -123,7 +124,7 @@ def states_size(url: str) -> bool:
     """Whether the server of an http address states a size without sending the bytes, which begins no live stream."""
     try:
         request = Request(url, headers={"User-Agent": "framepred"}, method="HEAD")
-        with urlopen(request, timeout=_SILENCE_SECONDS) as response:
+        with urlopen(request, timeout=_HEAD_SECONDS) as response:
             return bool(_stated_size(response.headers))
     except (HTTPException, OSError, ValueError):
         return False

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _GRAY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F")
 OPAQUE = 255
 """Opacity of a pixel that shows nothing behind it."""
 
-_OPACITY_CHECKS = 50  # pictures of a folder that are decoded to find out whether they are opaque
+_OPACITY_CHECKS = 50  # pictures of a folder, at most, of which it is found out whether they are opaque
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # Pillow gives 16 bits of some files as 32
 _WHITE_16 = 65535
 _SPREAD = {"L;2": 85, "L;4": 17}  # gray of few bits: Pillow spreads it to 8, but not the value that is transparent
@@ -122,31 +122,23 @@ def folder_frames(
 
 
 def _transparency_notes(files: Sequence[Path]) -> tuple[str, ...]:
-    """A sentence if a picture has pixels that are not opaque: all headers are read, and some pictures decoded."""
-    stated = [file for file in files if _has_opacity(file)]
-    some = stated[:: -(-len(stated) // _OPACITY_CHECKS)] if stated else []
+    """A sentence if one of some evenly spread pictures has pixels that are not opaque."""
+    some = files[:: -(-len(files) // _OPACITY_CHECKS)]
     file = next((file for file in some if not _is_opaque(file)), None)
     if file is None:
         return ()
     return (f"{file.name} has pixels that are not opaque; such pixels are laid on black, and frames have no opacity.",)
 
 
-def _has_opacity(file: Path) -> bool:
-    """Whether a picture states an opacity, by its header alone."""
-    if is_tiff(file):
-        with open_tiff(file) as pages:
-            return pages.has_opacity()
-    with open_picture(file) as image:
-        return image.has_transparency_data
-
-
 def _is_opaque(file: Path) -> bool:
-    """Whether no pixel of a picture that states an opacity shows what is behind it."""
-    if is_tiff(file):
-        with open_tiff(file) as pages:
-            return pages.is_opaque()
-    with open_picture(file) as image:
-        return int(np.asarray(image.convert("RGBA"))[..., 3].min()) == OPAQUE
+    """Whether no pixel of a picture shows what is behind it; pictures that state no opacity are not decoded."""
+    with suppress(MediaError):
+        if is_tiff(file):
+            with open_tiff(file) as pages:
+                return pages.is_opaque()
+        with open_picture(file) as image:
+            return not image.has_transparency_data or int(np.asarray(image.convert("RGBA"))[..., 3].min()) == OPAQUE
+    return True  # damaged: it is refused where it is read
 
 
 def _each(files: Sequence[Path], channels: int, value_range: ValueRange | None) -> Iterator[Tensor]:

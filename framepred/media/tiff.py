@@ -60,10 +60,6 @@ class TiffPages:
         values = _without_opacity(self._values(page), page) if _is_plain(page) else _by_pillow(self._path, number)
         return np.ascontiguousarray(turned(values, _orientation(page)))
 
-    def has_opacity(self, number: int = 0) -> bool:
-        """Whether a page states the opacity of its pixels."""
-        return _has_opacity(self._page(number))
-
     def is_opaque(self, number: int = 0) -> bool:
         """Whether no pixel of a page shows what is behind it."""
         page = self._page(number)

@@ -30,7 +30,7 @@ def imported_class(name: str, base: type) -> type | None:
     The class defined last counts. Earlier versions saved no modules, and the module of a script may have two names.
     Nothing is imported for it, because weights from elsewhere must not choose which code runs.
     """
-    kinds = [kind for kind in _subclasses(base) if _may_mean(name, saved_name(kind))]
+    kinds = [kind for kind in _subclasses(base) if may_mean(name, saved_name(kind))]
     return max(kinds, key=lambda kind: saved_name(kind) == name, default=None)
 
 
@@ -43,7 +43,8 @@ def _subclasses(base: type) -> Iterator[type]:
         yield from _subclasses(kind)
 
 
-def _may_mean(saved: str, name: str) -> bool:
+def may_mean(saved: str, name: str) -> bool:
+    """Return whether a saved name may be that of a class whose saved name is ``name`` now."""
     saved_module, _, saved_class = saved.rpartition(".")
     module, _, class_name = name.rpartition(".")
     return saved_class == class_name and (saved_module == module or bool({"", SCRIPT} & {saved_module, module}))

@@ -11,12 +11,16 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from framepred.models.class_names import saved_name
+from framepred.models.class_names import may_mean, saved_name
 
 Settings: TypeAlias = dict[str, Any]
 
 IMPLEMENTATION = {"params", "foreach", "fused", "capturable", "differentiable"}
 """Entries of an optimizer's parameter groups that do not say what a step computes."""
+CLASS = ".class"
+"""Ending of the settings that name a class with its module."""
+PACKAGES = {"framepred", "torch", "lightning"}
+"""Packages whose public classes may move from one module to another."""
 NO_SETTINGS = {"training", "budget", "base_lrs", "last_epoch"}
 """Public attributes of losses and schedulers that may change in a run, or come from the optimizer."""
 
@@ -31,13 +35,20 @@ def settings(part: str, thing: object, values: Mapping[str, Any] | None = None) 
 
     Example:
         >>> settings("loss", nn.L1Loss())
-        {'loss': 'L1Loss', 'loss.class': 'torch.nn.modules.loss.L1Loss', 'loss.reduction': 'mean'}
+        {'loss': 'L1Loss', 'loss.class': 'torch.L1Loss', 'loss.reduction': 'mean'}
     """
     if values is None:
         values = {name: value for name, value in vars(thing).items() if name[0] != "_" and name not in NO_SETTINGS}
     plain = {f"{part}.{name}": _plain(value) for name, value in values.items()}
-    names = {part: type(thing).__name__, f"{part}.class": saved_name(type(thing))}
-    return names | {name: value for name, value in plain.items() if value is not NotImplemented}
+    known = {name: value for name, value in plain.items() if value is not NotImplemented}
+    return {part: type(thing).__name__} | class_setting(part, thing) | known
+
+
+def class_setting(part: str, thing: object) -> Settings:
+    """Return the class of a part with its module, or with the package alone where that may move its modules."""
+    kind = type(thing)
+    package = kind.__module__.partition(".")[0]
+    return {f"{part}{CLASS}": f"{package}.{kind.__qualname__}" if package in PACKAGES else saved_name(kind)}
 
 
 def loss_settings(loss: nn.Module) -> Settings:
@@ -56,7 +67,11 @@ def optimizer_settings(optimizer: Optimizer, scheduler: LRScheduler) -> Settings
 
 def differing(saved: Settings, wanted: Settings) -> set[str]:
     """Return the names of the settings that differ; other versions may know more settings, which do not count."""
-    return {name for name in saved.keys() & wanted.keys() if saved[name] != wanted[name]}
+    return {name for name in saved.keys() & wanted.keys() if not _agree(name, saved[name], wanted[name])}
+
+
+def _agree(name: str, saved: Any, wanted: Any) -> bool:
+    return bool(saved == wanted or (name.endswith(CLASS) and may_mean(saved, wanted)))
 
 
 def _plain(value: object) -> Any:

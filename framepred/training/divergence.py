@@ -12,7 +12,7 @@ from typing_extensions import override
 from framepred.clips import ClipBatch
 from framepred.errors import ConfigError
 from framepred.forecaster import eval_mode
-from framepred.training.task import Task, validates_a_training
+from framepred.training.task import Task, divides_parameters, validates_a_training
 
 CHECK_INTERVAL = 50
 """Batches between two checks, which wait for the device."""
@@ -96,10 +96,12 @@ class StopOnDivergence(Callback):
 
     @torch.no_grad()
     def _check_prediction(self, trainer: Trainer, module: LightningModule) -> None:
-        """Predict a clip with weights that predicted none since their last step."""
+        """Predict a clip with weights that predicted none since their last step, where each process has all of them."""
         if self._last_clip is None or self._predicted_step == trainer.global_step or not isinstance(module, Task):
             return
-        with eval_mode(module):
+        if divides_parameters(trainer):
+            return
+        with eval_mode(module), trainer.precision_plugin.val_step_context():
             prediction = module.predict_target(module.validation_batch(self._last_clip))
         self._stop_if(trainer, not prediction.isfinite().all())
         self._predicted_step = trainer.global_step

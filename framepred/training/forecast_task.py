@@ -15,9 +15,8 @@ from framepred.clips import Clip, ClipBatch, FrameMask, State
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
 from framepred.forecaster import Forecaster
-from framepred.models.class_names import saved_name
 from framepred.training.compiling import CompiledCells
-from framepred.training.course import Settings
+from framepred.training.course import Settings, class_setting
 from framepred.training.losses import measured_loss
 from framepred.training.rollout import Predicted, observe_back_and_forth, predict_every_frame, truncated
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, TeacherForcing, WarmupCosine
@@ -137,7 +136,7 @@ class ForecastTask(Task):
         """Return what else decides the course of a run."""
         return super().course() | {
             "auxiliary_weight": self.auxiliary_weight,
-            "teacher_forcing.class": saved_name(type(self.teacher_forcing)),
+            **class_setting("teacher_forcing", self.teacher_forcing),
         }
 
     def shorten(self, batch: ClipBatch) -> ClipBatch:

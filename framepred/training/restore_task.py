@@ -11,9 +11,8 @@ from framepred.baselines.lost_frames import rebuild_around
 from framepred.clips import ClipBatch, fill_missing
 from framepred.errors import ConfigError
 from framepred.evaluation.formulas import frame_mse
-from framepred.models.class_names import saved_name
 from framepred.restorer import MiddleGap, Missing, Restorer, cut_middle, middle
-from framepred.training.course import Settings
+from framepred.training.course import Settings, class_setting
 from framepred.training.losses import measured_loss
 from framepred.training.schedules import Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.task import OptimizerFactory, Task
@@ -114,10 +113,8 @@ class RestoreTask(Task):
         """Return the loss over the removed frames."""
         clips = self.to_float(self.shorten(batch).clips)
         missing = self.gaps.draw(self.random, clips.shape[1]).to(clips.device)
-        restored, truth = (
-            self.net.fill(fill_missing(rebuild_around(clips, missing, batch.filler), batch.filler), missing),
-            clips[:, missing],
-        )
+        observed = fill_missing(rebuild_around(clips, missing, batch.filler), batch.filler)
+        restored, truth = self.net.fill(observed, missing), clips[:, missing]
         loss = measured_loss(self.loss, restored, truth, batch.filler)
         self.log_training(loss, frame_mse(restored.detach(), truth).nanmean())
         return loss
@@ -128,4 +125,4 @@ class RestoreTask(Task):
 
     def course(self) -> Settings:
         """Return what else decides the course of a run."""
-        return super().course() | {"gaps.class": saved_name(type(self.gaps))}
+        return super().course() | class_setting("gaps", self.gaps)

@@ -19,6 +19,7 @@ from framepred.errors import FramepredError
 from framepred.evaluation import Card, DataRecord, WeightsRecord, evaluate
 from framepred.evaluation.report import REPORT_NAME, build_report
 from framepred.forecaster import Forecaster, Predictor
+from framepred.models.class_names import exported_class
 from framepred.models.cost import count_parameters, macs_per_clip
 from framepred.models.pretrained import Network, load_weights
 from framepred.restorer import MiddleGap
@@ -128,10 +129,11 @@ def _score_best(trainer: Trainer, task: Task, data: LightningDataModule, best: P
 def _arguments(card: Card, net: Network, data: LightningDataModule, folder: Path) -> tuple[str, ...] | None:
     """The arguments of ``framepred evaluate`` that read the same clips; None where no command does.
 
-    A run that was started from Python has no config. Commands score forecasters, on all validation clips.
+    A run that was started from Python has no config. Commands score forecasters of framepred, on all validation clips.
     """
     config = folder / "config.yaml"
-    if not (config.is_file() and isinstance(net, Forecaster) and isinstance(data, ClipData)):
+    known = isinstance(net, Forecaster) and exported_class(type(net).__name__) is type(net)
+    if not (config.is_file() and known and isinstance(data, ClipData)):
         return None
     return (f"--data={config}", "--split=val") if card.data.clips == data.count("val") else None
 

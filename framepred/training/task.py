@@ -20,10 +20,9 @@ from framepred.clips import ClipBatch, Future, to_unit
 from framepred.data.datamodules.base import ClipData, batches_trained
 from framepred.errors import ConfigError
 from framepred.evaluation.protocols import find_protocol
-from framepred.models.class_names import saved_name
 from framepred.models.devices import prefers_channels_last, use_channels_last
 from framepred.models.pretrained import Network, describe, set_value_range
-from framepred.training.course import Settings, differing, loss_settings, optimizer_settings, settings
+from framepred.training.course import Settings, class_setting, differing, loss_settings, optimizer_settings, settings
 from framepred.training.schedules import BudgetLR, Curriculum, LRSchedulerFactory, WarmupCosine
 from framepred.training.validation import Validation, ValidationScore
 
@@ -227,7 +226,7 @@ class Task(LightningModule, ABC):
             **settings("net", self.net, getattr(self.net, "arguments", {})),
             **optimizer_settings(made["optimizer"], made["lr_scheduler"]["scheduler"]),
             **loss_settings(self.loss),
-            "curriculum.class": saved_name(type(self.curriculum)),
+            **class_setting("curriculum", self.curriculum),
             **(settings("data", data, data.course() if isinstance(data, ClipData) else {}) if data else {}),
         }
         if trainer and trainer.state.fn is TrainerFn.FITTING:  # a validation by hand may use a part of the clips

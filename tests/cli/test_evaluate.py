@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -246,13 +247,17 @@ def test_several_weights_are_scored_in_one_pass_then_compared(framepred) -> None
         "--data radar --split all --range=-20,70,nan=-20 --layout tchw --clips 3 --context 2 --horizon 3",
         "--data radar/file-0.npy --range auto --layout tchw --context 1 --horizon 2 --protocol wang2004",
         "--data moving-mnist --seed 4 --clips 2 --context 2 --horizon 2",
+        "--data moving-mnist --root idx --clips 2 --context 2 --horizon 2",
         "--data config.yaml --split val --clips 2",
     ],
-    ids=["folder", "file", "generated", "run"],
+    ids=["folder", "file", "generated", "root", "run"],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_the_command_in_the_report_measures_the_card_again(arguments: str, framepred) -> None:
     Path("radar").mkdir()
+    digits = np.random.default_rng(0).integers(0, 256, (24, 28, 28), dtype=np.uint8)
+    Path("idx").mkdir()
+    Path("idx/t10k-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, *digits.shape) + digits.tobytes())
     for number in range(3):
         values = np.random.default_rng(number).uniform(-20, 70, (22, 2, 16, 16)).astype(np.float32)
         values[7:8, :, number] = np.nan if arguments.startswith("--data radar ") else 0

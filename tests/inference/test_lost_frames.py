@@ -10,6 +10,7 @@ import framepred
 from framepred.baselines import LastFrame, LinearInterpolation, OpticalFlow
 from framepred.baselines.lost_frames import forecast_measured, read_for_training
 from framepred.clips import ClipBatch
+from framepred.errors import ClipError
 from framepred.evaluation import DataRecord, evaluate
 from framepred.evaluation.formulas import frame_mse
 from framepred.inference.adapt import adapt
@@ -272,3 +273,9 @@ def test_restorers_learn_from_no_lost_frame(lost: tuple[int, ...]) -> None:
     context, target, _ = task.validation_batch(batch)
     assert not context.isnan().any()
     torch.testing.assert_close(target, batch.clips[:, 4:8], equal_nan=True)
+
+
+def test_a_predictor_that_ignores_the_horizon_is_refused_across_lost_frames() -> None:
+    context, _, filler = cut((7,))
+    with pytest.raises(ClipError, match=r"not 1 clips of 5 frames; it must heed the horizon"):
+        forecast_measured(lambda clips, _: clips[:, :4], context, 4, filler)

@@ -76,3 +76,11 @@ def test_what_is_missing_is_no_error() -> None:
     future = blend.step(frames[20].masked_fill(gap, 1.0), gap)
     assert float((future[0, 0] - frames[21])[..., 20:, 20:].abs().max()) < 5e-3
     assert float((future[0, 0] - 1.0)[..., 10:14, 10:14].abs().max()) < 5e-3
+
+
+def test_a_forecaster_alone_stays_as_it_is() -> None:
+    flow = OpticalFlow().eval()
+    blend, state = OnlineBlend([flow], horizon=4), None
+    for frame in brightening(12):
+        state = flow.observe(frame, state)
+        assert torch.equal(blend.step(frame), flow.forecast(state, 4))

@@ -96,7 +96,7 @@ def test_an_event_is_reported_whatever_ends_the_watch(
 
     kept.write = until  # type: ignore[method-assign]
     moments = (Moment(frame, number / FPS, number == 0) for number, frame in enumerate(event))
-    playing = recorded(watching(moments), [kept, EventFolder(tmp_path, FPS)])
+    playing = recorded(watching(moments), [kept, EventFolder(tmp_path)])
     with pytest.raises(type(error)) if error is not None else closing(playing):
         next(item for item in playing if isinstance(item, WatchStep) and item.index == last)
     assert (steps[-1].index, steps[-1].event is not None) == (last, ended)
@@ -151,14 +151,14 @@ def test_an_event_without_room_for_its_picture_has_its_lines(tmp_path: Path, mon
 
     monkeypatch.setattr(recording, "atomic_write", full)
     with pytest.raises(MediaError, match=r"^event-000001\.png cannot be written"):
-        list(recorded(watching(iter(connection(0.0, 20, 10))), [EventFolder(tmp_path, FPS)]))
+        list(recorded(watching(iter(connection(0.0, 20, 10))), [EventFolder(tmp_path)]))
     for table, lines in (("events.jsonl", 1), ("events.csv", 2)):
         assert len((tmp_path / table).read_text().splitlines()) == lines
 
 
 def test_a_clip_on_a_full_disk_can_be_played_and_has_its_lines(tmp_path: Path) -> None:
     with full_disk(22_000), pytest.raises(MediaError, match=r"event-000001\.mp4 cannot be encoded \(File too large"):
-        list(recorded(watching(iter(connection(0.0, 20, 30))), [EventFolder(tmp_path, FPS)]))
+        list(recorded(watching(iter(connection(0.0, 20, 30))), [EventFolder(tmp_path)]))
     assert 5 < len(read_video(tmp_path / "event-000001.mp4")) < 45
     [line] = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
     assert (line["start_frame"], line["ended"]) == (20, False)

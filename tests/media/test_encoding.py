@@ -19,6 +19,7 @@ from framepred.errors import ClipError, ConfigError, MediaError
 from framepred.media.encoding import VideoWriter
 from framepred.media.frame_times import frame_times
 from framepred.media.reading import read_clips, read_video
+from framepred.media.video_header import read_header
 from framepred.media.writing import write_video
 from full_disk import full_disk
 
@@ -371,3 +372,16 @@ def write_on(path: Path, clip: Tensor) -> None:
 def test_a_gif_cannot_grow(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"a\.gif is a GIF, which cannot be watched while it grows; write \.mp4"):
         VideoWriter(tmp_path / "a.gif", growing=True)
+
+
+@pytest.mark.parametrize("fps", [1, 1000])
+def test_the_last_frame_of_a_growing_video_is_shown_as_long_as_the_one_before(
+    tmp_path: Path, gray: Tensor, fps: float
+) -> None:
+    """Live sources do not keep the rate that they state."""
+    with VideoWriter(tmp_path / "a.mp4", fps, growing=True) as writer:
+        for number, frame in enumerate(gray):
+            writer.write(frame, number / 25)
+    assert read_header(tmp_path / "a.mp4").fps == 25
+    with av.open(tmp_path / "a.mp4") as container:
+        assert container.duration == pytest.approx(len(gray) / 25 * 1e6, abs=2000)

@@ -319,3 +319,14 @@ def test_a_survey_sees_pictures_as_they_are_read(tmp_path: Path, suffix: str, mo
     Image.new(mode, (6, 8)).save(tmp_path / f"8{suffix}", exif=turned)
     with pytest.raises(MediaError, match=rf"8\{suffix} is 6×8 but 1\{suffix} is 8×6"):
         survey_pictures(tmp_path)
+
+
+def test_a_damaged_picture_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    for number in range(4):
+        Image.new("RGBA", (64, 48), (0, 0, 0, 255)).save(tmp_path / f"{number}.png")
+    whole = (tmp_path / "2.png").read_bytes()
+    (tmp_path / "2.png").write_bytes(whole[: len(whole) // 2])
+    frames = folder_frames(tmp_path).frames
+    assert len([next(frames), next(frames)]) == 2
+    with pytest.raises(MediaError, match=r"2\.png"):
+        next(frames)

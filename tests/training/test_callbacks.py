@@ -1,7 +1,7 @@
 """Callbacks of a run: what they leave alone where processes share the parameters, and when they measure."""
 
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -19,6 +19,7 @@ from framepred.models import EncoderForecaster, TrackingForecaster
 from framepred.models.cost import count_parameters
 from framepred.training import ForecastTask, PathTask, fit, make_trainer
 from framepred.training.callbacks import GradientFlow, PredictionPanels, RunReport
+from framepred.training.divergence import StopOnDivergence
 from framepred.visualization.panels import panel
 
 BATCH = ClipBatch.cut(torch.rand(4, 5, 1, 16, 16), 3)
@@ -67,6 +68,17 @@ def test_the_gradient_flow_of_a_divided_network_is_not_measured(
         flow.on_train_batch_end(trainer, task, None, BATCH, 0)
     assert capsys.readouterr().err.count("Gradient flow is not measured") == 1
     trainer.logger.experiment.add_scalar.assert_not_called()
+
+
+@pytest.mark.parametrize("strategy", [FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy])
+def test_a_divided_network_predicts_nothing_before_it_is_saved(task: ForecastTask, strategy: type[Strategy]) -> None:
+    trainer, stop = trainer_of(strategy), StopOnDivergence()
+    trainer.strategy.reduce_boolean_decision.return_value = False
+    stop.on_train_start(trainer, task)
+    stop.on_train_batch_end(trainer, task, {"loss": torch.zeros(())}, BATCH, 0)
+    with patch.object(task, "predict_target", side_effect=AssertionError):
+        stop.on_save_checkpoint(trainer, task, {})
+        stop.on_train_end(trainer, task)
 
 
 @pytest.mark.parametrize("strategy", [FSDPStrategy, DDPStrategy])

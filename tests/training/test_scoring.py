@@ -29,6 +29,10 @@ class Stream(IterableDataset[Tensor]):
         yield from torch.rand(6, 4, 1, 16, 16)
 
 
+class Mine(EncoderForecaster):
+    """A network of one's own."""
+
+
 class Streams(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Tensor]:
         return DataLoader(Stream(), batch_size=2, collate_fn=lambda clips: ClipBatch.cut(torch.stack(clips), 2))
@@ -94,3 +98,13 @@ def test_an_evaluation_of_the_data_of_a_run_says_which_digits_they_hold(
     opened = open_data(tmp_path / "config.yaml", ClipChoice(clips=2))
     assert opened.record.digits == Card.read(tmp_path).data.digits == "mnist-5k"
     assert "digits" in opened.notes[0]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_of_ones_own_has_no_command(tmp_path: Path) -> None:
+    """The command line does not import the module of its class."""
+    data = MovingMNISTData(2, 2, batch_size=2, val_clips=2, frame_size=(28, 30), digits="mnist-5k")
+    trainer = make_trainer(tmp_path, 1, 1, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu")
+    (tmp_path / "config.yaml").write_text("")
+    fit(trainer, ForecastTask(Mine(hidden_channels=[4], kernel_size=3), 1, nn.MSELoss()), data)
+    assert build_report(Card.read(tmp_path)).commands == []

@@ -317,3 +317,16 @@ def test_a_validation_is_a_line_that_films_begin_with_psnr(small_net: EncoderFor
     assert task.val_score.summary.startswith(line)
     assert "mse" in task.val_score.summary
     assert task.val_score.summary.endswith("(2 clips, protocol openstl v1)")
+
+
+def test_a_class_of_a_script_may_be_imported_from_it_later(small_net: EncoderForecaster) -> None:
+    """The same class has the module ``__main__`` while its script runs."""
+    kinds = [type("Mine", (nn.MSELoss,), {"__module__": module}) for module in ("__main__", "mine", "yours")]
+    tasks = [make_task(small_net, loss=kind()) for kind in kinds]
+    checkpoints: list[dict[str, Any]] = [{}, {}, {}]
+    for task, checkpoint in zip(tasks, checkpoints, strict=True):
+        task.on_save_checkpoint(checkpoint)
+    tasks[1].on_load_checkpoint(checkpoints[0])
+    tasks[0].on_load_checkpoint(checkpoints[1])
+    with pytest.raises(ConfigError, match="yours"):
+        tasks[1].on_load_checkpoint(checkpoints[2])

@@ -123,11 +123,11 @@ def measure(
     alarmed = [start + np.flatnonzero(alarms[start:stop]) for start, stop in truth]
     delays = [times[found[0]] - times[start] for (start, _), found in zip(truth, alarmed, strict=True) if len(found)]
     false = sum(not labels[start : stop + 1].any() for start, stop in events)
+    # A sum of rounded parts may exceed 1.
+    precision = min(1.0, float(average_precision_score(labels, scores))) if labels.any() else math.nan
     return Detection(
         float(roc_auc_score(labels, scores)) if both else math.nan,
-        min(1.0, float(average_precision_score(labels, scores)))
-        if labels.any()
-        else math.nan,  # a sum of rounded parts
+        precision,
         len(truth),
         len(delays) / len(truth) if truth else math.nan,
         float(np.median(delays)) if delays else math.nan,

@@ -178,7 +178,7 @@ class EventFolder:
         MediaError: if its events.csv or events.jsonl hold something else, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, keep_mb: float = KEEP_MB) -> None:
+    def __init__(self, folder: Path, *, keep_mb: float = KEEP_MB) -> None:
         self.folder = folder
         self._keep = keep_mb * MEGABYTE
         self._before: deque[tuple[float, UInt8[np.ndarray, "c h w"]]] = deque()
