@@ -110,5 +110,5 @@ def test_a_run_with_other_gaps_is_not_resumed() -> None:
     task().on_load_checkpoint(checkpoint)
     with pytest.raises(ConfigError, match="follows the schedule"):
         task(gaps=Gaps(longest=2)).on_load_checkpoint(checkpoint)
-    with pytest.raises(ConfigError, match=r"'gaps.class': 'framepred.training.restore_task.Gaps'"):
+    with pytest.raises(ConfigError, match=r"'gaps.class': 'framepred.Gaps'"):
         task(gaps=type("Gaps", (Gaps,), {})()).on_load_checkpoint(checkpoint)
