@@ -1,7 +1,7 @@
 """Associative memory (Hopfield 1982): returns the stored pattern that is most similar to the input."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
 from framepred.clips import Clip, Frame, Future
@@ -11,8 +11,8 @@ from framepred.restorer import Missing, Restorer, Sides, sides
 CAPACITY = 0.138
 """Random patterns per unit above which recall fails (Amit, Gutfreund & Sompolinsky 1985)."""
 
-Pattern = Float[Tensor, "p n"]
-Probe = Float[Tensor, "b n"]
+Pattern = Real[Tensor, "p n"]
+Probe = Real[Tensor, "b n"]
 
 
 class HopfieldMemory:
@@ -27,16 +27,11 @@ class HopfieldMemory:
         patterns: ``(p, n)``, values −1 and 1.
 
     Raises:
-        ConfigError: if there is no pattern, or a value is neither −1 nor 1.
+        ConfigError: if there is no pattern, or a value is neither −1 nor 1; the same of probes and states.
     """
 
     def __init__(self, patterns: Pattern) -> None:
-        if patterns.numel() == 0 or not bool((patterns.abs() == 1).all()):
-            raise ConfigError(
-                f"A Hopfield memory stores at least one pattern (p, n) of values −1 and 1, not {tuple(patterns.shape)} "
-                f"in [{patterns.min() if patterns.numel() else 0:g}, {patterns.max() if patterns.numel() else 0:g}]."
-            )
-        self.patterns = patterns
+        self.patterns = _checked("A Hopfield memory stores at least one pattern (p, n)", patterns)
 
     def recall(self, probe: Probe, sweeps: int = 20, seed: int = 0) -> Probe:
         """Return the pattern to which each probe converges, ``(b, n)`` of ±1.
@@ -46,7 +41,8 @@ class HopfieldMemory:
             sweeps: maximum number of updates of each unit; recall ends earlier when no unit changes.
             seed: seed of the update order.
         """
-        state, order = probe.clone(), torch.Generator().manual_seed(seed)
+        state = _checked("A Hopfield memory recalls from probes (b, n)", probe).clone()
+        order = torch.Generator().manual_seed(seed)
         overlap = state @ self.patterns.T  # (b, p), n times the correlation of state and pattern
         for _ in range(sweeps):
             before = state.clone()
@@ -54,12 +50,12 @@ class HopfieldMemory:
                 self._update(state, overlap, unit)
             if torch.equal(state, before):
                 break
-        return state
+        return state.to(probe.dtype)
 
     def energy(self, state: Probe) -> Float[Tensor, " b"]:
         """Return the energy ``−½ Σ w_ij s_i s_j`` of each state."""
         count, units = self.patterns.shape
-        overlap = state @ self.patterns.T
+        overlap = _checked("A Hopfield memory has an energy of states (b, n)", state) @ self.patterns.T
         return (count - overlap.square().sum(dim=1) / units) / 2
 
     def _update(self, state: Tensor, overlap: Tensor, unit: int) -> None:
@@ -68,6 +64,14 @@ class HopfieldMemory:
         signal = overlap @ weights - len(weights) * before  # without self-connection
         state[:, unit] = torch.where(signal == 0, before, signal.sign())
         overlap += (state[:, unit] - before)[:, None] * weights
+
+
+def _checked(wanted: str, rows: Real[Tensor, "..."]) -> Float[Tensor, "p n"]:
+    """Rows of −1 and 1 in float32 or float64, where sums over many units are exact; refuse others."""
+    if rows.ndim != 2 or rows.numel() == 0 or not bool((rows.abs() == 1).all()):
+        low, high = (edge.item() for edge in rows.aminmax()) if rows.numel() else (0, 0)
+        raise ConfigError(f"{wanted} of values −1 and 1, not {tuple(rows.shape)} in [{low:g}, {high:g}].")
+    return rows if rows.dtype == torch.float64 else rows.float()
 
 
 class HopfieldRecall(Restorer):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from framepred.clips import Frame, RawClip, RawFrame, State, to_unit
+from framepred.clips import Frame, RawClip, RawFrame, State, at_least_float32, check_range, to_unit
 from framepred.errors import ClipError, ConfigError
 from framepred.forecaster import Forecaster
 from framepred.warping import pad_to_multiple
@@ -63,13 +63,15 @@ class MarkovForecaster(Forecaster):
         A code without observed transitions is followed by itself.
 
         Raises:
-            ClipError: if clips have fewer than 2 frames, or fewer patches than there are codes.
+            ClipError: if clips have fewer than 2 frames, or fewer patches than there are codes, or their floats are not
+                in [0, 1].
         """
         if clips.ndim != 5 or clips.shape[1] < 2:
             raise ClipError(
                 f"A Markov chain learns from clips (b, t, c, h, w) of 2 frames or more, not {tuple(clips.shape)}."
             )
-        patches = self._patches(to_unit(clips).flatten(0, 1))
+        check_range(clips)
+        patches = self._patches(at_least_float32(to_unit(clips)).flatten(0, 1))
         self.codebook = self._cluster(patches.flatten(0, 2))
         codes = self._encode(patches).view(*clips.shape[:2], *patches.shape[1:3])
         pairs = (codes[:, :-1] * self.codes + codes[:, 1:]).flatten()

@@ -74,4 +74,5 @@ def data(
         write_video(output, dataset.render(range(clips)))
     where = output.with_stem(f"{output.stem}-NNNN") if apart else output
     size = describe_size(output, height, width, 1 if apart else clips)
-    print(f"{where}: {clips} clips of {length} frames {size}, {split} digits of {dataset.bank.source}")
+    counted = f"{clips} clip{'s' * (clips != 1)} of {length} frame{'s' * (length != 1)}"
+    print(f"{where}: {counted} {size}, {split} digits of {dataset.bank.source}")

@@ -167,7 +167,7 @@ def _refuse_unused(call: typer.Context, data: str, saved: bool, counts_context: 
         ConfigError: if there are any.
     """
     if saved:
-        unused = (*OF_FORECASTS, *OF_DIGITS, *OF_FOLDERS, "array", "value_range", *["context"] * counts_context)
+        unused = (*OF_FORECASTS, *OF_DIGITS, *OF_FOLDERS, "array", *["context"] * counts_context)
         refuse_given(call, unused, "saved predictions")
     elif data in DIGITS:
         refuse_given(call, (*OF_FOLDERS, *OF_FILES), data)

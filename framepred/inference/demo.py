@@ -61,7 +61,7 @@ def run_demo(
         folder / "prediction.gif": "the same",
         folder / "panel.png": "context, truth, prediction and error, frame by frame",
         folder / "card.json": "the score and how it was measured",
-        clip: f"one of the clips: framepred predict {clip} --frames 30 --weights moving-mnist",
+        clip: f"one of the clips: framepred predict {clip} --frames 30 --weights {weights}",
         report: "the report: curves, clips that play, error maps",
     }
     return DemoResult(card, files, report)

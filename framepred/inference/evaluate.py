@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from framepred.baselines import BASELINES, load_baseline
-from framepred.errors import ConfigError, DataError
-from framepred.evaluation import Card, DataRecord, SavedPredictions, WeightsRecord, evaluate_together
+from framepred.evaluation import Card, SavedPredictions, WeightsRecord, evaluate_together
 from framepred.evaluation.lpips import lpips_measures
 from framepred.evaluation.protocols import find_protocol
 from framepred.forecaster import Forecaster, Predictor
 from framepred.inference.acceleration import accelerate_predictor, reduced_precision
 from framepred.inference.devices import full_float32, pick_device
-from framepred.inference.evaluation_data import ClipChoice, EvaluationData, first_clips_note, open_data
+from framepred.inference.evaluation_data import ClipChoice, EvaluationData, open_data
 from framepred.inference.networks import is_network, needs_of, open_forecaster
 from framepred.inference.processes import joined_processes, process_is_alone
-from framepred.inference.saved_clips import ClipSource, SavedBatches, SavedClips
+from framepred.inference.saved_clips import ClipSource, SavedBatches
+from framepred.inference.saved_predictions import open_saved
 from framepred.inference.scaling import ScaledForecaster, scaling_notes
 from framepred.inference.trained_files import training_notes
 from framepred.media.pictures import shrunk_size
@@ -138,8 +138,8 @@ def evaluate_predictions(
         ConfigError: if predictions or truth are missing.
         DataError: if predictions, truth and context hold different numbers of clips or of frames.
     """
-    saved = open_saved(predictions, truth, context_frames, choice or ClipChoice())
-    (card,) = score([saved.named], saved.data, options)
+    found = open_saved(predictions, truth, context_frames, choice or ClipChoice())
+    (card,) = score([NamedPredictor(found.predictions, found.record)], found.data, options)
     return card
 
 
@@ -195,14 +195,6 @@ class NamedPredictor:
     net: nn.Module | None = None
 
 
-@dataclass(frozen=True)
-class SavedRun:
-    """Saved predictions with the clips that they predict."""
-
-    named: NamedPredictor
-    data: EvaluationData
-
-
 def open_weights(weights: Weights, max_side: int = MAX_SIDE) -> NamedPredictor:
     """The predictor that ``weights`` names or is.
 
@@ -216,37 +208,6 @@ def open_weights(weights: Weights, max_side: int = MAX_SIDE) -> NamedPredictor:
     inner = net.net if isinstance(net, AcceleratedForecaster) else net
     counted = None if record.name.startswith("baseline:") else inner
     return NamedPredictor(ScaledForecaster(net, max_side) if is_network(inner) else net, record, counted)
-
-
-def open_saved(
-    predictions: ClipSource | None, truth: ClipSource | None, context_frames: ClipSource | None, choice: ClipChoice
-) -> SavedRun:
-    """Open another program's predictions with the true clips.
-
-    Raises:
-        ConfigError: if predictions come without truth or the other way round.
-        DataError: if predictions, truth and context hold different numbers of clips or of frames.
-    """
-    if predictions is None or truth is None:
-        raise ConfigError("Saved predictions are scored against the true frames; give both predictions and truth.")
-    predicted, true = SavedClips(predictions, choice.layout), SavedClips(truth, choice.layout)
-    before = None if context_frames is None else SavedClips(context_frames, choice.layout)
-    for name, other in (("truth", true), ("context", before)):
-        if other is not None and len(other) != len(predicted):
-            raise DataError(
-                f"There are predictions for {len(predicted)} clips but {name} for {len(other)}; save all from the "
-                "same clips in the same order."
-            )
-    if predicted.frames != true.frames:
-        raise DataError(
-            f"Predictions have {predicted.frames} frames per clip but the truth has {true.frames}; save both from the "
-            "first predicted frame on."
-        )
-    record = WeightsRecord(_stem(predictions, "predictions"))
-    count = min(len(true), choice.clips)
-    batches = SavedBatches(true, before, count, choice.batch_size)
-    data = EvaluationData(batches, count, DataRecord(_stem(truth, "truth")), first_clips_note(count, len(true)))
-    return SavedRun(NamedPredictor(SavedPredictions(predicted), record), data)
 
 
 def score(named: Sequence[NamedPredictor], data: EvaluationData, options: ScoreOptions | None = None) -> list[Card]:
@@ -344,7 +305,3 @@ def _title(one: NamedPredictor, number: int, named: Sequence[NamedPredictor]) ->
 
 def _ignore(_clips: int) -> None:
     """Report nothing."""
-
-
-def _stem(source: ClipSource, otherwise: str) -> str:
-    return Path(source).name if isinstance(source, str | Path) else otherwise

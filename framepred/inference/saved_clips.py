@@ -19,6 +19,7 @@ from framepred.inference.sources import values_in_memory
 from framepred.media.arrays import open_array
 from framepred.media.formats import check_input, is_array, is_folder_of_clips
 from framepred.media.paths import expand_user
+from framepred.media.ranges import ValueRange
 from framepred.media.reading import open_frames
 
 ClipSource: TypeAlias = str | Path | NDArray[Any] | Tensor
@@ -41,12 +42,14 @@ class _Part(NamedTuple):
 class SavedClips:
     """Clips of one shape from one array, one file, or the files of a folder in natural order, read one at a time.
 
-    Floats pass as they are, also beyond [0, 1], because predictions may leave that range.
+    Without a range, floats pass as they are, also beyond [0, 1], because predictions may leave that range.
 
     Args:
         source: where the clips are. A folder may hold array files, which are read as one (shards), videos, or folders
             of frames.
         layout: order of the axes of arrays, such as ``nthwc``, where their shape is ambiguous.
+        value_range: the values of arrays, and of pictures with more than 8 bits, that become 0 and 1; None for those
+            that the types state.
 
     Raises:
         MediaError: if a file cannot be read.
@@ -54,9 +57,9 @@ class SavedClips:
         DataError: if a folder holds no clips, or clips of several lengths.
     """
 
-    def __init__(self, source: ClipSource, layout: str | None = None) -> None:
+    def __init__(self, source: ClipSource, layout: str | None = None, value_range: ValueRange | None = None) -> None:
         self.name = str(source) if isinstance(source, str | Path) else "the array"
-        self._parts = _parts(source, layout)
+        self._parts = _parts(source, layout, value_range)
         self._ends = list(accumulate(part.clips for part in self._parts))
         lengths = {part.frames: part.name for part in self._parts}
         if len(lengths) > 1:
@@ -86,28 +89,33 @@ class SavedClips:
         return torch.stack(clips)
 
 
-def _parts(source: ClipSource, layout: str | None) -> list[_Part]:
+def _parts(source: ClipSource, layout: str | None, value_range: ValueRange | None) -> list[_Part]:
     if not isinstance(source, str | Path):
-        return [_array_part("the array", _five_axes(source, layout))]
+        return [_array_part("the array", _five_axes(source, layout), value_range)]
     path = expand_user(source)
     if not is_folder_of_clips(path):
-        return [_file_part(check_input(path), layout)]
+        return [_file_part(check_input(path), layout, value_range)]
     sources, problems = find_sources(path)
     if problems or not sources:
         raise MediaError(problems[0] if problems else f"{path} holds no clips; give the folder of saved clips.")
-    return [_file_part(check_input(file), layout) for file in sources]
+    return [_file_part(check_input(file), layout, value_range) for file in sources]
 
 
-def _file_part(path: Path, layout: str | None) -> _Part:
+def _file_part(path: Path, layout: str | None, value_range: ValueRange | None) -> _Part:
     if is_array(path):
-        return _array_part(str(path), open_array(path, layout))
-    frames = sum(1 for _ in open_frames(path).frames)
-    return _Part(str(path), 1, frames, lambda _: torch.stack(list(open_frames(path).frames)))
+        return _array_part(str(path), open_array(path, layout), value_range)
+
+    def frames() -> Iterator[Tensor]:
+        return open_frames(path, value_range=value_range).frames
+
+    return _Part(str(path), 1, sum(1 for _ in frames()), lambda _: torch.stack(list(frames())))
 
 
-def _array_part(name: str, array: Any) -> _Part:
+def _array_part(name: str, array: Any, value_range: ValueRange | None) -> _Part:
     def read(index: int) -> Shaped[Tensor, "t c h w"]:
         clip = array[index : index + 1]
+        if value_range is not None:
+            return value_range.to_unit(torch.from_numpy(clip.astype(np.float64)))[0]
         if clip.dtype != array.dtype:
             raise ClipError(f"{name} holds {array.dtype} values, and some are missing; save floats in [0, 1] and NaN.")
         return _tensor(clip, name)[0]

@@ -14,6 +14,7 @@ from framepred.media.atomic import atomic_write
 from framepred.training.config_files import find_config
 from framepred.training.configuration import open_config, to_arguments
 from framepred.training.diagnosis import gradient_flow
+from framepred.training.path_task import PathTask
 from framepred.training.run import RESUME_LAST, TrainingResult
 from framepred.visualization.gradient_flow import EXPLODED, UNDERFLOW, VANISHED, Flow, flow_figure
 
@@ -94,7 +95,8 @@ def diagnose(config: str | Path, *, weights: str | Path | None = None, **overrid
         overrides: as :func:`train`.
 
     Raises:
-        ConfigError: if the config cannot be used, or the network is no recurrent forecaster.
+        ConfigError: if the config cannot be used, the network is no recurrent forecaster, or no gradient reaches its
+            memory.
         WeightsError: if the weights cannot be used.
     """
     return diagnose_arguments(_arguments(config, weights, overrides))
@@ -109,9 +111,17 @@ def diagnose_arguments(arguments: list[str]) -> Diagnosis:
     task, data = run.model, run.datamodule
     if not isinstance(task.net, Forecaster):
         raise ConfigError(f"{type(task.net).__name__} is no forecaster; diagnose a forecaster.")
+    if isinstance(task, PathTask):
+        raise ConfigError("This config trains a path network on simulated paths; diagnose one that trains on clips.")
     data.prepare_data()
     data.setup("fit")
-    return Diagnosis(gradient_flow(task.net, task.loss, next(iter(data.val_dataloader() or data.train_dataloader()))))
+    flows = gradient_flow(task.net, task.loss, next(iter(data.val_dataloader() or data.train_dataloader())))
+    if not any(norm for flow in flows for norm in flow.norms):
+        raise ConfigError(
+            f"No gradient of the last prediction reaches the memory of {type(task.net).__name__} with these weights, "
+            "because it predicts from its memory without derivatives; diagnose other weights."
+        )
+    return Diagnosis(flows)
 
 
 def _arguments(config: str | Path, weights: str | Path | None, overrides: dict[str, Any]) -> list[str]:

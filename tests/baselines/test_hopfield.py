@@ -63,7 +63,8 @@ def test_energy_never_rises() -> None:
     assert (energies[-1] < energies[0]).all()
 
 
-@pytest.mark.parametrize("patterns", [torch.zeros(2, 4), torch.empty(0, 4), torch.tensor([[1.0, 0.5]])])
+@pytest.mark.parametrize("patterns", [torch.zeros(2, 4), torch.empty(0, 4), torch.tensor([[1.0, 0.5]]), torch.ones(4)])
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_only_black_and_white_is_stored(patterns: torch.Tensor) -> None:
     with pytest.raises(ConfigError, match="−1 and 1"):
         HopfieldMemory(patterns)
@@ -75,3 +76,24 @@ def test_a_missing_frame_becomes_the_nearer_seen_one() -> None:
     restored = HopfieldRecall().eval().restore(clip, missing)
     assert torch.equal(restored[:, 1], clip[:, 0])
     assert torch.equal(restored[:, 3], clip[:, 4])
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_sums_over_units_are_exact_in_every_type(dtype: torch.dtype) -> None:
+    patterns = random_patterns(3)
+    probe = torch.cat([-patterns[:, :60], patterns[:, 60:]], dim=1)
+    memory = HopfieldMemory(patterns.to(dtype))
+    recalled = memory.recall(probe.to(dtype))
+    assert recalled.dtype == dtype
+    assert torch.equal(recalled.float(), patterns)
+    expected = HopfieldMemory(patterns).energy(patterns)
+    assert memory.energy(patterns.to(dtype)).tolist() == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize("probe", [torch.zeros(2, 12), torch.ones(12), torch.ones(0, 12)], ids=["zeros", "1-D", "none"])
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_only_black_and_white_is_recalled(probe: torch.Tensor) -> None:
+    memory = HopfieldMemory(random_patterns(2, units=12))
+    for use in (memory.recall, memory.energy):
+        with pytest.raises(ConfigError, match=r"\(b, n\) of values −1 and 1"):
+            use(probe)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -92,3 +94,15 @@ def test_clips_too_poor_to_learn_from_are_refused() -> None:
         MarkovForecaster().fit(torch.rand(2, 1, 1, 8, 8))
     with pytest.raises(ClipError, match=r"4 different patches, fewer than the 5 codes"):
         MarkovForecaster(codes=5, patch=2).fit(cycling())
+
+
+@pytest.mark.parametrize("spoil", [Tensor.float, lambda clips: clips.float().log()], ids=["bytes", "NaN"])
+def test_values_outside_the_range_are_refused(spoil: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ClipError, match=r"lie in \[0, 1\]"):
+        MarkovForecaster(codes=4, patch=2).fit(spoil(cycling()))
+
+
+def test_half_precision_learns_what_float32_learns() -> None:
+    clips = cycling() / 256  # exact in both
+    chains = [MarkovForecaster(codes=4, patch=2).fit(clips.to(dtype)) for dtype in (torch.float32, torch.bfloat16)]
+    torch.testing.assert_close(chains[0].transitions, chains[1].transitions)

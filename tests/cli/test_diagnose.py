@@ -67,3 +67,12 @@ def test_what_cannot_be_diagnosed_gets_one_sentence(framepred: Run) -> None:
         code, _, err = framepred("diagnose", "--config", "smoke", *extra)
         assert (code, err.count("\n")) == (2, 1), err
         assert expected in err
+    code, _, err = framepred("diagnose", "--config", "moving_mnist_paths")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "trains a path network on simulated paths" in err
+
+
+def test_a_network_that_reads_its_memory_without_derivatives_is_refused(framepred: Run) -> None:
+    code, _, err = framepred("diagnose", "--config", "smoke", "--weights", "moving-mnist")
+    assert code == 2
+    assert "No gradient of the last prediction reaches the memory of TrackingForecaster" in err

@@ -130,6 +130,30 @@ def test_what_cannot_be_scored_gets_one_sentence(arguments: list[str], sentence:
     assert not Path("to").exists()
 
 
+def test_a_range_scales_saved_predictions_truth_and_context(tmp_path: Path, framepred) -> None:
+    """12-bit clips, and the same in degrees, have the scores of the same clips in [0, 1]."""
+    clips = np.random.default_rng(0).integers(0, 4096, (3, 5, 1, 16, 16)).astype(np.uint16)
+    parts = {"context_frames": clips[:, :2], "truth": clips[:, 2:4], "predictions": clips[:, 3:5]}
+    unit = {name: (part / 4095).astype(np.float32) for name, part in parts.items()}
+    kelvin = {name: part * np.float32(40) + 260 for name, part in unit.items()}
+    expected = package.evaluate(**unit)
+    for scaled, stated in ((parts, "0,4095"), (kelvin, (260, 300))):
+        for name, part in scaled.items():
+            np.save(tmp_path / f"{name}.npy", part)
+        for sources in (scaled, {name: tmp_path / f"{name}.npy" for name in scaled}):
+            card = package.evaluate(**sources, value_range=stated)
+            assert card.data.value_range == ((0, 4095) if scaled is parts else (260, 300))
+            for name, metric in expected.metrics.items():
+                assert card.metrics[name].value == pytest.approx(metric.value, rel=1e-4)
+    np.save(tmp_path / "p.npy", parts["predictions"])
+    np.save(tmp_path / "t.npy", parts["truth"])
+    saved = ["--predictions", tmp_path / "p.npy", "--truth", tmp_path / "t.npy"]
+    note = "and white is 65535; state the range if it is another, such as 0,4095"
+    assert [note in framepred("evaluate", *saved, *more)[2] for more in ([], ["--range", "0,4095"])] == [True, False]
+    with pytest.raises(ConfigError, match="two numbers, low,high, for all files alike, not auto"):
+        package.evaluate(**parts, value_range="auto")
+
+
 SAVED = ["--predictions", "p.npy", "--truth", "t.npy"]
 
 
@@ -137,7 +161,7 @@ SAVED = ["--predictions", "p.npy", "--truth", "t.npy"]
     ("source", "option"),
     [
         *((SAVED, option) for option in ("--data t.npy", "--horizon 3", "--context 2", "--seed 1", "--root .")),
-        *((SAVED, option) for option in ("--download", "--array a", "--range 0,1", "--split val", "--skip-broken")),
+        *((SAVED, option) for option in ("--download", "--array a", "--split val", "--skip-broken")),
         *((SAVED, option) for option in ("--max-side 16", "--compile", "--precision 32-true")),
         *(([], option) for option in ("--split val", "--skip-broken", "--layout thw", "--array a", "--range 0,1")),
         *((["--data", "t.npy"], option) for option in ("--seed 0", "--root .", "--download", "--split all")),

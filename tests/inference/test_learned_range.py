@@ -310,3 +310,22 @@ def test_a_watch_reads_on_the_scale_of_its_weights(tmp_path: Path, learned: Valu
         np.testing.assert_allclose(step.frame[0], expected, atol=1e-6)
         again = framepred.watch(source, normal=film, weights=net)
         assert again.profile.limits == learned.limits
+
+
+@pytest.mark.parametrize("peaks", [(60000, 50000), (60000, 3000)], ids=["bright", "mixed"])
+def test_weights_of_16_bits_read_a_dim_recording_on_the_scale_of_their_training(
+    tmp_path: Path, peaks: tuple[int, int]
+) -> None:
+    (tmp_path / "bright").mkdir()
+    for number, peak in enumerate(peaks):
+        save_tiff(tmp_path / "bright" / str(number), radar(peak).astype(np.uint16))
+    data = VideoFolderData(str(tmp_path / "bright"), 3, 2)
+    assert data.scaled_range is not None
+    assert data.scaled_range.limits == (0, 65535)
+    net = EncoderForecaster(hidden_channels=[4], kernel_size=3).eval()
+    set_value_range(net, data.scaled_range)
+    dim = radar(3000).astype(np.uint16)
+    path = save_tiff(tmp_path / "dim", dim)
+    found, stated = (framepred.predict(path, weights=net, blend=False, value_range=one) for one in (None, "0,65535"))
+    assert torch.equal(found.frames, stated.frames)
+    assert framepred.evaluate(net, path, context=3, horizon=2).data.value_range == (0, 65535)

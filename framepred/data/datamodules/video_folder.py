@@ -19,6 +19,7 @@ from framepred.data.video_folder import VideoFolder, evenly_spread
 from framepred.data.video_index import Source
 from framepred.errors import ConfigError, DataError
 from framepred.media.ranges import StatedRange, ValueRange
+from framepred.media.values import WHITE_16_BITS
 
 
 class VideoFolderData(ClipData):
@@ -152,7 +153,10 @@ class VideoFolderData(ClipData):
     @property
     @override
     def scaled_range(self) -> ValueRange | None:
-        return self.whole.value_range
+        known, types = self.whole.value_range, {source.dtype for source in self.whole.sources}
+        if known is None and "uint16" in types:  # else a file that uses fewer of the bits would be read by these
+            return ValueRange(0, WHITE_16_BITS)
+        return known
 
     def part(self, split: Split) -> VideoFolder:
         """Return all clips of a split; it may have none."""
