@@ -298,7 +298,13 @@ def _open_run(config: Path, choice: ClipChoice) -> EvaluationData:
         digits=bank.name if bank else None,
         arguments=_arguments(config, split=split),
     )
-    return _in_order(clips, count, choice, data.context, record, _notes_on(bank), data.scaled_range)
+    notes, scaled = _notes_on(bank), data.scaled_range
+    if learned is not None and scaled is not None and learned.limits != scaled.limits:  # as in shards
+        notes.append(
+            f"The weights were trained with {learned.summary} as 0 to 1, and the clips of {name} were written with "
+            f"{scaled.summary}; write them with the range of the weights."
+        )
+    return _in_order(clips, count, choice, data.context, record, notes, scaled)
 
 
 def data_of_run(config: Path) -> ClipData:

@@ -1,5 +1,6 @@
 """Clips in shards: exact, shuffled with few shards at a time, and resumed within an epoch after a kill."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -20,6 +21,8 @@ from framepred.data import (
     write_shards,
 )
 from framepred.errors import ConfigError, DataError
+from framepred.inference.evaluation_data import ClipChoice, open_data
+from framepred.media.ranges import ValueRange
 from framepred.models.checkpoints import read_checkpoint
 from killing import Training
 
@@ -169,3 +172,14 @@ def test_a_killed_run_resumes_within_the_epoch(shards: Path, tmp_path: Path) -> 
         read_checkpoint(run / "checkpoints/last.ckpt")["state_dict"] for run in (tmp_path / "whole", folder)
     )
     assert all(torch.equal(value, killed[name]) for name, value in whole.items())
+
+
+def test_weights_of_another_range_than_that_of_shards_are_told_of(tmp_path: Path) -> None:
+    write_shards(radar(tmp_path / "files", "-20,70,nan=-20"), tmp_path / "val")
+    arguments = {"train": str(tmp_path / "val"), "val": str(tmp_path / "val"), "context": 3, "horizon": 3}
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"data": {"class_path": "framepred.data.ClipShardsData", "init_args": arguments}}))
+    for low, told in ((-20, False), (-30, True)):
+        choice = ClipChoice(split="val", learned_range=ValueRange(low, 70, filler=-20))
+        notes = open_data(config, choice).notes
+        assert any("were written with -20 to 70 with NaN as -20" in note for note in notes) == told
