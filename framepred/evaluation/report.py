@@ -190,7 +190,8 @@ def _commands(card: Card) -> list[str]:
     if data.arguments is None or weights is None or not _names_weights(weights):
         return []
     precision = [f"--precision={weights.precision}"] if weights.precision else []
-    arguments = [*data.arguments, f"--protocol={card.protocol.name}", f"--clips={data.clips}", *precision]
+    lpips = ["--lpips"] if "lpips" in card.metrics else []
+    arguments = [*data.arguments, f"--protocol={card.protocol.name}", f"--clips={data.clips}", *precision, *lpips]
     digits = [f"# with the digits: {data.digits}"] if data.digits else []
     command = shlex.join(["framepred", "evaluate", f"--weights={weights.name}", *arguments])
     return [f"pip install framepred=={card.framepred}", *digits, command]

@@ -116,6 +116,8 @@ def test_no_command_is_shown_where_none_names_the_data_or_the_weights(card: Card
     changed = what if "weights" in what else {"data": replace(card.data, arguments=None)}
     assert build_report(replace(card, **changed)).commands == []
     assert build_report(Card.from_json(card.to_json())).commands == build_report(card).commands
+    with_lpips = replace(card, metrics=card.metrics | {"lpips": card.metrics["mse"]}, baselines={}, skill={})
+    assert build_report(with_lpips).commands[-1] == f"{build_report(card).commands[-1]} --lpips"
 
 
 def test_a_card_from_a_file_has_a_report_without_clips(card: Card, tmp_path: Path) -> None:
