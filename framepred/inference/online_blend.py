@@ -20,12 +20,12 @@ from framepred.inference.stacking import ErrorProducts
 DECAY = 0.98
 """Factor by which an error counts less with each frame: half after 34 frames, so that the weights follow the scene."""
 
-CARRIED = 3
+ERROR_LEAD_TIMES = 3
 """Lead times at which the last error is added to a forecast. In 15 films it takes 13, 4 and 2 % of the error at
 the first three, and less than 1 % after them."""
 
-CAUTION = 0.05
-"""Pull of these shares towards none, as a share of the least squared error."""
+ERROR_PREFERENCE = 0.05
+"""Pull of its shares towards 0, as a share of the least squared error."""
 
 
 class _Forecast(NamedTuple):
@@ -66,7 +66,8 @@ class OnlineBlend:
         flows = [number for number, member in enumerate(members) if isinstance(member, OpticalFlow)]
         self._flow = flows[0] if flows and len(members) > 1 else None  # a forecaster alone stays as it is
         self._products = ErrorProducts(min(horizon, FIT_HORIZON), len(members), REGIONS, DECAY)
-        self._carried = ErrorProducts(min(horizon, CARRIED), 2, REGIONS, DECAY)  # the sum and the mean alone
+        # Of the mean with the last error, and of the mean alone.
+        self._error_products = ErrorProducts(min(horizon, ERROR_LEAD_TIMES), 2, REGIONS, DECAY)
         self.reset()
 
     def reset(self) -> None:
@@ -102,13 +103,13 @@ class OnlineBlend:
         shares = self._state[2]
         weights = torch.einsum("kqm,qhw->mkhw", self.weights.to(shares), shares[0])
         mean = mix(futures, weights[:, :, None])
-        means = self._with_error(mean[: self._carried.horizon], error)
+        means = self._with_error(mean[: self._error_products.horizon], error)
         if not first:
             regions = _without(spread(shares, size)[0], self._missing)
             self._forecasts.append(_Forecast(futures[:, :FIT_HORIZON].clone(), regions, means))
         if self._flow is None:
             return mean[None]
-        share = torch.einsum("kq,qhw->khw", self._carried_shares.to(shares), shares[0])[:, None]
+        share = torch.einsum("kq,qhw->khw", self._error_shares.to(shares), shares[0])[:, None]
         return torch.cat([mix(means, torch.stack([share, 1 - share])), mean[len(share) :]])[None]
 
     def _measure(self, frame: Frame, missing: Bool[Tensor, "c h w"] | None) -> None:
@@ -119,8 +120,8 @@ class OnlineBlend:
             regions = _without(forecast.regions, missing)
             if len(self._members) > 1:
                 self._products.add(lead, forecast.futures[:, lead], frame[0], regions)
-            if self._flow is not None and lead < self._carried.horizon:
-                self._carried.add(lead, forecast.means[:, lead], frame[0], regions)
+            if self._flow is not None and lead < self._error_products.horizon:
+                self._error_products.add(lead, forecast.means[:, lead], frame[0], regions)
 
     def _last_error(self, frame: Frame, missing: Bool[Tensor, "c h w"] | None) -> Frame | None:
         """What the mean of the members missed in this frame, 0 where pixels are missing; None if it is unknown."""
@@ -146,11 +147,12 @@ class OnlineBlend:
         return weights[torch.arange(self._horizon).clamp(max=len(weights) - 1)]
 
     @property
-    def _carried_shares(self) -> Float[Tensor, "k q"]:
+    def _error_shares(self) -> Float[Tensor, "k q"]:
         """Share of the last error in a forecast, at each lead time in each region."""
-        shares = torch.zeros(self._carried.horizon, REGIONS)
-        if self._carried.measured:
-            shares[: self._carried.measured] = self._carried.best_weights(preference=CAUTION)[..., 0]
+        products = self._error_products
+        shares = torch.zeros(products.horizon, REGIONS)
+        if products.measured:
+            shares[: products.measured] = products.best_weights(preference=ERROR_PREFERENCE)[..., 0]
         return shares
 
 

@@ -278,7 +278,7 @@ class _GrowingVideo:
 
     Args:
         path: an ``.mp4`` file.
-        fps: frames per second, for the length of the last frame; others have their own times.
+        fps: frames per second that the file states; the frames have times of their own.
     """
 
     def __init__(self, path: Path, fps: float = DEFAULT_FPS) -> None:
